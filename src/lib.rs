@@ -1,1 +1,25 @@
-//! deploy-apps
+//! deploy-apps replaces running versions of HTTP apps on a Docker host without dropping one request.
+//!
+//! The data takes one way through the crate, and the modules stand in its order:
+//!
+//! compose.yaml → [`model::Project`] → (ask engine and proxy once) → [`model::ObservedState`] →
+//! [`plan::Plan`] → execute, emitting [`event::Event`]s → reporters → [`event::Outcome`] → exit code.
+//!
+//! | layer | modules | may use |
+//! |---|---|---|
+//! | L0 | [`model`] | nothing of the crate |
+//! | L1 | [`plan`], [`event`] | L0 |
+//! | L2 | [`ports`] | L0, L1 |
+//! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`] | L0–L2, never each other |
+//! | L4 | [`cli`] | all |
+//!
+//! A test reads the `use` lines of every file and fails with the one that points upwards or sideways.
+
+#![forbid(unsafe_code)]
+
+pub mod model;
+
+pub mod event;
+pub mod plan;
+
+pub mod ports;

@@ -1,0 +1,144 @@
+//! What happened, as facts in the past tense. Events are the only output of the core; reporters make text of them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{AppKey, Generation, InFlight, ReleaseNumber};
+
+/// One fact. `app` is `None` for what concerns the host, such as the proxy's start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Event {
+    pub app: Option<AppKey>,
+    /// Since the run began.
+    pub elapsed: Duration,
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Fact {
+    /// Another deploy holds the lease; it is waited for.
+    LeaseAwaited {
+        owner: String,
+        host: String,
+        age: Duration,
+    },
+    /// What the plan will do with this app.
+    AppPlanned {
+        from: Option<ReleaseNumber>,
+        to: ReleaseNumber,
+        version: String,
+        replicas: u32,
+        up_to_date: bool,
+    },
+    /// Something harmless that the user should know.
+    Warned {
+        message: String,
+    },
+    StepStarted {
+        step: String,
+        because: String,
+    },
+    StepFinished {
+        step: String,
+        took: Duration,
+    },
+    BuildProgressed {
+        line: String,
+    },
+    ImageBuilt {
+        took: Duration,
+        reused: bool,
+    },
+    ImagePulled {
+        reference: String,
+        took: Duration,
+    },
+    ReleaseCommandFinished {
+        took: Duration,
+    },
+    ReplicaStarted {
+        name: String,
+    },
+    /// Counted over the replicas that this run starts; `wanted` is how many those are.
+    ReplicaHealthy {
+        name: String,
+        healthy: u32,
+        wanted: u32,
+        took: Duration,
+    },
+    Flipped {
+        generation: Generation,
+        took: Duration,
+    },
+    /// "Up to date" is said only with this: the proxy routes where the plan says.
+    RouteConfirmed,
+    DrainProgressed {
+        left: InFlight,
+    },
+    /// `waited` is what was open at the flip; `cut` is what the limit ended.
+    Drained {
+        waited: InFlight,
+        cut: InFlight,
+        took: Duration,
+    },
+    /// `killed`: it ignored its stop signal and was killed after its grace period.
+    ReplicaStopped {
+        name: String,
+        killed: bool,
+        took: Duration,
+    },
+    /// The run goes on with undoing.
+    StepFailed {
+        step: String,
+        error: String,
+        hint: Option<String>,
+        details: Vec<Detail>,
+    },
+    /// The user asked to stop.
+    CancelRequested,
+    Undone {
+        step: String,
+    },
+    /// Undoing failed too: a human must look.
+    UndoFailed {
+        step: String,
+        error: String,
+    },
+    /// Left behind for the next run to clean.
+    LeftBehind {
+        what: String,
+        error: String,
+    },
+    AppFinished {
+        outcome: Outcome,
+        urls: Vec<String>,
+        took: Duration,
+    },
+}
+
+/// Evidence for a failure, such as the last probe's answer or the app's last log lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    pub title: String,
+    pub lines: Vec<String>,
+}
+
+/// How it ended, for one app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing had to change, and the proxy routes there.
+    UpToDate,
+    Completed,
+    /// The new version serves; something old is left for the next run.
+    CompletedWithLeftovers,
+    /// It failed before the flip (or was flipped back): the old version serves as before.
+    RolledBack,
+    /// Ended by the user. Before the flip all is undone, after it the rest is left for the next run.
+    Cancelled,
+    /// Undoing failed, or it is not known what the proxy routes: a human must look.
+    Stuck,
+}

@@ -1,0 +1,185 @@
+//! Fixed addresses, so that a replica keeps its address over every restart and no app gets another's traffic.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An IPv4 network in CIDR form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Subnet {
+    base: u32,
+    prefix: u8,
+}
+
+impl Subnet {
+    /// The network of `prefix` bits around `address`; `None` when `prefix` is above 32.
+    #[must_use]
+    pub fn new(address: Ipv4Addr, prefix: u8) -> Option<Self> {
+        (prefix <= 32).then(|| Self { base: u32::from(address) & mask(prefix), prefix })
+    }
+
+    #[must_use]
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        u32::from(address) & mask(self.prefix) == self.base
+    }
+
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        let shorter = mask(self.prefix.min(other.prefix));
+        self.base & shorter == other.base & shorter
+    }
+
+    fn at(self, offset: u32) -> Ipv4Addr {
+        Ipv4Addr::from(self.base + offset)
+    }
+}
+
+fn mask(prefix: u8) -> u32 {
+    if prefix == 0 { 0 } else { u32::MAX << (32 - u32::from(prefix)) }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from(self.base), self.prefix)
+    }
+}
+
+impl FromStr for Subnet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let invalid = || format!("`{text}` is not an IPv4 network such as `10.213.0.0/20`");
+        let (address, prefix) = text.split_once('/').ok_or_else(invalid)?;
+        let address = address.parse().map_err(|_| invalid())?;
+        let prefix = prefix.parse().map_err(|_| invalid())?;
+        Self::new(address, prefix).ok_or_else(invalid)
+    }
+}
+
+impl TryFrom<String> for Subnet {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Subnet> for String {
+    fn from(subnet: Subnet) -> Self {
+        subnet.to_string()
+    }
+}
+
+/// How a proxy network of 4,096 addresses is shared out: the lower quarter is the engine's to give away
+/// dynamically, the rest is ours to fix. So a fixed address is never taken by a container that started earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressPool {
+    subnet: Subnet,
+}
+
+/// 4,096 addresses: more than the 1,024 ports that a Linux bridge has.
+const POOL_PREFIX: u8 = 20;
+const DYNAMIC_PREFIX: u8 = 22;
+const DYNAMIC_SIZE: u32 = 1 << (32 - DYNAMIC_PREFIX as u32);
+/// The proxy sits right after the dynamic quarter, then a small gap for its later neighbours.
+const PROXY_OFFSET: u32 = DYNAMIC_SIZE + 2;
+const FIRST_REPLICA: u32 = DYNAMIC_SIZE + 16;
+const LAST_REPLICA: u32 = (1 << (32 - POOL_PREFIX as u32)) - 2;
+
+impl AddressPool {
+    /// The pool of a proxy network.
+    #[must_use]
+    pub fn new(subnet: Subnet) -> Option<Self> {
+        (subnet.prefix == POOL_PREFIX).then_some(Self { subnet })
+    }
+
+    /// The first pool that overlaps none of `taken`.
+    #[must_use]
+    pub fn first_free(taken: &[Subnet]) -> Option<Self> {
+        // 10.201.0.0 upwards: away from the engine's own defaults (172.17–31, 192.168) and from common office ranges.
+        (201..=254u8)
+            .flat_map(|second| (0..16u8).map(move |third| Ipv4Addr::new(10, second, third * 16, 0)))
+            .filter_map(|address| Subnet::new(address, POOL_PREFIX))
+            .find(|candidate| !taken.iter().any(|other| candidate.overlaps(*other)))
+            .map(|subnet| Self { subnet })
+    }
+
+    #[must_use]
+    pub fn subnet(self) -> Subnet {
+        self.subnet
+    }
+
+    /// The part that the engine may give to containers without a fixed address.
+    #[must_use]
+    pub fn dynamic_range(self) -> Subnet {
+        Subnet { base: self.subnet.base, prefix: DYNAMIC_PREFIX }
+    }
+
+    #[must_use]
+    pub fn gateway(self) -> Ipv4Addr {
+        self.subnet.at(1)
+    }
+
+    #[must_use]
+    pub fn proxy(self) -> Ipv4Addr {
+        self.subnet.at(PROXY_OFFSET)
+    }
+
+    /// A free address for the replica that `seed` names; `None` when all are taken.
+    ///
+    /// The search starts at a place that depends on the seed: two deploys that run beside each other seldom
+    /// want the same address, and a new release seldom gets the address of the one it replaces.
+    #[must_use]
+    pub fn replica(self, seed: &str, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+        let count = LAST_REPLICA - FIRST_REPLICA + 1;
+        let start = fnv1a(seed) % count;
+        (0..count)
+            .map(|step| self.subnet.at(FIRST_REPLICA + (start + step) % count))
+            .find(|address| !taken.contains(address))
+    }
+}
+
+/// FNV-1a: stable over versions and platforms, which the standard library's hashers do not promise.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(text: &str) -> Subnet {
+        text.parse().expect("valid subnet")
+    }
+
+    #[test]
+    fn overlap_is_symmetric_and_sees_nesting() {
+        let wide = subnet("10.0.0.0/8");
+        let narrow = subnet("10.201.0.0/20");
+        assert!(wide.overlaps(narrow) && narrow.overlaps(wide));
+        assert!(!narrow.overlaps(subnet("10.201.16.0/20")));
+    }
+
+    #[test]
+    fn the_first_free_pool_avoids_every_taken_network() {
+        let pool = AddressPool::first_free(&[subnet("10.201.0.0/16"), subnet("10.202.0.0/20")]).expect("a free pool");
+        assert_eq!(pool.subnet(), subnet("10.202.16.0/20"));
+        assert!(AddressPool::first_free(&[subnet("10.0.0.0/8")]).is_none());
+    }
+
+    #[test]
+    fn fixed_addresses_stay_out_of_the_dynamic_range_and_run_out_cleanly() {
+        let pool = AddressPool::new(subnet("10.201.0.0/20")).expect("a /20");
+        let mut taken = BTreeSet::new();
+        while let Some(address) = pool.replica("sample/go-app r1 1", &taken) {
+            assert!(pool.subnet().contains(address) && !pool.dynamic_range().contains(address));
+            assert_ne!(address, pool.proxy());
+            taken.insert(address);
+        }
+        assert_eq!(taken.len(), (LAST_REPLICA - FIRST_REPLICA + 1) as usize);
+    }
+}

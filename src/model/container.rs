@@ -1,0 +1,260 @@
+//! A container as it is wished for: the engine-independent form of everything compose can say about it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{AppName, ProjectName, ProxyName, ReleaseNumber, Subnet};
+
+/// The part of a service that reaches the engine. Two equal specs make the same container,
+/// so its hash is half of a release's identity.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerSpec {
+    /// `None` keeps the image's own; an empty list clears it.
+    pub entrypoint: Option<Vec<String>>,
+    pub command: Option<Vec<String>>,
+    pub environment: IndexMap<String, String>,
+    pub user: Option<String>,
+    pub working_dir: Option<String>,
+    pub hostname: Option<String>,
+    pub init: bool,
+    pub read_only: bool,
+    pub labels: IndexMap<String, String>,
+    pub mounts: Vec<Mount>,
+    pub tmpfs: Vec<Tmpfs>,
+    pub networks: Vec<NetworkAttachment>,
+    /// `name:address` each, the engine's own form.
+    pub extra_hosts: Vec<String>,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub security_opt: Vec<String>,
+    pub ulimits: Vec<Ulimit>,
+    pub sysctls: BTreeMap<String, String>,
+    pub logging: Option<Logging>,
+    pub resources: Resources,
+    pub restart: Restart,
+    /// `None` is the image's own, else SIGTERM.
+    pub stop_signal: Option<String>,
+    /// From the stop signal to SIGKILL; `None` is the engine's 10 s.
+    pub stop_grace: Option<Duration>,
+    pub healthcheck: Option<Healthcheck>,
+    /// Host ports. A rolled app has none: its replicas would compete for them.
+    pub ports: Vec<PortBinding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub source: MountSource,
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MountSource {
+    /// By its name on the engine, project prefix included.
+    Volume(String),
+    /// An absolute path on the engine's host.
+    Bind(String),
+    /// A new volume for each container.
+    Anonymous,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    pub target: String,
+    /// Mount options such as `size=64m,mode=1777`; may be empty.
+    pub options: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkAttachment {
+    /// By its name on the engine, project prefix included.
+    pub network: String,
+    pub aliases: Vec<String>,
+    /// Set by the plan; a wish from compose has none.
+    pub address: Option<Ipv4Addr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    pub name: String,
+    pub soft: i64,
+    pub hard: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    pub driver: String,
+    pub options: BTreeMap<String, String>,
+}
+
+/// Limits; `None` is unlimited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Billionths of a processor.
+    pub nano_cpus: Option<i64>,
+    pub memory_bytes: Option<i64>,
+    pub memory_reservation_bytes: Option<i64>,
+    pub pids: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    #[default]
+    No,
+    Always,
+    UnlessStopped,
+    OnFailure(Option<u32>),
+}
+
+/// The engine's own check, as compose's `healthcheck` gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Healthcheck {
+    /// Switches off the image's own.
+    Disabled,
+    Test {
+        /// `["CMD", …]` or `["CMD-SHELL", "…"]`; empty keeps the image's test and changes its times.
+        test: Vec<String>,
+        interval: Option<Duration>,
+        timeout: Option<Duration>,
+        retries: Option<u32>,
+        start_period: Option<Duration>,
+        start_interval: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortBinding {
+    /// `None` is every address of the host.
+    pub host_ip: Option<String>,
+    /// `None` lets the engine choose.
+    pub host_port: Option<u16>,
+    pub container_port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
+
+/// What a container of ours is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Replica,
+    Accessory,
+    ReleaseCommand,
+    Proxy,
+}
+
+/// The keys of our labels on containers, images and networks.
+///
+/// The engine is the only memory, so these names are a file format: they are added to, never changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label;
+
+impl Label {
+    pub const PROJECT: &str = "deploy-apps.project";
+    pub const SERVICE: &str = "deploy-apps.service";
+    pub const ROLE: &str = "deploy-apps.role";
+    pub const PROXY: &str = "deploy-apps.proxy";
+    pub const RELEASE: &str = "deploy-apps.release";
+    pub const REPLICA: &str = "deploy-apps.replica";
+    pub const VERSION: &str = "deploy-apps.version";
+    pub const IDENTITY: &str = "deploy-apps.identity";
+    /// On images: the digest of the source they were built from.
+    pub const SOURCE: &str = "deploy-apps.source";
+    /// On the proxy's image and container: the digest of the embedded `nginx/` folder.
+    pub const PROXY_BUILD: &str = "deploy-apps.proxy-build";
+}
+
+/// Our labels on a container, in typed form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnLabels {
+    pub role: Role,
+    pub proxy: ProxyName,
+    /// `None` for the proxy itself, which belongs to the host.
+    pub project: Option<ProjectName>,
+    pub service: Option<AppName>,
+    pub release: Option<ReleaseNumber>,
+    pub replica: Option<u32>,
+    pub version: Option<String>,
+    /// Image and effective configuration, hashed; see [`super::identity`].
+    pub identity: String,
+}
+
+impl OwnLabels {
+    /// As the engine stores them.
+    #[must_use]
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        let role = match self.role {
+            Role::Replica => "replica",
+            Role::Accessory => "accessory",
+            Role::ReleaseCommand => "release-command",
+            Role::Proxy => "proxy",
+        };
+        let optional = [
+            (Label::PROJECT, self.project.as_ref().map(ToString::to_string)),
+            (Label::SERVICE, self.service.as_ref().map(ToString::to_string)),
+            (Label::RELEASE, self.release.map(|release| release.0.to_string())),
+            (Label::REPLICA, self.replica.map(|replica| replica.to_string())),
+            (Label::VERSION, self.version.clone()),
+        ];
+        let fixed = [
+            (Label::ROLE, role.to_owned()),
+            (Label::PROXY, self.proxy.to_string()),
+            (Label::IDENTITY, self.identity.clone()),
+        ];
+        let present = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        fixed.into_iter().chain(present).map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// Reads the labels of a container; `None` when it is not one of ours or was not made by a version we know.
+    #[must_use]
+    pub fn from_map(labels: &BTreeMap<String, String>) -> Option<Self> {
+        let role = match labels.get(Label::ROLE)?.as_str() {
+            "replica" => Role::Replica,
+            "accessory" => Role::Accessory,
+            "release-command" => Role::ReleaseCommand,
+            "proxy" => Role::Proxy,
+            _ => return None,
+        };
+        Some(Self {
+            role,
+            proxy: labels.get(Label::PROXY)?.parse().ok()?,
+            project: labels.get(Label::PROJECT).and_then(|text| text.parse().ok()),
+            service: labels.get(Label::SERVICE).and_then(|text| text.parse().ok()),
+            release: labels.get(Label::RELEASE).and_then(|text| text.parse().ok()).map(ReleaseNumber),
+            replica: labels.get(Label::REPLICA).and_then(|text| text.parse().ok()),
+            version: labels.get(Label::VERSION).cloned(),
+            identity: labels.get(Label::IDENTITY).cloned().unwrap_or_default(),
+        })
+    }
+}
+
+/// A container to create, complete: nothing is left to choose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewContainer {
+    pub name: String,
+    /// A tag or an id that is present on the engine when the container is created.
+    pub image: String,
+    pub spec: ContainerSpec,
+    pub labels: OwnLabels,
+}
+
+/// A network to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewNetwork {
+    pub name: String,
+    pub project: Option<ProjectName>,
+    pub proxy: ProxyName,
+    /// `None` lets the engine choose, as for a project's own networks.
+    pub subnet: Option<Subnet>,
+    pub dynamic_range: Option<Subnet>,
+    pub gateway: Option<Ipv4Addr>,
+    /// No way out of it.
+    pub internal: bool,
+}

@@ -1,0 +1,30 @@
+//! The words of the domain: names, what the user wishes (`Project`) and what there is (`Observed*`).
+//!
+//! Everything here is plain data. No I/O, no clock, no Docker types.
+
+mod address;
+mod container;
+mod names;
+mod observed;
+mod policy;
+mod project;
+mod record;
+mod release;
+
+pub use address::{AddressPool, Subnet};
+pub use container::{
+    ContainerSpec, Healthcheck, Label, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
+    OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
+};
+pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
+pub use observed::{
+    ContainerState, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine, ObservedImage,
+    ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
+};
+pub use policy::{Balance, DrainPolicy, HealthPolicy, Order, RolloutPolicy};
+pub use project::{
+    Accessory, App, BuildSpec, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy, ReleaseCommand,
+    Service,
+};
+pub use record::{AppRecord, Peer, Route};
+pub use release::{Release, identity};

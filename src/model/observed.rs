@@ -1,0 +1,163 @@
+//! What there is: one look at the engine and the proxy, in our own types.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppKey, AppName, AppRecord, Generation, OwnLabels, ReleaseNumber, Subnet};
+
+/// Everything the planner may know of reality.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ObservedState {
+    pub engine: ObservedEngine,
+    pub proxy: ObservedProxy,
+    /// Per service of the project: the image it would run, as far as it is known before a build.
+    pub images: BTreeMap<AppName, ResolvedImage>,
+}
+
+/// What the engine has. Containers of other projects on the same proxy are listed too: they hold addresses.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ObservedEngine {
+    pub networks: Vec<ObservedNetwork>,
+    pub volumes: BTreeSet<String>,
+    pub containers: Vec<ObservedContainer>,
+    /// Images with our labels.
+    pub images: Vec<ObservedImage>,
+}
+
+impl ObservedEngine {
+    #[must_use]
+    pub fn container(&self, name: &str) -> Option<&ObservedContainer> {
+        self.containers.iter().find(|container| container.name == name)
+    }
+
+    #[must_use]
+    pub fn network(&self, name: &str) -> Option<&ObservedNetwork> {
+        self.networks.iter().find(|network| network.name == name)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// Such as `26.1.5`.
+    pub version: String,
+    /// Such as `1.45`.
+    pub api: String,
+    /// How it was reached, such as `unix:///var/run/docker.sock`.
+    pub address: String,
+    /// Whether published ports are reachable as `localhost` from here.
+    pub local: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedNetwork {
+    pub id: String,
+    pub name: String,
+    pub subnets: Vec<Subnet>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObservedContainer {
+    pub id: String,
+    pub name: String,
+    pub image_id: String,
+    pub labels: OwnLabels,
+    pub state: ContainerState,
+    /// `None` when the container has no HEALTHCHECK.
+    pub health: Option<DockerHealth>,
+    /// Its fixed address on the proxy's network, running or not.
+    pub address: Option<Ipv4Addr>,
+}
+
+impl ObservedContainer {
+    /// Running, and not known to be ill.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.state == ContainerState::Running && self.health != Some(DockerHealth::Unhealthy)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerState {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited {
+        code: i64,
+        oom_killed: bool,
+    },
+    /// Being removed, or left in a state from which only removal leads.
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DockerHealth {
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedImage {
+    pub id: String,
+    pub tags: Vec<String>,
+    /// The digest of the source that it was built from, for images that we built.
+    pub source: Option<String>,
+}
+
+/// The image of a service before the plan is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolvedImage {
+    /// To be built from a source of this digest, or built already.
+    Source { digest: String, built: Option<String> },
+    /// Present on the engine under this id.
+    Image { id: String },
+}
+
+impl ResolvedImage {
+    /// The image's half of a release's identity.
+    #[must_use]
+    pub fn identity(&self) -> &str {
+        match self {
+            Self::Source { digest, .. } => digest,
+            Self::Image { id } => id,
+        }
+    }
+}
+
+/// The proxy's state. Empty when there is no proxy yet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ObservedProxy {
+    pub generation: Generation,
+    pub apps: BTreeMap<AppKey, ObservedApp>,
+    /// Per peer id, for every peer with open requests, also those that get no new ones.
+    pub in_flight: BTreeMap<String, InFlight>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ObservedApp {
+    pub generation: Generation,
+    /// The highest release number ever used.
+    pub last_release: ReleaseNumber,
+    /// `None` when the app has only history.
+    pub record: Option<AppRecord>,
+}
+
+/// Open requests and open WebSockets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub requests: u64,
+    pub websockets: u64,
+}
+
+impl InFlight {
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.requests == 0 && self.websockets == 0
+    }
+}

@@ -1,0 +1,142 @@
+//! What the user wishes: one compose file, parsed, checked and complete.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use super::{
+    AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, ProjectName, ProxyName, RolloutPolicy, Route,
+    Subnet,
+};
+
+/// A compose project. Defaults are filled in, paths are absolute, references are resolved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Project {
+    pub name: ProjectName,
+    /// The folder of the compose file; relative paths in it start here.
+    pub folder: PathBuf,
+    pub proxy: ProxySpec,
+    /// In the file's order.
+    pub apps: IndexMap<AppName, App>,
+    pub accessories: IndexMap<AppName, Accessory>,
+    /// Names on the engine, project prefix included; `internal` ones have no way out. External ones are not listed.
+    pub networks: IndexMap<String, bool>,
+    pub volumes: Vec<String>,
+    /// Networks and volumes that must exist already.
+    pub external_networks: Vec<String>,
+    pub external_volumes: Vec<String>,
+}
+
+impl Project {
+    #[must_use]
+    pub fn key(&self, app: &AppName) -> AppKey {
+        AppKey { project: self.name.clone(), app: app.clone() }
+    }
+}
+
+/// The host's proxy as this project wants it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProxySpec {
+    pub name: ProxyName,
+    /// On the host; 0 lets the engine choose.
+    pub http_port: u16,
+    /// The address of the host it listens on; `None` is all of them.
+    pub bind: Option<String>,
+    /// `None` takes the first free /20; see [`super::AddressPool`].
+    pub subnet: Option<Subnet>,
+    /// The image that the proxy is built from.
+    pub base_image: String,
+}
+
+/// A service that is rolled.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct App {
+    pub service: Service,
+    /// From `git describe` or the app's VERSION file, without the build number.
+    pub version: String,
+    /// Where the app listens; `None` makes it a worker, which is never routed.
+    pub port: Option<u16>,
+    pub routes: Vec<Route>,
+    pub replicas: u32,
+    pub health: HealthPolicy,
+    pub drain: DrainPolicy,
+    pub rollout: RolloutPolicy,
+    pub balance: Balance,
+    pub release: Option<ReleaseCommand>,
+}
+
+/// A service that apps depend on: created when missing, never restarted by a deploy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Accessory {
+    pub service: Service,
+}
+
+/// What apps and accessories have in common.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Service {
+    pub name: AppName,
+    pub image: ImageSource,
+    pub container: ContainerSpec,
+    pub depends_on: Vec<Dependency>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Dependency {
+    pub service: AppName,
+    pub condition: Condition,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    Started,
+    Healthy,
+    CompletedSuccessfully,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSource {
+    Build(Box<BuildSpec>),
+    Pull { reference: String, policy: PullPolicy },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullPolicy {
+    Always,
+    #[default]
+    Missing,
+    Never,
+}
+
+/// How an image is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BuildSpec {
+    /// An absolute folder on this machine.
+    pub context: PathBuf,
+    /// Relative to the context.
+    pub dockerfile: PathBuf,
+    pub dockerfile_inline: Option<String>,
+    pub args: IndexMap<String, String>,
+    pub target: Option<String>,
+    pub labels: IndexMap<String, String>,
+    pub network: Option<String>,
+    pub extra_hosts: Vec<String>,
+    pub no_cache: bool,
+    pub pull: bool,
+}
+
+/// Runs once in the new image before anything is flipped, such as a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleaseCommand {
+    pub command: Vec<String>,
+    pub timeout: Duration,
+}
+
+impl ReleaseCommand {
+    /// Long enough for a large migration, short enough that a hung one does not block a pipeline for hours.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+}

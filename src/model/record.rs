@@ -1,0 +1,64 @@
+//! What the proxy knows of an app. The serialised form is part of the control API.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppKey, AppName, Balance, ProjectName, ReleaseNumber};
+
+/// The proxy's record of one app: where its requests come from and which peers serve them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppRecord {
+    pub project: ProjectName,
+    pub app: AppName,
+    pub release: ReleaseNumber,
+    pub version: String,
+    pub routes: Vec<Route>,
+    pub balance: Balance,
+    /// Milliseconds that a request waits for a peer while there is none.
+    pub hold_ms: u64,
+    pub peers: Vec<Peer>,
+}
+
+impl AppRecord {
+    #[must_use]
+    pub fn key(&self) -> AppKey {
+        AppKey { project: self.project.clone(), app: self.app.clone() }
+    }
+
+    #[must_use]
+    pub fn serves(&self, container: &str) -> bool {
+        self.peers.iter().any(|peer| peer.id == container)
+    }
+}
+
+/// Which requests are an app's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Route {
+    /// `None` is any host; `*.example.com` any name below it.
+    pub host: Option<String>,
+    /// A prefix that ends at a segment boundary.
+    pub path: String,
+    /// Whether the app sees the path without the prefix.
+    pub strip: bool,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.host.as_deref().unwrap_or("*"), self.path)
+    }
+}
+
+/// A replica that gets traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The container's name, which is never used twice.
+    pub id: String,
+    pub address: Ipv4Addr,
+    /// `None` for a worker, which is recorded but never balanced.
+    pub port: Option<u16>,
+    pub release: ReleaseNumber,
+    pub replica: u32,
+    pub version: String,
+}

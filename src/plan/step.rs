@@ -1,0 +1,335 @@
+//! A step is one call to the engine or the proxy, or one bounded wait. It is also the unit of undo.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::{
+    AppKey, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, NewContainer, NewNetwork,
+    ReleaseNumber,
+};
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    CreateNetwork(NewNetwork),
+    CreateVolume {
+        name: String,
+    },
+    /// Writes the release's number into the proxy's history, so that it is never used again.
+    ReserveRelease {
+        app: AppKey,
+        release: ReleaseNumber,
+        version: String,
+    },
+    BuildImage {
+        tag: String,
+        digest: String,
+        build: BuildSpec,
+    },
+    TagImage {
+        image: String,
+        tag: String,
+    },
+    UntagImage {
+        tag: String,
+    },
+    CreateContainer(Box<NewContainer>),
+    StartContainer {
+        name: String,
+    },
+    AwaitHealthy {
+        name: String,
+        gate: Gate,
+    },
+    /// Waits for the exit of a started container; anything but 0 is a failure.
+    AwaitExit {
+        name: String,
+        timeout: Duration,
+    },
+    Flip {
+        changes: Vec<FlipChange>,
+    },
+    /// Asks the proxy whether it routes the app as this record says.
+    ConfirmRoute {
+        app: AppKey,
+        record: AppRecord,
+    },
+    AwaitDrained {
+        app: AppKey,
+        peers: Vec<String>,
+        limits: Limits,
+    },
+    /// `restart` is the gate for starting it again, for a container that an undo must bring back.
+    StopContainer {
+        name: String,
+        signal: Option<String>,
+        grace: Option<Duration>,
+        restart: Option<Gate>,
+    },
+    RemoveContainer {
+        name: String,
+    },
+    /// Lets time pass between two batches, as `delay` asks.
+    Pause {
+        duration: Duration,
+    },
+}
+
+/// One app's part of a flip.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FlipChange {
+    pub app: AppKey,
+    pub expect: Expect,
+    /// `None` removes the app from the proxy.
+    pub record: Option<AppRecord>,
+    /// What an undo puts back.
+    pub before: Option<AppRecord>,
+    /// The limits for draining what this change brings in, should it be undone.
+    pub limits: Limits,
+}
+
+/// Which generation of the app a flip replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// The one that was observed.
+    Observed(Generation),
+    /// The one that this run's last flip of the app made.
+    OwnLast,
+}
+
+/// When a started container counts as good.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// The proxy reaches it, over the way that traffic will take.
+    Probe {
+        address: Ipv4Addr,
+        port: u16,
+        /// The Host header of the probe.
+        host: String,
+        policy: HealthPolicy,
+        /// How long it must stay up afterwards.
+        monitor: Duration,
+    },
+    /// The engine says so. For containers that are not routed.
+    Engine { condition: Condition, timeout: Duration, monitor: Duration },
+}
+
+/// How long to wait for open requests, and for open WebSockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    pub requests: Duration,
+    pub websockets: Duration,
+}
+
+impl From<&DrainPolicy> for Limits {
+    fn from(policy: &DrainPolicy) -> Self {
+        Self { requests: policy.timeout, websockets: policy.websocket_timeout }
+    }
+}
+
+/// Why a step is in the plan, in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Because(pub String);
+
+impl From<&str> for Because {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Because {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// A step with its reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Planned {
+    #[serde(flatten)]
+    pub step: Step,
+    pub because: Because,
+}
+
+/// Lanes of steps. The lanes run beside each other, the steps of a lane one after the other,
+/// and the next stage begins when every lane is done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Stage {
+    pub lanes: Vec<Vec<Planned>>,
+}
+
+impl Stage {
+    /// A stage of one lane.
+    #[must_use]
+    pub fn line(steps: Vec<Planned>) -> Self {
+        Self { lanes: vec![steps] }
+    }
+
+    /// A stage of several lanes; empty ones are left out.
+    #[must_use]
+    pub fn beside(lanes: Vec<Vec<Planned>>) -> Self {
+        Self { lanes: lanes.into_iter().filter(|lane| !lane.is_empty()).collect() }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lanes.iter().all(Vec::is_empty)
+    }
+
+    /// Every step, lane by lane.
+    pub fn steps(&self) -> impl Iterator<Item = &Planned> {
+        self.lanes.iter().flatten()
+    }
+}
+
+/// What a container made in this run gets to finish when it is undone: it has never served, so little.
+const UNDO_GRACE: Duration = Duration::from_secs(2);
+
+impl Step {
+    /// What takes this step back, in the order of running. Empty when there is nothing to take back.
+    #[must_use]
+    pub fn undo(&self) -> Vec<Step> {
+        match self {
+            Self::BuildImage { tag, .. } | Self::TagImage { tag, .. } => vec![Self::UntagImage { tag: tag.clone() }],
+            Self::CreateContainer(container) => vec![Self::RemoveContainer { name: container.name.clone() }],
+            Self::StartContainer { name } => {
+                vec![Self::StopContainer { name: name.clone(), signal: None, grace: Some(UNDO_GRACE), restart: None }]
+            }
+            Self::StopContainer { name, restart: Some(gate), .. } => vec![
+                Self::StartContainer { name: name.clone() },
+                Self::AwaitHealthy { name: name.clone(), gate: gate.clone() },
+            ],
+            Self::Flip { changes } => undo_flip(changes),
+            // Networks and volumes are shared and cost nothing; the rest has no effect to take back.
+            Self::CreateNetwork(_)
+            | Self::CreateVolume { .. }
+            | Self::ReserveRelease { .. }
+            | Self::UntagImage { .. }
+            | Self::AwaitHealthy { .. }
+            | Self::AwaitExit { .. }
+            | Self::ConfirmRoute { .. }
+            | Self::AwaitDrained { .. }
+            | Self::StopContainer { restart: None, .. }
+            | Self::RemoveContainer { .. }
+            | Self::Pause { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Puts the earlier record back, then waits for what the later one had taken in.
+fn undo_flip(changes: &[FlipChange]) -> Vec<Step> {
+    let back = changes
+        .iter()
+        .map(|change| FlipChange {
+            app: change.app.clone(),
+            expect: Expect::OwnLast,
+            record: change.before.clone(),
+            before: change.record.clone(),
+            limits: change.limits,
+        })
+        .collect();
+    let drains = changes.iter().filter_map(|change| {
+        let gone: Vec<String> = change
+            .record
+            .iter()
+            .flat_map(|record| &record.peers)
+            .filter(|peer| change.before.as_ref().is_none_or(|before| !before.serves(&peer.id)))
+            .map(|peer| peer.id.clone())
+            .collect();
+        (!gone.is_empty()).then(|| Step::AwaitDrained { app: change.app.clone(), peers: gone, limits: change.limits })
+    });
+    std::iter::once(Step::Flip { changes: back }).chain(drains).collect()
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNetwork(network) => match network.subnet {
+                Some(subnet) => write!(f, "create network `{}` {subnet}", network.name),
+                None => write!(f, "create network `{}`", network.name),
+            },
+            Self::CreateVolume { name } => write!(f, "create volume `{name}`"),
+            Self::ReserveRelease { app, release, version } => write!(f, "reserve {release} ({version}) of `{app}`"),
+            Self::BuildImage { tag, .. } => write!(f, "build image `{tag}`"),
+            Self::TagImage { image, tag } => write!(f, "tag image {} as `{tag}`", short(image)),
+            Self::UntagImage { tag } => write!(f, "untag image `{tag}`"),
+            Self::CreateContainer(container) => {
+                write!(f, "create `{}` from `{}`", container.name, short(&container.image))?;
+                match container.spec.networks.iter().find_map(|network| network.address) {
+                    Some(address) => write!(f, " at {address}"),
+                    None => Ok(()),
+                }
+            }
+            Self::StartContainer { name } => write!(f, "start `{name}`"),
+            Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
+            Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
+            Self::Flip { changes } => {
+                f.write_str("flip")?;
+                for (index, change) in changes.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(f, "{comma} {change}")?;
+                }
+                Ok(())
+            }
+            Self::ConfirmRoute { app, record } => write!(f, "confirm that `{app}` is routed to {}", peers(record)),
+            Self::AwaitDrained { peers, limits, .. } => {
+                let names: Vec<String> = peers.iter().map(|peer| format!("`{peer}`")).collect();
+                write!(f, "drain {} within {:?}, websockets {:?}", names.join(" "), limits.requests, limits.websockets)
+            }
+            Self::StopContainer { name, .. } => write!(f, "stop `{name}`"),
+            Self::RemoveContainer { name } => write!(f, "remove `{name}`"),
+            Self::Pause { duration } => write!(f, "pause {duration:?}"),
+        }
+    }
+}
+
+impl fmt::Display for FlipChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.expect {
+            Expect::Observed(generation) => write!(f, "`{}` from {generation}", self.app)?,
+            Expect::OwnLast => write!(f, "`{}`", self.app)?,
+        }
+        match &self.record {
+            Some(record) => write!(f, " to {}", peers(record)),
+            None => f.write_str(" to nothing"),
+        }
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probe { address, port, policy, .. } => {
+                write!(f, "healthy: {} × {address}:{port}{} within {:?}", policy.successes, policy.path, policy.timeout)
+            }
+            Self::Engine { condition, timeout, .. } => {
+                let what = match condition {
+                    Condition::Started => "running",
+                    Condition::Healthy => "healthy",
+                    Condition::CompletedSuccessfully => "completed",
+                };
+                write!(f, "{what} within {timeout:?}")
+            }
+        }
+    }
+}
+
+fn peers(record: &AppRecord) -> String {
+    if record.peers.is_empty() {
+        return format!("no peer, holding requests for {:?}", Duration::from_millis(record.hold_ms));
+    }
+    record.peers.iter().map(|peer| format!("`{}`", peer.id)).collect::<Vec<_>>().join(" ")
+}
+
+/// An image id is shown by its first 12 digits, as the engine's own tools do.
+fn short(image: &str) -> &str {
+    image.strip_prefix("sha256:").and_then(|id| id.get(..12)).unwrap_or(image)
+}

@@ -1,0 +1,300 @@
+//! What the core needs of the world, in the domain's own types.
+//!
+//! `docker` and `proxy` implement these for real; the tests implement them in memory.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::event::Detail;
+use crate::model::{
+    AppKey, BuildSpec, ContainerState, DockerHealth, EngineInfo, Generation, InFlight, NewContainer, NewNetwork,
+    ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber,
+};
+use crate::plan::FlipChange;
+
+/// Why the engine would or could not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineErrorKind {
+    Unreachable,
+    PermissionDenied,
+    TooOld,
+    NotFound,
+    /// The name exists already.
+    Conflict,
+    /// A fixed address was taken between the plan and the start: plan again.
+    AddressTaken,
+    /// A host port is in use.
+    PortTaken,
+    ImageNotFound,
+    BuildFailed,
+    /// The Dockerfile, the build context or a part of it is not there or not valid.
+    BadBuild,
+    DiskFull,
+    TimedOut,
+    Other,
+}
+
+/// An engine call that failed. `message` is a lowercase fragment that names what it was about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    pub kind: EngineErrorKind,
+    pub message: String,
+    /// A command or action that mends it.
+    pub hint: Option<String>,
+    /// Such as the last lines of a failed build.
+    pub details: Vec<Detail>,
+}
+
+impl EngineError {
+    #[must_use]
+    pub fn new(kind: EngineErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, details: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, title: impl Into<String>, lines: Vec<String>) -> Self {
+        self.details.push(Detail { title: title.into(), lines });
+        self
+    }
+}
+
+/// A container right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerStatus {
+    pub state: ContainerState,
+    pub health: Option<DockerHealth>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitReport {
+    pub code: i64,
+    pub oom_killed: bool,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopReport {
+    /// It ignored the signal for the whole grace period.
+    pub killed: bool,
+}
+
+/// Takes a line of progress, such as a build's output.
+pub type Progress = Arc<dyn Fn(String) + Send + Sync>;
+
+/// A container engine. One method is one call or one wait; nothing here decides.
+///
+/// Calls are idempotent where the name says a state (`remove`, `stop`): what is so already is no error.
+pub trait Engine: Send + Sync + 'static {
+    fn info(&self) -> impl Future<Output = Result<EngineInfo, EngineError>> + Send;
+
+    /// Everything that carries our labels for this proxy (all projects), all networks, all volume names, our images.
+    fn observe(&self, proxy: &ProxyName) -> impl Future<Output = Result<ObservedEngine, EngineError>> + Send;
+
+    /// The digest of what a build would read: context after `.dockerignore`, Dockerfile, arguments, target.
+    fn source_digest(&self, build: &BuildSpec) -> impl Future<Output = Result<String, EngineError>> + Send;
+
+    /// Builds and tags; the image carries `digest` and `project` as labels. Returns the image's id.
+    fn build_image(
+        &self,
+        build: &BuildSpec,
+        tag: &str,
+        digest: &str,
+        progress: Progress,
+    ) -> impl Future<Output = Result<String, EngineError>> + Send;
+
+    fn pull_image(
+        &self,
+        reference: &str,
+        progress: Progress,
+    ) -> impl Future<Output = Result<String, EngineError>> + Send;
+
+    /// The id behind a tag or reference; `None` when the engine does not have it.
+    fn image_id(&self, reference: &str) -> impl Future<Output = Result<Option<String>, EngineError>> + Send;
+
+    fn tag_image(&self, image: &str, tag: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// An image without another tag goes with it.
+    fn untag_image(&self, tag: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    fn create_network(&self, network: &NewNetwork) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    fn create_volume(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Creates it with all its networks, not started.
+    fn create_container(&self, container: &NewContainer) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    fn start_container(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// `None` when there is no such container.
+    fn container_status(&self, name: &str)
+    -> impl Future<Output = Result<Option<ContainerStatus>, EngineError>> + Send;
+
+    /// Returns as soon as a started container is no longer running, also when that was so already.
+    fn await_exit(&self, name: &str) -> impl Future<Output = Result<ExitReport, EngineError>> + Send;
+
+    /// `signal: None` is the container's own; `grace: None` its own, else 10 s.
+    fn stop_container(
+        &self,
+        name: &str,
+        signal: Option<&str>,
+        grace: Option<Duration>,
+    ) -> impl Future<Output = Result<StopReport, EngineError>> + Send;
+
+    /// Also kills it if it runs, and removes its anonymous volumes.
+    fn remove_container(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// The last lines of its output, both streams in order of arrival.
+    fn log_tail(&self, name: &str, lines: usize) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
+}
+
+/// A byte stream in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// A dial under way.
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Duplex>, EngineError>> + Send + 'a>>;
+
+/// Opens a stream to the proxy's control socket; each call is a channel of its own.
+pub trait Dial: Send + Sync + 'static {
+    fn dial(&self) -> Dialing<'_>;
+}
+
+/// Why the proxy would or could not.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ProxyError {
+    #[error("the proxy `{proxy}` does not answer: {reason}")]
+    Unreachable { proxy: String, reason: String },
+    #[error("the proxy `{proxy}` speaks control API {found}, this deploy-apps speaks {wanted}")]
+    WrongVersion { proxy: String, found: u64, wanted: u64 },
+    #[error("app `{app}` is at generation {found}, not {expected}: another deploy has changed it")]
+    GenerationMoved { app: AppKey, expected: u64, found: u64 },
+    #[error("route `{route}` of app `{app}` belongs to app `{other}` already")]
+    RouteConflict { app: AppKey, other: AppKey, route: String },
+    #[error("the lease on app `{app}` is lost")]
+    LeaseLost { app: String },
+    #[error("app `{app}` is being deployed by `{owner}` on `{host}` since {age:?}")]
+    LeaseHeld { app: AppKey, owner: String, host: String, purpose: String, age: Duration },
+    #[error("the proxy could not write its state: {message}")]
+    PersistFailed { message: String },
+    #[error("the proxy refused the call: {message} (`{code}`)")]
+    Refused { code: String, message: String },
+}
+
+/// Who the proxy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyVersion {
+    pub api: u64,
+    /// The digest of the `nginx/` folder that its image was built from.
+    pub build: String,
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    pub address: std::net::Ipv4Addr,
+    pub port: u16,
+    pub path: String,
+    pub host: String,
+    pub timeout: Duration,
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeAnswer {
+    pub healthy: bool,
+    pub status: Option<u16>,
+    /// Such as `connection refused`, when there was no answer.
+    pub error: Option<String>,
+    /// The beginning of the answer's body.
+    pub body: Option<String>,
+}
+
+impl fmt::Display for ProbeAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.status, &self.error) {
+            (Some(status), _) => write!(f, "status {status}"),
+            (None, Some(error)) => f.write_str(error),
+            (None, None) => f.write_str("no answer"),
+        }
+    }
+}
+
+/// Who asks for a lease; shown to those who wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRequest {
+    pub apps: Vec<AppKey>,
+    pub owner: String,
+    pub host: String,
+    pub purpose: String,
+}
+
+/// The proxy's control API. One method is one call.
+pub trait Proxy: Send + Sync + 'static {
+    /// Held by a connection of its own; dropping it frees the apps at once.
+    type Lease: Send + Sync;
+
+    fn version(&self) -> impl Future<Output = Result<ProxyVersion, ProxyError>> + Send;
+
+    fn state(&self) -> impl Future<Output = Result<ObservedProxy, ProxyError>> + Send;
+
+    /// All of the apps or none. A held lease is an error at once; waiting is the caller's.
+    fn acquire(&self, request: &LeaseRequest) -> impl Future<Output = Result<Self::Lease, ProxyError>> + Send;
+
+    fn probe(&self, probe: &Probe) -> impl Future<Output = Result<ProbeAnswer, ProxyError>> + Send;
+
+    /// `expected` holds, for each change, the generation it replaces (0: no record). Persisted before it returns.
+    fn flip(
+        &self,
+        lease: &Self::Lease,
+        changes: &[FlipChange],
+        expected: &[Generation],
+    ) -> impl Future<Output = Result<Generation, ProxyError>> + Send;
+
+    /// Returns the sum over `peers` as soon as it differs from `known` or is zero, at the latest after `wait`.
+    fn in_flight(
+        &self,
+        peers: &[String],
+        known: Option<InFlight>,
+        wait: Duration,
+    ) -> impl Future<Output = Result<InFlight, ProxyError>> + Send;
+
+    /// Appends to the history, which also makes the release's number used.
+    fn record(
+        &self,
+        app: &AppKey,
+        release: ReleaseNumber,
+        event: &str,
+        details: serde_json::Map<String, serde_json::Value>,
+    ) -> impl Future<Output = Result<(), ProxyError>> + Send;
+
+    /// Newest first.
+    fn history(
+        &self,
+        app: &AppKey,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<serde_json::Value>, ProxyError>> + Send;
+}
+
+/// Who runs the deploy, for leases and history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    pub owner: String,
+    pub host: String,
+    pub project: ProjectName,
+}
