@@ -23,3 +23,12 @@ pub mod event;
 pub mod plan;
 
 pub mod ports;
+
+pub mod compose;
+pub mod docker;
+pub mod load;
+pub mod proxy;
+pub mod report;
+pub mod rollout;
+
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Arguments, wiring, one small file per command, exit codes.

@@ -1,0 +1,1 @@
+//! The container engine; the only user of bollard.

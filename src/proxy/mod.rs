@@ -1,0 +1,1 @@
+//! The proxy: the client of its control API, and its embedded image.

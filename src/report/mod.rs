@@ -1,0 +1,1 @@
+//! Makes text of events: one file per output format.

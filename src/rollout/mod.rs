@@ -1,0 +1,1 @@
+//! Carries a plan out: observe, execute, perform, unwind.
