@@ -1,65 +1,93 @@
 # shellcheck shell=sh
 # Docker Engine: installed from the distribution, started the way the host starts its services.
 
+# The engine's own HTTP interface: no docker command line, of whatever version, is needed.
+engine_api() {
+  path=$1
+  shift
+  curl -sS --unix-socket /var/run/docker.sock "$@" "http://engine$path"
+}
+
+engine_answers() { [ "$(engine_api /_ping --max-time 5 2>/dev/null)" = OK ]; }
+
+engine_version() { engine_api /version --max-time 5 | sed -n 's/.*"Version":"\([0-9.]*\)[^"]*","ApiVersion".*/\1/p'; }
+
 install_engine() {
   # shellcheck source=/dev/null
   codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   case $codename in
-    # Bookworm's 20.10 predates much of the build language. Trixie's engine needs no newer libc, so only it comes from there.
-    bookworm) add_trixie && install docker.io/trixie docker-cli/trixie iptables ca-certificates ;;
-    *) install docker.io iptables ca-certificates && apt_knows docker-cli && install docker-cli ;;
+    # Bookworm's 20.10 predates much of the build language; trixie's engine runs with bookworm's libc.
+    bookworm) add_trixie && install_packages docker.io/trixie docker-cli/trixie iptables ca-certificates ;;
+    *)
+      install_packages docker.io iptables ca-certificates
+      # Debian ships the command line apart since trixie, Ubuntu does not.
+      has docker || install_packages docker-cli
+      ;;
   esac
-  say "engine $(dockerd --version | sed -n 's/^Docker version \([^,+]*\).*/\1/p') installed"
+  say "engine $(dockerd --version | sed 's/^Docker version \([0-9.]*\).*/\1/') installed"
 }
 
-apt_knows() { [ -n "$(apt-cache show --no-all-versions "$1" 2>/dev/null)" ]; }
-
-# Priority 100 keeps every installed package on bookworm; only what is asked for by release comes from trixie.
+# Priority 100 keeps every package on bookworm but those asked for by release, and lets these get security updates.
 add_trixie() {
+  [ -n "${lists_fresh:-}" ] || refresh_lists
   archive=$(archive_of bookworm)
-  [ -n "$archive" ] || fail "apt knows no archive of \`bookworm\`" "check /etc/apt/sources.list.d"
+  security=$(archive_of bookworm-security)
+  [ -n "$archive" ] || fail "apt knows no archive of \`bookworm\`" "look at /etc/apt/sources.list.d"
   printf 'Package: *\nPin: release n=trixie*\nPin-Priority: 100\n' >/etc/apt/preferences.d/deploy-apps-trixie
-  printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: %s\n' "$archive" "$DEBIAN_KEYS" \
-    >/etc/apt/sources.list.d/deploy-apps-trixie.sources
+  archive_stanzas "$archive" "$security" trixie >/etc/apt/sources.list.d/deploy-apps-trixie.sources
   refresh_lists
 }
 
 start_engine() {
   if [ -d /run/systemd/system ]; then
-    quietly systemctl start docker || fail "systemd could not start \`docker\`" "journalctl -u docker -n 50"
-    log="journalctl -u docker -n 50"
+    look="journalctl -u docker -n 50"
+    quietly systemctl start docker || fail "systemd could not start \`docker\`" "$look"
   elif [ "$(cat /proc/1/comm)" = init ] && [ -x /etc/init.d/docker ]; then
-    quietly service docker start || fail "\`service docker start\` failed" "tail -n 50 /var/log/docker.log"
-    log="tail -n 50 /var/log/docker.log"
+    look="tail -n 50 /var/log/docker.log"
+    quietly service docker start || fail "\`service docker start\` failed" "$look"
   else
+    look="tail -n 50 /var/log/dockerd.log"
     start_detached
-    log="tail -n 50 /var/log/dockerd.log"
   fi
-  await 60 engine_answers || fail "the engine did not answer within 60 s" "$log"
+  deadline=$(($(date +%s) + 60))
+  until engine_answers; do
+    ! engine_died || fail "the engine exited while starting" "$look"
+    [ "$(date +%s)" -lt "$deadline" ] || fail "the engine did not answer within 60 s" "$look"
+    sleep 0.1
+  done
   say "engine $(engine_version) started"
 }
 
-# Outlives this script and holds none of its files open: a caller's pipe would otherwise never end.
-# Containers inherit the file limit; a proxy needs more than a shell's usual 1024.
-start_detached() (
-  hard=$(ulimit -H -n)
-  [ "$hard" != unlimited ] && [ "$hard" -le 1048576 ] || hard=1048576
-  ulimit -n "$hard"
-  cd /
-  setsid -f dockerd >/var/log/dockerd.log 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
-)
+# Outlives this script and holds none of its files open, or a caller that reads our output would wait for ever.
+# Containers inherit the file limit, and a proxy needs more than a shell's usual 1024.
+# shellcheck disable=SC3045 # every sh of Debian and Ubuntu has these limits
+start_detached() {
+  limit=$(ulimit -H -n)
+  [ "$limit" != unlimited ] && [ "$limit" -le 1048576 ] || limit=1048576
+  (
+    cd / && ulimit -n "$limit"
+    exec setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+  ) &
+  engine_pid=$!
+}
+
+engine_died() { [ -n "${engine_pid:-}" ] && ! kill -0 "$engine_pid" 2>/dev/null; }
+
+engine_is_chosen() {
+  [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ] || return 0
+  context=$(docker context inspect --format '{{.Name}}' 2>/dev/null) && [ "$context" != default ]
+}
 
 check_chosen_engine() {
-  chosen="DOCKER_CONTEXT=${DOCKER_CONTEXT:-}"
-  [ -z "${DOCKER_HOST:-}" ] || chosen="DOCKER_HOST=$DOCKER_HOST"
-  if command -v docker >/dev/null; then
-    version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1) || fail "no engine answers at $chosen: $version" "unset ${chosen%%=*}, or start the engine there"
+  chosen=${DOCKER_HOST:-the context \`${DOCKER_CONTEXT:-$context}\`}
+  if has docker; then
+    answer=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1)
   else
-    case ${DOCKER_HOST:-} in
-      unix://*) curl -sS --max-time 10 --unix-socket "${DOCKER_HOST#unix://}" http://engine/_ping >/dev/null ;;
-      tcp://*) curl -sS --max-time 10 "http://${DOCKER_HOST#tcp://}/_ping" >/dev/null ;;
-      *) false ;;
-    esac || fail "cannot check the engine at $chosen without the docker command line" "apt-get install docker-cli"
-  fi
-  say "engine at $chosen answers, nothing is installed here"
+    case $chosen in
+      unix://*) answer=$(curl -sS --max-time 10 --unix-socket "${chosen#unix://}" http://engine/_ping 2>&1) ;;
+      tcp://*) answer=$(curl -sS --max-time 10 "http://${chosen#tcp://}/_ping" 2>&1) ;;
+      *) answer="the docker command line is needed to ask it" && false ;;
+    esac
+  fi || fail "no answer from the engine at $chosen: $answer" "start it there, or unset DOCKER_HOST to use one here"
+  say "the engine at $chosen answers; none is set up here"
 }

@@ -1,12 +1,7 @@
 # shellcheck shell=sh
 # Packages, through apt alone.
 
-# What is missing, by the command that shows it.
-missing_commands() {
-  for need in curl:curl dockerd:engine flock:util-linux cc:gcc; do
-    command -v "${need%%:*}" >/dev/null || echo "${need##*:}"
-  done
-}
+DEBIAN_KEYS=/usr/share/keyrings/debian-archive-keyring.gpg
 
 apt() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" </dev/null
@@ -20,41 +15,48 @@ quietly() {
   }
 }
 
-install() {
+install_packages() {
+  [ -n "${lists_fresh:-}" ] || refresh_lists
   quietly apt install -y --no-install-recommends "$@" ||
     fail "apt could not install \`$*\`" "apt-get update && apt-get install --no-install-recommends $*"
 }
 
-# A third party's source that does not answer is no reason to stop: the install says what it could not find.
-refresh_lists() { quietly apt update || say "some package lists could not be refreshed, going on"; }
-
-install_missing() {
-  missing=$(missing_commands)
-  [ -n "$missing" ] || return 0
-  # shellcheck source=/dev/null
-  distribution=$(. /etc/os-release && echo "${ID:-} ${ID_LIKE:-}")
-  case " $distribution " in
-    *" debian "* | *" ubuntu "*) ;;
-    *) fail "\`--setup\` knows Debian and Ubuntu, this is \`${distribution%% *}\`" \
-      "install Docker Engine, curl and gcc yourself: https://docs.docker.com/engine/install/" ;;
-  esac
-  say "refreshing package lists"
-  refresh_lists
-  for package in $missing; do
-    case $package in
-      engine) install_engine ;;
-      gcc) install gcc libc6-dev && say "C linker installed, cargo needs it" ;;
-      *) install "$package" && say "$package installed" ;;
-    esac
-  done
+refresh_lists() {
+  require_apt
+  [ -n "${lists_fresh:-}" ] || say "refreshing the package lists"
+  lists_fresh=yes
+  # An interrupted run may have left packages unpacked only, and apt then refuses to go on.
+  quietly dpkg --configure -a </dev/null || fail "dpkg could not finish an earlier installation" "dpkg --configure -a"
+  # A third party's source that does not answer is no reason to stop: the install says what it could not find.
+  quietly apt update || say "some package lists could not be refreshed, going on"
 }
 
-# The archive of the release named by the prefix $1, as this host's apt knows it; no mirror is written down here.
+require_apt() {
+  # shellcheck source=/dev/null
+  distribution=$(. /etc/os-release 2>/dev/null && echo "${ID:-} ${ID_LIKE:-}") || distribution=$(uname -s)
+  case " $distribution " in
+    *" debian "* | *" ubuntu "*) ;;
+    *) fail "\`--setup\` knows Debian and Ubuntu, not \`${distribution%% *}\`" \
+      "install Docker Engine, curl and a C compiler yourself: https://docs.docker.com/engine/install/" ;;
+  esac
+}
+
+# The archive of the suite $1 (a pattern) as this host's apt knows it: no mirror is written down here.
 archive_of() {
+  # shellcheck disable=SC2016 # apt expands these
   uri=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$1 //p" | head -n 1)
   case $uri in
     # Debian's cloud images name a file that lists mirrors.
     mirror+file:*) grep -m 1 -o '[a-z]*://[^[:space:]]*' "${uri#mirror+file:}" ;;
-    *) printf '%s\n' "${uri%/}" ;;
+    *) echo "${uri%/}" ;;
   esac
+}
+
+# Apt sources for archive $1 with the suites from $3 on, and for trixie's security updates where their archive $2 is known.
+archive_stanzas() {
+  archive=$1 security=$2
+  shift 2
+  printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$archive" "$*" "$DEBIAN_KEYS"
+  [ -z "$security" ] ||
+    printf '\nTypes: deb\nURIs: %s\nSuites: trixie-security\nComponents: main\nSigned-By: %s\n' "$security" "$DEBIAN_KEYS"
 }
