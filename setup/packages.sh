@@ -43,7 +43,6 @@ require_apt() {
 
 # The archive of the suite $1 (a pattern) as this host's apt knows it: no mirror is written down here.
 archive_of() {
-  # shellcheck disable=SC2016 # apt expands these
   uri=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$1 //p" | head -n 1)
   case $uri in
     # Debian's cloud images name a file that lists mirrors.
