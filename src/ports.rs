@@ -192,6 +192,9 @@ pub enum ProxyError {
     LeaseHeld { app: AppKey, owner: String, host: String, purpose: String, age: Duration },
     #[error("the proxy could not write its state: {message}")]
     PersistFailed { message: String },
+    /// Also an answer to a flip may be lost this way: what the proxy routes is known only after a look.
+    #[error("the answer of the proxy `{proxy}` to `{call}` is not understood: {reason}")]
+    Malformed { proxy: String, call: String, reason: String },
     #[error("the proxy refused the call: {message} (`{code}`)")]
     Refused { code: String, message: String },
 }
