@@ -79,6 +79,8 @@ engine_is_chosen() {
 }
 
 check_chosen_engine() {
+  newline='
+'
   chosen=${DOCKER_HOST:-the context \`${DOCKER_CONTEXT:-$context}\`}
   if has docker; then
     answer=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1)
@@ -88,6 +90,6 @@ check_chosen_engine() {
       tcp://*) answer=$(curl -sS --max-time 10 "http://${chosen#tcp://}/_ping" 2>&1) ;;
       *) answer="the docker command line is needed to ask it" && false ;;
     esac
-  fi || fail "no answer from the engine at $chosen: $answer" "start it there, or unset DOCKER_HOST to use one here"
+  fi || fail "no answer from the engine at $chosen: ${answer##*"$newline"}" "start it there, or choose another: docker context use default, unset DOCKER_HOST"
   say "the engine at $chosen answers; none is set up here"
 }
