@@ -1,4 +1,5 @@
 // node-app is the sample Node app: Fastify, streams without buffering, and a shutdown that cuts nobody off.
+import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import websocket from '@fastify/websocket';
@@ -16,6 +17,8 @@ const HEARTBEAT = 15 * SECOND;
 export function buildApp(me) {
   const name = `${me.app} ${me.version} (${me.release}, replica ${me.replica})`;
   const stopping = new AbortController();
+  // Every event stream listens to it; Node would take more than ten for a leak.
+  setMaxListeners(0, stopping.signal);
   const app = fastify({
     // Longer than the 60 s for which nginx keeps an idle upstream connection: the proxy must be the side that closes.
     // With Node's own 5 s, a POST sent at the moment of the close would die with the connection.
@@ -35,7 +38,9 @@ export function buildApp(me) {
     // 1001 "going away" tells a client to connect again, which then reaches the next release.
     preClose(done) {
       for (const socket of this.websocketServer.clients) socket.close(1001, `${me.release} is stopping`);
-      this.websocketServer.close(done);
+      this.websocketServer.close();
+      // Without waiting for the clients: the port must close now.
+      done();
     },
   });
 

@@ -20,4 +20,4 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     console.log(`${me.app} ${me.version} (${me.release}) stopped, every request answered`);
   });
 }
-console.log(`${me.app} ${me.version} (${me.release}) listens on`, await app.listen({ host: '::', port: Number(env.PORT || 3000) }));
+console.log(`${me.app} ${me.version} (${me.release}) listens on`, await app.listen({ host: '0.0.0.0', port: Number(env.PORT || 3000) }));
