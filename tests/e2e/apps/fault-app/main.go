@@ -172,6 +172,7 @@ func echo(w http.ResponseWriter, r *http.Request, stopping context.Context) {
 		return
 	}
 	defer socket.CloseNow()
+	socket.SetReadLimit(1 << 20)
 	stopClosing := context.AfterFunc(stopping, func() { socket.Close(websocket.StatusGoingAway, release+" is stopping") })
 	defer stopClosing()
 	for {
