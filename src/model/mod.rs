@@ -21,7 +21,7 @@ pub use observed::{
     ContainerState, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine, ObservedImage,
     ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
-pub use policy::{Balance, DrainPolicy, HealthPolicy, Order, RolloutPolicy};
+pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, HealthPolicy, Order, RolloutPolicy};
 pub use project::{
     Accessory, App, BuildSpec, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy, ReleaseCommand,
     Service,

@@ -83,3 +83,6 @@ pub enum Balance {
     LeastConnections,
     RoundRobin,
 }
+
+/// What the engine gives a container between the stop signal and SIGKILL when nothing else is said.
+pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(10);

@@ -34,13 +34,27 @@ impl Project {
     pub fn key(&self, app: &AppName) -> AppKey {
         AppKey { project: self.name.clone(), app: app.clone() }
     }
+
+    /// Where an app is reached from the engine's host, one for each route; wildcard hosts have none.
+    #[must_use]
+    pub fn urls(&self, app: &AppName) -> Vec<String> {
+        let port = if self.proxy.http_port == 80 { String::new() } else { format!(":{}", self.proxy.http_port) };
+        let any_host = self.proxy.bind.as_deref().filter(|bind| *bind != "0.0.0.0").unwrap_or("localhost");
+        let routes = self.apps.get(app).map_or(&[][..], |app| &app.routes);
+        let hosts =
+            routes.iter().map(|route| (route.host.as_deref().unwrap_or(any_host), route.path.trim_end_matches('/')));
+        hosts
+            .filter(|(host, _)| !host.starts_with('*'))
+            .map(|(host, path)| format!("http://{host}{port}{path}"))
+            .collect()
+    }
 }
 
 /// The host's proxy as this project wants it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProxySpec {
     pub name: ProxyName,
-    /// On the host; 0 lets the engine choose.
+    /// On the host, 1–65535.
     pub http_port: u16,
     /// The address of the host it listens on; `None` is all of them.
     pub bind: Option<String>,

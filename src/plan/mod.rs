@@ -2,6 +2,24 @@
 //!
 //! Pure and total: no async, clock, environment, prompt or log. Nothing is left for execution to choose.
 
+mod accessories;
+mod app;
+mod batches;
+mod deploy;
+mod images;
+mod laws;
+#[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]
+mod plan;
+mod proxy;
+mod refusal;
+mod replicas;
+mod situation;
 mod step;
 
+pub use deploy::{DeployOptions, plan_deploy};
+pub use images::release_tag;
+pub use laws::{Broken, check_laws};
+pub use plan::{AppPlan, Plan, Verdict};
+pub use proxy::{ProxyImage, address_pool, plan_proxy, plan_proxy_upgrade};
+pub use refusal::PlanRefused;
 pub use step::{Because, Expect, FlipChange, Gate, Limits, Planned, Stage, Step};

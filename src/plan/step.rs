@@ -158,6 +158,13 @@ pub struct Planned {
     pub because: Because,
 }
 
+impl Planned {
+    #[must_use]
+    pub fn new(step: Step, because: impl Into<Because>) -> Self {
+        Self { step, because: because.into() }
+    }
+}
+
 /// Lanes of steps. The lanes run beside each other, the steps of a lane one after the other,
 /// and the next stage begins when every lane is done.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -1,1 +1,20 @@
 //! Carries a plan out: observe, execute, perform, unwind.
+//!
+//! `deploy` is the whole sentence. A step is performed by one call of a port or by one bounded wait; every polling
+//! loop of the crate's core stands in `wait`.
+
+mod deploy;
+mod execute;
+mod failure;
+mod lease;
+mod observe;
+mod perform;
+mod run;
+mod unwind;
+mod wait;
+
+pub use deploy::{DeployError, DeployRequest, deploy, prepare_proxy, upgrade_proxy};
+pub use execute::AppResult;
+pub use failure::StepFailure;
+pub use observe::observe;
+pub use run::{Run, Sink, StepHook};

@@ -1,0 +1,151 @@
+//! What the apps share: the project's networks and volumes, and the accessories that they depend on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::images::image_steps;
+use super::{Gate, PlanRefused, Planned, Stage, Step};
+use crate::model::{
+    Accessory, AppName, Condition, ContainerState, Dependency, NewContainer, NewNetwork, ObservedState, OwnLabels,
+    Project, Role, identity,
+};
+
+/// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
+const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Networks, volumes and accessories that `apps` need and that are missing, with what is worth a warning.
+pub(super) fn shared_stages(
+    project: &Project,
+    apps: &[AppName],
+    observed: &ObservedState,
+) -> Result<(Vec<Stage>, Vec<String>), PlanRefused> {
+    check_externals(project, observed)?;
+    let mut stages = vec![networks_and_volumes(project, observed)];
+    let mut warnings = Vec::new();
+    for (name, condition) in needed(project, apps)? {
+        let Some(accessory) = project.accessories.get(&name) else { continue };
+        let (steps, warning) = accessory_steps(project, accessory, condition, observed)?;
+        stages.push(Stage::line(steps));
+        warnings.extend(warning);
+    }
+    stages.retain(|stage| !stage.is_empty());
+    Ok((stages, warnings))
+}
+
+fn check_externals(project: &Project, observed: &ObservedState) -> Result<(), PlanRefused> {
+    let missing_network = project.external_networks.iter().find(|name| observed.engine.network(name).is_none());
+    let missing_volume = project.external_volumes.iter().find(|name| !observed.engine.volumes.contains(*name));
+    let missing = missing_network.map(|name| ("network", name)).or(missing_volume.map(|name| ("volume", name)));
+    match missing {
+        Some((kind, name)) => Err(PlanRefused::ExternalMissing { kind, name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Stage {
+    let networks =
+        project.networks.iter().filter(|(name, _)| observed.engine.network(name).is_none()).map(|(name, internal)| {
+            let network = NewNetwork {
+                name: name.clone(),
+                project: Some(project.name.clone()),
+                proxy: project.proxy.name.clone(),
+                subnet: None,
+                dynamic_range: None,
+                gateway: None,
+                internal: *internal,
+            };
+            vec![Planned::new(Step::CreateNetwork(network), "the project names it")]
+        });
+    let volumes = project
+        .volumes
+        .iter()
+        .filter(|name| !observed.engine.volumes.contains(*name))
+        .map(|name| vec![Planned::new(Step::CreateVolume { name: name.clone() }, "the project names it")]);
+    Stage::beside(networks.chain(volumes).collect())
+}
+
+/// The accessories behind `apps`, each after those it depends on itself, with the strictest condition asked of it.
+fn needed(project: &Project, apps: &[AppName]) -> Result<Vec<(AppName, Condition)>, PlanRefused> {
+    let mut order = Vec::new();
+    for app in apps.iter().filter_map(|name| project.apps.get(name)) {
+        for dependency in &app.service.depends_on {
+            visit(project, dependency, &mut BTreeSet::new(), &mut order)?;
+        }
+    }
+    Ok(order)
+}
+
+fn visit(
+    project: &Project,
+    dependency: &Dependency,
+    path: &mut BTreeSet<AppName>,
+    order: &mut Vec<(AppName, Condition)>,
+) -> Result<(), PlanRefused> {
+    let name = &dependency.service;
+    if let Some((_, condition)) = order.iter_mut().find(|(other, _)| other == name) {
+        if dependency.condition != Condition::Started {
+            *condition = dependency.condition;
+        }
+        return Ok(());
+    }
+    // An app that another app depends on is deployed by its own name, never as a side effect.
+    let Some(accessory) = project.accessories.get(name) else { return Ok(()) };
+    if !path.insert(name.clone()) {
+        let through = path.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        return Err(PlanRefused::DependencyCycle { service: name.clone(), through });
+    }
+    for next in &accessory.service.depends_on {
+        visit(project, next, path, order)?;
+    }
+    path.remove(name);
+    order.push((name.clone(), dependency.condition));
+    Ok(())
+}
+
+fn accessory_steps(
+    project: &Project,
+    accessory: &Accessory,
+    condition: Condition,
+    observed: &ObservedState,
+) -> Result<(Vec<Planned>, Option<String>), PlanRefused> {
+    let service = &accessory.service;
+    let name = format!("{}-{}-1", project.name, service.name);
+    let image = observed.images.get(&service.name).map_or("", |image| image.identity());
+    let identity = identity(image, &service.container);
+    let gate = Gate::Engine { condition, timeout: CONDITION_TIMEOUT, monitor: Duration::ZERO };
+    let because = "an app depends on it";
+    let await_it = || Planned::new(Step::AwaitHealthy { name: name.clone(), gate: gate.clone() }, because);
+
+    let Some(container) = observed.engine.container(&name) else {
+        let tag = format!("deploy-apps/{}-{}:accessory", project.name, service.name.as_str().to_lowercase());
+        let mut steps = image_steps(service, observed, &tag)?;
+        let labels = OwnLabels {
+            role: Role::Accessory,
+            proxy: project.proxy.name.clone(),
+            project: Some(project.name.clone()),
+            service: Some(service.name.clone()),
+            release: None,
+            replica: None,
+            version: None,
+            identity,
+        };
+        let new = NewContainer { name: name.clone(), image: tag, spec: service.container.clone(), labels };
+        steps.push(Planned::new(Step::CreateContainer(Box::new(new)), because));
+        steps.push(Planned::new(Step::StartContainer { name: name.clone() }, because));
+        steps.push(await_it());
+        return Ok((steps, None));
+    };
+    let warning = (container.labels.identity != identity)
+        .then(|| format!("accessory `{}` differs from the compose file; it is left as it is", service.name));
+    let steps = match container.state {
+        ContainerState::Running | ContainerState::Restarting => vec![await_it()],
+        ContainerState::Exited { code: 0, .. } if condition == Condition::CompletedSuccessfully => Vec::new(),
+        ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => {
+            vec![
+                Planned::new(Step::StartContainer { name: name.clone() }, "an app depends on it and it is not running"),
+                await_it(),
+            ]
+        }
+    };
+    Ok((steps, warning))
+}

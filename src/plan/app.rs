@@ -1,0 +1,252 @@
+//! One app's plan: which of the known ways leads from its situation to the wish.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use super::batches::{Batches, replace_in_batches, replace_stop_first};
+use super::images::{image_steps, release_tag};
+use super::replicas::{NewReplica, effective_spec, new_replicas, release_command};
+use super::situation::Situation;
+use super::{AppPlan, DeployOptions, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step, Verdict};
+use crate::model::{
+    AddressPool, App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release,
+};
+
+/// Plans one app; takes the addresses of its new replicas out of the free ones.
+pub(super) fn plan_app(
+    project: &Project,
+    app: &App,
+    observed: &ObservedState,
+    options: &DeployOptions,
+    pool: AddressPool,
+    taken: &mut BTreeSet<Ipv4Addr>,
+) -> Result<AppPlan, PlanRefused> {
+    let spec = effective_spec(project, app, pool);
+    let situation = Situation::of(project, app, spec, observed, options.force, app.replicas);
+    let release = Release {
+        number: situation.release,
+        version: format!("{}+{}", app.version, situation.release.0),
+        image: release_tag(&situation.key, situation.release),
+        identity: situation.identity.clone(),
+    };
+    let kept = u32::try_from(situation.keep.len()).unwrap_or(u32::MAX);
+    let missing = app.replicas.saturating_sub(kept);
+    let new = new_replicas(project, app, &situation, &release, missing, pool, taken)?;
+    let way = Way { project, app, observed, situation: &situation, release: &release, new: &new };
+
+    let record = way.record(way.kept_peers().chain(new.iter().map(|replica| replica.peer.clone())).collect());
+    let reroute = situation.record != Some(&record);
+    let verdict = match (situation.is_new, reroute) {
+        (true, _) => Verdict::Deploy,
+        (false, true) => Verdict::Adjust,
+        (false, false) => Verdict::UpToDate,
+    };
+
+    let mut before = vec![way.preparation()?];
+    let after;
+    let mut flip = None;
+    if reroute {
+        let stop_first = app.rollout.order == Order::StopFirst && !new.is_empty() && !situation.outgoing.is_empty();
+        let batches = if stop_first { replace_stop_first(&way) } else { replace_in_batches(&way) };
+        let Batches { stages, expect, outgoing_last, previous } = batches;
+        if options.atomic && expect == Expect::OwnLast {
+            let why = if stop_first { "`order: stop-first`" } else { "`parallelism`" };
+            return Err(PlanRefused::NotAtomic { app: situation.key.clone(), why });
+        }
+        before.extend(stages);
+        flip = Some(way.flip(expect, Some(record.clone()), previous, way.reason(options)));
+        after = way.cleanup(&record, &outgoing_last);
+    } else {
+        after = way.cleanup(&record, &[]);
+    }
+    before.retain(|stage| !stage.is_empty());
+    Ok(AppPlan {
+        app: situation.key.clone(),
+        from: situation.from,
+        release: release.clone(),
+        replicas: app.replicas,
+        verdict,
+        warnings: way.warnings(),
+        before,
+        flip,
+        after,
+    })
+}
+
+/// What every part of an app's plan looks at.
+pub(super) struct Way<'a> {
+    pub project: &'a Project,
+    pub app: &'a App,
+    pub observed: &'a ObservedState,
+    pub situation: &'a Situation<'a>,
+    pub release: &'a Release,
+    pub new: &'a [NewReplica],
+}
+
+impl Way<'_> {
+    pub(super) fn kept_peers(&self) -> impl Iterator<Item = Peer> {
+        self.peers_of(self.situation.keep.iter().map(|container| container.name.as_str()))
+    }
+
+    /// The peers of the present record with these names, in the record's order.
+    pub(super) fn peers_of<'b>(&self, names: impl Iterator<Item = &'b str>) -> impl Iterator<Item = Peer> {
+        let names: BTreeSet<&str> = names.collect();
+        let peers = self.situation.record.iter().flat_map(|record| &record.peers);
+        peers.filter(|peer| names.contains(peer.id.as_str())).cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The record of the wanted release with these peers.
+    pub(super) fn record(&self, peers: Vec<Peer>) -> AppRecord {
+        AppRecord {
+            project: self.project.name.clone(),
+            app: self.app.service.name.clone(),
+            release: self.release.number,
+            version: self.release.version.clone(),
+            routes: self.app.routes.clone(),
+            balance: self.app.balance,
+            hold_ms: 0,
+            peers,
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits::from(&self.app.drain)
+    }
+
+    pub(super) fn flip(
+        &self,
+        expect: Expect,
+        record: Option<AppRecord>,
+        before: Option<AppRecord>,
+        because: String,
+    ) -> Planned {
+        let change = FlipChange { app: self.situation.key.clone(), expect, record, before, limits: self.limits() };
+        Planned::new(Step::Flip { changes: vec![change] }, because)
+    }
+
+    /// Reservation, image and release command in one lane; beside it, leftovers that nobody uses go.
+    fn preparation(&self) -> Result<Stage, PlanRefused> {
+        let mut lanes: Vec<Vec<Planned>> = self
+            .situation
+            .leftovers
+            .iter()
+            .filter(|container| !self.is_busy(container))
+            .map(|container| leftover(container))
+            .collect();
+        let mut main = Vec::new();
+        if self.situation.is_new {
+            let step = Step::ReserveRelease {
+                app: self.situation.key.clone(),
+                release: self.release.number,
+                version: self.release.version.clone(),
+            };
+            main.push(Planned::new(step, "a number is never used twice, even if this run fails"));
+        }
+        if !self.new.is_empty() {
+            main.extend(image_steps(&self.app.service, self.observed, &self.release.image)?);
+        }
+        // With stop-first the volume has one writer, so the command waits until the old replicas are stopped.
+        let stops_first = self.app.rollout.order == Order::StopFirst && !self.situation.outgoing.is_empty();
+        if !stops_first {
+            main.extend(self.release_command());
+        }
+        lanes.insert(0, main);
+        Ok(Stage::beside(lanes))
+    }
+
+    /// Runs once per release, never for a change of scale.
+    pub(super) fn release_command(&self) -> Vec<Planned> {
+        let (Some(command), true) = (&self.app.release, self.situation.is_new) else { return Vec::new() };
+        let container = release_command(self.project, self.app, self.situation, self.release, &command.command);
+        let name = container.name.clone();
+        let because = "`release` runs in the new image before traffic reaches it";
+        vec![
+            Planned::new(Step::CreateContainer(Box::new(container)), because),
+            Planned::new(Step::StartContainer { name: name.clone() }, because),
+            Planned::new(Step::AwaitExit { name: name.clone(), timeout: command.timeout }, because),
+            Planned::new(Step::RemoveContainer { name }, "it has done its work"),
+        ]
+    }
+
+    /// After the last flip: confirm, then each outgoing replica drains, stops and goes on its own.
+    fn cleanup(&self, record: &AppRecord, outgoing_last: &[String]) -> Vec<Stage> {
+        let confirm = Step::ConfirmRoute { app: self.situation.key.clone(), record: record.clone() };
+        let confirm = Planned::new(confirm, "the proxy, not the engine, decides what serves");
+        let mut lanes = Vec::new();
+        for outgoing in &self.situation.outgoing {
+            let mut lane = Vec::new();
+            if outgoing_last.contains(&outgoing.id) {
+                lane.extend(self.drain(&outgoing.id));
+                lane.extend(outgoing.container.map(|container| self.stop(container, None)));
+            }
+            lane.extend(outgoing.container.map(remove));
+            lanes.push(lane);
+        }
+        for container in self.situation.leftovers.iter().filter(|container| self.is_busy(container)) {
+            lanes.push(
+                [
+                    vec![self.drain_step(&container.name, "an interrupted run left it with open requests")],
+                    leftover(container),
+                ]
+                .concat(),
+            );
+        }
+        vec![Stage::line(vec![confirm]), Stage::beside(lanes)].into_iter().filter(|stage| !stage.is_empty()).collect()
+    }
+
+    /// A peer without a container has nothing that could be open.
+    pub(super) fn drain(&self, id: &str) -> Option<Planned> {
+        let exists = self.situation.outgoing.iter().any(|outgoing| outgoing.id == id && outgoing.container.is_some());
+        exists.then(|| self.drain_step(id, "its open requests finish first"))
+    }
+
+    fn drain_step(&self, id: &str, because: &str) -> Planned {
+        let app = self.situation.key.clone();
+        Planned::new(Step::AwaitDrained { app, peers: vec![id.to_owned()], limits: self.limits() }, because)
+    }
+
+    pub(super) fn stop(&self, container: &ObservedContainer, restart: Option<super::Gate>) -> Planned {
+        let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
+        Planned::new(step, "it no longer serves")
+    }
+
+    fn is_busy(&self, container: &ObservedContainer) -> bool {
+        self.observed.proxy.in_flight.get(&container.name).is_some_and(|open: &InFlight| !open.is_zero())
+    }
+
+    fn reason(&self, options: &DeployOptions) -> String {
+        match (self.situation.record, self.situation.is_new) {
+            (None, _) => "nothing serves yet".to_owned(),
+            (Some(_), true) if options.force => "a redeploy was asked for".to_owned(),
+            (Some(_), true) => "the image or the configuration has changed".to_owned(),
+            (Some(record), false) => match (self.new.len(), self.situation.outgoing.len()) {
+                (0, 0) => "routes or settings have changed".to_owned(),
+                (new, 0) => format!("{new} more of the same release, {} so far", record.peers.len()),
+                (0, old) => format!("{old} fewer of the same release"),
+                (new, old) => format!("{old} of the same release are gone or ill, {new} replace them"),
+            },
+        }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let is_served = |name| {
+            let known = self.observed.proxy.apps.get(&self.project.key(name));
+            known.and_then(|known| known.record.as_ref()).is_some_and(|record| !record.peers.is_empty())
+        };
+        let apps = self.app.service.depends_on.iter().map(|dependency| &dependency.service);
+        apps.filter(|name| self.project.apps.contains_key(*name) && !is_served(name))
+            .map(|name| format!("app `{name}`, which `{}` depends on, is not deployed yet", self.app.service.name))
+            .collect()
+    }
+}
+
+/// A container that does not serve and has no open request.
+fn leftover(container: &ObservedContainer) -> Vec<Planned> {
+    let because = "an interrupted run left it, and the proxy does not route to it";
+    let stop = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart: None };
+    vec![Planned::new(stop, because), Planned::new(Step::RemoveContainer { name: container.name.clone() }, because)]
+}
+
+pub(super) fn remove(container: &ObservedContainer) -> Planned {
+    Planned::new(Step::RemoveContainer { name: container.name.clone() }, "its image stays for a rollback")
+}

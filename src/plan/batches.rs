@@ -1,0 +1,122 @@
+//! The ways from outgoing to new replicas, up to the last flip: all at once, in batches, or stop-first.
+
+use super::app::Way;
+use super::replicas::{NewReplica, gate};
+use super::{Expect, Planned, Stage, Step};
+use crate::model::{AppRecord, ObservedContainer};
+
+/// The stages before the last flip, and what that flip replaces.
+pub(super) struct Batches {
+    pub stages: Vec<Stage>,
+    pub expect: Expect,
+    /// What an undo of the last flip would put back.
+    pub previous: Option<AppRecord>,
+    /// The peers that the last flip takes out; those of earlier ones are drained and stopped already.
+    pub outgoing_last: Vec<String>,
+}
+
+/// Start-first, `parallelism` at a time. A batch that fails brings back what earlier batches have stopped; for that
+/// the stopped containers stay until the last flip.
+pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
+    let size = match way.app.rollout.parallelism {
+        0 => way.new.len().max(1),
+        parallelism => parallelism as usize,
+    };
+    let count = way.new.len().div_ceil(size).max(1);
+    let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
+    // Fewer old than new, or more: each batch takes its share, and the last one what is left.
+    let share = outgoing.len().div_ceil(count).max(1);
+
+    let mut stages = Vec::new();
+    let mut serving = way.situation.record.cloned();
+    let mut expect = Expect::Observed(way.situation.generation);
+    for batch in 0..count.saturating_sub(1) {
+        let done = &way.new[..(batch + 1) * size];
+        let gone = &outgoing[..outgoing.len().min((batch + 1) * share)];
+        let leaving = &outgoing[outgoing.len().min(batch * share)..gone.len()];
+        stages.push(start_stage(way, &way.new[batch * size..(batch + 1) * size]));
+        let staying = outgoing[gone.len()..].iter().map(String::as_str);
+        let mut peers: Vec<_> = way.peers_of(staying).chain(way.kept_peers()).collect();
+        peers.extend(done.iter().map(|replica| replica.peer.clone()));
+        let record = way.record(peers);
+        let because = format!("batch {} of {count}", batch + 1);
+        stages.push(Stage::line(vec![way.flip(expect, Some(record.clone()), serving.clone(), because)]));
+        stages.push(stop_stage(way, leaving));
+        if !way.app.rollout.delay.is_zero() {
+            let pause = Step::Pause { duration: way.app.rollout.delay };
+            stages.push(Stage::line(vec![Planned::new(pause, "`delay` between two batches")]));
+        }
+        serving = Some(record);
+        expect = Expect::OwnLast;
+    }
+    stages.push(start_stage(way, &way.new[(count - 1) * size.min(way.new.len())..]));
+    let outgoing_last = outgoing[outgoing.len().min((count - 1) * share)..].to_vec();
+    Batches { stages, expect, previous: serving, outgoing_last }
+}
+
+/// One writer at a time: hold new requests, let the open ones finish, stop, start. Nothing is refused meanwhile.
+pub(super) fn replace_stop_first(way: &Way<'_>) -> Batches {
+    let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
+    let serving = way.situation.record.cloned();
+    // As long as everything up to the next flip may take, so that a held request ends with an answer.
+    let release = way.app.release.as_ref().map_or(std::time::Duration::ZERO, |release| release.timeout);
+    let grace = way.app.service.container.stop_grace.unwrap_or(crate::model::DEFAULT_STOP_GRACE);
+    let hold = way.limits().requests.max(way.limits().websockets) + grace + release + way.app.health.timeout;
+    let mut holding = serving.clone().unwrap_or_else(|| way.record(Vec::new()));
+    holding.peers.clear();
+    holding.hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
+
+    let creates = way.new.iter().map(|replica| vec![create(replica)]).collect();
+    let flip = way.flip(
+        Expect::Observed(way.situation.generation),
+        Some(holding.clone()),
+        serving,
+        "new requests wait at the proxy while no replica runs".to_owned(),
+    );
+    let mut stages = vec![Stage::beside(creates), Stage::line(vec![flip]), stop_stage(way, &outgoing)];
+    stages.push(Stage::line(way.release_command()));
+    stages.push(Stage::beside(way.new.iter().map(|replica| start(way, replica)).collect()));
+    Batches { stages, expect: Expect::OwnLast, previous: Some(holding), outgoing_last: Vec::new() }
+}
+
+fn start_stage(way: &Way<'_>, replicas: &[NewReplica]) -> Stage {
+    let lanes = replicas.iter().map(|replica| [vec![create(replica)], start(way, replica)].concat());
+    Stage::beside(lanes.collect())
+}
+
+fn create(replica: &NewReplica) -> Planned {
+    let because = format!("replica {} of {}", replica.peer.replica, replica.peer.release);
+    Planned::new(Step::CreateContainer(Box::new(replica.container.clone())), because)
+}
+
+fn start(way: &Way<'_>, replica: &NewReplica) -> Vec<Planned> {
+    let name = replica.container.name.clone();
+    let gate = gate(way.app, replica.peer.address);
+    let because = "no traffic before it is seen healthy";
+    vec![
+        Planned::new(Step::StartContainer { name: name.clone() }, because),
+        Planned::new(Step::AwaitHealthy { name, gate }, because),
+    ]
+}
+
+/// Drains and stops, and leaves the containers for an undo.
+fn stop_stage(way: &Way<'_>, leaving: &[String]) -> Stage {
+    let lanes =
+        way.situation.outgoing.iter().filter(|outgoing| leaving.contains(&outgoing.id)).filter_map(|outgoing| {
+            let container = outgoing.container?;
+            let restart = restart_gate(way, container);
+            Some(way.drain(&outgoing.id).into_iter().chain([way.stop(container, restart)]).collect())
+        });
+    Stage::beside(lanes.collect())
+}
+
+/// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
+fn restart_gate(way: &Way<'_>, container: &ObservedContainer) -> Option<super::Gate> {
+    let peer = way.situation.record?.peers.iter().find(|peer| peer.id == container.name)?;
+    let mut restart = gate(way.app, peer.address);
+    if let (super::Gate::Probe { port, .. }, Some(old)) = (&mut restart, peer.port) {
+        // The old release may have listened elsewhere.
+        *port = old;
+    }
+    container.is_well().then_some(restart)
+}

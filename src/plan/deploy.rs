@@ -1,0 +1,72 @@
+//! From wish and reality to the plan of a deploy. The same way serves a first deploy, a redeploy, a change of scale
+//! and the run after a crash: what serves and what is left over decide which steps there are.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use super::accessories::shared_stages;
+use super::app::plan_app;
+use super::proxy::address_pool;
+use super::{Plan, PlanRefused};
+use crate::model::{AppName, ObservedState, Project, Route};
+
+/// What the user asked for besides the compose file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeployOptions {
+    /// Replace the replicas even where nothing has changed.
+    pub force: bool,
+    /// All named apps flip in one call, or none.
+    pub atomic: bool,
+}
+
+/// Plans a deploy of `apps`, which are apps of the project.
+///
+/// # Errors
+/// With a reason when the wish cannot be fulfilled. Nothing has been touched then.
+pub fn plan_deploy(
+    project: &Project,
+    apps: &[AppName],
+    observed: &ObservedState,
+    options: &DeployOptions,
+) -> Result<Plan, PlanRefused> {
+    let pool = address_pool(&project.proxy, &observed.engine)?;
+    let (shared, warnings) = shared_stages(project, apps, observed)?;
+    let mut taken = taken_addresses(observed);
+    let mut plans = Vec::new();
+    for name in apps {
+        let Some(app) = project.apps.get(name) else { continue };
+        check_routes(project, name, &app.routes, observed)?;
+        let mut plan = plan_app(project, app, observed, options, pool, &mut taken)?;
+        if plans.is_empty() {
+            plan.warnings.extend(warnings.iter().cloned());
+        }
+        plans.push(plan);
+    }
+    Ok(Plan { atomic: options.atomic, shared, apps: plans })
+}
+
+/// Addresses of containers, running or not, and of peers, whose container may be gone.
+fn taken_addresses(observed: &ObservedState) -> BTreeSet<Ipv4Addr> {
+    let containers = observed.engine.containers.iter().filter_map(|container| container.address);
+    let records = observed.proxy.apps.values().filter_map(|app| app.record.as_ref());
+    containers.chain(records.flat_map(|record| &record.peers).map(|peer| peer.address)).collect()
+}
+
+/// The proxy refuses a route that another app has; so does the plan, before anything is built.
+fn check_routes(
+    project: &Project,
+    name: &AppName,
+    routes: &[Route],
+    observed: &ObservedState,
+) -> Result<(), PlanRefused> {
+    let key = project.key(name);
+    for (other, known) in observed.proxy.apps.iter().filter(|(other, _)| **other != key) {
+        let taken = known.record.iter().flat_map(|record| &record.routes);
+        for route in taken {
+            if routes.iter().any(|wanted| wanted.host == route.host && wanted.path == route.path) {
+                return Err(PlanRefused::RouteTaken { app: key, other: other.clone(), route: route.to_string() });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Which image a release runs, and how it comes to bear the release's tag.
+
+use super::{PlanRefused, Planned, Step};
+use crate::model::{AppKey, ImageSource, ObservedState, ReleaseNumber, ResolvedImage, Service};
+
+/// The tag that keeps a release's image on the engine, for its replicas and for a later rollback.
+#[must_use]
+pub fn release_tag(app: &AppKey, release: ReleaseNumber) -> String {
+    // Image names are lowercase; service names need not be.
+    format!("deploy-apps/{}-{}:{release}", app.project, app.app.as_str().to_lowercase())
+}
+
+/// The release number in a tag of ours for this app.
+pub(super) fn release_of_tag(app: &AppKey, tag: &str) -> Option<ReleaseNumber> {
+    let prefix = release_tag(app, ReleaseNumber(0));
+    let number = tag.strip_prefix(prefix.strip_suffix('0')?)?;
+    number.parse().ok().map(ReleaseNumber)
+}
+
+/// The steps after which `tag` names the service's image.
+pub(super) fn image_steps(service: &Service, observed: &ObservedState, tag: &str) -> Result<Vec<Planned>, PlanRefused> {
+    let no_image = || PlanRefused::NoImage { service: service.name.clone() };
+    let tagged = observed.engine.images.iter().find(|image| image.tags.iter().any(|other| other == tag));
+    let resolved = observed.images.get(&service.name).ok_or_else(no_image)?;
+    let step = match (resolved, &service.image) {
+        (ResolvedImage::Source { digest, built: None }, ImageSource::Build(build)) => Planned::new(
+            Step::BuildImage { tag: tag.to_owned(), digest: digest.clone(), build: (**build).clone() },
+            "no image on the engine was built from this source",
+        ),
+        (ResolvedImage::Source { built: Some(id), .. } | ResolvedImage::Image { id }, _) => {
+            if tagged.is_some_and(|image| &image.id == id) {
+                return Ok(Vec::new());
+            }
+            let because = match resolved {
+                ResolvedImage::Source { .. } => "this source is built already",
+                ResolvedImage::Image { .. } => "the tag keeps the image for this release",
+            };
+            Planned::new(Step::TagImage { image: id.clone(), tag: tag.to_owned() }, because)
+        }
+        (ResolvedImage::Source { built: None, .. }, ImageSource::Pull { .. }) => return Err(no_image()),
+    };
+    Ok(vec![step])
+}

@@ -1,0 +1,143 @@
+//! Plays a plan through on paper and names every law that it would break.
+//!
+//! The planner is made to keep the laws; this says so independently of how it does it.
+
+use std::collections::BTreeSet;
+
+use super::{AppPlan, Plan, Planned, Step};
+use crate::model::{AppRecord, ObservedState, Order, Project};
+
+/// A law that a plan would break, with the step that does it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub law: &'static str,
+    pub step: String,
+}
+
+/// Every breach of the laws that a run of `plan` would be, step by step.
+#[must_use]
+pub fn check_laws(plan: &Plan, project: &Project, observed: &ObservedState) -> Vec<Broken> {
+    plan.apps.iter().flat_map(|app| OnPaper::of(app, project, observed).play(app)).collect()
+}
+
+/// One app's world as the plan changes it.
+struct OnPaper {
+    serving: Option<AppRecord>,
+    /// Containers that the proxy, or a run before, has seen healthy.
+    seen_healthy: BTreeSet<String>,
+    running: BTreeSet<String>,
+    drained: BTreeSet<String>,
+    /// Peers that were in a record and left it.
+    flipped_out: BTreeSet<String>,
+    start_first: bool,
+    broken: Vec<Broken>,
+}
+
+impl OnPaper {
+    fn of(app: &AppPlan, project: &Project, observed: &ObservedState) -> Self {
+        let serving = observed.proxy.apps.get(&app.app).and_then(|known| known.record.clone());
+        let peers = serving.iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
+        let well = observed.engine.containers.iter().filter(|container| container.is_well());
+        let busy = observed.proxy.in_flight.iter().filter(|(_, open)| !open.is_zero()).map(|(id, _)| id.clone());
+        let start_first = project.apps.get(&app.app.app).is_none_or(|app| app.rollout.order == Order::StartFirst);
+        Self {
+            seen_healthy: peers.collect(),
+            running: well.map(|container| container.name.clone()).collect(),
+            drained: BTreeSet::new(),
+            flipped_out: busy.filter(|id| serving.as_ref().is_none_or(|record| !record.serves(id))).collect(),
+            start_first,
+            serving,
+            broken: Vec::new(),
+        }
+    }
+
+    fn play(mut self, app: &AppPlan) -> Vec<Broken> {
+        for planned in app.steps() {
+            self.step(planned);
+        }
+        if app.flip.is_none()
+            && app.before.iter().flat_map(super::Stage::steps).any(|planned| matches!(planned.step, Step::Flip { .. }))
+        {
+            self.breach("a plan that flips has a last flip", &app.app);
+        }
+        let served = self.serving.as_ref().map_or(0, |record| record.peers.len());
+        if served != app.replicas as usize {
+            self.breach("what serves at the end is what was asked for", &app.app);
+        }
+        self.broken
+    }
+
+    fn step(&mut self, planned: &Planned) {
+        match &planned.step {
+            Step::StartContainer { name } => {
+                self.running.insert(name.clone());
+            }
+            Step::AwaitHealthy { name, .. } => {
+                if !self.running.contains(name) {
+                    self.breach("only a started container is waited for", planned);
+                }
+                self.seen_healthy.insert(name.clone());
+            }
+            Step::Flip { changes } => {
+                for change in changes {
+                    self.flip(change.record.as_ref(), planned);
+                }
+            }
+            Step::AwaitDrained { peers, .. } => {
+                if peers.iter().any(|peer| self.serves(peer)) {
+                    self.breach("what still gets requests cannot be drained", planned);
+                }
+                self.drained.extend(peers.iter().cloned());
+            }
+            Step::StopContainer { name, .. } => {
+                if self.serves(name) {
+                    self.breach("what the proxy says is serving is never stopped", planned);
+                }
+                if self.flipped_out.contains(name) && !self.drained.contains(name) {
+                    self.breach("a replica drains before it stops", planned);
+                }
+                self.running.remove(name);
+            }
+            Step::RemoveContainer { name } => {
+                if self.serves(name) {
+                    self.breach("what the proxy says is serving is never removed", planned);
+                }
+                self.running.remove(name);
+            }
+            Step::CreateNetwork(_)
+            | Step::CreateVolume { .. }
+            | Step::ReserveRelease { .. }
+            | Step::BuildImage { .. }
+            | Step::TagImage { .. }
+            | Step::UntagImage { .. }
+            | Step::CreateContainer(_)
+            | Step::AwaitExit { .. }
+            | Step::ConfirmRoute { .. }
+            | Step::Pause { .. } => {}
+        }
+    }
+
+    fn flip(&mut self, record: Option<&AppRecord>, planned: &Planned) {
+        let new: Vec<&str> = record.iter().flat_map(|record| &record.peers).map(|peer| peer.id.as_str()).collect();
+        if new.iter().any(|peer| !self.seen_healthy.contains(*peer)) {
+            self.breach("a replica gets traffic only after it was seen healthy", planned);
+        }
+        let had_backends =
+            self.serving.iter().flat_map(|record| &record.peers).any(|peer| self.running.contains(&peer.id));
+        let has_backends = new.iter().any(|peer| self.running.contains(*peer));
+        if self.start_first && had_backends && !has_backends && !new.is_empty() {
+            self.breach("an app that has a healthy backend never has none", planned);
+        }
+        let gone = self.serving.iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
+        self.flipped_out.extend(gone.filter(|peer| !new.contains(&peer.as_str()) && self.running.contains(peer)));
+        self.serving = record.cloned();
+    }
+
+    fn serves(&self, name: &str) -> bool {
+        self.serving.as_ref().is_some_and(|record| record.serves(name))
+    }
+
+    fn breach(&mut self, law: &'static str, step: &impl std::fmt::Display) {
+        self.broken.push(Broken { law, step: step.to_string() });
+    }
+}

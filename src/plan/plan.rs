@@ -1,0 +1,138 @@
+//! A plan: complete, readable as text, and the only thing that execution looks at.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Planned, Stage};
+use crate::model::{AppKey, Release, ReleaseNumber};
+
+/// What a deploy will do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// All apps flip in one control call, or none does.
+    pub atomic: bool,
+    /// What the apps share: networks, volumes and accessories. Never undone.
+    pub shared: Vec<Stage>,
+    pub apps: Vec<AppPlan>,
+}
+
+impl Plan {
+    /// Whether running it would change anything.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.shared.iter().all(Stage::is_empty) && self.apps.iter().all(AppPlan::changes_nothing)
+    }
+}
+
+/// One app's way from what serves to what shall serve.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppPlan {
+    pub app: AppKey,
+    pub from: Option<ReleaseNumber>,
+    pub release: Release,
+    /// How many replicas serve at the end.
+    pub replicas: u32,
+    pub verdict: Verdict,
+    pub warnings: Vec<String>,
+    /// Undone in reverse order when any of it fails.
+    pub before: Vec<Stage>,
+    /// The point of no return. `None` when what serves stays as it is.
+    pub flip: Option<Planned>,
+    /// Best effort: what fails here is left for the next run.
+    pub after: Vec<Stage>,
+}
+
+impl AppPlan {
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.verdict == Verdict::UpToDate && self.before.iter().all(Stage::is_empty)
+    }
+
+    /// Every step in the order of running, lane by lane.
+    pub fn steps(&self) -> impl Iterator<Item = &Planned> {
+        self.before.iter().flat_map(Stage::steps).chain(&self.flip).chain(self.after.iter().flat_map(Stage::steps))
+    }
+}
+
+/// What kind of change it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The right release serves, with the right routes and the right number of replicas.
+    UpToDate,
+    /// A new release replaces what serves, or is the first.
+    Deploy,
+    /// The same release with more, fewer or other replicas, or with other routes.
+    Adjust,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.shared.iter().all(Stage::is_empty) {
+            writeln!(f, "shared")?;
+            let mut number = 0;
+            write_stages(f, &self.shared, &mut number)?;
+        }
+        for app in &self.apps {
+            write!(f, "{app}")?;
+        }
+        if self.atomic && self.apps.iter().filter(|app| app.flip.is_some()).count() > 1 {
+            writeln!(f, "atomic: the last flips of all apps are one control call")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for AppPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replicas = if self.replicas == 1 { "replica" } else { "replicas" };
+        let to = self.release.number;
+        match (self.verdict, self.from) {
+            (Verdict::Deploy, Some(from)) => write!(f, "{} {from} → {to}", self.app)?,
+            (Verdict::Deploy, None) => write!(f, "{} first release {to}", self.app)?,
+            (Verdict::Adjust, _) => write!(f, "{} {to} adjusted", self.app)?,
+            (Verdict::UpToDate, _) => write!(f, "{} {to} up to date", self.app)?,
+        }
+        writeln!(f, " ({}, {} {replicas})", self.release.version, self.replicas)?;
+        for warning in &self.warnings {
+            writeln!(f, "  warning: {warning}")?;
+        }
+        let mut number = 0;
+        write_stages(f, &self.before, &mut number)?;
+        if let Some(flip) = &self.flip {
+            number += 1;
+            writeln!(f, "  [{number}] {flip}")?;
+        }
+        write_stages(f, &self.after, &mut number)
+    }
+}
+
+/// One number per stage; lanes that run beside each other carry a letter.
+fn write_stages(f: &mut fmt::Formatter<'_>, stages: &[Stage], number: &mut usize) -> fmt::Result {
+    for stage in stages.iter().filter(|stage| !stage.is_empty()) {
+        *number += 1;
+        for (index, lane) in stage.lanes.iter().enumerate() {
+            for planned in lane {
+                if stage.lanes.len() == 1 {
+                    writeln!(f, "  [{number}] {planned}")?;
+                } else {
+                    writeln!(f, "  [{number}{}] {planned}", lane_letter(index))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// a … z, then aa, ab, …
+fn lane_letter(index: usize) -> String {
+    let letter = char::from(b'a' + u8::try_from(index % 26).unwrap_or(0));
+    if index < 26 { letter.to_string() } else { format!("{}{letter}", lane_letter(index / 26 - 1)) }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} — {}", self.step, self.because.0)
+    }
+}

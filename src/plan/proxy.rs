@@ -1,0 +1,201 @@
+//! Brings the host's proxy up: its network, its volume, its image and its container.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::{Gate, PlanRefused, Planned, Stage, Step};
+use crate::model::{
+    AddressPool, BuildSpec, Condition, ContainerSpec, ContainerState, Mount, MountSource, NetworkAttachment,
+    NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs, identity,
+};
+
+/// The embedded proxy image: its id and how it is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyImage {
+    /// The digest of the `nginx/` folder.
+    pub build_id: String,
+    pub build: BuildSpec,
+}
+
+impl ProxyImage {
+    #[must_use]
+    pub fn tag(&self) -> String {
+        format!("deploy-apps/proxy:{}", self.build_id)
+    }
+}
+
+/// The build takes most of it on a slow host; nginx itself is up within a second.
+const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Long enough for open requests when the proxy itself is replaced.
+const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
+
+/// The steps after which the proxy runs. Empty when it does.
+///
+/// # Errors
+/// When its network cannot be made, or when it runs with other settings than `spec` asks for.
+pub fn plan_proxy(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine) -> Result<Vec<Stage>, PlanRefused> {
+    let pool = address_pool(spec, observed)?;
+    let wanted = proxy_container(spec, image, pool);
+    let name = &wanted.name;
+    let Some(container) = observed.container(name) else {
+        return Ok(vec![
+            foundation(spec, image, observed, pool),
+            Stage::line(creation(wanted, "the host has no proxy yet")),
+        ]);
+    };
+    if container.labels.identity != wanted.labels.identity {
+        return Err(PlanRefused::ProxyDiffers { proxy: spec.name.to_string() });
+    }
+    match container.state {
+        ContainerState::Running | ContainerState::Restarting => Ok(Vec::new()),
+        ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } => {
+            Ok(vec![Stage::line(starting(name, "the proxy is not running"))])
+        }
+        ContainerState::Dead => Ok(vec![Stage::line(replacement(wanted, "the proxy's container is dead"))]),
+    }
+}
+
+/// Replaces the proxy's container, keeping its state. Connections in this moment are refused, not lost: the state
+/// volume holds every route.
+///
+/// # Errors
+/// When its network cannot be made.
+pub fn plan_proxy_upgrade(
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    observed: &ObservedEngine,
+) -> Result<Vec<Stage>, PlanRefused> {
+    let pool = address_pool(spec, observed)?;
+    let wanted = proxy_container(spec, image, pool);
+    let steps = match observed.container(&wanted.name) {
+        Some(_) => replacement(wanted, "the upgrade was asked for"),
+        None => creation(wanted, "the host has no proxy yet"),
+    };
+    Ok(vec![foundation(spec, image, observed, pool), Stage::line(steps)])
+}
+
+/// The addresses of the proxy's network, existing or to be made.
+///
+/// # Errors
+/// When the network exists and is not one of ours, or no subnet is free.
+pub fn address_pool(spec: &ProxySpec, observed: &ObservedEngine) -> Result<AddressPool, PlanRefused> {
+    let network = spec.name.network();
+    if let Some(existing) = observed.network(&network) {
+        let found = || existing.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return existing
+            .subnets
+            .iter()
+            .find_map(|subnet| AddressPool::new(*subnet))
+            .ok_or_else(|| PlanRefused::ForeignNetwork { network, found: found() });
+    }
+    let taken: Vec<_> = observed.networks.iter().flat_map(|network| network.subnets.iter().copied()).collect();
+    match spec.subnet {
+        Some(subnet) => {
+            AddressPool::new(subnet).ok_or_else(|| PlanRefused::ForeignNetwork { network, found: subnet.to_string() })
+        }
+        None => AddressPool::first_free(&taken).ok_or(PlanRefused::NoSubnet),
+    }
+}
+
+fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, pool: AddressPool) -> Stage {
+    let mut lanes = Vec::new();
+    if observed.network(&spec.name.network()).is_none() {
+        let network = NewNetwork {
+            name: spec.name.network(),
+            project: None,
+            proxy: spec.name.clone(),
+            subnet: Some(pool.subnet()),
+            dynamic_range: Some(pool.dynamic_range()),
+            gateway: Some(pool.gateway()),
+            internal: false,
+        };
+        lanes.push(vec![Planned::new(Step::CreateNetwork(network), "replicas get fixed addresses in it")]);
+    }
+    if !observed.volumes.contains(&spec.name.volume()) {
+        lanes.push(vec![Planned::new(
+            Step::CreateVolume { name: spec.name.volume() },
+            "routes and history outlive the proxy",
+        )]);
+    }
+    if !observed.images.iter().any(|other| other.tags.contains(&image.tag())) {
+        let step = Step::BuildImage { tag: image.tag(), digest: image.build_id.clone(), build: image.build.clone() };
+        lanes.push(vec![Planned::new(step, "the engine has no image of this proxy")]);
+    }
+    Stage::beside(lanes)
+}
+
+fn creation(wanted: NewContainer, because: &str) -> Vec<Planned> {
+    let name = wanted.name.clone();
+    let mut steps = vec![Planned::new(Step::CreateContainer(Box::new(wanted)), because)];
+    steps.extend(starting(&name, because));
+    steps
+}
+
+fn starting(name: &str, because: &str) -> Vec<Planned> {
+    let gate = Gate::Engine { condition: Condition::Healthy, timeout: PROXY_START_TIMEOUT, monitor: Duration::ZERO };
+    vec![
+        Planned::new(Step::StartContainer { name: name.to_owned() }, because),
+        Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, "its control socket must answer"),
+    ]
+}
+
+fn replacement(wanted: NewContainer, because: &str) -> Vec<Planned> {
+    let name = wanted.name.clone();
+    let stop = Step::StopContainer { name: name.clone(), signal: None, grace: Some(PROXY_STOP_GRACE), restart: None };
+    let mut steps = vec![
+        Planned::new(stop, "its port is needed"),
+        Planned::new(Step::RemoveContainer { name }, "its name is needed"),
+    ];
+    steps.extend(creation(wanted, because));
+    steps
+}
+
+/// The proxy's container: no capability, no writable file but its state and its sockets.
+fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> NewContainer {
+    let container = ContainerSpec {
+        read_only: true,
+        cap_drop: vec!["ALL".to_owned()],
+        security_opt: vec!["no-new-privileges:true".to_owned()],
+        // Lets the unprivileged nginx listen on port 80, where apps expect each other.
+        sysctls: BTreeMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())]),
+        tmpfs: vec![
+            Tmpfs { target: "/run/deploy-apps".to_owned(), options: "mode=1777,size=16m".to_owned() },
+            Tmpfs { target: "/tmp".to_owned(), options: "mode=1777".to_owned() },
+        ],
+        mounts: vec![Mount {
+            source: MountSource::Volume(spec.name.volume()),
+            target: "/var/lib/deploy-apps".to_owned(),
+            read_only: false,
+        }],
+        networks: vec![NetworkAttachment {
+            network: spec.name.network(),
+            aliases: Vec::new(),
+            address: Some(pool.proxy()),
+        }],
+        restart: Restart::UnlessStopped,
+        stop_grace: Some(PROXY_STOP_GRACE),
+        ports: vec![PortBinding {
+            host_ip: spec.bind.clone(),
+            host_port: Some(spec.http_port),
+            container_port: 80,
+            protocol: "tcp".to_owned(),
+        }],
+        environment: IndexMap::new(),
+        ..ContainerSpec::default()
+    };
+    // The build is left out: another build of the same control API goes on serving until it is upgraded.
+    let identity = identity("proxy", &container);
+    let labels = OwnLabels {
+        role: Role::Proxy,
+        proxy: spec.name.clone(),
+        project: None,
+        service: None,
+        release: None,
+        replica: None,
+        version: Some(image.build_id.clone()),
+        identity,
+    };
+    NewContainer { name: spec.name.container(), image: image.tag(), spec: container, labels }
+}

@@ -1,0 +1,170 @@
+//! New containers of an app, complete with names, addresses and environment.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::situation::Situation;
+use super::{Gate, PlanRefused};
+use crate::model::{
+    AddressPool, App, Condition, ContainerSpec, Healthcheck, NetworkAttachment, NewContainer, ObservedContainer,
+    OwnLabels, Peer, Project, Release, Restart, Role,
+};
+
+/// How long a container that nobody can probe must stay up before it counts as started.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A replica to create: its container and its place in the proxy's record.
+#[derive(Debug, Clone)]
+pub(super) struct NewReplica {
+    pub container: NewContainer,
+    pub peer: Peer,
+}
+
+/// Everything about an app's containers that does not differ from replica to replica.
+///
+/// The proxy's network comes last, so that an app's own networks keep their order.
+pub(super) fn effective_spec(project: &Project, app: &App, pool: AddressPool) -> ContainerSpec {
+    let mut spec = app.service.container.clone();
+    // Apps reach each other through the proxy, so that a deploy of one is not felt by the others.
+    for (name, other) in &project.apps {
+        let host = format!("{name}:");
+        if other.port.is_some() && !spec.extra_hosts.iter().any(|entry| entry.starts_with(&host)) {
+            spec.extra_hosts.push(format!("{host}{}", pool.proxy()));
+        }
+    }
+    spec.environment.insert("DEPLOY_APPS_PROJECT".to_owned(), project.name.to_string());
+    spec.environment.insert("DEPLOY_APPS_APP".to_owned(), app.service.name.to_string());
+    spec.networks.push(NetworkAttachment { network: project.proxy.name.network(), aliases: Vec::new(), address: None });
+    spec
+}
+
+/// `count` replicas with numbers that no container of this release has had.
+pub(super) fn new_replicas(
+    project: &Project,
+    app: &App,
+    situation: &Situation<'_>,
+    release: &Release,
+    count: u32,
+    pool: AddressPool,
+    taken: &mut BTreeSet<Ipv4Addr>,
+) -> Result<Vec<NewReplica>, PlanRefused> {
+    let of_release = |container: &&ObservedContainer| container.labels.release == Some(release.number);
+    let existing = situation.keep.iter().chain(&situation.leftovers).copied();
+    let outgoing = situation.outgoing.iter().filter_map(|outgoing| outgoing.container);
+    let used =
+        existing.chain(outgoing).filter(of_release).filter_map(|container| container.labels.replica).max().unwrap_or(0);
+    (used + 1..=used + count)
+        .map(|number| {
+            let name = format!("{}-{}-{}-{number}", project.name, app.service.name, release.number);
+            let address = pool
+                .replica(&name, taken)
+                .ok_or_else(|| PlanRefused::NoAddress { app: situation.key.clone(), subnet: pool.subnet() })?;
+            taken.insert(address);
+            Ok(replica(project, app, situation, release, number, name, address))
+        })
+        .collect()
+}
+
+fn replica(
+    project: &Project,
+    app: &App,
+    situation: &Situation<'_>,
+    release: &Release,
+    number: u32,
+    name: String,
+    address: Ipv4Addr,
+) -> NewReplica {
+    let mut spec = situation.spec.clone();
+    for (key, value) in
+        [("RELEASE", release.number.to_string()), ("VERSION", release.version.clone()), ("REPLICA", number.to_string())]
+    {
+        spec.environment.insert(format!("DEPLOY_APPS_{key}"), value);
+    }
+    if let Some(attachment) = spec.networks.last_mut() {
+        attachment.address = Some(address);
+    }
+    let peer = Peer {
+        id: name.clone(),
+        address,
+        port: app.port,
+        release: release.number,
+        replica: number,
+        version: release.version.clone(),
+    };
+    let container = NewContainer {
+        name,
+        image: release.image.clone(),
+        spec,
+        labels: labels(project, situation, release, Role::Replica, Some(number)),
+    };
+    NewReplica { container, peer }
+}
+
+/// The container that runs the release command: the new image with the app's own environment, networks and volumes,
+/// without an address and without a restart.
+pub(super) fn release_command(
+    project: &Project,
+    app: &App,
+    situation: &Situation<'_>,
+    release: &Release,
+    command: &[String],
+) -> NewContainer {
+    let mut spec = situation.spec.clone();
+    spec.command = Some(command.to_vec());
+    spec.restart = Restart::No;
+    spec.healthcheck = Some(Healthcheck::Disabled);
+    for (key, value) in [("RELEASE", release.number.to_string()), ("VERSION", release.version.clone())] {
+        spec.environment.insert(format!("DEPLOY_APPS_{key}"), value);
+    }
+    NewContainer {
+        name: format!("{}-{}-{}-release", project.name, app.service.name, release.number),
+        image: release.image.clone(),
+        spec,
+        labels: labels(project, situation, release, Role::ReleaseCommand, None),
+    }
+}
+
+fn labels(
+    project: &Project,
+    situation: &Situation<'_>,
+    release: &Release,
+    role: Role,
+    replica: Option<u32>,
+) -> OwnLabels {
+    OwnLabels {
+        role,
+        proxy: project.proxy.name.clone(),
+        project: Some(project.name.clone()),
+        service: Some(situation.key.app.clone()),
+        release: Some(release.number),
+        replica,
+        version: Some(release.version.clone()),
+        identity: situation.identity.clone(),
+    }
+}
+
+/// When a replica of this app is good, at this address.
+pub(super) fn gate(app: &App, address: Ipv4Addr) -> Gate {
+    let monitor = app.rollout.monitor;
+    match app.port {
+        Some(port) => {
+            let host = app.routes.iter().filter_map(|route| route.host.as_deref()).find(|host| !host.starts_with('*'));
+            Gate::Probe {
+                address,
+                port,
+                host: host.unwrap_or(app.service.name.as_str()).to_owned(),
+                policy: app.health.clone(),
+                monitor,
+            }
+        }
+        None => Gate::Engine {
+            condition: match app.service.container.healthcheck {
+                Some(Healthcheck::Test { .. }) => Condition::Healthy,
+                Some(Healthcheck::Disabled) | None => Condition::Started,
+            },
+            timeout: app.health.timeout,
+            monitor: monitor.max(SETTLE),
+        },
+    }
+}

@@ -1,0 +1,120 @@
+//! How an app stands: what serves, what may stay, what must go, and which release it shall be.
+
+use std::collections::BTreeMap;
+
+use super::images::release_of_tag;
+use crate::model::{
+    App, AppKey, AppRecord, ContainerSpec, Generation, ObservedContainer, ObservedState, Project, ReleaseNumber, Role,
+    identity,
+};
+
+/// One app's reality, sorted by what it means for the wish.
+#[derive(Debug)]
+pub(super) struct Situation<'a> {
+    pub key: AppKey,
+    pub record: Option<&'a AppRecord>,
+    pub generation: Generation,
+    /// The identity that the wanted release has.
+    pub identity: String,
+    /// What its containers look like, without what differs from replica to replica.
+    pub spec: ContainerSpec,
+    /// Serving replicas of the wanted release, fit to go on, by replica number.
+    pub keep: Vec<&'a ObservedContainer>,
+    /// Peers in the record that shall no longer serve, whether their container still exists or not.
+    pub outgoing: Vec<Outgoing<'a>>,
+    /// Containers of the app that do not serve: what an interrupted run has left.
+    pub leftovers: Vec<&'a ObservedContainer>,
+    /// The release that serves, or served last.
+    pub from: Option<ReleaseNumber>,
+    /// The release that shall serve.
+    pub release: ReleaseNumber,
+    /// Whether `release` is a number that was never used.
+    pub is_new: bool,
+}
+
+/// A peer that goes.
+#[derive(Debug)]
+pub(super) struct Outgoing<'a> {
+    pub id: String,
+    pub container: Option<&'a ObservedContainer>,
+}
+
+impl<'a> Situation<'a> {
+    pub(super) fn of(
+        project: &Project,
+        app: &App,
+        spec: ContainerSpec,
+        observed: &'a ObservedState,
+        force: bool,
+        replicas: u32,
+    ) -> Self {
+        let key = project.key(&app.service.name);
+        let known = observed.proxy.apps.get(&key);
+        let record = known.and_then(|known| known.record.as_ref());
+        let image = observed.images.get(&app.service.name).map_or("", |image| image.identity());
+        let identity = identity(image, &spec);
+
+        let own: Vec<&ObservedContainer> =
+            observed.engine.containers.iter().filter(|container| belongs(container, &key)).collect();
+        let serves = |container: &ObservedContainer| record.is_some_and(|record| record.serves(&container.name));
+        // An interrupted batch leaves two releases serving; the newer one of the wanted identity is gone on with.
+        let current = own
+            .iter()
+            .filter(|container| !force && serves(container) && container.labels.identity == identity)
+            .filter_map(|container| container.labels.release)
+            .max();
+        // Scaled to zero there is no container left to tell the identity, and nothing to replace either.
+        let at_rest = record.filter(|record| replicas == 0 && record.peers.is_empty() && !force);
+        let current = current.or(at_rest.map(|record| record.release));
+        let mut keep: Vec<&ObservedContainer> = own
+            .iter()
+            .copied()
+            .filter(|container| current.is_some() && serves(container) && container.labels.release == current)
+            .filter(|container| container.labels.identity == identity && container.is_well())
+            .collect();
+        keep.sort_by_key(|container| container.labels.replica);
+        keep.truncate(replicas as usize);
+
+        let by_name: BTreeMap<&str, &ObservedContainer> =
+            own.iter().map(|container| (container.name.as_str(), *container)).collect();
+        let outgoing = record
+            .iter()
+            .flat_map(|record| &record.peers)
+            .filter(|peer| !keep.iter().any(|container| container.name == peer.id))
+            .map(|peer| Outgoing { id: peer.id.clone(), container: by_name.get(peer.id.as_str()).copied() })
+            .collect();
+        let leftovers = own.iter().copied().filter(|container| !serves(container)).collect();
+
+        let used = last_release(&key, observed, &own);
+        Self {
+            record,
+            generation: known
+                .map_or(Generation(0), |known| if known.record.is_some() { known.generation } else { Generation(0) }),
+            identity,
+            spec,
+            keep,
+            outgoing,
+            leftovers,
+            from: record.map(|record| record.release),
+            release: current.unwrap_or_else(|| used.next()),
+            is_new: current.is_none(),
+            key,
+        }
+    }
+}
+
+fn belongs(container: &ObservedContainer, key: &AppKey) -> bool {
+    let labels = &container.labels;
+    matches!(labels.role, Role::Replica | Role::ReleaseCommand)
+        && labels.project.as_ref() == Some(&key.project)
+        && labels.service.as_ref() == Some(&key.app)
+}
+
+/// The highest number that any trace of the app shows: a number is never used twice, not even after a failure.
+fn last_release(key: &AppKey, observed: &ObservedState, own: &[&ObservedContainer]) -> ReleaseNumber {
+    let in_history = observed.proxy.apps.get(key).map(|known| known.last_release);
+    let in_containers = own.iter().filter_map(|container| container.labels.release);
+    let in_tags =
+        observed.engine.images.iter().flat_map(|image| &image.tags).filter_map(|tag| release_of_tag(key, tag));
+    in_history.into_iter().chain(in_containers).chain(in_tags).max().unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+//! The whole sentence: proxy, lease, observe, plan, execute.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::execute::AppResult;
+use super::failure::{FailureKind, StepFailure};
+use super::observe::observe;
+use super::run::{Run, Scope};
+use crate::event::{Fact, Outcome};
+use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
+use crate::plan::{DeployOptions, PlanRefused, ProxyImage, Stage, plan_deploy, plan_proxy, plan_proxy_upgrade};
+use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError};
+
+/// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
+/// times are enough; more would hide a bug.
+const ATTEMPTS: usize = 4;
+
+/// What a deploy is asked to do.
+#[derive(Debug, Clone)]
+pub struct DeployRequest<'a> {
+    pub project: &'a Project,
+    pub apps: &'a [AppName],
+    pub options: DeployOptions,
+    pub proxy_image: &'a ProxyImage,
+    pub operator: &'a Operator,
+    /// How long another holder of the lease is waited for.
+    pub lock_wait: Duration,
+}
+
+/// Why a deploy ended before any app's part of it began.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum DeployError {
+    #[error(transparent)]
+    Refused(#[from] PlanRefused),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The proxy, or what the apps share, could not be set up.
+    #[error(transparent)]
+    Setup(StepFailure),
+}
+
+/// Deploys the apps: each ends with an outcome of its own.
+///
+/// # Errors
+/// When nothing was done for any app: the reason is for all of them.
+pub async fn deploy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+) -> Result<Vec<AppResult>, DeployError> {
+    prepare_proxy(run, &request.project.proxy, request.proxy_image).await?;
+    let lease = run.acquire(&lease_request(request), request.lock_wait).await?;
+
+    let mut results: Vec<AppResult> = Vec::new();
+    let mut open = request.apps.to_vec();
+    for attempt in 1..=ATTEMPTS {
+        let observed = observe(run, request.project, &open).await?;
+        let plan = plan_deploy(request.project, &open, &observed, &request.options)?;
+        run.stages(Some(&lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
+        let done = run.execute(&lease, &plan).await;
+        let (again, ended): (Vec<_>, Vec<_>) = done
+            .into_iter()
+            .partition(|result| result.world_moved && result.outcome == Outcome::RolledBack && attempt < ATTEMPTS);
+        for result in ended {
+            report(run, request, &result).await;
+            results.push(result);
+        }
+        open = again.into_iter().map(|result| result.app.app).collect();
+        if open.is_empty() {
+            break;
+        }
+    }
+    Ok(results)
+}
+
+/// Brings the proxy up and makes sure that both sides speak the same control API.
+///
+/// # Errors
+/// When it cannot be set up, runs with other settings, or speaks another version.
+pub async fn prepare_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+) -> Result<(), DeployError> {
+    for attempt in 1..=ATTEMPTS {
+        let observed = run.engine.observe(&spec.name).await?;
+        let stages = plan_proxy(spec, image, &observed)?;
+        match set_up(run, &stages).await {
+            Ok(()) => break,
+            // Another run is setting it up right now: look again.
+            Err(failure) if failure.kind == FailureKind::NotOurs && attempt < ATTEMPTS => {}
+            Err(failure) => return Err(DeployError::Setup(failure)),
+        }
+    }
+    let version = run.proxy.version().await?;
+    if version.build != image.build_id {
+        let message =
+            "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it".to_owned();
+        run.emit(None, Fact::Warned { message });
+    }
+    Ok(())
+}
+
+/// Replaces the proxy's container by one of this build.
+///
+/// # Errors
+/// When it cannot be set up.
+pub async fn upgrade_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+) -> Result<(), DeployError> {
+    let observed: ObservedEngine = run.engine.observe(&spec.name).await?;
+    let stages = plan_proxy_upgrade(spec, image, &observed)?;
+    set_up(run, &stages).await.map_err(DeployError::Setup)
+}
+
+/// A half-made proxy is taken back, so that a port that is taken does not leave a container that never started.
+async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
+    let scope = Scope::shared();
+    let result = run.stages(None, &scope, stages, &run.cancel).await;
+    if result.is_err() {
+        run.unwind(None, &scope).await;
+    }
+    result
+}
+
+fn lease_request(request: &DeployRequest<'_>) -> LeaseRequest {
+    LeaseRequest {
+        apps: request.apps.iter().map(|app| request.project.key(app)).collect(),
+        owner: request.operator.owner.clone(),
+        host: request.operator.host.clone(),
+        purpose: "deploy".to_owned(),
+    }
+}
+
+/// The end of one app's run: to the reporters, and into the history on the host.
+async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>, result: &AppResult) {
+    let urls = request.project.urls(&result.app.app);
+    let fact = Fact::AppFinished { outcome: result.outcome, urls, took: result.took };
+    run.emit(Some(&result.app), fact);
+    if result.outcome == Outcome::UpToDate {
+        return;
+    }
+    let took = u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX);
+    let mut details = Map::new();
+    details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or(Value::Null));
+    details.insert("version".to_owned(), result.release.version.clone().into());
+    details.insert("from".to_owned(), result.from.map(|release| release.0).into());
+    details.insert("identity".to_owned(), result.release.identity.clone().into());
+    details.insert("owner".to_owned(), request.operator.owner.clone().into());
+    details.insert("host".to_owned(), request.operator.host.clone().into());
+    details.insert("took_ms".to_owned(), took.into());
+    if let Err(error) = run.proxy.record(&result.app, result.release.number, "finished", details).await {
+        run.emit(Some(&result.app), Fact::Warned { message: format!("the history was not written: {error}") });
+    }
+}

@@ -1,0 +1,239 @@
+//! Runs a plan: apps beside each other, each with an outcome of its own; or, when atomic, all or none.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{FailureKind, StepFailure};
+use super::run::{Run, Scope};
+use super::unwind::Unwound;
+use crate::event::{Fact, Outcome};
+use crate::model::{AppKey, Release, ReleaseNumber};
+use crate::plan::{AppPlan, Plan, Planned, Stage, Step, Verdict};
+use crate::ports::{Engine, Proxy};
+
+/// How one app's run ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppResult {
+    pub app: AppKey,
+    pub from: Option<ReleaseNumber>,
+    pub release: Release,
+    pub outcome: Outcome,
+    /// What the plan was made from has changed under it; nothing is left of the attempt, and planning again may help.
+    pub world_moved: bool,
+    pub took: Duration,
+}
+
+/// An app between its preparation and its end.
+struct Prepared<'a> {
+    plan: &'a AppPlan,
+    scope: Scope,
+    result: Result<(), StepFailure>,
+    begun: Instant,
+}
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// Runs every app of the plan to its end.
+    pub(super) async fn execute(&self, lease: &P::Lease, plan: &Plan) -> Vec<AppResult> {
+        if plan.atomic { self.execute_atomic(lease, plan).await } else { self.execute_each(lease, plan).await }
+    }
+
+    async fn execute_each(&self, lease: &P::Lease, plan: &Plan) -> Vec<AppResult> {
+        let runs = plan.apps.iter().map(|app| async {
+            let mut prepared = self.prepare(lease, app, &self.cancel).await;
+            if let (Ok(()), Some(flip)) = (&prepared.result, &app.flip) {
+                prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.cancel).await;
+            }
+            self.finish(lease, prepared).await
+        });
+        join_all(runs).await
+    }
+
+    /// The first failure stops the others' preparation: they would be undone anyway.
+    async fn execute_atomic(&self, lease: &P::Lease, plan: &Plan) -> Vec<AppResult> {
+        let stop = self.cancel.child_token();
+        let runs = plan.apps.iter().map(|app| async {
+            let prepared = self.prepare(lease, app, &stop).await;
+            if prepared.result.is_err() {
+                stop.cancel();
+            }
+            prepared
+        });
+        let mut apps = join_all(runs).await;
+        let changes: Vec<_> = plan.apps.iter().filter_map(|app| app.flip.as_ref()).flat_map(changes_of).collect();
+        if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
+            let flip = Planned::new(Step::Flip { changes }, "all apps or none");
+            let result = self.step(Some(lease), &Scope::shared(), &flip, &self.cancel).await;
+            for app in &mut apps {
+                app.result.clone_from(&result);
+            }
+        }
+        // Whoever was ready when another failed is undone for that reason, not for one of its own.
+        if let Some(failed) = apps.iter().find(|app| app.result.is_err()).map(|app| app.plan.app.clone()) {
+            for app in apps.iter_mut().filter(|app| app.result.is_ok()) {
+                app.result = Err(StepFailure::failed(format!(
+                    "not flipped, because `{failed}` failed and the deploy is atomic"
+                )));
+            }
+        }
+        join_all(apps.into_iter().map(|app| self.finish(lease, app))).await
+    }
+
+    /// Everything before the last flip.
+    async fn prepare<'a>(&self, lease: &P::Lease, plan: &'a AppPlan, cancel: &CancellationToken) -> Prepared<'a> {
+        let begun = Instant::now();
+        let scope = Scope::of(plan);
+        self.emit(
+            Some(&plan.app),
+            Fact::AppPlanned {
+                from: plan.from,
+                to: plan.release.number,
+                version: plan.release.version.clone(),
+                replicas: plan.replicas,
+                up_to_date: plan.verdict == Verdict::UpToDate,
+            },
+        );
+        for warning in &plan.warnings {
+            self.emit(Some(&plan.app), Fact::Warned { message: warning.clone() });
+        }
+        let result = self.stages(Some(lease), &scope, &plan.before, cancel).await;
+        Prepared { plan, scope, result, begun }
+    }
+
+    /// After the last flip: clean up, or take back.
+    async fn finish(&self, lease: &P::Lease, prepared: Prepared<'_>) -> AppResult {
+        let Prepared { plan, scope, result, begun } = prepared;
+        let mut world_moved = false;
+        let outcome = match result {
+            Ok(()) if plan.flip.is_some() => self.after_flip(lease, plan, &scope).await,
+            Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.cancel).await {
+                Ok(()) => Outcome::UpToDate,
+                Err(failure) => {
+                    world_moved = failure.kind == FailureKind::WorldMoved;
+                    if failure.kind == FailureKind::Cancelled { Outcome::Cancelled } else { Outcome::RolledBack }
+                }
+            },
+            Err(failure) if failure.kind == FailureKind::Unknown => Outcome::Stuck,
+            Err(failure) => {
+                world_moved = failure.kind == FailureKind::WorldMoved;
+                match (self.unwind(Some(lease), &scope).await, failure.kind) {
+                    (Unwound::Stuck, _) => Outcome::Stuck,
+                    (Unwound::AsBefore, FailureKind::Cancelled) => Outcome::Cancelled,
+                    (Unwound::AsBefore, _) => Outcome::RolledBack,
+                }
+            }
+        };
+        AppResult {
+            app: plan.app.clone(),
+            from: plan.from,
+            release: plan.release.clone(),
+            outcome,
+            world_moved,
+            took: begun.elapsed(),
+        }
+    }
+
+    /// The only way is forward: a lane that fails leaves its rest for the next run and does not stop the others.
+    async fn after_flip(&self, lease: &P::Lease, plan: &AppPlan, scope: &Scope) -> Outcome {
+        let mut outcome = Outcome::Completed;
+        for stage in &plan.after {
+            let lanes = stage.lanes.iter().map(|lane| async move {
+                for planned in lane {
+                    let result = self.step(Some(lease), scope, planned, &self.cancel).await;
+                    let Err(failure) = result else { continue };
+                    let fact = Fact::LeftBehind { what: planned.step.to_string(), error: failure.message.clone() };
+                    self.emit(scope.app.as_ref(), fact);
+                    return Err(failure);
+                }
+                Ok(())
+            });
+            for failure in join_all(lanes).await.into_iter().filter_map(Result::err) {
+                let worse = match failure.kind {
+                    FailureKind::Cancelled => Outcome::Cancelled,
+                    FailureKind::WorldMoved | FailureKind::Unknown => Outcome::Stuck,
+                    FailureKind::Failed | FailureKind::NotOurs => Outcome::CompletedWithLeftovers,
+                };
+                outcome = outcome.max(worse);
+            }
+        }
+        outcome
+    }
+
+    /// Stages one after the other; the first failure ends the run of them.
+    pub(super) async fn stages(
+        &self,
+        lease: Option<&P::Lease>,
+        scope: &Scope,
+        stages: &[Stage],
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        for stage in stages {
+            // A failure in one lane ends the waits of the others, but no call: what they did stays known.
+            let stop = cancel.child_token();
+            let stop = &stop;
+            let lanes = stage.lanes.iter().map(|lane| async move {
+                for planned in lane {
+                    let result = self.step(lease, scope, planned, stop).await;
+                    if let Err(failure) = result {
+                        stop.cancel();
+                        return Err(failure);
+                    }
+                }
+                Ok(())
+            });
+            let failures: Vec<StepFailure> = join_all(lanes).await.into_iter().filter_map(Result::err).collect();
+            let first = failures.iter().position(|failure| failure.kind != FailureKind::Cancelled).unwrap_or(0);
+            if let Some(failure) = failures.into_iter().nth(first) {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// One step with its events, its place in the undo list and the hook.
+    async fn step(
+        &self,
+        lease: Option<&P::Lease>,
+        scope: &Scope,
+        planned: &Planned,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        if cancel.is_cancelled() {
+            return Err(StepFailure::cancelled());
+        }
+        let app = scope.app.as_ref();
+        let step = &planned.step;
+        self.emit(app, Fact::StepStarted { step: step.to_string(), because: planned.because.0.clone() });
+        let begun = Instant::now();
+        match self.perform(lease, scope, step, cancel).await {
+            Ok(()) => {
+                scope.did(step.clone());
+                self.emit(app, Fact::StepFinished { step: step.to_string(), took: begun.elapsed() });
+                self.after_step(step);
+                Ok(())
+            }
+            Err(failure) => {
+                // A call that failed may have got half-way, and undoing what never was is harmless. A flip is
+                // different: it took effect or it did not, and `perform` has found out which.
+                if failure.kind != FailureKind::NotOurs && !matches!(step, Step::Flip { .. }) {
+                    scope.did(step.clone());
+                }
+                if failure.kind != FailureKind::Cancelled {
+                    let StepFailure { message, hint, details, .. } = failure.clone();
+                    self.emit(app, Fact::StepFailed { step: step.to_string(), error: message, hint, details });
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn changes_of(flip: &Planned) -> Vec<crate::plan::FlipChange> {
+    match &flip.step {
+        Step::Flip { changes } => changes.clone(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,92 @@
+//! Why a step did not succeed, and what that means for the run.
+
+use crate::event::Detail;
+use crate::ports::{EngineError, EngineErrorKind, ProxyError};
+
+/// A step that did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StepFailure {
+    pub kind: FailureKind,
+    pub message: String,
+    pub hint: Option<String>,
+    pub details: Vec<Detail>,
+}
+
+/// What a failure means for what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It failed, and had no effect that its undo does not take back.
+    Failed,
+    /// The user asked to stop.
+    Cancelled,
+    /// What the plan was made from is no longer so: plan again.
+    WorldMoved,
+    /// The name is taken by a container that is not of this run, so an undo must not touch it.
+    NotOurs,
+    /// Nobody knows whether it took effect.
+    Unknown,
+}
+
+impl StepFailure {
+    pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, details: Vec::new() }
+    }
+
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Failed, message)
+    }
+
+    pub(super) fn cancelled() -> Self {
+        Self::new(FailureKind::Cancelled, "cancelled")
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn detail(mut self, title: impl Into<String>, lines: Vec<String>) -> Self {
+        if !lines.is_empty() {
+            self.details.push(Detail { title: title.into(), lines });
+        }
+        self
+    }
+}
+
+impl From<EngineError> for StepFailure {
+    fn from(error: EngineError) -> Self {
+        let kind = match error.kind {
+            EngineErrorKind::AddressTaken => FailureKind::WorldMoved,
+            EngineErrorKind::Conflict => FailureKind::NotOurs,
+            EngineErrorKind::Unreachable
+            | EngineErrorKind::PermissionDenied
+            | EngineErrorKind::TooOld
+            | EngineErrorKind::NotFound
+            | EngineErrorKind::PortTaken
+            | EngineErrorKind::ImageNotFound
+            | EngineErrorKind::BuildFailed
+            | EngineErrorKind::BadBuild
+            | EngineErrorKind::DiskFull
+            | EngineErrorKind::TimedOut
+            | EngineErrorKind::Other => FailureKind::Failed,
+        };
+        Self { kind, message: error.message, hint: error.hint, details: error.details }
+    }
+}
+
+impl From<ProxyError> for StepFailure {
+    fn from(error: ProxyError) -> Self {
+        let kind = match error {
+            ProxyError::GenerationMoved { .. } => FailureKind::WorldMoved,
+            ProxyError::Unreachable { .. }
+            | ProxyError::WrongVersion { .. }
+            | ProxyError::RouteConflict { .. }
+            | ProxyError::LeaseLost { .. }
+            | ProxyError::LeaseHeld { .. }
+            | ProxyError::PersistFailed { .. }
+            | ProxyError::Refused { .. } => FailureKind::Failed,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

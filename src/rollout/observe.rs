@@ -1,0 +1,100 @@
+//! One look at the engine and the proxy, before the plan is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use super::run::Run;
+use crate::event::{Event, Fact};
+use crate::model::{
+    AppName, ImageSource, ObservedEngine, ObservedImage, ObservedState, Project, PullPolicy, ResolvedImage, Service,
+};
+use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy};
+
+use super::deploy::DeployError;
+
+/// Everything the planner needs to know for `apps`. Pulls images where their policy asks for it; builds nothing.
+///
+/// # Errors
+/// When the engine or the proxy cannot be asked, or an image is not to be had.
+pub async fn observe<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    project: &Project,
+    apps: &[AppName],
+) -> Result<ObservedState, DeployError> {
+    let services = services_behind(project, apps);
+    let (engine, proxy, sources) = tokio::join!(
+        run.engine.observe(&project.proxy.name),
+        run.proxy.state(),
+        try_join_all(services.iter().map(|service| source(run, service))),
+    );
+    let engine = engine?;
+    let images =
+        sources?.into_iter().map(|(name, source)| (name, resolve(source, &engine))).collect::<BTreeMap<_, _>>();
+    Ok(ObservedState { engine, proxy: proxy?, images })
+}
+
+/// The apps and the accessories that they depend on, directly or through others.
+fn services_behind<'a>(project: &'a Project, apps: &[AppName]) -> Vec<&'a Service> {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<&AppName> = apps.iter().collect();
+    let mut services = Vec::new();
+    while let Some(name) = open.pop() {
+        let app = project.apps.get(name).filter(|_| apps.contains(name)).map(|app| &app.service);
+        let Some(service) = app.or(project.accessories.get(name).map(|accessory| &accessory.service)) else { continue };
+        if seen.insert(&service.name) {
+            open.extend(service.depends_on.iter().map(|dependency| &dependency.service));
+            services.push(service);
+        }
+    }
+    services
+}
+
+/// What is known of a service's image before the engine's list of images is.
+enum Source {
+    Digest(String),
+    Image(String),
+}
+
+async fn source<E: Engine, P: Proxy>(run: &Run<E, P>, service: &Service) -> Result<(AppName, Source), EngineError> {
+    let source = match &service.image {
+        ImageSource::Build(build) => Source::Digest(run.engine.source_digest(build).await?),
+        ImageSource::Pull { reference, policy } => {
+            let present = run.engine.image_id(reference).await?;
+            match (policy, present) {
+                (PullPolicy::Missing | PullPolicy::Never, Some(id)) => Source::Image(id),
+                (PullPolicy::Never, None) => {
+                    let message = format!("image `{reference}` of service `{}` is not on the engine", service.name);
+                    return Err(EngineError::new(EngineErrorKind::ImageNotFound, message)
+                        .hint(format!("`docker pull {reference}`, or set `pull_policy: missing`")));
+                }
+                (PullPolicy::Always | PullPolicy::Missing, _) => Source::Image(pull(run, reference).await?),
+            }
+        }
+    };
+    Ok((service.name.clone(), source))
+}
+
+async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<String, EngineError> {
+    let begun = Instant::now();
+    let (sink, started) = (Arc::clone(&run.sink), run.started);
+    let progress: Progress = Arc::new(move |line| {
+        sink(Event { app: None, elapsed: started.elapsed(), fact: Fact::BuildProgressed { line } });
+    });
+    let id = run.engine.pull_image(reference, progress).await?;
+    run.emit(None, Fact::ImagePulled { reference: reference.to_owned(), took: begun.elapsed() });
+    Ok(id)
+}
+
+fn resolve(source: Source, engine: &ObservedEngine) -> ResolvedImage {
+    match source {
+        Source::Image(id) => ResolvedImage::Image { id },
+        Source::Digest(digest) => {
+            let of_source = |image: &&ObservedImage| image.source.as_ref() == Some(&digest);
+            let built = engine.images.iter().find(of_source).map(|image| image.id.clone());
+            ResolvedImage::Source { digest, built }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! One step: one call of a port, or one bounded wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{FailureKind, StepFailure};
+use super::run::{Run, Scope};
+use crate::event::{Event, Fact};
+use crate::model::{AppKey, AppRecord, Generation, InFlight};
+use crate::plan::{Expect, FlipChange, Step};
+use crate::ports::{Engine, Progress, Proxy, ProxyError};
+
+/// How long it may take to learn whether a flip whose answer was lost took effect: a proxy restarts within it.
+const FLIP_PATIENCE: Duration = Duration::from_secs(20);
+/// From one attempt to learn it to the next.
+const FLIP_INTERVAL: Duration = Duration::from_millis(100);
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// Performs one step. Calls are never dropped half-way, only waits and builds are: so what was done is known.
+    pub(super) async fn perform(
+        &self,
+        lease: Option<&P::Lease>,
+        scope: &Scope,
+        step: &Step,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        let app = scope.app.as_ref();
+        let begun = Instant::now();
+        match step {
+            Step::CreateNetwork(network) => self.engine.create_network(network).await?,
+            Step::CreateVolume { name } => self.engine.create_volume(name).await?,
+            Step::ReserveRelease { app, release, version } => {
+                let details = [("version".to_owned(), version.as_str().into())].into_iter().collect();
+                self.proxy.record(app, *release, "started", details).await?;
+            }
+            Step::BuildImage { tag, digest, build } => {
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+                    built = self.engine.build_image(build, tag, digest, self.progress(app)) => built?,
+                };
+                self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: false });
+            }
+            Step::TagImage { image, tag } => {
+                self.engine.tag_image(image, tag).await?;
+                self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: true });
+            }
+            Step::UntagImage { tag } => self.engine.untag_image(tag).await?,
+            Step::CreateContainer(container) => self.engine.create_container(container).await?,
+            Step::StartContainer { name } => {
+                self.engine.start_container(name).await?;
+                self.emit(app, Fact::ReplicaStarted { name: name.clone() });
+            }
+            Step::AwaitHealthy { name, gate } => {
+                self.await_healthy(name, gate, cancel).await?;
+                let healthy = scope.count_healthy();
+                self.emit(
+                    app,
+                    Fact::ReplicaHealthy { name: name.clone(), healthy, wanted: scope.wanted, took: begun.elapsed() },
+                );
+            }
+            Step::AwaitExit { name, timeout } => {
+                self.await_success(name, *timeout, cancel).await?;
+                self.emit(app, Fact::ReleaseCommandFinished { took: begun.elapsed() });
+            }
+            Step::Flip { changes } => {
+                let expected: Vec<Generation> = changes.iter().map(|change| expected(change, scope)).collect();
+                let generation = self.flip(lease, changes, &expected).await?;
+                scope.flipped(generation);
+                for change in changes {
+                    self.emit(Some(&change.app), Fact::Flipped { generation, took: begun.elapsed() });
+                }
+            }
+            Step::ConfirmRoute { app, record } => {
+                self.confirm(app, record).await?;
+                self.emit(Some(app), Fact::RouteConfirmed);
+            }
+            Step::AwaitDrained { app, peers, limits } => {
+                let (waited, cut) = self.await_drained(app, peers, *limits, cancel).await?;
+                self.emit(Some(app), Fact::Drained { waited, cut, took: begun.elapsed() });
+            }
+            Step::StopContainer { name, signal, grace, .. } => {
+                let report = self.engine.stop_container(name, signal.as_deref(), *grace).await?;
+                self.emit(
+                    app,
+                    Fact::ReplicaStopped { name: name.clone(), killed: report.killed, took: begun.elapsed() },
+                );
+            }
+            Step::RemoveContainer { name } => self.engine.remove_container(name).await?,
+            Step::Pause { duration } => self.pause(*duration, cancel).await?,
+        }
+        Ok(())
+    }
+
+    /// Flips, and finds out what happened when the answer is lost.
+    async fn flip(
+        &self,
+        lease: Option<&P::Lease>,
+        changes: &[FlipChange],
+        expected: &[Generation],
+    ) -> Result<Generation, StepFailure> {
+        let Some(lease) = lease else {
+            return Err(StepFailure::failed("internal: a flip without a lease"));
+        };
+        let deadline = Instant::now() + FLIP_PATIENCE;
+        loop {
+            let error = match self.proxy.flip(lease, changes, expected).await {
+                Ok(generation) => return Ok(generation),
+                Err(error) => error,
+            };
+            match error {
+                // The lease is a connection; after a restart of the proxy it is taken up again under the same token.
+                ProxyError::LeaseLost { .. } | ProxyError::Unreachable { .. } if Instant::now() < deadline => {
+                    sleep(FLIP_INTERVAL).await;
+                    match self.look_again(changes, expected, deadline).await? {
+                        Seen::TookEffect(generation) => return Ok(generation),
+                        Seen::NoEffect => {}
+                    }
+                }
+                error => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads the proxy's state until it answers, and compares.
+    async fn look_again(
+        &self,
+        changes: &[FlipChange],
+        expected: &[Generation],
+        deadline: Instant,
+    ) -> Result<Seen, StepFailure> {
+        loop {
+            match self.proxy.state().await {
+                Ok(state) => {
+                    let current = |change: &FlipChange| state.apps.get(&change.app).cloned().unwrap_or_default();
+                    if changes.iter().all(|change| current(change).record == change.record) {
+                        let newest = changes.iter().map(|change| current(change).generation).max();
+                        return Ok(Seen::TookEffect(newest.unwrap_or(state.generation)));
+                    }
+                    let unmoved = |(change, expected): (&FlipChange, &Generation)| {
+                        let current = current(change);
+                        current.record.is_none() && *expected == Generation(0) || current.generation == *expected
+                    };
+                    if changes.iter().zip(expected).all(unmoved) {
+                        return Ok(Seen::NoEffect);
+                    }
+                    return Err(StepFailure::new(FailureKind::WorldMoved, "another deploy has flipped meanwhile"));
+                }
+                Err(_) if Instant::now() < deadline => sleep(FLIP_INTERVAL).await,
+                Err(error) => {
+                    return Err(StepFailure::new(
+                        FailureKind::Unknown,
+                        format!("it is not known whether the flip took effect: {error}"),
+                    )
+                    .hint("run the same command again: it asks the proxy what serves, and goes on from there"));
+                }
+            }
+        }
+    }
+
+    async fn confirm(&self, app: &AppKey, record: &AppRecord) -> Result<(), StepFailure> {
+        let state = self.proxy.state().await?;
+        let found = state.apps.get(app).and_then(|known| known.record.as_ref());
+        if found == Some(record) {
+            return Ok(());
+        }
+        Err(StepFailure::new(FailureKind::WorldMoved, format!("the proxy does not route `{app}` to this release")))
+    }
+
+    fn progress(&self, app: Option<&AppKey>) -> Progress {
+        let (sink, app, started) = (Arc::clone(&self.sink), app.cloned(), self.started);
+        Arc::new(move |line| {
+            sink(Event { app: app.clone(), elapsed: started.elapsed(), fact: Fact::BuildProgressed { line } });
+        })
+    }
+}
+
+/// What a look at the proxy's state says of a flip whose answer was lost.
+enum Seen {
+    TookEffect(Generation),
+    NoEffect,
+}
+
+fn expected(change: &FlipChange, scope: &Scope) -> Generation {
+    match change.expect {
+        Expect::Observed(generation) => generation,
+        // A removed app has no generation; a record that this run has put there has the last flip's.
+        Expect::OwnLast => scope.last_flip().unwrap_or_default(),
+    }
+}
+
+/// What drains have seen, added up.
+impl std::ops::AddAssign for InFlight {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.websockets += other.websockets;
+    }
+}

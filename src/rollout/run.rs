@@ -1,0 +1,100 @@
+//! What every part of a run shares: the ports, the lease, the way out for events, and the user's wish to stop.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Event, Fact};
+use crate::model::{AppKey, Generation};
+use crate::plan::{AppPlan, Step};
+use crate::ports::{Engine, Proxy};
+
+/// Takes the events of a run.
+pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Called after each step that succeeded, with its text. The crash tests end the process in it.
+pub type StepHook = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A run's hold on the world.
+pub struct Run<E, P: Proxy> {
+    pub engine: Arc<E>,
+    pub proxy: Arc<P>,
+    pub sink: Sink,
+    /// The first wish to stop; before the last flip it leads to an undo, after it the rest is left.
+    pub cancel: CancellationToken,
+    pub hook: Option<StepHook>,
+    pub started: Instant,
+}
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    pub fn new(engine: Arc<E>, proxy: Arc<P>, sink: Sink, cancel: CancellationToken) -> Self {
+        Self { engine, proxy, sink, cancel, hook: None, started: Instant::now() }
+    }
+
+    /// Calls `hook` after each step.
+    #[must_use]
+    pub fn with_hook(mut self, hook: Option<StepHook>) -> Self {
+        self.hook = hook;
+        self
+    }
+
+    pub(super) fn emit(&self, app: Option<&AppKey>, fact: Fact) {
+        (self.sink)(Event { app: app.cloned(), elapsed: self.started.elapsed(), fact });
+    }
+
+    pub(super) fn after_step(&self, step: &Step) {
+        if let Some(hook) = &self.hook {
+            hook(&step.to_string());
+        }
+    }
+}
+
+/// What one app's run remembers while it goes on.
+pub(super) struct Scope {
+    /// `None` for what the apps share.
+    pub app: Option<AppKey>,
+    /// The generation that this run's last flip of the app made.
+    last_flip: Mutex<Option<Generation>>,
+    healthy: AtomicU32,
+    /// How many replicas this run starts.
+    pub wanted: u32,
+    /// What has been done and could be taken back, in order.
+    done: Mutex<Vec<Step>>,
+}
+
+impl Scope {
+    pub(super) fn shared() -> Self {
+        Self { app: None, last_flip: Mutex::default(), healthy: AtomicU32::new(0), wanted: 0, done: Mutex::default() }
+    }
+
+    pub(super) fn of(plan: &AppPlan) -> Self {
+        let starts = plan.steps().filter(|planned| matches!(planned.step, Step::AwaitHealthy { .. })).count();
+        let wanted = u32::try_from(starts).unwrap_or(u32::MAX);
+        Self { app: Some(plan.app.clone()), wanted, ..Self::shared() }
+    }
+
+    pub(super) fn count_healthy(&self) -> u32 {
+        self.healthy.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn last_flip(&self) -> Option<Generation> {
+        *self.last_flip.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn flipped(&self, generation: Generation) {
+        *self.last_flip.lock().unwrap_or_else(PoisonError::into_inner) = Some(generation);
+    }
+
+    pub(super) fn did(&self, step: Step) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+    }
+
+    /// What has been done, newest first; nothing is left to undo afterwards.
+    pub(super) fn take_done(&self) -> Vec<Step> {
+        let mut done = std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
+        done.reverse();
+        done
+    }
+}

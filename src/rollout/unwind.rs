@@ -1,0 +1,97 @@
+//! Takes back what a failed run has done, newest first.
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::run::{Run, Scope};
+use crate::event::Fact;
+use crate::plan::Step;
+use crate::ports::{Engine, Proxy};
+
+/// How an undo ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwound {
+    /// As before. What could not be removed does not serve, and the next run removes it.
+    AsBefore,
+    /// What served before could not be brought back; going on would make it worse.
+    Stuck,
+}
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// Undoes what `scope` has done. Not stopped by the user's wish to stop: that wish is what it fulfils.
+    pub(super) async fn unwind(&self, lease: Option<&P::Lease>, scope: &Scope) -> Unwound {
+        let undo: Vec<Step> = scope.take_done().iter().flat_map(Step::undo).collect();
+        for group in groups(undo) {
+            match group {
+                Group::Serving(step) => {
+                    if let Err(failure) = self.perform(lease, scope, &step, &CancellationToken::new()).await {
+                        let fact = Fact::UndoFailed { step: step.to_string(), error: failure.message };
+                        self.emit(scope.app.as_ref(), fact);
+                        return Unwound::Stuck;
+                    }
+                    self.emit(scope.app.as_ref(), Fact::Undone { step: step.to_string() });
+                    self.after_step(&step);
+                }
+                Group::Clearing(lanes) => {
+                    join_all(lanes.into_iter().map(|lane| self.clear(lease, scope, lane))).await;
+                }
+            }
+        }
+        Unwound::AsBefore
+    }
+
+    /// Removes what does not serve; what resists is left and said.
+    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<Step>) {
+        for step in lane {
+            match self.perform(lease, scope, &step, &CancellationToken::new()).await {
+                Ok(()) => {
+                    self.emit(scope.app.as_ref(), Fact::Undone { step: step.to_string() });
+                    self.after_step(&step);
+                }
+                Err(failure) => {
+                    let fact = Fact::LeftBehind { what: step.to_string(), error: failure.message };
+                    self.emit(scope.app.as_ref(), fact);
+                }
+            }
+        }
+    }
+}
+
+/// Undo steps that go together.
+enum Group {
+    /// Decides about what serves: alone, in order, and the end of it all when it fails.
+    Serving(Box<Step>),
+    /// Stops and removes, one lane per container or tag: several hung replicas cost one grace period, not one each.
+    Clearing(Vec<Vec<Step>>),
+}
+
+fn groups(undo: Vec<Step>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for step in undo {
+        let Some(subject) = clears(&step).map(str::to_owned) else {
+            groups.push(Group::Serving(Box::new(step)));
+            continue;
+        };
+        if !matches!(groups.last(), Some(Group::Clearing(_))) {
+            groups.push(Group::Clearing(Vec::new()));
+        }
+        if let Some(Group::Clearing(lanes)) = groups.last_mut() {
+            let lane = lanes.iter_mut().find(|lane| lane.first().and_then(clears) == Some(subject.as_str()));
+            match lane {
+                Some(lane) => lane.push(step),
+                None => lanes.push(vec![step]),
+            }
+        }
+    }
+    groups
+}
+
+/// The container or tag that a clearing step is about.
+fn clears(step: &Step) -> Option<&str> {
+    match step {
+        Step::StopContainer { name, .. } | Step::RemoveContainer { name } | Step::UntagImage { tag: name } => {
+            Some(name)
+        }
+        _ => None,
+    }
+}

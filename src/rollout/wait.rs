@@ -1,0 +1,221 @@
+//! The bounded waits. Every polling loop of the core stands here, and each has a deadline.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{FailureKind, StepFailure};
+use super::run::Run;
+use crate::event::Fact;
+use crate::model::{AppKey, Condition, ContainerState, DockerHealth, InFlight};
+use crate::plan::{Gate, Limits};
+use crate::ports::{ContainerStatus, Engine, ExitReport, Probe, ProbeAnswer, Proxy};
+
+/// Log lines shown for a container that failed.
+const LOG_LINES: usize = 20;
+/// How often the engine is asked for a state that it has no event for.
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
+/// How long one call of the proxy waits for a change of the counts.
+const COUNT_WAIT: Duration = Duration::from_secs(2);
+/// How long counts may be unknown, as while the proxy restarts, before a drain gives up.
+const COUNT_PATIENCE: Duration = Duration::from_secs(20);
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// Waits until the gate is passed. A container that exits ends the wait at once.
+    pub(super) async fn await_healthy(
+        &self,
+        name: &str,
+        gate: &Gate,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        let mut last = None;
+        let passed = async {
+            match gate {
+                Gate::Probe { address, port, host, policy, monitor } => {
+                    let deadline = Instant::now() + policy.timeout;
+                    let probe = Probe {
+                        address: *address,
+                        port: *port,
+                        path: policy.path.clone(),
+                        host: host.clone(),
+                        timeout: policy.probe_timeout,
+                    };
+                    let probed = self.probe_until(&probe, policy.successes, policy.interval, &mut last);
+                    let not_healthy =
+                        || StepFailure::failed(format!("`{name}` did not become healthy within {:?}", policy.timeout));
+                    timeout_at(deadline, probed).await.map_err(|_| not_healthy())??;
+                    timeout_at(deadline, self.engine_health(name, false)).await.map_err(|_| not_healthy())??;
+                    sleep(*monitor).await;
+                    Ok(())
+                }
+                Gate::Engine { condition, timeout, monitor } => {
+                    let deadline = Instant::now() + *timeout;
+                    let strict = *condition == Condition::Healthy;
+                    let late = |_| StepFailure::failed(format!("`{name}` did not become healthy within {timeout:?}"));
+                    timeout_at(deadline, self.engine_health(name, strict)).await.map_err(late)??;
+                    sleep(*monitor).await;
+                    Ok(())
+                }
+            }
+        };
+        if matches!(gate, Gate::Engine { condition: Condition::CompletedSuccessfully, .. }) {
+            let Gate::Engine { timeout, .. } = gate else { return Ok(()) };
+            return self.await_success(name, *timeout, cancel).await;
+        }
+        let result = tokio::select! {
+            // An exit is looked at first: it explains a failed probe better than the probe does.
+            biased;
+            () = cancel.cancelled() => Err(StepFailure::cancelled()),
+            exit = self.engine.await_exit(name) => Err(match exit {
+                Ok(exit) => StepFailure::failed(describe_exit(name, exit)),
+                Err(error) => error.into(),
+            }),
+            result = passed => result,
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.kind == FailureKind::Cancelled => Err(failure),
+            Err(failure) => Err(self.with_evidence(failure, name, last.as_ref()).await),
+        }
+    }
+
+    /// Probes until there were `successes` in a row.
+    async fn probe_until(
+        &self,
+        probe: &Probe,
+        successes: u32,
+        interval: Duration,
+        last: &mut Option<ProbeAnswer>,
+    ) -> Result<(), StepFailure> {
+        let mut in_a_row = 0;
+        loop {
+            let answer = self.proxy.probe(probe).await?;
+            in_a_row = if answer.healthy { in_a_row + 1 } else { 0 };
+            *last = Some(answer);
+            if in_a_row >= successes {
+                return Ok(());
+            }
+            sleep(interval).await;
+        }
+    }
+
+    /// Waits for the container's own HEALTHCHECK; without one, `strict` decides whether that is an error.
+    async fn engine_health(&self, name: &str, strict: bool) -> Result<(), StepFailure> {
+        loop {
+            match self.engine.container_status(name).await? {
+                Some(ContainerStatus { state: ContainerState::Running, health: Some(DockerHealth::Healthy) }) => {
+                    return Ok(());
+                }
+                Some(ContainerStatus { state: ContainerState::Running, health: None }) if strict => {
+                    return Err(StepFailure::failed(format!(
+                        "`{name}` has no HEALTHCHECK, so it cannot become healthy"
+                    ))
+                    .hint("give the service a `healthcheck`, or use `condition: service_started`"));
+                }
+                Some(ContainerStatus { state: ContainerState::Running, health: None }) => return Ok(()),
+                Some(ContainerStatus { health: Some(DockerHealth::Unhealthy), .. }) => {
+                    return Err(StepFailure::failed(format!("the HEALTHCHECK of `{name}` fails")));
+                }
+                Some(_) => sleep(STATUS_INTERVAL).await,
+                None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
+            }
+        }
+    }
+
+    /// Waits for an exit with code 0.
+    pub(super) async fn await_success(
+        &self,
+        name: &str,
+        timeout: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        let failure = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+            exit = self.engine.await_exit(name) => match exit? {
+                ExitReport { code: 0, .. } => return Ok(()),
+                exit => StepFailure::failed(describe_exit(name, exit)),
+            },
+            () = sleep(timeout) => StepFailure::failed(format!("`{name}` did not finish within {timeout:?}")),
+        };
+        Err(self.with_evidence(failure, name, None).await)
+    }
+
+    /// Waits until nothing is open on `peers`, at most for the limits. Returns what was open first and what is left.
+    pub(super) async fn await_drained(
+        &self,
+        app: &AppKey,
+        peers: &[String],
+        limits: Limits,
+        cancel: &CancellationToken,
+    ) -> Result<(InFlight, InFlight), StepFailure> {
+        let start = Instant::now();
+        let requests_end = start + limits.requests;
+        let websockets_end = start + limits.websockets;
+        let mut first = None;
+        let mut known = None;
+        let mut unknown_since: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            let next_limit = if now < requests_end { requests_end } else { websockets_end };
+            let wait = COUNT_WAIT.min(next_limit.saturating_duration_since(now)).max(Duration::from_millis(1));
+            let counted = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+                counted = self.proxy.in_flight(peers, known, wait) => counted,
+            };
+            let open = match counted {
+                Ok(open) => {
+                    unknown_since = None;
+                    open
+                }
+                // A proxy that restarts forgets its counts together with its connections; it must only come back.
+                Err(error) => {
+                    let since = *unknown_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > COUNT_PATIENCE {
+                        return Err(error.into());
+                    }
+                    sleep(STATUS_INTERVAL).await;
+                    continue;
+                }
+            };
+            if known != Some(open) {
+                self.emit(Some(app), Fact::DrainProgressed { left: open });
+            }
+            known = Some(open);
+            let waited = *first.get_or_insert(open);
+            let now = Instant::now();
+            let requests_done = open.requests == 0 || now >= requests_end;
+            let websockets_done = open.websockets == 0 || now >= websockets_end;
+            if requests_done && websockets_done {
+                return Ok((waited, open));
+            }
+        }
+    }
+
+    /// Lets `duration` pass unless the user wants to stop.
+    pub(super) async fn pause(&self, duration: Duration, cancel: &CancellationToken) -> Result<(), StepFailure> {
+        let end = Instant::now() + duration;
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(StepFailure::cancelled()),
+            () = sleep_until(end) => Ok(()),
+        }
+    }
+
+    /// Adds the last probe's answer and the last log lines.
+    async fn with_evidence(&self, failure: StepFailure, name: &str, last: Option<&ProbeAnswer>) -> StepFailure {
+        let answer = last.map(|answer| {
+            let body = answer.body.iter().flat_map(|body| body.lines()).map(str::to_owned);
+            std::iter::once(answer.to_string()).chain(body).collect()
+        });
+        let log = self.engine.log_tail(name, LOG_LINES).await.unwrap_or_default();
+        failure.detail("last probe", answer.unwrap_or_default()).detail(format!("last log lines of `{name}`"), log)
+    }
+}
+
+fn describe_exit(name: &str, exit: ExitReport) -> String {
+    let why = if exit.oom_killed { " (out of memory)" } else { "" };
+    format!("`{name}` exited with code {}{why}", exit.code)
+}
