@@ -80,6 +80,7 @@ impl From<ProxyError> for StepFailure {
         let kind = match error {
             ProxyError::GenerationMoved { .. } => FailureKind::WorldMoved,
             ProxyError::Unreachable { .. }
+            | ProxyError::Malformed { .. }
             | ProxyError::WrongVersion { .. }
             | ProxyError::RouteConflict { .. }
             | ProxyError::LeaseLost { .. }

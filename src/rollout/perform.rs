@@ -113,7 +113,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             };
             match error {
                 // The lease is a connection; after a restart of the proxy it is taken up again under the same token.
-                ProxyError::LeaseLost { .. } | ProxyError::Unreachable { .. } if Instant::now() < deadline => {
+                ProxyError::LeaseLost { .. } | ProxyError::Unreachable { .. } | ProxyError::Malformed { .. }
+                    if Instant::now() < deadline =>
+                {
                     sleep(FLIP_INTERVAL).await;
                     match self.look_again(changes, expected, deadline).await? {
                         Seen::TookEffect(generation) => return Ok(generation),
