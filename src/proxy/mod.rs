@@ -1,1 +1,19 @@
 //! The proxy: the client of its control API, and its embedded image.
+//!
+//! The API speaks HTTP/1.1 over streams that [`crate::ports::Dial`] opens; `nginx/README.md` documents its calls.
+
+mod call;
+mod channel;
+mod client;
+mod error;
+mod lease;
+mod pool;
+mod wire;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use client::{CONTROL_API, ControlClient};
+pub use lease::Lease;

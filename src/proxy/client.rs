@@ -1,0 +1,120 @@
+//! The control API as the port that the core knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::channel::Opener;
+use super::lease::Lease;
+use super::pool::Pool;
+use super::wire::{
+    ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, HistoryAnswer, HistoryRequest, LeaseCall, ProbeRequest,
+    ProbeResult, StateAnswer, VersionAnswer,
+};
+use crate::model::{AppKey, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber};
+use crate::plan::FlipChange;
+use crate::ports::{Dial, LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
+
+/// The control API that this version speaks.
+pub const CONTROL_API: u64 = 1;
+
+/// A client of one proxy. Clones share their channels.
+#[derive(Clone)]
+pub struct ControlClient {
+    pool: Arc<Pool>,
+}
+
+impl ControlClient {
+    /// Opens nothing yet: the first call does.
+    #[must_use]
+    pub fn new(proxy: &ProxyName, dial: Arc<dyn Dial>) -> Self {
+        Self { pool: Pool::new(Opener { proxy: proxy.to_string(), dial }) }
+    }
+}
+
+impl Proxy for ControlClient {
+    type Lease = Lease;
+
+    async fn version(&self) -> Result<ProxyVersion, ProxyError> {
+        let answer: VersionAnswer = self.pool.call_any_api(&Call::get("/version")).await?;
+        Ok(answer.into())
+    }
+
+    async fn state(&self) -> Result<ObservedProxy, ProxyError> {
+        let answer: StateAnswer = self.pool.call(&Call::get("/v1/state")).await?;
+        Ok(answer.into())
+    }
+
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Lease, ProxyError> {
+        let LeaseRequest { apps, owner, host, purpose } = request.clone();
+        Lease::acquire(Arc::clone(&self.pool), LeaseCall { apps, owner, host, purpose, token: None }).await
+    }
+
+    async fn probe(&self, probe: &Probe) -> Result<ProbeAnswer, ProxyError> {
+        let body = ProbeRequest {
+            address: probe.address,
+            port: probe.port,
+            path: &probe.path,
+            host: &probe.host,
+            timeout_ms: milliseconds(probe.timeout),
+        };
+        let call = Call::post("/v1/probe", &body).repeatable().waiting(probe.timeout);
+        let result: ProbeResult = self.pool.call(&call).await?;
+        Ok(result.into())
+    }
+
+    async fn flip(
+        &self,
+        lease: &Lease,
+        changes: &[FlipChange],
+        expected: &[Generation],
+    ) -> Result<Generation, ProxyError> {
+        let changes = changes.iter().zip(expected).map(|(change, expect)| ChangeRequest {
+            app: &change.app,
+            expect: *expect,
+            record: change.record.as_ref(),
+        });
+        let call = Call::post("/v1/flip", &FlipRequest { lease: lease.token(), changes: changes.collect() });
+        let answer: FlipAnswer = self.pool.call(&call).await?;
+        Ok(answer.generation)
+    }
+
+    async fn in_flight(
+        &self,
+        peers: &[String],
+        known: Option<InFlight>,
+        wait: Duration,
+    ) -> Result<InFlight, ProxyError> {
+        let call = Call::post("/v1/drain", &DrainRequest { peers, wait_ms: milliseconds(wait), known });
+        // Without a known count the proxy answers at once.
+        let _turn = match known {
+            Some(_) => self.pool.long_polls.acquire().await.ok(),
+            None => None,
+        };
+        self.pool.call(&call.repeatable().waiting(wait)).await
+    }
+
+    async fn record(
+        &self,
+        app: &AppKey,
+        release: ReleaseNumber,
+        event: &str,
+        details: Map<String, Value>,
+    ) -> Result<(), ProxyError> {
+        let call = Call::post("/v1/history", &HistoryRequest { app, release, event, details });
+        self.pool.call(&call).await.map(|_: Value| ())
+    }
+
+    async fn history(&self, app: &AppKey, limit: usize) -> Result<Vec<Value>, ProxyError> {
+        let call = Call::get(format!("/v1/history?app={app}&limit={limit}"));
+        let answer: HistoryAnswer = self.pool.call(&call).await?;
+        Ok(answer.records)
+    }
+}
+
+/// Rounded up, so that a short wait does not become none.
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_micros().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,151 @@
+//! Channels that are kept open and shared: opening one costs 70 ms, a call over it well under one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::call::Call;
+use super::channel::{Channel, Opener};
+use super::error::understand;
+use crate::ports::ProxyError;
+
+/// Each is a process in the proxy's container.
+const CHANNELS: usize = 32;
+/// Long polls keep a channel busy for seconds; the rest is left to flips, probes and heartbeats.
+const LONG_POLLS: usize = 24;
+/// A call waits this long for a busy channel before another is opened: most calls are over by then.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+pub(super) struct Pool {
+    pub opener: Opener,
+    /// Last in, first out, so that few channels do most of the work.
+    idle: Mutex<Vec<Pooled>>,
+    /// As many permits as there are idle channels.
+    idle_count: Semaphore,
+    capacity: Arc<Semaphore>,
+    pub long_polls: Semaphore,
+}
+
+struct Pooled {
+    channel: Channel,
+    #[expect(dead_code, reason = "its place in the pool, free again when it is dropped")]
+    slot: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub fn new(opener: Opener) -> Arc<Self> {
+        Arc::new(Self {
+            opener,
+            idle: Mutex::new(Vec::new()),
+            idle_count: Semaphore::new(0),
+            capacity: Arc::new(Semaphore::new(CHANNELS)),
+            long_polls: Semaphore::new(LONG_POLLS),
+        })
+    }
+
+    /// One call to a proxy of our API.
+    pub async fn call<T: DeserializeOwned>(self: &Arc<Self>, call: &Call) -> Result<T, ProxyError> {
+        self.answer(call, |channel| self.opener.verify(channel)).await
+    }
+
+    /// One call that every API knows.
+    pub async fn call_any_api<T: DeserializeOwned>(self: &Arc<Self>, call: &Call) -> Result<T, ProxyError> {
+        self.answer(call, |_| Ok(())).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        self: &Arc<Self>,
+        call: &Call,
+        verify: impl Fn(&Channel) -> Result<(), ProxyError>,
+    ) -> Result<T, ProxyError> {
+        let (status, body) = self.exchange(call, verify).await?;
+        understand(&self.opener.proxy, call, status, &body)
+    }
+
+    /// A channel that breaks is replaced once, unless the call may have had an effect that must not be doubled.
+    async fn exchange(
+        self: &Arc<Self>,
+        call: &Call,
+        verify: impl Fn(&Channel) -> Result<(), ProxyError>,
+    ) -> Result<(StatusCode, Bytes), ProxyError> {
+        let mut pooled = self.checkout().await?;
+        let mut replaced = false;
+        loop {
+            verify(&pooled.channel)?;
+            let broken = match tokio::time::timeout(call.deadline, pooled.channel.exchange(call)).await {
+                Ok(Ok(answer)) => {
+                    self.put(pooled);
+                    return Ok(answer);
+                }
+                Ok(Err(broken)) => broken,
+                Err(_) => {
+                    let reason = format!("no answer to `{call}` within {:?}", call.deadline);
+                    return Err(self.opener.unreachable(reason));
+                }
+            };
+            if replaced || !(call.repeatable || broken.unsent) {
+                return Err(self.opener.unreachable(format!("`{call}`: {}", broken.reason)));
+            }
+            // Not an idle one: what broke this channel has probably broken those too.
+            drop(pooled);
+            pooled = self.open().await?;
+            replaced = true;
+        }
+    }
+
+    async fn checkout(self: &Arc<Self>) -> Result<Pooled, ProxyError> {
+        loop {
+            let none_open = self.capacity.available_permits() == CHANNELS;
+            let patience = if none_open { Duration::ZERO } else { PATIENCE };
+            let another = async {
+                tokio::time::sleep(patience).await;
+                self.open().await
+            };
+            tokio::select! {
+                biased;
+                idle = self.next_idle() => if !idle.channel.is_closed() { return Ok(idle) },
+                opened = another => return opened,
+            }
+        }
+    }
+
+    async fn next_idle(&self) -> Pooled {
+        loop {
+            match self.idle_count.acquire().await {
+                Ok(permit) => permit.forget(),
+                Err(_) => unreachable!("the semaphore is never closed"),
+            }
+            if let Some(idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+                return idle;
+            }
+        }
+    }
+
+    /// Opens a channel. When the caller does not wait for it any more, the next one gets it.
+    async fn open(self: &Arc<Self>) -> Result<Pooled, ProxyError> {
+        let Ok(slot) = Arc::clone(&self.capacity).acquire_owned().await else {
+            unreachable!("the semaphore is never closed")
+        };
+        let (hand_over, opened) = oneshot::channel();
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            let opened = pool.opener.open().await.map(|channel| Pooled { channel, slot });
+            if let Err(Ok(unwanted)) = hand_over.send(opened) {
+                pool.put(unwanted);
+            }
+        });
+        opened.await.unwrap_or_else(|_| Err(self.opener.unreachable("the dial was aborted")))
+    }
+
+    fn put(&self, pooled: Pooled) {
+        if pooled.channel.is_closed() {
+            return;
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(pooled);
+        self.idle_count.add_permits(1);
+    }
+}

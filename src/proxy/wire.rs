@@ -1,0 +1,165 @@
+//! The bodies of control API v1. Answers may carry fields that we do not know: a newer proxy may add some.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::{AppKey, AppRecord, Generation, InFlight, ObservedApp, ObservedProxy, ReleaseNumber};
+use crate::ports::{ProbeAnswer, ProxyVersion};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ErrorAnswer {
+    pub error: ErrorBody,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ErrorBody {
+    pub code: String,
+    pub message: String,
+    #[serde(flatten)]
+    details: Map<String, Value>,
+}
+
+impl ErrorBody {
+    pub fn detail<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_value(self.details.get(name)?.clone()).ok()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct VersionAnswer {
+    pub api: u64,
+    /// Another API may have no build, and is still to be told by its number.
+    #[serde(default)]
+    build: String,
+}
+
+impl From<VersionAnswer> for ProxyVersion {
+    fn from(answer: VersionAnswer) -> Self {
+        Self { api: answer.api, build: answer.build }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StateAnswer {
+    generation: Generation,
+    apps: BTreeMap<AppKey, AppAnswer>,
+    in_flight: BTreeMap<String, InFlight>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AppAnswer {
+    generation: Generation,
+    last_release: ReleaseNumber,
+    record: Option<AppRecord>,
+}
+
+impl From<StateAnswer> for ObservedProxy {
+    fn from(answer: StateAnswer) -> Self {
+        let app = |app: AppAnswer| ObservedApp {
+            generation: app.generation,
+            last_release: app.last_release,
+            record: app.record,
+        };
+        Self {
+            generation: answer.generation,
+            apps: answer.apps.into_iter().map(|(key, answer)| (key, app(answer))).collect(),
+            in_flight: answer.in_flight,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct FlipRequest<'a> {
+    pub lease: &'a str,
+    pub changes: Vec<ChangeRequest<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ChangeRequest<'a> {
+    pub app: &'a AppKey,
+    pub expect: Generation,
+    pub record: Option<&'a AppRecord>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct FlipAnswer {
+    pub generation: Generation,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ProbeRequest<'a> {
+    pub address: Ipv4Addr,
+    pub port: u16,
+    pub path: &'a str,
+    pub host: &'a str,
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ProbeResult {
+    ok: bool,
+    status: Option<u16>,
+    error: Option<String>,
+    body: Option<String>,
+}
+
+impl From<ProbeResult> for ProbeAnswer {
+    fn from(result: ProbeResult) -> Self {
+        Self { healthy: result.ok, status: result.status, error: result.error, body: result.body }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct DrainRequest<'a> {
+    pub peers: &'a [String],
+    pub wait_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<InFlight>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct LeaseCall {
+    pub apps: Vec<AppKey>,
+    pub owner: String,
+    pub host: String,
+    pub purpose: String,
+    /// Given to take up a lease again that its connection lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// The first line of a lease's answer; the rest of it is silence for as long as the lease lives.
+#[derive(Debug, Deserialize)]
+pub(super) struct Granted {
+    pub token: String,
+    pub heartbeat_ms: u64,
+    pub expires_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HeartbeatRequest<'a> {
+    pub token: &'a str,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct HeartbeatAnswer {
+    pub expires_ms: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HistoryRequest<'a> {
+    pub app: &'a AppKey,
+    pub release: ReleaseNumber,
+    pub event: &'a str,
+    #[serde(flatten)]
+    pub details: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct HistoryAnswer {
+    pub records: Vec<Value>,
+}
