@@ -1,0 +1,147 @@
+-- The flip: replaces the records of one or more apps at once, or changes nothing. Acknowledged means: on disk, and seen
+-- by every request that picks a peer from now on, in every worker.
+local apps = require "apps"
+local control = require "control"
+local index = require "index"
+local json = require "json"
+local lease = require "lease"
+local lock = require "lock"
+local record = require "record"
+local snapshot = require "snapshot"
+local store = require "store"
+local validate = require "validate"
+
+local _M = {}
+
+local MOST_CHANGES = 1000
+-- Free shared memory that a flip must leave, so that writing it can never stop half way.
+local RESERVE_BYTES = 4 * 1024 * 1024
+
+local function refuse_record(app, field, message)
+    control.refuse(422, "invalid_record", ("`%s` of `%s` %s"):format(field, tostring(app), message),
+        { app = app, field = field })
+end
+
+local function check_change(change, seen)
+    local app = type(change) == "table" and change.app or nil
+    if not validate.is_app_key(app) then
+        refuse_record(nil, "app", "is not `<project>/<app>`")
+    end
+    if seen[app] then
+        refuse_record(app, "app", "is changed twice")
+    end
+    seen[app] = true
+    if type(change.expect) ~= "number" then
+        refuse_record(app, "expect", "is not the generation that is replaced")
+    end
+    if change.record == nil then
+        refuse_record(app, "record", "is missing; null removes the app")
+    end
+    if change.record == json.null then
+        return { app = app, expect = change.expect }
+    end
+    local new, problem = validate.record(change.record)
+    if not new then
+        refuse_record(app, problem.field, problem.message)
+    end
+    if new.project .. "/" .. new.app ~= app then
+        refuse_record(app, "app", "is not the app of the record")
+    end
+    return { app = app, expect = change.expect, new = new, text = record.encode(new) }
+end
+
+local function check(body)
+    local changes, seen = {}, {}
+    if type(body.changes) ~= "table" or #body.changes == 0 or #body.changes > MOST_CHANGES then
+        refuse_record(nil, "changes", ("is not a list of 1 to %d changes"):format(MOST_CHANGES))
+    end
+    for position, change in ipairs(body.changes) do
+        changes[position] = check_change(change, seen)
+    end
+    return changes
+end
+
+local function compare(change)
+    local text, generation = apps.record_text(change.app)
+    local found = text and generation or 0
+    if found ~= change.expect then
+        control.refuse(409, "generation_moved",
+            ("`%s` is at generation %d, not %d"):format(change.app, found, change.expect),
+            { app = change.app, expected = change.expect, found = found })
+    end
+    change.old = text and record.decode(text)
+end
+
+local function plan(changes)
+    local hosts, conflict = index.plan(changes)
+    if hosts then
+        return hosts
+    end
+    local host = conflict.host or json.null
+    control.refuse(409, "route_conflict",
+        ("%s `%s` belongs to `%s` already"):format(conflict.host and "`" .. conflict.host .. "`" or "any host",
+            conflict.path, conflict.other_app),
+        { app = conflict.app, other_app = conflict.other_app, host = host, path = conflict.path })
+end
+
+local function persist(changes, generation)
+    local texts = {}
+    for position, change in ipairs(changes) do
+        texts[position] = ('{"app":%s,"record":%s}'):format(json.encode(change.app), change.text or "null")
+    end
+    local line = ('{"generation":%d,"at":%d,"changes":%s}'):format(generation, ngx.now() * 1000, json.list(texts))
+    if apps.free_bytes() < RESERVE_BYTES + 4 * #line then
+        control.refuse(507, "persist_failed", "the proxy's table of apps is full, nothing was changed")
+    end
+    local ok, problem = store.append(line)
+    if not ok then
+        control.refuse(507, "persist_failed", problem .. ", nothing was changed")
+    end
+end
+
+-- Records first, routes last: a route never leads to an app that is not there yet.
+local function apply(changes, hosts, generation)
+    for _, change in ipairs(changes) do
+        apps.remember(change.app)
+        apps.replace(change.app, generation, change.text)
+        if change.new then
+            apps.raise_last_release(change.app, change.new.release)
+        end
+    end
+    index.apply(changes, hosts)
+    apps.set_table_generation(generation)
+    ngx.shared.metrics:incr("flips", 1, 0)
+end
+
+local function flip_alone(token, changes)
+    for _, change in ipairs(changes) do
+        if not lease.holds(token, change.app) then
+            control.refuse(410, "lease_lost", ("the lease of `%s` is not held"):format(change.app),
+                { app = change.app })
+        end
+    end
+    for _, change in ipairs(changes) do
+        compare(change)
+    end
+    local hosts = plan(changes)
+    local generation = apps.table_generation() + 1
+    persist(changes, generation)
+    apply(changes, hosts, generation)
+    return generation
+end
+
+function _M.flip(body)
+    local changes = check(body)
+    local generation, problem = lock.with("table", function()
+        return flip_alone(body.lease, changes)
+    end, store.discard_unacknowledged)
+    if not generation then
+        control.refuse(503, problem, "another flip did not end in time, nothing was changed")
+    end
+    if snapshot.is_due() then
+        ngx.timer.at(0, snapshot.run)
+    end
+    return ('{"generation":%d}'):format(generation)
+end
+
+return _M

@@ -1,0 +1,83 @@
+-- What happened to each app: an append-only file on the state volume. `POST` and `GET /v1/history`.
+local apps = require "apps"
+local control = require "control"
+local disk = require "disk"
+local json = require "json"
+local lock = require "lock"
+local store = require "store"
+local validate = require "validate"
+
+local _M = {}
+
+local USUAL_LIMIT, MOST_LIMIT = 50, 1000
+
+local function invalid(field, message)
+    control.refuse(422, "invalid_history", ("`%s` %s"):format(field, message), { field = field })
+end
+
+local function check(body)
+    if not validate.is_app_key(body.app) then
+        invalid("app", "is not `<project>/<app>`")
+    end
+    if type(body.release) ~= "number" or body.release < 0 or body.release ~= math.floor(body.release) then
+        invalid("release", "is not a whole number")
+    end
+    if type(body.event) ~= "string" or not body.event:find("^[%w_.-]+$") then
+        invalid("event", "is not a word")
+    end
+    if body.at ~= nil then
+        invalid("at", "is set by the proxy")
+    end
+end
+
+local function persist(ok, problem)
+    if not ok then
+        control.refuse(507, "persist_failed", problem .. ", nothing was changed")
+    end
+end
+
+-- A release number is given out once only, so the highest is in the journal even when its release never serves.
+local function raise_last_release(app, release)
+    if release <= apps.last_release(app) then
+        return true
+    end
+    local line = ('{"app":%s,"last_release":%d}'):format(json.encode(app), release)
+    persist(store.append(line))
+    apps.raise_last_release(app, release)
+    return true
+end
+
+-- The fields are stored as they were sent: decoding them would turn empty lists into empty objects.
+function _M.append(body, text)
+    check(body)
+    local at = math.floor(ngx.now() * 1000)
+    local line = ('{"at":%d,'):format(at) .. text:gsub("[\r\n]", " "):gsub("^%s*{%s*", ""):gsub("%s+$", "")
+    local done = lock.with("history", function()
+        persist(disk.run("history_file", "append", store.HISTORY, line))
+        return true
+    end)
+    done = done and lock.with("table", function()
+        return raise_last_release(body.app, body.release)
+    end, store.discard_unacknowledged)
+    if not done then
+        control.refuse(503, "busy", "another call did not end in time")
+    end
+    return ('{"at":%d}'):format(at)
+end
+
+function _M.read(arguments)
+    local app, limit = arguments.app, tonumber(arguments.limit) or USUAL_LIMIT
+    if not validate.is_app_key(app) then
+        invalid("app", "is not `<project>/<app>`")
+    end
+    if limit < 1 or limit > MOST_LIMIT then
+        invalid("limit", ("is not a number from 1 to %d"):format(MOST_LIMIT))
+    end
+    local records, problem = disk.run("history_file", "newest", store.HISTORY, app, limit)
+    if not records then
+        control.refuse(500, "unreadable", problem)
+    end
+    return ('{"records":%s}'):format(records)
+end
+
+return _M

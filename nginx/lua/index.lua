@@ -1,0 +1,132 @@
+-- The index from hosts to apps: the writing side (routes.lua reads). It changes only when an app's routes do, so the
+-- flip of a new release leaves every worker's cache of it as it is.
+--   h:<host>     routes that name this host or wildcard; `*` alone is any host: [{ app, path, strip }, …]
+--   n:<name>     apps of this bare name, for calls between apps: ["project/name", …]
+--   p:<address>  the project whose peer has this address
+local json = require "json"
+local apps = require "apps"
+local record = require "record"
+
+local dict = ngx.shared.apps
+
+-- A replica that was flipped out still finishes its requests, and may call other apps to do so.
+local KEEP_ADDRESS_S = 86400
+
+local _M = {}
+
+local function read(key)
+    local text = dict:get(key)
+    return text and json.decode(text) or {}
+end
+
+local function routes_changed(change)
+    return (change.old and record.routes(change.old) or "") ~= (change.new and record.routes(change.new) or "")
+end
+
+local function without(entries, changed)
+    local kept, by_path = {}, {}
+    for _, entry in ipairs(entries) do
+        if not changed[entry.app] then
+            kept[#kept + 1] = entry
+            by_path[entry.path] = entry.app
+        end
+    end
+    return kept, by_path
+end
+
+-- Works out what `changes` ({ app, old, new } each, records decoded) do to the routes, without writing. Returns
+-- host → entries, or nil and the conflict { app, other_app, host, path }.
+function _M.plan(changes)
+    local changed, hosts = {}, {}
+    for _, change in ipairs(changes) do
+        if routes_changed(change) then
+            changed[change.app] = true
+        end
+    end
+    local function entries_of(host)
+        if not hosts[host] then
+            local kept, by_path = without(read("h:" .. host), changed)
+            hosts[host] = { entries = kept, by_path = by_path }
+        end
+        return hosts[host]
+    end
+    for _, change in ipairs(changes) do
+        if changed[change.app] then
+            for _, route in ipairs(change.old and change.old.routes or {}) do
+                entries_of(route.host or "*")
+            end
+            for _, route in ipairs(change.new and change.new.routes or {}) do
+                local host = entries_of(route.host or "*")
+                local other = host.by_path[route.path]
+                if other then
+                    return nil, { app = change.app, other_app = other, host = route.host, path = route.path }
+                end
+                host.by_path[route.path] = change.app
+                table.insert(host.entries, { app = change.app, path = route.path, strip = route.strip })
+            end
+        end
+    end
+    return hosts
+end
+
+local function write(key, entries)
+    if #entries == 0 then
+        dict:delete(key)
+    else
+        apps.set(key, json.encode(entries))
+    end
+end
+
+-- Returns true when an app appeared or disappeared.
+local function write_names(changes)
+    local names = {}
+    for _, change in ipairs(changes) do
+        if (change.old == nil) ~= (change.new == nil) then
+            local name = change.app:match("/(.*)$")
+            names[name] = names[name] or read("n:" .. name)
+            for position, app in ipairs(names[name]) do
+                if app == change.app then
+                    table.remove(names[name], position)
+                    break
+                end
+            end
+            if change.new then
+                table.insert(names[name], change.app)
+            end
+        end
+    end
+    for name, entries in pairs(names) do
+        write("n:" .. name, entries)
+    end
+    return next(names) ~= nil
+end
+
+local function write_addresses(change)
+    local project = change.app:match("^[^/]+")
+    local present = {}
+    for _, peer in ipairs(change.new and change.new.peers or {}) do
+        present[peer.address] = true
+        apps.set("p:" .. peer.address, project)
+    end
+    for _, peer in ipairs(change.old and change.old.peers or {}) do
+        local key = "p:" .. peer.address
+        if not present[peer.address] and dict:get(key) == project then
+            dict:expire(key, KEEP_ADDRESS_S)
+        end
+    end
+end
+
+-- Writes what `plan` worked out.
+function _M.apply(changes, hosts)
+    for host, planned in pairs(hosts) do
+        write("h:" .. host, planned.entries)
+    end
+    for _, change in ipairs(changes) do
+        write_addresses(change)
+    end
+    if write_names(changes) or next(hosts) then
+        dict:incr("routes_generation", 1, 0)
+    end
+end
+
+return _M

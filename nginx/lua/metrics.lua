@@ -1,0 +1,99 @@
+-- Counters of this worker. A request adds to plain Lua tables; once a second the sums go to shared memory, where
+-- exposition.lua reads them. A worker that is killed loses the last second.
+local dict = ngx.shared.metrics
+
+local _M = {}
+
+-- Upper bounds in seconds: from what a cache answers to what a person waits for.
+_M.BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30 }
+_M.UNROUTED = "unrouted"
+
+-- Series of a release that serves no more are kept for the last scrapes, then dropped: memory is bounded.
+local KEEP_RETIRED_S = 900
+
+local pending = {}
+
+local function add(key, amount)
+    pending[key] = (pending[key] or 0) + amount
+end
+
+function _M.count(key)
+    add(key, 1)
+end
+
+local of_app, of_release = {}, {}
+
+-- The keys under which an app is measured, put together once. `|` is in no name.
+function _M.keys_of_app(app)
+    local keys = of_app[app]
+    if not keys then
+        keys = { held = "held|" .. app, retries = "retries|" .. app, ejections = "ejections|" .. app,
+            sum = "sum|" .. app, buckets = {} }
+        for position = 1, #_M.BUCKETS + 1 do
+            keys.buckets[position] = "bucket|" .. app .. "|" .. position
+        end
+        of_app[app] = keys
+    end
+    return keys
+end
+
+-- Keys of requests by status class: 1 to 5, and 0 for a connection that ended before there was a status.
+function _M.keys_of_release(app, release)
+    local name = app .. "|" .. release
+    local keys = of_release[name]
+    if not keys then
+        keys = {}
+        for class = 0, 5 do
+            keys[class] = "requests|" .. name .. "|" .. class
+        end
+        of_release[name] = keys
+    end
+    return keys
+end
+
+-- `peer` is nil for a request that never got one; it is counted under release 0.
+function _M.observe(app, peer, status, duration)
+    local by_class = peer and peer.metrics or _M.keys_of_release(app.name, 0)
+    add(by_class[math.floor(status / 100)] or by_class[0], 1)
+    if status == 101 then
+        -- How long a WebSocket stays open says nothing about how fast the app is.
+        return
+    end
+    local keys = app.metrics
+    local position = 1
+    while _M.BUCKETS[position] and duration > _M.BUCKETS[position] do
+        position = position + 1
+    end
+    add(keys.buckets[position], 1)
+    add(keys.sum, duration)
+    if ngx.worker.exiting() then
+        _M.flush()
+    end
+end
+
+function _M.flush()
+    if next(pending) then
+        local sums = pending
+        pending = {}
+        for key, amount in pairs(sums) do
+            dict:incr(key, amount, 0)
+        end
+    end
+end
+
+-- Lets the series of what serves no more run out, and forgets this worker's keys of it. `is_serving(app, release)`;
+-- release nil asks for the app.
+function _M.forget_retired(is_serving)
+    for _, key in ipairs(dict:get_keys(0)) do
+        local kind, app, release = key:match("^(%l+)|([^|]+)|?(%d*)")
+        if kind and dict:ttl(key) == 0 then
+            local of = kind == "requests" and release ~= "0" and tonumber(release) or nil
+            if not is_serving(app, of) then
+                dict:expire(key, KEEP_RETIRED_S)
+            end
+        end
+    end
+    of_app, of_release = {}, {}
+end
+
+return _M

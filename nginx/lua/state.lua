@@ -1,0 +1,59 @@
+-- What the proxy is and what it knows: `GET /version` and `GET /v1/state`.
+local apps = require "apps"
+local boot = require "boot"
+local inflight = require "inflight"
+local json = require "json"
+local lease = require "lease"
+local workers = require "workers"
+
+local _M = {}
+
+function _M.version()
+    local about = boot.about()
+    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d}'):format(about.api,
+        json.encode(about.build), about.nginx, about.started_at, apps.table_generation(), #workers.live())
+end
+
+local function app_text(name)
+    local text, generation = apps.record_text(name)
+    return ('%s:{"generation":%d,"last_release":%d,"record":%s}'):format(json.encode(name),
+        generation or apps.generation(name) or 0, apps.last_release(name), text or "null")
+end
+
+-- The names asked for with `app=`, else all. An app that never was is left out.
+local function chosen(arguments)
+    local asked = arguments.app
+    if not asked then
+        return apps.names()
+    end
+    local names = {}
+    for _, name in ipairs(type(asked) == "table" and asked or { asked }) do
+        if type(name) == "string" and apps.is_known(name) then
+            names[#names + 1] = name
+        end
+    end
+    return names
+end
+
+local function in_flight()
+    local texts = {}
+    for id, peer in pairs(inflight.all()) do
+        texts[#texts + 1] = ('%s:{"requests":%d,"websockets":%d}'):format(json.encode(id), peer.requests,
+            peer.websockets)
+    end
+    table.sort(texts)
+    return "{" .. table.concat(texts, ",") .. "}"
+end
+
+function _M.state(arguments)
+    local texts = {}
+    for position, name in ipairs(chosen(arguments)) do
+        texts[position] = app_text(name)
+    end
+    local about = boot.about()
+    return ('{"api":%d,"build":%s,"generation":%d,"apps":{%s},"in_flight":%s,"leases":%s}'):format(about.api,
+        json.encode(about.build), apps.table_generation(), table.concat(texts, ","), in_flight(),
+        json.list(lease.texts()))
+end
+
+return _M

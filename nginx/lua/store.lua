@@ -1,0 +1,246 @@
+-- The shared table on disk. A flip is a line in a journal before it is acknowledged; now and then snapshot.lua writes
+-- the whole table and starts a new journal. Format: README.md.
+--
+-- While the master lives, memory is the truth: `journal_size` says where the acknowledged lines end, and whatever is
+-- behind that (a worker died between writing and acknowledging) is cut off.
+local apps = require "apps"
+local disk = require "disk"
+local files = require "files"
+local index = require "index"
+local json = require "json"
+local record = require "record"
+
+local dict = ngx.shared.apps
+
+local _M = {}
+
+local FOLDER = "/var/lib/deploy-apps/"
+_M.SNAPSHOT = FOLDER .. "routes.json"
+_M.PREVIOUS = FOLDER .. "routes.json.previous"
+_M.TEMPORARY = FOLDER .. "routes.json.tmp"
+_M.HISTORY = FOLDER .. "history.jsonl"
+
+function _M.journal_path(number)
+    return FOLDER .. "routes.journal." .. number
+end
+
+local function complain(...)
+    ngx.log(ngx.ALERT, "state: ", ...)
+end
+
+-- What cannot be read is kept for a human; the name says when it was found.
+local function keep_aside(path, text)
+    local copy = path .. ".corrupt-" .. ngx.time()
+    local ok, problem = files.write_at(copy, 0, text, true)
+    return ok and "a copy is kept in `" .. copy .. "`" or "and no copy could be kept: " .. problem
+end
+
+local function app_of(state, key)
+    state.apps[key] = state.apps[key] or { generation = 0, last_release = 0 }
+    return state.apps[key]
+end
+
+-- One decoded record, brought to the canonical text; an app that cannot be read is reported and left out.
+local function read_record(key, value)
+    if value == nil or value == json.null then
+        return nil
+    end
+    local ok, text = pcall(function()
+        return record.encode(record.decode(json.encode(value)))
+    end)
+    if not ok then
+        complain("the record of `", key, "` cannot be read: ", text)
+        return nil
+    end
+    return text
+end
+
+local function read_snapshot(path)
+    local text, problem = files.read(path)
+    if not text then
+        if problem then
+            complain(problem)
+        end
+        return nil
+    end
+    local decoded, why = json.decode(text)
+    if type(decoded) ~= "table" or type(decoded.apps) ~= "table" or type(decoded.journal) ~= "number"
+        or type(decoded.generation) ~= "number" then
+        complain("`", path, "` is corrupt (", why or "fields are missing", "), ", keep_aside(path, text))
+        return nil
+    end
+    local state = { generation = decoded.generation, journal = decoded.journal, apps = {} }
+    for key, value in pairs(decoded.apps) do
+        local app = app_of(state, key)
+        app.generation, app.last_release = value.generation, value.last_release
+        app.record = read_record(key, value.record)
+    end
+    return state
+end
+
+local function apply_line(state, line)
+    if line.last_release then
+        local app = app_of(state, line.app)
+        app.last_release = math.max(app.last_release, line.last_release)
+        return
+    end
+    state.generation = math.max(state.generation, line.generation)
+    for _, change in ipairs(line.changes) do
+        local app = app_of(state, change.app)
+        -- A snapshot may hold flips that are in the new journal too.
+        if line.generation > app.generation then
+            app.generation = line.generation
+            app.record = read_record(change.app, change.record)
+            app.last_release = math.max(app.last_release, change.record ~= json.null and change.record.release or 0)
+        end
+    end
+end
+
+-- Replays one journal; returns how many bytes of it are whole lines, nil when there is none.
+local function replay(state, number)
+    local path = _M.journal_path(number)
+    local text, problem = files.read(path)
+    if not text then
+        if problem then
+            complain(problem)
+        end
+        return nil
+    end
+    local size, unreadable = 0, 0
+    for whole in text:gmatch("([^\n]*)\n") do
+        size = size + #whole + 1
+        local sum, body = whole:match("^(%x+) (.*)$")
+        local line = body and tonumber(sum, 16) == ngx.crc32_long(body) and json.decode(body)
+        if not line or not pcall(apply_line, state, line) then
+            unreadable = unreadable + 1
+        end
+    end
+    if unreadable > 0 then
+        complain(unreadable, " lines of `", path, "` are corrupt and left out, ", keep_aside(path, text))
+    end
+    if size < #text then
+        ngx.log(ngx.WARN, "state: the last line of `", path, "` is torn and left out: it was never acknowledged")
+    end
+    return size
+end
+
+-- Where to begin when no snapshot can be read.
+local function oldest_journal()
+    local oldest
+    local listing = io.popen("ls " .. FOLDER)
+    for name in listing:lines() do
+        local number = tonumber(name:match("^routes%.journal%.(%d+)$"))
+        oldest = number and math.min(number, oldest or number) or oldest
+    end
+    listing:close()
+    if oldest and oldest > 1 then
+        complain("no snapshot can be read; flips before `", _M.journal_path(oldest),
+            "` are lost, deploy their apps again")
+    end
+    return oldest or 1
+end
+
+local function read_state()
+    local state = read_snapshot(_M.SNAPSHOT)
+    if not state then
+        -- The journals since the previous snapshot are kept, so it leads to the same state.
+        state = read_snapshot(_M.PREVIOUS)
+        if state then
+            complain("`", _M.SNAPSHOT, "` could not be used, starting from `", _M.PREVIOUS, "` and its journals")
+        end
+    end
+    state = state or { generation = 0, journal = oldest_journal(), apps = {} }
+    local number = state.journal
+    -- A failed snapshot leaves a number out: its journal was never begun.
+    local missing = 0
+    local last, last_size = number, 0
+    while missing < 8 do
+        local size = replay(state, number)
+        if size then
+            last, last_size, missing = number, size, 0
+        else
+            missing = missing + 1
+        end
+        number = number + 1
+    end
+    return state, last, last_size
+end
+
+-- Flips refuse conflicts, so only a hand can have written one: the first app by name keeps the route.
+local function plan_without_conflicts(changes)
+    local hosts, conflict = index.plan(changes)
+    while conflict do
+        complain("`", conflict.app, "` loses ", conflict.host or "any host", " `", conflict.path, "`, which is `",
+            conflict.other_app, "`'s too")
+        for _, change in ipairs(changes) do
+            for position, route in ipairs(change.app == conflict.app and change.new.routes or {}) do
+                if route.host == conflict.host and route.path == conflict.path then
+                    table.remove(change.new.routes, position)
+                    break
+                end
+            end
+        end
+        hosts, conflict = index.plan(changes)
+    end
+    return hosts
+end
+
+local function publish(state)
+    local changes, names = {}, {}
+    for key, app in pairs(state.apps) do
+        names[#names + 1] = key
+        if app.record then
+            changes[#changes + 1] = { app = key, new = record.decode(app.record) }
+        end
+    end
+    table.sort(names)
+    table.sort(changes, function(a, b) return a.app < b.app end)
+    for _, key in ipairs(names) do
+        local app = state.apps[key]
+        apps.remember(key)
+        apps.raise_last_release(key, app.last_release)
+        if app.generation > 0 then
+            apps.replace(key, app.generation, app.record)
+        end
+    end
+    index.apply(changes, plan_without_conflicts(changes))
+    apps.set_table_generation(state.generation)
+end
+
+-- Called once in the master, before any worker: fills the shared table from disk. A reload finds it filled.
+function _M.load()
+    if dict:get("loaded") then
+        return
+    end
+    local state, journal, size = read_state()
+    apps.set("journal", journal)
+    apps.set("journal_size", size)
+    apps.set("snapshot_journal", state.journal)
+    publish(state)
+    apps.set("loaded", true)
+    ngx.log(ngx.NOTICE, "state: ", #apps.names(), " apps at generation ", state.generation)
+end
+
+-- Makes `body` durable as the journal's next line. Only under the lock `table`.
+function _M.append(body)
+    local path, size = _M.journal_path(dict:get("journal")), dict:get("journal_size")
+    local line = ("%08x %s\n"):format(ngx.crc32_long(body), body)
+    local ok, problem = disk.run("files", "write_at", path, size, line, true)
+    if not ok then
+        return nil, problem
+    end
+    apps.set("journal_size", size + #line)
+    return true
+end
+
+-- Cuts off what a worker wrote and died before acknowledging. Only under the lock `table`.
+function _M.discard_unacknowledged()
+    local path, size = _M.journal_path(dict:get("journal")), dict:get("journal_size")
+    local text = files.read(path)
+    if text and #text > size then
+        local ok, problem = files.truncate(path, size)
+        ngx.log(ngx.WARN, "state: an unacknowledged flip is taken back", ok and "" or ", but failed: ", problem or "")
+    end
+end
+
+return _M

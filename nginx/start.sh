@@ -1,0 +1,22 @@
+#!/bin/sh
+# Starts nginx as PID 1, after writing the two limits that only the running container knows.
+set -eu
+
+run=/run/deploy-apps
+mkdir -p "$run"
+
+# nginx refuses to start on the socket of a run that was killed. Nobody else listens here: the folder belongs to this container.
+rm -f "$run/control.sock"
+
+# The hard limit is taken as it is: raising it needs CAP_SYS_RESOURCE, which the container has not.
+ulimit -n "$(ulimit -H -n)"
+files=$(ulimit -n)
+[ "$files" = unlimited ] && files=1048576
+
+# A proxied request needs two connections; 16384 cost 7 MB in each worker. 64 files stay for logs, sockets and the state.
+connections=${WORKER_CONNECTIONS:-16384}
+[ "$connections" -le $((files - 64)) ] || connections=$((files - 64))
+
+printf 'worker_processes %s;\n' "${WORKERS:-auto}" > "$run/main.conf"
+printf 'worker_connections %s;\n' "$connections" > "$run/events.conf"
+exec nginx -c /etc/nginx/nginx.conf
