@@ -1,0 +1,132 @@
+//! `x-deploy-apps` of a service: what makes it an app, and how it is routed, checked and drained.
+
+use std::time::Duration;
+
+use super::collect;
+use super::context::Context;
+use super::error::{Problem, Read};
+use super::node::{Entry, Span, Value};
+use super::refuse::{self, Section};
+use super::routes;
+use super::scalar::{choice, number};
+use super::version;
+use crate::model::{Balance, DrainPolicy, HealthPolicy, ReleaseCommand, Route};
+
+#[derive(Debug, Default)]
+pub(super) struct AppBlock {
+    pub port: Option<u16>,
+    pub routes: Vec<(Route, Span)>,
+    pub health: HealthPolicy,
+    pub drain: DrainPolicy,
+    pub balance: Balance,
+    pub release: Option<ReleaseCommand>,
+    pub version: Option<String>,
+}
+
+pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option<AppBlock> {
+    let map = cx.keep(collect::map(entry))?;
+    let mut block = AppBlock::default();
+    let (mut named_routes, mut routed_only) = (None, None);
+    for field in map.entries.iter().filter(|field| !field.value.is_null()) {
+        if matches!(field.key.as_str(), "routes" | "health" | "drain" | "balance") {
+            routed_only.get_or_insert(field);
+        }
+        match field.key.as_str() {
+            "port" => cx.set_some(&mut block.port, number("port", &field.value, 1..=65535)),
+            "routes" => named_routes = Some(routes::read(cx, field)),
+            "health" => health(cx, field, &mut block.health),
+            "drain" => drain(cx, field, &mut block.drain),
+            "balance" => {
+                let ways = [("least-connections", Balance::LeastConnections), ("round-robin", Balance::RoundRobin)];
+                cx.set(&mut block.balance, choice("balance", &field.value, &ways));
+            }
+            "release" => block.release = release(cx, field),
+            "version" => cx.set_some(&mut block.version, version::chosen(field)),
+            _ => unknown(cx, &refuse::APP, field),
+        }
+    }
+    if map.get("port").is_none_or(|port| port.value.is_null()) {
+        if let Some(field) = routed_only {
+            let problem = Problem::at(field.key_span, format!("app `{service}` has `{}` but no `port`", field.key));
+            cx.refuse(problem.hint("add the `port` that it listens on, or remove what only a routed app needs"));
+        }
+    } else {
+        block.routes = match named_routes {
+            Some(routes) => routes,
+            None => cx.keep(routes::default(service, entry.key_span)).into_iter().collect(),
+        };
+    }
+    Some(block)
+}
+
+fn unknown(cx: &mut Context<'_>, section: &Section, field: &Entry) {
+    if let Some(problem) = section.refusal(field) {
+        cx.refuse(problem);
+    }
+}
+
+fn health(cx: &mut Context<'_>, entry: &Entry, health: &mut HealthPolicy) {
+    for field in cx.keep(collect::map(entry)).map_or(&[][..], |map| &map.entries) {
+        match field.key.as_str() {
+            "path" => cx.set(&mut health.path, request_path(field)),
+            "successes" => cx.set(&mut health.successes, number("successes", &field.value, 1..=100)),
+            "interval" => cx.set(&mut health.interval, probe_time(field)),
+            "timeout" => cx.set(&mut health.timeout, probe_time(field)),
+            "probe_timeout" => cx.set(&mut health.probe_timeout, probe_time(field)),
+            _ => unknown(cx, &refuse::HEALTH, field),
+        }
+    }
+}
+
+/// The proxy counts in milliseconds, so less would be no time at all.
+fn probe_time(field: &Entry) -> Read<Duration> {
+    let time = field.positive_duration()?;
+    if time < Duration::from_millis(1) { Err(field.expected("at least `1ms`")) } else { Ok(time) }
+}
+
+/// What goes into a request line: no blanks, no control characters, nothing after `#`.
+fn request_path(field: &Entry) -> Read<String> {
+    let path = field.text()?;
+    if path.starts_with('/') && path.chars().all(|c| c.is_ascii_graphic() && c != '#') {
+        Ok(path)
+    } else {
+        Err(field.expected("a path that starts with `/`, such as `/healthz`"))
+    }
+}
+
+fn drain(cx: &mut Context<'_>, entry: &Entry, drain: &mut DrainPolicy) {
+    for field in cx.keep(collect::map(entry)).map_or(&[][..], |map| &map.entries) {
+        match field.key.as_str() {
+            "timeout" => cx.set(&mut drain.timeout, field.duration()),
+            "websocket_timeout" => cx.set(&mut drain.websocket_timeout, field.duration()),
+            _ => unknown(cx, &refuse::DRAIN, field),
+        }
+    }
+}
+
+/// A command, or a map of it and its time limit.
+fn release(cx: &mut Context<'_>, entry: &Entry) -> Option<ReleaseCommand> {
+    let mut command = None;
+    let mut timeout = ReleaseCommand::DEFAULT_TIMEOUT;
+    if let Value::Map(map) = &entry.value.value {
+        for field in map.entries.iter().filter(|field| !field.value.is_null()) {
+            match field.key.as_str() {
+                "command" => cx.set_some(&mut command, collect::command("command", &field.value)),
+                "timeout" => cx.set(&mut timeout, field.positive_duration()),
+                _ => unknown(cx, &refuse::RELEASE, field),
+            }
+        }
+        if map.get("command").is_none() {
+            cx.refuse(Problem::at(entry.key_span, "`release` has no `command`").hint("add `command: [\"./migrate\"]`"));
+        }
+    } else {
+        command = cx.keep(collect::command("release", &entry.value));
+    }
+    let command = command?;
+    if command.is_empty() {
+        cx.refuse(
+            Problem::at(entry.key_span, "`release` is an empty command").hint("name a program, or remove the key"),
+        );
+    }
+    Some(ReleaseCommand { command, timeout })
+}

@@ -1,0 +1,94 @@
+//! `build`: how an image is made.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use super::collect;
+use super::context::Context;
+use super::error::{Problem, Read};
+use super::node::{Entry, Value};
+use super::refuse;
+use crate::model::BuildSpec;
+
+pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
+    let mut build = BuildSpec {
+        context: cx.folder.to_owned(),
+        dockerfile: PathBuf::from("Dockerfile"),
+        dockerfile_inline: None,
+        args: IndexMap::new(),
+        target: None,
+        labels: IndexMap::new(),
+        network: None,
+        extra_hosts: Vec::new(),
+        no_cache: false,
+        pull: false,
+    };
+    if let Value::Scalar(_) = entry.value.value {
+        let read = context(cx, entry);
+        build.context = cx.keep(read)?;
+        return Some(build);
+    }
+    let map = match &entry.value.value {
+        Value::Map(map) => map,
+        _ => {
+            cx.refuse(entry.expected("a folder or a map"));
+            return None;
+        }
+    };
+    let mut dockerfile = None;
+    for field in map.entries.iter().filter(|field| !field.value.is_null() || field.key == "args") {
+        match field.key.as_str() {
+            "context" => {
+                let read = context(cx, field);
+                cx.set(&mut build.context, read);
+            }
+            "dockerfile" => dockerfile = Some(field),
+            "dockerfile_inline" => cx.set_some(&mut build.dockerfile_inline, field.text()),
+            "args" => {
+                let read = args(cx, field);
+                cx.set(&mut build.args, read);
+            }
+            "target" => cx.set_some(&mut build.target, field.text()),
+            "labels" => cx.set(&mut build.labels, collect::string_map(field)),
+            "network" => cx.set_some(&mut build.network, field.text()),
+            "extra_hosts" => cx.set(&mut build.extra_hosts, collect::hosts(field)),
+            "no_cache" => cx.set(&mut build.no_cache, field.boolean()),
+            "pull" => cx.set(&mut build.pull, field.boolean()),
+            _ => {
+                if let Some(problem) = refuse::BUILD.refusal(field) {
+                    cx.refuse(problem);
+                }
+            }
+        }
+    }
+    if let Some(field) = dockerfile {
+        if build.dockerfile_inline.is_some() {
+            let problem = Problem::at(field.key_span, "`dockerfile` and `dockerfile_inline` exclude each other");
+            cx.refuse(problem.hint("keep one of them"));
+        } else if let Some(text) = cx.keep(field.text()) {
+            let path = PathBuf::from(text);
+            // The model's path starts at the context; one that is absolute in the file may lie inside it.
+            build.dockerfile = path.strip_prefix(&build.context).map(Path::to_owned).unwrap_or(path);
+        }
+    }
+    Some(build)
+}
+
+fn context(cx: &Context<'_>, entry: &Entry) -> Read<PathBuf> {
+    let text = entry.text()?;
+    let remote = text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/");
+    if remote {
+        return Err(Problem::at(entry.value.span, format!("build context `{text}` is not a folder"))
+            .hint("clone it, and name the folder; remote contexts are not supported yet"));
+    }
+    Ok(cx.path(&text))
+}
+
+/// A name alone takes its value from the environment, and is left out when it has none there.
+fn args(cx: &Context<'_>, entry: &Entry) -> Read<IndexMap<String, String>> {
+    let pairs = collect::pairs(entry)?.into_iter();
+    Ok(pairs
+        .filter_map(|(name, value, _)| Some((name.clone(), value.or_else(|| cx.environment.get(&name))?)))
+        .collect())
+}

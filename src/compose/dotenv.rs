@@ -1,0 +1,154 @@
+//! `.env` and `env_file` files, by compose's rules.
+
+use indexmap::IndexMap;
+
+use super::interpolate::{Lookup, interpolate};
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BadLine {
+    /// From 1.
+    pub line: usize,
+    pub message: String,
+    pub hint: String,
+}
+
+/// The file's variables in its order. A name alone on a line takes its value from `outer`, or is left out.
+///
+/// Values may use variables: `outer` wins over what stands earlier in the file, as the environment wins over `.env`.
+pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<IndexMap<String, String>, BadLine> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { rest: text, line: 1 };
+    let mut values = IndexMap::new();
+    while let Some((line, name)) = reader.name()? {
+        let Some(raw) = reader.value(&name)? else {
+            if let Some(value) = outer(&name) {
+                values.insert(name, value);
+            }
+            continue;
+        };
+        let value = match raw {
+            Raw::Literal(text) => text,
+            Raw::Template(text) => {
+                let known = |name: &str| outer(name).or_else(|| values.get(name).cloned());
+                interpolate(&text, &mut Lookup { value: &known, unset: Vec::new() }).map_err(|failure| BadLine {
+                    line,
+                    message: failure.message,
+                    hint: format!("{}, or put the value into single quotes", failure.hint),
+                })?
+            }
+        };
+        values.insert(name, value);
+    }
+    Ok(values)
+}
+
+enum Raw {
+    Literal(String),
+    Template(String),
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    line: usize,
+}
+
+impl Reader<'_> {
+    fn advance(&mut self, bytes: usize) {
+        self.line += self.rest[..bytes].matches('\n').count();
+        self.rest = &self.rest[bytes..];
+    }
+
+    fn bad(&self, message: impl Into<String>, hint: &str) -> BadLine {
+        BadLine { line: self.line, message: message.into(), hint: hint.to_owned() }
+    }
+
+    /// The next variable's name and line; stops before `=`, `:` or the line's end.
+    fn name(&mut self) -> Result<Option<(usize, String)>, BadLine> {
+        loop {
+            self.advance(self.rest.len() - self.rest.trim_start().len());
+            if !self.rest.starts_with('#') {
+                break;
+            }
+            self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
+        }
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        if let Some(after) = self.rest.strip_prefix("export").filter(|after| after.starts_with([' ', '\t'])) {
+            let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
+            self.advance("export".len() + blanks);
+        }
+        let end = self.rest.find(['=', ':', '\n', '\r', '#']).unwrap_or(self.rest.len());
+        let name = self.rest[..end].trim();
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
+        if name.is_empty() || !name.chars().all(valid) {
+            let message = format!("`{}` is not a variable's name", super::node::clip(name));
+            return Err(self.bad(message, "write `NAME=value`, one to a line"));
+        }
+        let found = (self.line, name.to_owned());
+        self.advance(end);
+        Ok(Some(found))
+    }
+
+    /// What follows the name; `None` when nothing does.
+    fn value(&mut self, name: &str) -> Result<Option<Raw>, BadLine> {
+        if !self.rest.starts_with(['=', ':']) {
+            self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
+            return Ok(None);
+        }
+        let blanks = self.rest[1..].len() - self.rest[1..].trim_start_matches([' ', '\t']).len();
+        self.advance(1 + blanks);
+        match self.rest.chars().next() {
+            Some(quote @ ('"' | '\'')) => self.quoted(name, quote).map(Some),
+            _ => {
+                let end = self.rest.find('\n').unwrap_or(self.rest.len());
+                let line = &self.rest[..end];
+                // A `#` opens a comment only after a blank: `a#b` is a value.
+                let comment = line.match_indices('#').map(|(at, _)| at);
+                let cut = comment.into_iter().find(|at| *at == 0 || line[..*at].ends_with([' ', '\t']));
+                let value = line[..cut.unwrap_or(end)].trim().to_owned();
+                self.advance(end);
+                Ok(Some(Raw::Template(value)))
+            }
+        }
+    }
+
+    /// A quoted value may span lines. In double quotes escapes and variables count, in single quotes neither.
+    fn quoted(&mut self, name: &str, quote: char) -> Result<Raw, BadLine> {
+        let mut value = String::new();
+        let mut chars = self.rest.char_indices().skip(1);
+        let end = loop {
+            match (quote, chars.next()) {
+                (_, None) => {
+                    return Err(self.bad(format!("the value of `{name}` has no closing {quote}"), "close the quotes"));
+                }
+                (_, Some((at, c))) if c == quote => break at + 1,
+                ('\'', Some((_, '\\'))) => match chars.next() {
+                    Some((_, '\'')) => value.push('\''),
+                    Some((_, other)) => value.extend(['\\', other]),
+                    None => value.push('\\'),
+                },
+                ('"', Some((_, '\\'))) => match chars.next() {
+                    Some((_, 'n')) => value.push('\n'),
+                    Some((_, 'r')) => value.push('\r'),
+                    Some((_, 't')) => value.push('\t'),
+                    // The escaped dollar must survive the interpolation that follows.
+                    Some((_, '$')) => value.push_str("$$"),
+                    Some((_, c @ ('"' | '\\'))) => value.push(c),
+                    Some((_, other)) => value.extend(['\\', other]),
+                    None => value.push('\\'),
+                },
+                (_, Some((_, c))) => value.push(c),
+            }
+        };
+        self.advance(end);
+        let tail = &self.rest[..self.rest.find('\n').unwrap_or(self.rest.len())];
+        if !tail.trim().is_empty() && !tail.trim_start().starts_with('#') {
+            return Err(self.bad(format!("text after the closing {quote} of `{name}`"), "quote the whole value"));
+        }
+        let length = tail.len();
+        self.advance(length);
+        Ok(if quote == '"' { Raw::Template(value) } else { Raw::Literal(value) })
+    }
+}

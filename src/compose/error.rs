@@ -1,0 +1,153 @@
+//! What is wrong with a compose file, where, and what mends it.
+
+use std::fmt;
+
+use super::node::Span;
+use super::source::Source;
+
+/// One finding, before it is shown: it knows its place but not the file's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub span: Option<Span>,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// What a reader of one value returns.
+pub(super) type Read<T> = Result<T, Problem>;
+
+impl Problem {
+    pub fn at(span: Span, message: impl Into<String>) -> Self {
+        Self { span: Some(span), message: message.into(), hint: None }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Which kind of failure this is, for exit codes and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComposeErrorKind {
+    /// There is no compose file, or it cannot be read.
+    NotFound,
+    /// The file or what it refers to is not valid, or asks for what is not supported.
+    Invalid,
+    /// A name on the command line is not an app of the file.
+    UnknownApp,
+}
+
+/// Why a compose file was refused. Its text holds every finding, each with its place and its hint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", Findings(.findings, *.omitted))]
+pub struct ComposeError {
+    pub kind: ComposeErrorKind,
+    /// At least one, in the order of the file.
+    pub findings: Vec<Finding>,
+    /// How many more there were.
+    pub omitted: usize,
+}
+
+/// Enough to mend a file in few rounds, few enough to be read.
+const MOST_FINDINGS: usize = 20;
+
+impl ComposeError {
+    pub(super) fn plain(kind: ComposeErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let finding = Finding { message: message.into(), place: None, hint: Some(hint.into()) };
+        Self { kind, findings: vec![finding], omitted: 0 }
+    }
+
+    pub(super) fn invalid(source: &Source, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span.map_or(usize::MAX, |span| span.start));
+        // An anchor that is used in several services is wrong in all of them, but needs mending once.
+        problems.dedup();
+        let omitted = problems.len().saturating_sub(MOST_FINDINGS);
+        problems.truncate(MOST_FINDINGS);
+        let findings = problems.into_iter().map(|problem| source.finding(problem)).collect();
+        Self { kind: ComposeErrorKind::Invalid, findings, omitted }
+    }
+}
+
+/// Something harmless that the user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning(pub Finding);
+
+impl fmt::Display for Warning {
+    /// On one line, for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.0.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        self.0.hint.as_ref().map_or(Ok(()), |hint| write!(f, " (hint: {hint})"))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub message: String,
+    pub place: Option<Place>,
+    pub hint: Option<String>,
+}
+
+/// A place in a file; shown as `compose.yaml:12:5`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// As the user would write it.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The source line, without control characters.
+    pub text: String,
+    /// How many characters of `text` are meant.
+    pub width: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: {}", self.message)?;
+            excerpt(f, place)?;
+        } else {
+            f.write_str(&self.message)?;
+        }
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+/// Lines longer than this are cut around the place that is meant.
+const EXCERPT: usize = 120;
+
+fn excerpt(f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {
+    let skipped = place.column.saturating_sub(EXCERPT * 3 / 4);
+    let text: String = place.text.chars().skip(skipped).take(EXCERPT).collect();
+    let before = place.column - 1 - skipped;
+    let width = place.width.min(EXCERPT.saturating_sub(before)).max(1);
+    let number = place.line.to_string();
+    let margin = " ".repeat(number.len());
+    write!(f, "\n  {number} | {}", text.trim_end())?;
+    write!(f, "\n  {margin} | {}{}", " ".repeat(before), "^".repeat(width))
+}
+
+struct Findings<'a>(&'a [Finding], usize);
+
+impl fmt::Display for Findings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            write!(f, "{}{finding}", if index == 0 { "" } else { "\n\n" })?;
+        }
+        match self.1 {
+            0 => Ok(()),
+            more => write!(f, "\n\nand {more} more"),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `healthcheck`: the engine's own check of a container.
+
+use super::collect;
+use super::context::Context;
+use super::error::{Problem, Read};
+use super::node::{Entry, Value};
+use super::refuse;
+use super::scalar::{number, text};
+use crate::model::Healthcheck;
+
+pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<Healthcheck> {
+    let map = cx.keep(collect::map(entry))?;
+    let (mut words, mut disabled) = (Vec::new(), false);
+    let (mut interval, mut timeout, mut retries, mut start_period, mut start_interval) = (None, None, None, None, None);
+    for field in map.entries.iter().filter(|field| !field.value.is_null()) {
+        match field.key.as_str() {
+            "test" => cx.set(&mut words, test(field)),
+            "disable" => cx.set(&mut disabled, field.boolean()),
+            "interval" => cx.set_some(&mut interval, field.positive_duration()),
+            "timeout" => cx.set_some(&mut timeout, field.positive_duration()),
+            "retries" => cx.set_some(&mut retries, number("retries", &field.value, 1..=1000)),
+            "start_period" => cx.set_some(&mut start_period, field.duration()),
+            "start_interval" => cx.set_some(&mut start_interval, field.positive_duration()),
+            _ => {
+                if let Some(problem) = refuse::HEALTHCHECK.refusal(field) {
+                    cx.refuse(problem);
+                }
+            }
+        }
+    }
+    if disabled || words.first().is_some_and(|word| word == "NONE") {
+        return Some(Healthcheck::Disabled);
+    }
+    Some(Healthcheck::Test { test: words, interval, timeout, retries, start_period, start_interval })
+}
+
+/// A text runs in a shell; a list starts with how it is run.
+fn test(entry: &Entry) -> Read<Vec<String>> {
+    let Value::List(items) = &entry.value.value else {
+        return Ok(vec!["CMD-SHELL".to_owned(), entry.text()?]);
+    };
+    let words: Vec<String> = items.iter().map(|item| text("test", item)).collect::<Read<_>>()?;
+    match (words.first().map(String::as_str), words.len()) {
+        (Some("NONE"), 1) | (Some("CMD-SHELL"), 2) | (Some("CMD"), 2..) => Ok(words),
+        _ => Err(Problem::at(entry.key_span, "`test` must start with `CMD`, `CMD-SHELL` or `NONE`")
+            .hint("write `[\"CMD\", \"program\", \"argument\"]`, or one text that a shell runs")),
+    }
+}

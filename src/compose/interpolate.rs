@@ -1,0 +1,188 @@
+//! `$NAME` and `${NAME…}` in values, by compose's rules.
+
+use super::node::{Node, Span, Value, clip};
+
+/// Why a text cannot be interpolated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// In bytes of the text: where the `$` stands.
+    pub offset: usize,
+    pub message: String,
+    pub hint: String,
+}
+
+/// Where values come from, and which names had none.
+pub(super) struct Lookup<'a> {
+    pub value: &'a dyn Fn(&str) -> Option<String>,
+    /// Used without a default; such a name counts as empty.
+    pub unset: Vec<String>,
+}
+
+/// Defaults may hold variables again; deeper than this is no text that a human wrote.
+const MOST_NESTED: usize = 16;
+
+/// `text` with its variables put in.
+pub(super) fn interpolate(text: &str, lookup: &mut Lookup<'_>) -> Result<String, Failure> {
+    if !text.contains('$') {
+        return Ok(text.to_owned());
+    }
+    let mut reader = Reader { text, at: 0, lookup };
+    reader.until_end(false, 0)
+}
+
+/// A problem in one scalar of a tree.
+pub(super) struct Found {
+    pub span: Span,
+    pub failure: Failure,
+}
+
+/// Interpolates every value of the tree (never the keys); collects failures and names without a value.
+pub(super) fn tree(
+    node: &mut Node,
+    source: &str,
+    value: &dyn Fn(&str) -> Option<String>,
+    failures: &mut Vec<Found>,
+    unset: &mut Vec<(String, Span)>,
+) {
+    match &mut node.value {
+        Value::Null => {}
+        Value::List(items) => items.iter_mut().for_each(|item| tree(item, source, value, failures, unset)),
+        Value::Map(map) => {
+            map.entries.iter_mut().for_each(|entry| tree(&mut entry.value, source, value, failures, unset));
+        }
+        Value::Scalar(text) => {
+            let mut lookup = Lookup { value, unset: Vec::new() };
+            match interpolate(text, &mut lookup) {
+                Ok(done) => *text = done,
+                Err(failure) => failures.push(Found { span: inside(node.span, text, source, failure.offset), failure }),
+            }
+            unset.extend(lookup.unset.into_iter().map(|name| (name, node.span)));
+        }
+    }
+}
+
+/// The place of a scalar's byte in the source, when the scalar stands there literally; else the scalar's own.
+fn inside(span: Span, text: &str, source: &str, offset: usize) -> Span {
+    let raw = source.get(span.start..span.end).unwrap_or_default();
+    match raw.find(text).filter(|_| !text.contains('\n')) {
+        Some(begin) if offset < text.len() => {
+            let start = span.start + begin + offset;
+            let column = span.column + raw[..begin + offset].chars().count();
+            Span { start, end: span.start + begin + text.len(), column, ..span }
+        }
+        _ => span,
+    }
+}
+
+struct Reader<'t, 'l, 'v> {
+    text: &'t str,
+    at: usize,
+    lookup: &'l mut Lookup<'v>,
+}
+
+impl Reader<'_, '_, '_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn failure(&self, offset: usize, message: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure { offset, message: message.into(), hint: hint.into() }
+    }
+
+    /// Reads to the end of the text, or to the `}` that closes a default.
+    fn until_end(&mut self, nested: bool, level: usize) -> Result<String, Failure> {
+        let mut out = String::new();
+        while let Some(c) = self.rest().chars().next() {
+            match c {
+                '}' if nested => break,
+                '$' => out.push_str(&self.variable(level)?),
+                _ => {
+                    out.push(c);
+                    self.at += c.len_utf8();
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn variable(&mut self, level: usize) -> Result<String, Failure> {
+        let start = self.at;
+        self.at += 1;
+        match self.rest().chars().next() {
+            Some('$') => {
+                self.at += 1;
+                Ok("$".to_owned())
+            }
+            Some('{') => {
+                self.at += 1;
+                self.braced(start, level)
+            }
+            _ => match self.name() {
+                Some(name) => Ok(self.plain(name)),
+                None => Err(self.failure(start, "`$` is not followed by a name", "write `$$` for a dollar sign")),
+            },
+        }
+    }
+
+    fn name(&mut self) -> Option<String> {
+        let rest = self.rest();
+        let first = rest.chars().next().filter(|c| c.is_ascii_alphabetic() || *c == '_')?;
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let name = rest[..end.max(first.len_utf8())].to_owned();
+        self.at += name.len();
+        Some(name)
+    }
+
+    fn plain(&mut self, name: String) -> String {
+        (self.lookup.value)(&name).unwrap_or_else(|| {
+            self.lookup.unset.push(name);
+            String::new()
+        })
+    }
+
+    /// After `${`: a name, then nothing or one of `:- - :? ? :+ +` with a text that may hold variables again.
+    fn braced(&mut self, start: usize, level: usize) -> Result<String, Failure> {
+        if level >= MOST_NESTED {
+            let message = format!("variables are nested more than {MOST_NESTED} levels deep");
+            return Err(self.failure(start, message, "use fewer defaults of defaults"));
+        }
+        let invalid = |reader: &Self| {
+            let shown = clip(&reader.text[start..]);
+            let message = format!("invalid variable `{shown}`");
+            reader.failure(start, message, "write `${NAME}`, `${NAME:-default}` or, for a dollar sign, `$$`")
+        };
+        let Some(name) = self.name() else { return Err(invalid(self)) };
+        let operators = [":-", ":?", ":+", "-", "?", "+"];
+        let operator = operators.into_iter().find(|operator| self.rest().starts_with(operator));
+        self.at += operator.map_or(0, str::len);
+
+        // Names without a value are reported only where the text that uses them is used.
+        let before = self.lookup.unset.len();
+        let argument = if operator.is_some() { self.until_end(true, level + 1)? } else { String::new() };
+        if !self.rest().starts_with('}') {
+            return Err(invalid(self));
+        }
+        self.at += 1;
+        let Some(operator) = operator else { return Ok(self.plain(name)) };
+
+        let value = (self.lookup.value)(&name);
+        let present = value.clone().filter(|text| !operator.starts_with(':') || !text.is_empty());
+        let (used, result) = match (operator.trim_start_matches(':'), present) {
+            ("-", None) => (true, argument),
+            ("-", Some(value)) => (false, value),
+            ("+", None) => (false, String::new()),
+            ("+", Some(_)) => (true, argument),
+            (_, Some(value)) => (false, value),
+            (_, None) => {
+                let state = if value.is_some() { "is empty" } else { "is not set" };
+                let reason = if argument.is_empty() { String::new() } else { format!(": {}", clip(&argument)) };
+                let message = format!("required variable `{name}` {state}{reason}");
+                return Err(self.failure(start, message, format!("set it: `export {name}=…`, or put it into `.env`")));
+            }
+        };
+        if !used {
+            self.lookup.unset.truncate(before);
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,217 @@
+//! From YAML text to a tree of nodes, with bounds on what a hostile or broken file can cost.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
+
+use super::error::{Problem, Read};
+use super::merge;
+use super::node::{Entry, Map, Node, Span, Value, clip};
+
+/// Every value, key and copy made by an anchor or alias counts: ten lines of nested aliases could else make billions.
+const MOST_NODES: usize = 200_000;
+
+/// The tree is walked by recursion; no compose file comes near this.
+const MOST_LEVELS: usize = 64;
+
+/// The document's root.
+pub(super) fn parse(text: &str) -> Read<Node> {
+    let mut builder = Builder { text, ..Builder::default() };
+    for next in Parser::new_from_str(text) {
+        let (event, span) = next.map_err(|error| {
+            let mark = error.marker();
+            let start = mark.byte_offset().unwrap_or(text.len()).min(text.len());
+            let span = Span { start, end: start, line: mark.line(), column: mark.col() + 1 };
+            Problem::at(builder.within(span), format!("not valid YAML: {}", error.info()))
+                .hint("check indentation, quotes and colons around here")
+        })?;
+        builder.take(event, convert(span))?;
+    }
+    builder.root.ok_or_else(|| {
+        Problem::at(Span { line: 1, column: 1, ..Span::default() }, "the file is empty").hint(super::NEEDS_SERVICES)
+    })
+}
+
+fn convert(span: granit_parser::Span) -> Span {
+    let start = span.start.byte_offset().unwrap_or(0);
+    let end = span.end.byte_offset().unwrap_or(start);
+    Span { start, end: end.max(start), line: span.start.line(), column: span.start.col() + 1 }
+}
+
+#[derive(Default)]
+struct Builder<'a> {
+    text: &'a str,
+    /// The collections that are open, outermost first.
+    open: Vec<Frame>,
+    anchors: HashMap<usize, Node>,
+    spent: usize,
+    root: Option<Node>,
+}
+
+struct Frame {
+    span: Span,
+    anchor: usize,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, key: Option<(Key, Span)>, merged: Option<(Span, Node)> },
+}
+
+enum Key {
+    Name(String),
+    /// A plain `<<`; a quoted one is an ordinary key.
+    Merge,
+}
+
+impl Builder<'_> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Read<()> {
+        match event {
+            Event::DocumentStart(..) if self.root.is_some() => {
+                Err(Problem::at(self.within(span), "the file has several YAML documents")
+                    .hint("keep one, without `---` between"))
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = scalar(&text, style, tag.as_deref(), span)?;
+                let plain = style == ScalarStyle::Plain;
+                if self.awaits_key() { self.key(&node, plain) } else { self.complete(node, anchor) }
+            }
+            Event::Alias(id) => {
+                let Some(node) = self.anchors.get(&id).cloned() else {
+                    return Err(Problem::at(span, "an alias cannot stand inside its own anchor"));
+                };
+                self.spend(node.size(), span)?;
+                self.check_depth(node.depth(), span)?;
+                if self.awaits_key() { self.key(&Node { span, ..node }, false) } else { self.complete(node, 0) }
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                check_tag(tag.as_deref(), span)?;
+                self.begin(span, anchor, Content::List(Vec::new()))
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                check_tag(tag.as_deref(), span)?;
+                self.begin(span, anchor, Content::Map { entries: Vec::new(), key: None, merged: None })
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, span: Span, anchor: usize, content: Content) -> Read<()> {
+        if self.awaits_key() {
+            return Err(Problem::at(span, "a key must be text, not a list or map").hint("quote it if it is text"));
+        }
+        self.check_depth(1, span)?;
+        self.open.push(Frame { span, anchor, content });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Read<()> {
+        let Some(Frame { span, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let value = match content {
+            Content::List(items) => Value::List(items),
+            Content::Map { mut entries, merged, .. } => {
+                if let Some((key_span, node)) = merged {
+                    let added = merge::into(&mut entries, key_span, node)?;
+                    self.spend(added, key_span)?;
+                }
+                Value::Map(Map { entries })
+            }
+        };
+        self.complete(Node { span, value }, anchor)
+    }
+
+    fn awaits_key(&self) -> bool {
+        matches!(self.open.last(), Some(Frame { content: Content::Map { key: None, .. }, .. }))
+    }
+
+    fn key(&mut self, node: &Node, plain: bool) -> Read<()> {
+        let Value::Scalar(name) = &node.value else {
+            return Err(Problem::at(self.within(node.span), format!("a key must be text, not {}", node.describe())));
+        };
+        if let Some(Frame { content: Content::Map { entries, key, merged }, .. }) = self.open.last_mut() {
+            let merge = plain && name == "<<";
+            let same = entries.iter().find(|entry| !merge && entry.key == *name).map(|entry| entry.key_span);
+            if let Some(first) = same.or(merged.as_ref().filter(|_| merge).map(|(span, _)| *span)) {
+                let message = format!("key `{}` appears twice, first in line {}", clip(name), first.line);
+                let hint = if merge { "give it a list: `<<: [*a, *b]`" } else { "keep one of them" };
+                return Err(Problem::at(node.span, message).hint(hint));
+            }
+            *key = Some((if merge { Key::Merge } else { Key::Name(name.clone()) }, node.span));
+        }
+        self.spend(1, node.span)
+    }
+
+    fn complete(&mut self, mut node: Node, anchor: usize) -> Read<()> {
+        self.spend(1, node.span)?;
+        if anchor != 0 {
+            self.spend(node.size(), node.span)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|frame| &mut frame.content) {
+            None => self.root = Some(node),
+            Some(Content::List(items)) => items.push(node),
+            Some(Content::Map { entries, key, merged }) => match key.take() {
+                None => {}
+                Some((Key::Merge, key_span)) => *merged = Some((key_span, node)),
+                Some((Key::Name(name), key_span)) => {
+                    if !matches!(node.value, Value::Scalar(_)) {
+                        node.span = key_span;
+                    }
+                    entries.push(Entry { key: name, key_span, value: node });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, nodes: usize, span: Span) -> Read<()> {
+        self.spent = self.spent.saturating_add(nodes);
+        if self.spent <= MOST_NODES {
+            return Ok(());
+        }
+        let message = format!("more than {MOST_NODES} values after aliases are put in");
+        Err(Problem::at(self.within(span), message).hint("use fewer nested aliases"))
+    }
+
+    fn check_depth(&self, levels: usize, span: Span) -> Read<()> {
+        if self.open.len() + levels <= MOST_LEVELS {
+            return Ok(());
+        }
+        Err(Problem::at(self.within(span), format!("nested more than {MOST_LEVELS} levels deep")))
+    }
+
+    /// Some errors are found at the end of the text, past its last line; they are shown at that line's end.
+    fn within(&self, span: Span) -> Span {
+        let text = self.text.trim_end();
+        if span.start < text.len() || text.is_empty() {
+            return span;
+        }
+        let line = text.lines().count();
+        let column = text.lines().last().map_or(1, |last| last.chars().count().max(1));
+        Span { start: text.len(), end: text.len(), line, column }
+    }
+}
+
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Read<Node> {
+    check_tag(tag, span)?;
+    let untyped = style == ScalarStyle::Plain && tag.is_none_or(|tag| tag.is_yaml_core_schema_tag("null"));
+    let null = untyped && matches!(text, "" | "~" | "null" | "Null" | "NULL");
+    Ok(Node { span, value: if null { Value::Null } else { Value::Scalar(text.to_owned()) } })
+}
+
+fn check_tag(tag: Option<&Tag>, span: Span) -> Read<()> {
+    let Some(tag) = tag else { return Ok(()) };
+    let name = tag.original();
+    let core = ["str", "int", "float", "bool", "null", "map", "seq"];
+    if core.iter().any(|known| tag.is_yaml_core_schema_tag(known)) || name == "!" {
+        return Ok(());
+    }
+    let problem = match name.as_str() {
+        "!reset" | "!override" => Problem::at(span, format!("tag `{name}` is not supported yet"))
+            .hint("it steers the merging of several files; write the value that is meant into this file"),
+        _ => Problem::at(span, format!("unknown tag `{}`", clip(&name))).hint("remove it, or quote the text"),
+    };
+    Err(problem)
+}

@@ -1,0 +1,146 @@
+//! The whole file: from its tree to the `Project`.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+
+use super::context::Context;
+use super::depends;
+use super::error::{Problem, Read};
+use super::node::{Entry, Map, Node, Value, clip};
+use super::proxy_block;
+use super::refuse;
+use super::resources::Resources;
+use super::routes;
+use super::service::{self, Draft, Surroundings};
+use super::version;
+use crate::model::{Accessory, App, AppName, Condition, InvalidName, Project, Restart, Service};
+
+/// The root's entries, or why it has none.
+pub(super) fn root(node: &Node) -> Read<&Map> {
+    match &node.value {
+        Value::Map(map) => Ok(map),
+        Value::Null => Err(Problem::at(node.span, "the file is empty").hint(super::NEEDS_SERVICES)),
+        _ => {
+            let message = format!("a compose file must be a map, not {}", node.describe());
+            Err(Problem::at(node.span, message).hint(super::NEEDS_SERVICES))
+        }
+    }
+}
+
+/// Problems are noted in `cx`; the project is complete only when there are none.
+pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
+    for entry in &root.entries {
+        if entry.key == "version" {
+            let problem = Problem::at(entry.key_span, "`version` is obsolete and has no effect");
+            cx.warn(problem.hint("remove it"));
+        } else if !refuse::TOP.known.contains(&entry.key.as_str())
+            && let Some(problem) = refuse::TOP.refusal(entry)
+        {
+            cx.refuse(problem);
+        }
+    }
+    let proxy = proxy_block::read(cx, root.get("x-deploy-apps"));
+    let mut networks = Resources::networks(cx, root);
+    let mut volumes = Resources::volumes(cx, root);
+    let drafts = services(cx, root, &mut networks, &mut volumes);
+
+    let edges = drafts.iter().map(|(name, draft)| (name.clone(), draft.depends_on.clone())).collect();
+    depends::check_circles(cx, &edges);
+    let apps = drafts.iter().filter_map(|(name, draft)| Some((name, draft.app.as_ref()?)));
+    routes::check_distinct(cx, apps.flat_map(|(name, app)| app.routes.iter().map(move |route| (name, route))));
+
+    let (apps, accessories) = finish(cx, drafts);
+    Project {
+        name: cx.project.clone(),
+        folder: cx.folder.to_owned(),
+        proxy,
+        apps,
+        accessories,
+        networks: networks.own().collect(),
+        volumes: volumes.own().map(|(name, _)| name).collect(),
+        external_networks: networks.external().collect(),
+        external_volumes: volumes.external().collect(),
+    }
+}
+
+fn services(
+    cx: &mut Context<'_>,
+    root: &Map,
+    networks: &mut Resources,
+    volumes: &mut Resources,
+) -> IndexMap<AppName, Draft> {
+    let mut drafts = IndexMap::new();
+    let map = match root.get("services").map(|entry| (entry, &entry.value.value)) {
+        Some((_, Value::Map(map))) if !map.entries.is_empty() => map,
+        Some((entry, Value::Null | Value::Map(_))) => {
+            cx.refuse(Problem::at(entry.key_span, "`services` is empty").hint(super::NEEDS_SERVICES));
+            return drafts;
+        }
+        Some((entry, _)) => {
+            cx.refuse(entry.expected("a map of services").hint(super::NEEDS_SERVICES));
+            return drafts;
+        }
+        None => {
+            let span = root.entries.first().map(|entry| entry.key_span).unwrap_or_default();
+            cx.refuse(Problem::at(span, "the file has no `services`").hint(super::NEEDS_SERVICES));
+            return drafts;
+        }
+    };
+    let names: Vec<&str> = map.entries.iter().map(|entry| entry.key.as_str()).collect();
+    let accessory =
+        |entry: &Entry| !matches!(&entry.value.value, Value::Map(map) if map.get("x-deploy-apps").is_some());
+    let has_accessories = map.entries.iter().any(accessory);
+    for entry in &map.entries {
+        let name = entry.key.parse().map_err(|error: InvalidName| {
+            let message = format!("`{}` is not a service name", clip(&entry.key));
+            Problem::at(entry.key_span, message).hint(format!("use {}", error.rule))
+        });
+        let mut around =
+            Surroundings { services: &names, has_accessories, networks: &mut *networks, volumes: &mut *volumes };
+        let draft = service::read(cx, entry, &mut around);
+        if let (Some(name), Some(draft)) = (cx.keep(name), draft) {
+            drafts.insert(name, draft);
+        }
+    }
+    drafts
+}
+
+type Finished = (IndexMap<AppName, App>, IndexMap<AppName, Accessory>);
+
+fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
+    let jobs: BTreeSet<AppName> = drafts
+        .values()
+        .flat_map(|draft| &draft.depends_on)
+        .filter(|(dependency, _)| dependency.condition == Condition::CompletedSuccessfully)
+        .map(|(dependency, _)| dependency.service.clone())
+        .collect();
+    let (mut apps, mut accessories) = (IndexMap::new(), IndexMap::new());
+    for (name, draft) in drafts {
+        let mut container = draft.container;
+        // What serves must come back after a reboot with no one there to start it; what ends must not start again.
+        let fallback = if jobs.contains(&name) { Restart::No } else { Restart::UnlessStopped };
+        container.restart = draft.restart.unwrap_or(fallback);
+        let depends_on = draft.depends_on.into_iter().map(|(dependency, _)| dependency).collect();
+        let service = Service { name: name.clone(), image: draft.image, container, depends_on };
+        let Some(block) = draft.app else {
+            accessories.insert(name, Accessory { service });
+            continue;
+        };
+        let version = block.version.unwrap_or_else(|| version::found(cx, &service.image));
+        let app = App {
+            service,
+            version,
+            port: block.port,
+            routes: block.routes.into_iter().map(|(route, _)| route).collect(),
+            replicas: draft.deploy.replicas.map_or(1, |(count, _)| count),
+            health: block.health,
+            drain: block.drain,
+            rollout: draft.deploy.rollout,
+            balance: block.balance,
+            release: block.release,
+        };
+        apps.insert(name, app);
+    }
+    (apps, accessories)
+}

@@ -1,0 +1,51 @@
+//! From names on the command line to apps.
+
+use super::error::{ComposeError, ComposeErrorKind, Finding};
+use super::suggest::nearest;
+use crate::model::{AppName, Project};
+
+/// The apps that `names` mean, each once, in the order of the names.
+///
+/// # Errors
+///
+/// When no name is given, and for each name that is not an app: it may be mistyped, or an accessory.
+pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, ComposeError> {
+    let apps: Vec<&str> = project.apps.keys().map(AppName::as_str).collect();
+    if apps.is_empty() {
+        let message =
+            format!("project `{}` has no apps: none of its services has an `x-deploy-apps` block", project.name);
+        let hint = "add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled";
+        return Err(ComposeError::plain(ComposeErrorKind::UnknownApp, message, hint));
+    }
+    if names.is_empty() {
+        let hint = format!("name some of: {}", apps.join(" "));
+        return Err(ComposeError::plain(ComposeErrorKind::UnknownApp, "no app is named", hint));
+    }
+    let mut chosen: Vec<AppName> = Vec::new();
+    let mut findings = Vec::new();
+    for name in names {
+        match project.apps.keys().find(|app| app.as_str() == name) {
+            Some(app) if chosen.contains(app) => {}
+            Some(app) => chosen.push(app.clone()),
+            None => findings.push(unknown(project, name, &apps)),
+        }
+    }
+    if findings.is_empty() {
+        return Ok(chosen);
+    }
+    Err(ComposeError { kind: ComposeErrorKind::UnknownApp, findings, omitted: 0 })
+}
+
+fn unknown(project: &Project, name: &str, apps: &[&str]) -> Finding {
+    let shown = super::node::clip(name);
+    if project.accessories.keys().any(|accessory| accessory.as_str() == name) {
+        let message = format!("service `{shown}` has no `x-deploy-apps` block, so it is not rolled");
+        let hint = "add the block to roll it; as an accessory it is created when an app that depends on it is deployed";
+        return Finding { message, place: None, hint: Some(hint.to_owned()) };
+    }
+    let hint = match nearest(name, apps.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the apps are: {}", apps.join(" ")),
+    };
+    Finding { message: format!("unknown app `{shown}`"), place: None, hint: Some(hint) }
+}
