@@ -1,0 +1,270 @@
+//! What is sent, by how many clients, and when it ends.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use thiserror::Error;
+
+/// A body this large is answered from memory when it is echoed; larger ones are for [`Traffic::Upload`].
+pub(super) const LARGEST_BODY: usize = 1 << 20;
+/// The shortest body that still holds its client and sequence number.
+pub(super) const SMALLEST_BODY: usize = 48;
+
+/// One run of load against one app. Both bounds always hold, so that no run goes on for ever.
+#[derive(Debug, Clone)]
+pub struct LoadConfig {
+    pub target: SocketAddr,
+    /// Sent as the `Host` header.
+    pub host: String,
+    pub groups: Vec<Group>,
+    /// No request begins after this time.
+    pub duration: Duration,
+    /// No request begins after this many of all kinds.
+    pub requests: u64,
+    /// For a short request, connecting included.
+    pub timeout: Duration,
+    /// For a sleeper or an upload, and the longest silence of a stream.
+    pub long_timeout: Duration,
+    /// Header of an answer that names the release which gave it.
+    pub release_header: String,
+}
+
+/// Clients that all do the same.
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub clients: usize,
+    /// Between an answer and the next request of the same client.
+    pub gap: Duration,
+    pub traffic: Traffic,
+}
+
+/// What one client sends.
+#[derive(Debug, Clone)]
+pub enum Traffic {
+    Get {
+        path: String,
+    },
+    /// The body carries the client's and the request's number, so an echo meant for another is noticed.
+    Post {
+        path: String,
+        body_bytes: usize,
+        expect: Expect,
+    },
+    /// A POST on a connection that was kept idle for a random time up to `idle_up_to`: the hardest to get through a flip.
+    PooledPost {
+        path: String,
+        body_bytes: usize,
+        expect: Expect,
+        idle_up_to: Duration,
+    },
+    /// A GET that takes long; the next one begins when the earlier has ended.
+    Sleeper {
+        path: String,
+    },
+    /// A chunked POST whose body trickles in over a time.
+    Upload {
+        path: String,
+        bytes: usize,
+        over: Duration,
+    },
+    /// Server-sent events, read until the server ends the stream.
+    Sse {
+        path: String,
+    },
+    /// Echo round trips, one `every` so often.
+    WebSocket {
+        path: String,
+        every: Duration,
+    },
+}
+
+/// What a body must say for its answer to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Any body of a 2xx answer.
+    Success,
+    /// The request's own body.
+    Echo,
+    /// The number of bytes sent, as plain digits or as `{"bytes":N}`.
+    ByteCount,
+}
+
+/// The kinds of clients, as they stand in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Get,
+    Post,
+    Pooled,
+    Sleeper,
+    Upload,
+    Sse,
+    WebSocket,
+}
+
+impl Kind {
+    pub const ALL: [Self; 7] =
+        [Self::Get, Self::Post, Self::Pooled, Self::Sleeper, Self::Upload, Self::Sse, Self::WebSocket];
+
+    /// Whether its requests are meant to be quick. Only these make up latencies and the longest gap.
+    #[must_use]
+    pub fn is_short(self) -> bool {
+        matches!(self, Self::Get | Self::Post | Self::Pooled)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Pooled => "pooled",
+            Self::Sleeper => "sleeper",
+            Self::Upload => "upload",
+            Self::Sse => "sse",
+            Self::WebSocket => "websocket",
+        })
+    }
+}
+
+impl Traffic {
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self::Get { path: path.to_owned() }
+    }
+
+    #[must_use]
+    pub fn post(path: &str, expect: Expect) -> Self {
+        Self::Post { path: path.to_owned(), body_bytes: 64, expect }
+    }
+
+    #[must_use]
+    pub fn pooled_post(path: &str, expect: Expect, idle_up_to: Duration) -> Self {
+        Self::PooledPost { path: path.to_owned(), body_bytes: 64, expect, idle_up_to }
+    }
+
+    #[must_use]
+    pub fn sleeper(path: &str) -> Self {
+        Self::Sleeper { path: path.to_owned() }
+    }
+
+    #[must_use]
+    pub fn upload(path: &str, bytes: usize, over: Duration) -> Self {
+        Self::Upload { path: path.to_owned(), bytes, over }
+    }
+
+    #[must_use]
+    pub fn sse(path: &str) -> Self {
+        Self::Sse { path: path.to_owned() }
+    }
+
+    #[must_use]
+    pub fn websocket(path: &str) -> Self {
+        Self::WebSocket { path: path.to_owned(), every: Duration::from_millis(200) }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Get { .. } => Kind::Get,
+            Self::Post { .. } => Kind::Post,
+            Self::PooledPost { .. } => Kind::Pooled,
+            Self::Sleeper { .. } => Kind::Sleeper,
+            Self::Upload { .. } => Kind::Upload,
+            Self::Sse { .. } => Kind::Sse,
+            Self::WebSocket { .. } => Kind::WebSocket,
+        }
+    }
+
+    fn path(&self) -> &str {
+        match self {
+            Self::Get { path }
+            | Self::Post { path, .. }
+            | Self::PooledPost { path, .. }
+            | Self::Sleeper { path }
+            | Self::Upload { path, .. }
+            | Self::Sse { path }
+            | Self::WebSocket { path, .. } => path,
+        }
+    }
+}
+
+/// Load that we would not send.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LoadRefused {
+    #[error("load has no clients\nhint: name at least one kind with `--clients 1` or more")]
+    NoClients,
+    #[error("load has no bound: duration {duration:?}, {requests} requests\nhint: give both more than 0")]
+    Unbounded { duration: Duration, requests: u64 },
+    #[error("path `{path}` cannot stand in a request line\nhint: begin it with `/` and percent-encode blanks")]
+    Path { path: String },
+    #[error("host `{host}` cannot stand in a header")]
+    Host { host: String },
+    #[error("body of {bytes} bytes is not between {SMALLEST_BODY} and {LARGEST_BODY} bytes")]
+    Body { bytes: usize },
+}
+
+impl LoadConfig {
+    #[must_use]
+    pub fn new(target: SocketAddr, host: &str) -> Self {
+        Self {
+            target,
+            host: host.to_owned(),
+            groups: Vec::new(),
+            duration: Duration::from_secs(60),
+            requests: 1_000_000,
+            // Far above any honest answer, far below a user's patience: a request this slow is lost.
+            timeout: Duration::from_secs(10),
+            long_timeout: Duration::from_secs(120),
+            release_header: "x-release".to_owned(),
+        }
+    }
+
+    /// Adds clients that send without a pause.
+    #[must_use]
+    pub fn send(self, clients: usize, traffic: Traffic) -> Self {
+        self.send_every(clients, Duration::ZERO, traffic)
+    }
+
+    /// Adds clients that pause between an answer and their next request.
+    #[must_use]
+    pub fn send_every(mut self, clients: usize, gap: Duration, traffic: Traffic) -> Self {
+        self.groups.push(Group { clients, gap, traffic });
+        self
+    }
+
+    #[must_use]
+    pub fn bounded(mut self, duration: Duration, requests: u64) -> Self {
+        self.duration = duration;
+        self.requests = requests;
+        self
+    }
+
+    /// # Errors
+    /// When a request made of this could not be sent as it is meant, or would never end.
+    pub(super) fn check(&self) -> Result<(), LoadRefused> {
+        if self.groups.iter().all(|group| group.clients == 0) {
+            return Err(LoadRefused::NoClients);
+        }
+        if self.duration.is_zero() || self.requests == 0 {
+            return Err(LoadRefused::Unbounded { duration: self.duration, requests: self.requests });
+        }
+        if self.host.is_empty() || !self.host.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(LoadRefused::Host { host: self.host.clone() });
+        }
+        for Group { traffic, .. } in &self.groups {
+            let path = traffic.path();
+            if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(LoadRefused::Path { path: path.to_owned() });
+            }
+            if let Traffic::Post { body_bytes, .. } | Traffic::PooledPost { body_bytes, .. } = traffic
+                && !(SMALLEST_BODY..=LARGEST_BODY).contains(body_bytes)
+            {
+                return Err(LoadRefused::Body { bytes: *body_bytes });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Why a request failed, as its client saw it.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::{Kind, Phase};
+
+/// The causes a failure is counted under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Nobody listens at the target.
+    Refused,
+    /// No connection came about for another reason: no answer to the SYN, no local port, no descriptor.
+    Connect,
+    /// RST, or a write to a connection that was reset.
+    Reset,
+    /// The connection ended before the answer was complete.
+    Eof,
+    /// A complete answer other than 2xx (101 for a WebSocket).
+    Status(u16),
+    /// Bytes that are no HTTP answer, or more of them than the answer has.
+    BadAnswer,
+    /// A complete 2xx answer with the wrong content.
+    BadBody,
+    /// A stream or a WebSocket that ended without saying so.
+    CutStream,
+    /// No complete answer, or a stream's silence, for the time configured.
+    Timeout,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.pad("refused"),
+            Self::Connect => f.pad("connect"),
+            Self::Reset => f.pad("reset"),
+            Self::Eof => f.pad("eof"),
+            Self::Status(code) => f.pad(&format!("status {code}")),
+            Self::BadAnswer => f.pad("bad answer"),
+            Self::BadBody => f.pad("bad body"),
+            Self::CutStream => f.pad("cut stream"),
+            Self::Timeout => f.pad("timeout"),
+        }
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One of the first failures of a run, kept for the reader who asks what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedRequest {
+    /// Milliseconds from the load's beginning to the failure.
+    pub at_ms: u64,
+    /// Milliseconds from the request's beginning to the failure.
+    pub after_ms: u64,
+    pub phase: Phase,
+    pub kind: Kind,
+    /// Number of the client within its run.
+    pub client: usize,
+    pub cause: Cause,
+    pub detail: String,
+}
+
+/// A failure before it is booked.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) cause: Cause,
+    pub(super) detail: String,
+}
+
+impl Failure {
+    pub(super) fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into() }
+    }
+
+    /// An error of the stream while `doing` something with it.
+    pub(super) fn of_stream(error: &io::Error, doing: &str) -> Self {
+        let cause = match error.kind() {
+            io::ErrorKind::UnexpectedEof => Cause::Eof,
+            io::ErrorKind::TimedOut => Cause::Timeout,
+            _ => Cause::Reset,
+        };
+        Self::new(cause, format!("{error} while {doing}"))
+    }
+
+    pub(super) fn of_connect(error: &io::Error) -> Self {
+        let cause = if error.kind() == io::ErrorKind::ConnectionRefused { Cause::Refused } else { Cause::Connect };
+        Self::new(cause, format!("{error} while connecting"))
+    }
+
+    pub(super) fn timed_out(limit: Duration, what: &str) -> Self {
+        Self::new(Cause::Timeout, format!("{what} for {} ms", limit.as_millis()))
+    }
+
+    /// The same event seen on a stream that was already flowing: there, any unannounced end is a cut.
+    pub(super) fn of_open_stream(self) -> Self {
+        match self.cause {
+            Cause::Reset | Cause::Eof => Self { cause: Cause::CutStream, ..self },
+            _ => self,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What every client needs of its run: admission, the books, the end, and a die of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Failure;
+use super::ledger::{Begun, Ledger};
+use super::wire::Wire;
+use super::{Kind, LoadConfig};
+
+/// After a failure or a stream's end. Without it, clients of a dead target would spin and bury the first failures under
+/// thousands of refused connections.
+const BREATH: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Clone)]
+pub(super) struct Lane {
+    pub(super) config: Arc<LoadConfig>,
+    pub(super) ledger: Arc<Ledger>,
+    /// Cancelled when no further request may begin; what is in flight goes on.
+    pub(super) ended: CancellationToken,
+    pub(super) kind: Kind,
+    pub(super) client: usize,
+    pub(super) gap: Duration,
+}
+
+impl Lane {
+    pub(super) fn wire(&self) -> Wire {
+        Wire::new(self.config.target, Arc::clone(&self.ledger))
+    }
+
+    /// Admits this client's next request, until the run's time or number is used up.
+    pub(super) fn begin(&self) -> Option<Begun> {
+        if self.ended.is_cancelled() {
+            return None;
+        }
+        let begun = self.ledger.begin();
+        if begun.is_none() {
+            self.ledger.end();
+            self.ended.cancel();
+        }
+        begun
+    }
+
+    pub(super) fn succeed(&self, begun: Begun, release: &str) {
+        self.ledger.succeed(self.kind, begun, release);
+    }
+
+    pub(super) async fn fail(&self, begun: Begun, failure: Failure) {
+        self.ledger.fail(self.kind, self.client, begun, failure);
+        self.pause(BREATH).await;
+    }
+
+    pub(super) async fn end_kindly(&self, by_server: bool) {
+        self.ledger.end_kindly(self.kind, by_server);
+        self.pause(BREATH).await;
+    }
+
+    /// Waits, but not beyond the run's end.
+    pub(super) async fn pause(&self, time: Duration) {
+        if !time.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = self.ended.cancelled() => {}
+            }
+        }
+    }
+
+    pub(super) fn dice(&self) -> Dice {
+        Dice { state: self.client as u64 }
+    }
+}
+
+/// The same sequence in every run for the same client, so that a run can be repeated.
+#[derive(Debug)]
+pub(super) struct Dice {
+    state: u64,
+}
+
+impl Dice {
+    /// A time up to `limit`, by the splitmix64 generator.
+    pub(super) fn up_to(&mut self, limit: Duration) -> Duration {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        let share = (bits >> 32) as u32;
+        limit.mul_f64(f64::from(share) / f64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dice_fill_their_range_and_repeat() {
+        let limit = Duration::from_secs(5);
+        let thrown = |state| {
+            let mut dice = Dice { state };
+            (0..1000).map(|_| dice.up_to(limit)).collect::<Vec<_>>()
+        };
+        let times = thrown(7);
+        assert_eq!(times, thrown(7));
+        assert_ne!(times, thrown(8));
+        assert!(times.iter().all(|time| *time <= limit));
+        assert!(times.iter().any(|time| *time < limit / 20) && times.iter().any(|time| *time > limit * 19 / 20));
+    }
+}

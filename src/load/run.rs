@@ -1,0 +1,88 @@
+//! A run of load, from its start to its report.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::Lane;
+use super::ledger::{Ledger, Phase, Progress};
+use super::{LoadConfig, LoadRefused, Report, clients};
+
+/// Load that is being sent. Dropping it ends it at once and cuts what is in flight.
+#[derive(Debug)]
+pub struct Load {
+    ledger: Arc<Ledger>,
+    ended: CancellationToken,
+    clients: JoinSet<()>,
+}
+
+impl Load {
+    /// Starts all clients on the current runtime.
+    ///
+    /// # Errors
+    /// When the configuration cannot be sent or has no bounds. A target that does not answer is no error here: it shows
+    /// as failed requests.
+    pub async fn start(config: LoadConfig) -> Result<Self, LoadRefused> {
+        config.check()?;
+        let config = Arc::new(config);
+        let kinds = config.groups.iter().map(|group| group.traffic.kind());
+        let ledger = Arc::new(Ledger::new(kinds, config.requests, config.release_header.to_ascii_lowercase()));
+        let ended = CancellationToken::new();
+        let mut clients = JoinSet::new();
+        let members = config.groups.iter().flat_map(|group| std::iter::repeat_n(group, group.clients));
+        for (client, group) in members.enumerate() {
+            let lane = Lane {
+                config: Arc::clone(&config),
+                ledger: Arc::clone(&ledger),
+                ended: ended.clone(),
+                kind: group.traffic.kind(),
+                client,
+                gap: group.gap,
+            };
+            clients.spawn(clients::run(lane, group.traffic.clone()));
+        }
+        clients.spawn(end_after(config.duration, Arc::clone(&ledger), ended.clone()));
+        Ok(Self { ledger, ended, clients })
+    }
+
+    /// Says what goes on from now on.
+    pub fn set_phase(&self, phase: Phase) {
+        self.ledger.set_phase(phase);
+    }
+
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.ledger.progress()
+    }
+
+    /// Waits until one of the bounds is reached.
+    pub async fn bound_reached(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Begins no further request, lets those in flight come to their end, each within its own timeout, and reports.
+    ///
+    /// # Panics
+    /// When a client panicked: a run with a client missing proves nothing.
+    pub async fn stop(mut self) -> Report {
+        self.ledger.end();
+        self.ended.cancel();
+        while let Some(client) = self.clients.join_next().await {
+            if let Err(error) = client {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+        Report::of(&self.ledger.book())
+    }
+}
+
+async fn end_after(duration: std::time::Duration, ledger: Arc<Ledger>, ended: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(duration) => {
+            ledger.end();
+            ended.cancel();
+        }
+        () = ended.cancelled() => {}
+    }
+}

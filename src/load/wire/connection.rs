@@ -1,0 +1,125 @@
+//! One TCP connection and the bytes that arrived on it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::super::failure::{Cause, Failure};
+use super::{BodyReader, Framing, Head, head};
+
+const READ_SIZE: usize = 16 << 10;
+/// No honest answer head is larger; without a limit a stream of junk would be read for ever.
+const LARGEST_HEAD: usize = 64 << 10;
+
+#[derive(Debug)]
+pub(in super::super) struct Connection {
+    stream: TcpStream,
+    inbox: BytesMut,
+    answers: u64,
+}
+
+impl Connection {
+    pub(in super::super) async fn open(target: SocketAddr) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(target).await.map_err(|error| Failure::of_connect(&error))?;
+        // Held-back segments would measure Nagle's algorithm, not the server.
+        stream.set_nodelay(true).map_err(|error| Failure::of_connect(&error))?;
+        Ok(Self { stream, inbox: BytesMut::with_capacity(READ_SIZE), answers: 0 })
+    }
+
+    /// Whether, as far as this side can know, the server still listens on an idle connection.
+    pub(in super::super) fn is_open(&self) -> bool {
+        let mut probe = [0; 1];
+        matches!(self.stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    pub(in super::super) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.stream
+            .write_all(bytes)
+            .await
+            .map_err(|error| self.place(Failure::of_stream(&error, "sending the request")))
+    }
+
+    /// Resolves when the server says something, or goes, although it is not its turn.
+    pub(in super::super) async fn spoken_to(&self) {
+        // An error here comes up again, with its cause, at the read that follows.
+        let _ = self.stream.readable().await;
+    }
+
+    /// Reads to the end of the answer's head, past any 1xx, and puts the release it names into `release`.
+    pub(in super::super) async fn head(&mut self, release_header: &str, release: &mut String) -> Result<Head, Failure> {
+        loop {
+            match head::parse(&self.inbox, release_header, release) {
+                Err(problem) => return Err(self.place(Failure::new(Cause::BadAnswer, problem))),
+                Ok(Some((head, length))) => {
+                    self.inbox.advance(length);
+                    if head.status == 101 || head.status >= 200 {
+                        return Ok(head);
+                    }
+                }
+                Ok(None) if self.inbox.len() > LARGEST_HEAD => {
+                    return Err(self.place(Failure::new(Cause::BadAnswer, "head of more than 64 KiB")));
+                }
+                Ok(None) => self.fill("waiting for the answer").await?,
+            }
+        }
+    }
+
+    /// Reads a whole body into `content`.
+    pub(in super::super) async fn body(&mut self, framing: Framing, content: &mut Vec<u8>) -> Result<(), Failure> {
+        content.clear();
+        let mut reader = BodyReader::new(framing);
+        while !self.read(&mut reader, |piece| content.extend_from_slice(piece)).await? {}
+        Ok(())
+    }
+
+    /// Hands on what has arrived of a body, waiting for more if that is nothing; true at its proper end.
+    pub(in super::super) async fn read(
+        &mut self,
+        reader: &mut BodyReader,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Result<bool, Failure> {
+        if self.inbox.is_empty() && !reader.is_done() {
+            match self.fill("reading the body").await {
+                Err(end) if end.cause == Cause::Eof && reader.ends_with_connection() => return Ok(true),
+                filled => filled?,
+            }
+        }
+        let taken = reader.take(&self.inbox, &mut sink);
+        let taken = taken.map_err(|problem| self.place(Failure::new(Cause::BadAnswer, problem)))?;
+        self.inbox.advance(taken);
+        Ok(reader.is_done())
+    }
+
+    /// Marks an answer as complete.
+    ///
+    /// # Errors
+    /// When bytes follow it: they belong to no request, and the next one would take them for its answer.
+    pub(in super::super) fn answered(&mut self) -> Result<(), Failure> {
+        self.answers += 1;
+        if self.inbox.is_empty() {
+            return Ok(());
+        }
+        let detail = format!("{} bytes after the end of the answer", self.inbox.len());
+        Err(self.place(Failure::new(Cause::BadAnswer, detail)))
+    }
+
+    async fn fill(&mut self, doing: &str) -> Result<(), Failure> {
+        self.inbox.reserve(READ_SIZE);
+        match self.stream.read_buf(&mut self.inbox).await {
+            Ok(0) => {
+                let arrived = if self.inbox.is_empty() { "" } else { " with a part of it arrived" };
+                Err(self.place(Failure::new(Cause::Eof, format!("connection ended while {doing}{arrived}"))))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.place(Failure::of_stream(&error, doing))),
+        }
+    }
+
+    /// Says which request of the connection it was: a failure on the first one is not about keep-alive.
+    fn place(&self, failure: Failure) -> Failure {
+        Failure { detail: format!("{} (request {} of its connection)", failure.detail, self.answers + 1), ..failure }
+    }
+}
