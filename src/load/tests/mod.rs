@@ -26,6 +26,16 @@ async fn run(config: LoadConfig) -> Report {
     load.stop().await
 }
 
+/// Waits for a state of the run, but not for ever: a detection that fails must show as a failed test, not as a hang.
+async fn reached(load: &Load, state: impl Fn(Progress) -> bool) {
+    let polling = async {
+        while !state(load.progress()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), polling).await.expect("the state within 10 s");
+}
+
 /// Sends `requests` of one kind and gives the count of the only cause they failed by, if any.
 async fn only_cause(target: SocketAddr, requests: u64, traffic: Traffic) -> (u64, Option<Cause>) {
     let report = run(config(target, requests, traffic)).await;

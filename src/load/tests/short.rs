@@ -22,6 +22,8 @@ async fn an_announced_close_is_honoured_and_costs_no_request() {
             let Some(body) = peer.request().await else { return };
             peer.answer("200 OK", headers, &body).await;
         }
+        // Left open: a client that did not believe the header would wait here for its next answer.
+        peer.outwait().await;
     })
     .await;
     assert_eq!(only_cause(server.address, 30, Traffic::post("/", Expect::Echo)).await, (0, None));
@@ -187,22 +189,13 @@ async fn latencies_are_split_by_phase_and_an_outage_shows_as_the_longest_gap() {
     })
     .await;
     let load = Load::start(config(server.address, u64::MAX, Traffic::get("/"))).await.expect("load");
-    let failures = async |wanted| {
-        while load.progress().failures < wanted {
-            tokio::task::yield_now().await
-        }
-    };
-    let requests = async |wanted| {
-        while load.progress().requests < wanted {
-            tokio::task::yield_now().await
-        }
-    };
-    requests(100).await;
+    reached(&load, |now| now.requests >= 100).await;
     load.set_phase(Phase::Deploying);
     outage.store(true, Ordering::Relaxed);
-    failures(5).await;
+    reached(&load, |now| now.failures >= 5).await;
     outage.store(false, Ordering::Relaxed);
-    requests(load.progress().requests + 100).await;
+    let answered = load.progress().requests;
+    reached(&load, |now| now.requests >= answered + 100).await;
     let report = load.stop().await;
     let (steady, deploying) = (report.latency.steady.expect("steady"), report.latency.deploying.expect("deploying"));
     assert!(steady.requests >= 90 && deploying.requests >= 90, "{report}");
@@ -223,9 +216,7 @@ async fn stop_lets_a_sleeper_finish_and_begins_no_other() {
     })
     .await;
     let load = Load::start(config(server.address, 100, Traffic::sleeper("/sleep"))).await.expect("load");
-    while load.progress().requests == 0 {
-        tokio::task::yield_now().await;
-    }
+    reached(&load, |now| now.requests > 0).await;
     let report = load.stop().await;
     assert_eq!((report.ok, report.failures()), (1, 0), "{report}");
     assert!(report.kind(Kind::Sleeper).expect("sleepers").latency.is_none());

@@ -63,9 +63,7 @@ async fn an_open_stream_at_the_runs_end_is_no_failure() {
     .await;
     let config = LoadConfig { long_timeout: Duration::from_secs(20), ..config(server.address, 9, Traffic::sse("/")) };
     let load = Load::start(config).await.expect("load");
-    while load.progress().messages < 2 {
-        tokio::task::yield_now().await;
-    }
+    reached(&load, |now| now.messages >= 2).await;
     let report = load.stop().await;
     let streams = report.kind(Kind::Sse).expect("streams");
     assert_eq!((streams.ok, streams.failures(), streams.ended_kindly), (1, 0, 0), "{report}");
@@ -163,9 +161,7 @@ async fn stop_closes_a_websocket_with_a_frame_of_its_own() {
     })
     .await;
     let load = Load::start(config(server.address, 9, websocket())).await.expect("load");
-    while load.progress().messages < 3 {
-        tokio::task::yield_now().await;
-    }
+    reached(&load, |now| now.messages >= 3).await;
     let report = load.stop().await;
     assert_eq!((report.ok, report.failures()), (1, 0), "{report}");
     assert_eq!(seen.recv().await, Some(()));
