@@ -1,1 +1,166 @@
 //! The container engine; the only user of bollard.
+//!
+//! Each method of [`Engine`] is one call or one wait. Nothing here decides, prints or keeps state:
+//! what bollard gets wrong is set right here, what the engine says is put into our own types and words.
+
+mod build;
+mod connect;
+mod containers;
+mod context;
+mod create;
+mod credentials;
+mod errors;
+mod exec;
+mod ignore;
+mod images;
+mod networks;
+mod observe;
+mod progress;
+mod pull;
+mod text;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::Docker;
+
+pub use connect::connect;
+pub use exec::ExecDial;
+
+use crate::model::{BuildSpec, EngineInfo, NewContainer, NewNetwork, ObservedEngine, ProxyName};
+use crate::ports::{ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, Progress, StopReport};
+use connect::ApiVersion;
+use credentials::Credentials;
+
+/// Generous: creating twenty containers at once on a slow disk queues inside the engine.
+const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// A Docker Engine, version 20.10 or later. Clones share one client.
+#[derive(Clone)]
+pub struct DockerEngine {
+    client: Docker,
+    api: ApiVersion,
+    info: Arc<EngineInfo>,
+    credentials: Arc<Credentials>,
+    classic_builder: bool,
+}
+
+impl DockerEngine {
+    /// Awaits one call; `doing` completes the sentence "could not …".
+    async fn call<T>(
+        &self,
+        doing: &str,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, EngineError> {
+        bounded(doing, CALL_LIMIT, async { call.await.map_err(|error| errors::explain(doing, &error)) }).await
+    }
+}
+
+/// Bollard's own limit ends with the response's headers, so bodies are bounded here as well.
+async fn bounded<T>(
+    doing: &str,
+    limit: Duration,
+    work: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(errors::timed_out(doing, limit)),
+    }
+}
+
+/// `None` for what is not there.
+fn present<T>(result: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.kind, EngineErrorKind::NotFound | EngineErrorKind::ImageNotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A filter as the engine's list calls take it.
+fn filter(key: &str, value: impl Into<String>) -> HashMap<String, Vec<String>> {
+    HashMap::from([(key.to_owned(), vec![value.into()])])
+}
+
+impl Engine for DockerEngine {
+    async fn info(&self) -> Result<EngineInfo, EngineError> {
+        Ok(EngineInfo::clone(&self.info))
+    }
+
+    async fn observe(&self, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
+        observe::observe(self, proxy).await
+    }
+
+    async fn source_digest(&self, build: &BuildSpec) -> Result<String, EngineError> {
+        build::source_digest(build).await
+    }
+
+    async fn build_image(
+        &self,
+        build: &BuildSpec,
+        tag: &str,
+        digest: &str,
+        progress: Progress,
+    ) -> Result<String, EngineError> {
+        build::build_image(self, build, tag, digest, progress).await
+    }
+
+    async fn pull_image(&self, reference: &str, progress: Progress) -> Result<String, EngineError> {
+        pull::pull_image(self, reference, progress).await
+    }
+
+    async fn image_id(&self, reference: &str) -> Result<Option<String>, EngineError> {
+        images::image_id(self, reference).await
+    }
+
+    async fn tag_image(&self, image: &str, tag: &str) -> Result<(), EngineError> {
+        images::tag_image(self, image, tag).await
+    }
+
+    async fn untag_image(&self, tag: &str) -> Result<(), EngineError> {
+        images::untag_image(self, tag).await
+    }
+
+    async fn create_network(&self, network: &NewNetwork) -> Result<(), EngineError> {
+        networks::create_network(self, network).await
+    }
+
+    async fn create_volume(&self, name: &str) -> Result<(), EngineError> {
+        networks::create_volume(self, name).await
+    }
+
+    async fn create_container(&self, container: &NewContainer) -> Result<(), EngineError> {
+        create::create_container(self, container).await
+    }
+
+    async fn start_container(&self, name: &str) -> Result<(), EngineError> {
+        containers::start(self, name).await
+    }
+
+    async fn container_status(&self, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
+        containers::status(self, name).await
+    }
+
+    async fn await_exit(&self, name: &str) -> Result<ExitReport, EngineError> {
+        containers::await_exit(self, name).await
+    }
+
+    async fn stop_container(
+        &self,
+        name: &str,
+        signal: Option<&str>,
+        grace: Option<Duration>,
+    ) -> Result<StopReport, EngineError> {
+        containers::stop(self, name, signal, grace).await
+    }
+
+    async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
+        containers::remove(self, name).await
+    }
+
+    async fn log_tail(&self, name: &str, lines: usize) -> Result<Vec<String>, EngineError> {
+        containers::log_tail(self, name, lines).await
+    }
+}

@@ -1,0 +1,204 @@
+//! The life of a container after its creation.
+
+use std::time::{Duration, Instant};
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::models::{
+    ContainerInspectResponse, ContainerState as EngineState, ContainerStateStatusEnum, HealthStatusEnum,
+};
+use bollard::query_parameters::{
+    KillContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use futures_util::{StreamExt, TryStreamExt};
+
+use super::connect::ApiVersion;
+use super::create::whole_seconds;
+use super::text::Lines;
+use super::{CALL_LIMIT, DockerEngine, bounded, errors, present};
+use crate::model::{ContainerState, DockerHealth};
+use crate::ports::{ContainerStatus, EngineError, EngineErrorKind, ExitReport, StopReport};
+
+/// The engine's own, when neither the call nor the container names one.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// What 128 + SIGKILL looks like.
+const KILLED: i64 = 137;
+
+pub(super) async fn start(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
+    engine.call(&format!("start container `{name}`"), engine.client.start_container(name, None)).await
+}
+
+pub(super) async fn inspect(
+    engine: &DockerEngine,
+    name: &str,
+) -> Result<Option<ContainerInspectResponse>, EngineError> {
+    let doing = format!("look at container `{name}`");
+    present(engine.call(&doing, engine.client.inspect_container(name, None)).await)
+}
+
+pub(super) async fn status(engine: &DockerEngine, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
+    let state = inspect(engine, name).await?.and_then(|container| container.state);
+    Ok(state.map(|state| ContainerStatus { state: phase(&state), health: health(&state) }))
+}
+
+pub(super) fn phase(state: &EngineState) -> ContainerState {
+    match state.status {
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => ContainerState::Running,
+        Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => ContainerState::Restarting,
+        Some(ContainerStateStatusEnum::EXITED) => ContainerState::Exited {
+            code: state.exit_code.unwrap_or_default(),
+            oom_killed: state.oom_killed.unwrap_or_default(),
+        },
+        Some(ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING) => ContainerState::Dead,
+        Some(ContainerStateStatusEnum::CREATED | ContainerStateStatusEnum::EMPTY) | None => ContainerState::Created,
+    }
+}
+
+fn health(state: &EngineState) -> Option<DockerHealth> {
+    match state.health.as_ref()?.status? {
+        HealthStatusEnum::STARTING => Some(DockerHealth::Starting),
+        HealthStatusEnum::HEALTHY => Some(DockerHealth::Healthy),
+        HealthStatusEnum::UNHEALTHY => Some(DockerHealth::Unhealthy),
+        HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+    }
+}
+
+/// Unbounded in itself; the caller knows how long it may take.
+pub(super) async fn await_exit(engine: &DockerEngine, name: &str) -> Result<ExitReport, EngineError> {
+    let doing = format!("await the exit of container `{name}`");
+    // The engine's wait goes on while a crashed container waits for its next attempt.
+    if let Some(report) = exited(engine, name, &doing).await? {
+        return Ok(report);
+    }
+    let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+    let mut waiting = std::pin::pin!(engine.client.wait_container(name, Some(options)));
+    let code = match waiting.next().await {
+        Some(Ok(answer)) => Some(answer.status_code),
+        // Bollard's way to say that it ended with another code than 0.
+        Some(Err(Error::DockerContainerWaitError { code, .. })) => Some(code),
+        Some(Err(error)) if errors::is_ragged_end(&error) => None,
+        Some(Err(error)) => return Err(errors::explain(&doing, &error)),
+        None => None,
+    };
+    let state = inspect(engine, name).await?.and_then(|container| container.state);
+    let oom_killed = state.as_ref().and_then(|state| state.oom_killed).unwrap_or_default();
+    match code.or_else(|| state.and_then(|state| state.exit_code)) {
+        Some(code) => Ok(ExitReport { code, oom_killed }),
+        None => Err(gone(&doing)),
+    }
+}
+
+async fn exited(engine: &DockerEngine, name: &str, doing: &str) -> Result<Option<ExitReport>, EngineError> {
+    let container = inspect(engine, name).await?.ok_or_else(|| gone(doing))?;
+    let Some(state) = container.state else { return Ok(None) };
+    Ok(match phase(&state) {
+        ContainerState::Exited { .. } | ContainerState::Restarting | ContainerState::Dead => Some(ExitReport {
+            code: state.exit_code.unwrap_or_default(),
+            oom_killed: state.oom_killed.unwrap_or_default(),
+        }),
+        ContainerState::Created | ContainerState::Running | ContainerState::Paused => None,
+    })
+}
+
+fn gone(doing: &str) -> EngineError {
+    EngineError::new(EngineErrorKind::NotFound, format!("could not {doing}: it is gone"))
+}
+
+pub(super) async fn stop(
+    engine: &DockerEngine,
+    name: &str,
+    signal: Option<&str>,
+    grace: Option<Duration>,
+) -> Result<StopReport, EngineError> {
+    let doing = format!("stop container `{name}`");
+    let Some(before) = inspect(engine, name).await? else { return Ok(StopReport { killed: false }) };
+    if !before.state.as_ref().and_then(|state| state.running).unwrap_or_default() {
+        return Ok(StopReport { killed: false });
+    }
+    let config = before.config.unwrap_or_default();
+    let own_grace = config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    let grace = grace.or(own_grace).unwrap_or(DEFAULT_GRACE);
+    let signal = signal.filter(|signal| config.stop_signal.as_deref() != Some(signal));
+
+    let begun = Instant::now();
+    // The engine goes on with a stop whose caller has left, so the limit must lie behind its end.
+    let limit = grace + CALL_LIMIT;
+    bounded(&doing, limit, send_stop(engine, name, signal, grace, &doing)).await?;
+    let took = begun.elapsed();
+
+    let after = inspect(engine, name).await?.and_then(|container| container.state);
+    let killed = after
+        .is_some_and(|state| state.exit_code == Some(KILLED) && !state.oom_killed.unwrap_or_default() && took >= grace);
+    Ok(StopReport { killed })
+}
+
+async fn send_stop(
+    engine: &DockerEngine,
+    name: &str,
+    signal: Option<&str>,
+    grace: Duration,
+    doing: &str,
+) -> Result<(), EngineError> {
+    let mut seconds = whole_seconds(grace);
+    let mut options = StopContainerOptionsBuilder::default();
+    match signal {
+        Some(signal) if engine.api >= ApiVersion::STOP_SIGNAL => options = options.signal(signal),
+        Some(signal) => {
+            // Older engines know only the container's own signal: send ours, then let the stop find it exited.
+            let kill = KillContainerOptionsBuilder::default().signal(signal).build();
+            engine.call(doing, engine.client.kill_container(name, Some(kill))).await?;
+            let _ = tokio::time::timeout(grace, await_exit(engine, name)).await;
+            seconds = 0;
+        }
+        None => {}
+    }
+    let patient = engine.client.clone().with_timeout(grace + CALL_LIMIT);
+    let result = patient.stop_container(name, Some(options.t(seconds).build())).await;
+    present(result.map_err(|error| errors::explain(doing, &error))).map(drop)
+}
+
+pub(super) async fn remove(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
+    let doing = format!("remove container `{name}`");
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    match engine.client.remove_container(name, Some(options)).await {
+        Ok(()) => Ok(()),
+        Err(Error::DockerResponseServerError { status_code: 409, message }) if message.contains("in progress") => {
+            bounded(&doing, CALL_LIMIT, await_removed(engine, name, &doing)).await
+        }
+        Err(error) => present::<()>(Err(errors::explain(&doing, &error))).map(drop),
+    }
+}
+
+/// Somebody else removes it; its name is free only when they are done.
+async fn await_removed(engine: &DockerEngine, name: &str, doing: &str) -> Result<(), EngineError> {
+    let options = WaitContainerOptionsBuilder::default().condition("removed").build();
+    match engine.client.wait_container(name, Some(options)).try_next().await {
+        Ok(_) | Err(Error::DockerContainerWaitError { .. }) => Ok(()),
+        Err(error) if errors::is_ragged_end(&error) => Ok(()),
+        Err(error) => present::<()>(Err(errors::explain(doing, &error))).map(drop),
+    }
+}
+
+pub(super) async fn log_tail(engine: &DockerEngine, name: &str, lines: usize) -> Result<Vec<String>, EngineError> {
+    let doing = format!("read the log of container `{name}`");
+    let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&lines.to_string()).build();
+    bounded(&doing, CALL_LIMIT, async {
+        let mut stream = std::pin::pin!(engine.client.logs(name, Some(options)));
+        let (mut out, mut err, mut tail) = (Lines::default(), Lines::default(), Vec::new());
+        while let Some(chunk) = stream.next().await {
+            match chunk {
+                Ok(LogOutput::StdErr { message }) => tail.extend(err.push(&message)),
+                Ok(other) => tail.extend(out.push(&other.into_bytes())),
+                Err(error) if errors::is_ragged_end(&error) => break,
+                Err(error) => return Err(errors::explain(&doing, &error)),
+            }
+        }
+        tail.extend(out.finish());
+        tail.extend(err.finish());
+        tail.drain(..tail.len().saturating_sub(lines));
+        Ok(tail)
+    })
+    .await
+}

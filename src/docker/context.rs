@@ -1,0 +1,399 @@
+//! The build context: which files it holds, their digest, and the archive that the engine gets.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::ignore::{Ignore, Matched};
+use crate::model::BuildSpec;
+use crate::ports::{EngineError, EngineErrorKind};
+
+/// Raised when what is hashed changes, so that no digest of an older form is taken for a newer one.
+const DIGEST_FORM: &str = "deploy-apps source 1";
+/// The Dockerfile's name in the archive when it has no place in the context.
+const OWN_DOCKERFILE: &str = ".deploy-apps.Dockerfile";
+
+/// Everything that a build reads from this machine.
+#[derive(Debug)]
+pub(super) struct Context {
+    folder: PathBuf,
+    /// Sorted by path, so that equal trees give equal archives and digests on every file system.
+    entries: Vec<Entry>,
+    dockerfile: String,
+    /// Where the archive has the Dockerfile.
+    pub(super) dockerfile_name: String,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Relative to the context's folder.
+    path: PathBuf,
+    kind: Kind,
+    mode: u32,
+    modified: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    File { size: u64 },
+    Link { target: PathBuf },
+}
+
+fn bad(message: String) -> EngineError {
+    EngineError::new(EngineErrorKind::BadBuild, message)
+}
+
+impl Context {
+    /// Walks the folder once. Blocking.
+    ///
+    /// # Errors
+    /// [`EngineErrorKind::BadBuild`] with the path of what is missing, unreadable or not valid.
+    pub(super) fn read(build: &BuildSpec) -> Result<Self, EngineError> {
+        let folder = &build.context;
+        if !folder.is_dir() {
+            return Err(bad(format!("the build context `{}` is not a folder", folder.display()))
+                .hint("check `build.context` in compose.yaml"));
+        }
+        let (dockerfile, place) = read_dockerfile(build)?;
+        let ignore = read_ignore(build)?;
+        let mut entries = Vec::new();
+        walk(folder, Path::new(""), &ignore, &ignore.root(), &mut entries)
+            .map_err(|(path, error)| unreadable(&path, &error))?;
+        let mut context = Self { folder: folder.clone(), entries, dockerfile, dockerfile_name: String::new() };
+        context.dockerfile_name = match place {
+            Some(place) if context.holds(&place) => place.to_string_lossy().into_owned(),
+            _ => OWN_DOCKERFILE.to_owned(),
+        };
+        Ok(context)
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.entries.iter().any(|entry| entry.path == path && matches!(entry.kind, Kind::File { .. }))
+    }
+
+    /// Of all that decides the image, except what the base images and the network give.
+    pub(super) fn digest(&self, build: &BuildSpec) -> Result<String, EngineError> {
+        let mut hash = Sha256::new();
+        // Each part with its length: else two different trees could run together to the same bytes.
+        let mut part = |bytes: &[u8]| {
+            hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(DIGEST_FORM.as_bytes());
+        part(self.dockerfile.as_bytes());
+        part(build.target.as_deref().unwrap_or_default().as_bytes());
+        for map in [&build.args, &build.labels] {
+            let mut pairs: Vec<_> = map.iter().collect();
+            pairs.sort();
+            part(&pairs.len().to_le_bytes());
+            for (key, value) in pairs {
+                part(key.as_bytes());
+                part(value.as_bytes());
+            }
+        }
+        for entry in &self.entries {
+            part(entry.path.as_os_str().as_encoded_bytes());
+            match &entry.kind {
+                Kind::Folder => part(b"folder"),
+                Kind::Link { target } => {
+                    part(b"link");
+                    part(target.as_os_str().as_encoded_bytes());
+                }
+                Kind::File { .. } => {
+                    // The rest of the mode differs between checkouts of one commit.
+                    part(if entry.mode & 0o111 == 0 { b"file" } else { b"executable" });
+                    let path = self.folder.join(&entry.path);
+                    part(&hash_file(&path).map_err(|error| unreadable(&path, &error))?);
+                }
+            }
+        }
+        Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Writes the archive. Blocking. The files' times are kept: web servers make ETags of them.
+    pub(super) fn write_tar(&self, to: impl Write) -> io::Result<()> {
+        let mut archive = tar::Builder::new(to);
+        for entry in &self.entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(entry.mode);
+            header.set_mtime(entry.modified);
+            header.set_size(0);
+            match &entry.kind {
+                Kind::Folder => {
+                    header.set_entry_type(tar::EntryType::Directory);
+                    archive.append_data(&mut header, &entry.path, io::empty())?;
+                }
+                Kind::Link { target } => {
+                    header.set_entry_type(tar::EntryType::Symlink);
+                    archive.append_link(&mut header, &entry.path, target)?;
+                }
+                Kind::File { size } => {
+                    header.set_size(*size);
+                    let path = self.folder.join(&entry.path);
+                    let content = Exactly { content: File::open(&path)?, left: *size, path: &path };
+                    archive.append_data(&mut header, &entry.path, content)?;
+                }
+            }
+        }
+        if self.dockerfile_name == OWN_DOCKERFILE {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(self.dockerfile.len() as u64);
+            archive.append_data(&mut header, OWN_DOCKERFILE, self.dockerfile.as_bytes())?;
+        }
+        archive.into_inner()?.flush()
+    }
+}
+
+/// A file that grows or shrinks while it is read would shift all that follows it in the archive.
+struct Exactly<'a> {
+    content: File,
+    left: u64,
+    path: &'a Path,
+}
+
+impl Read for Exactly<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let got = self.content.read(&mut buffer[..want])?;
+        if got == 0 && want > 0 {
+            return Err(io::Error::other(format!("`{}` changed while it was read", self.path.display())));
+        }
+        self.left -= got as u64;
+        Ok(got)
+    }
+}
+
+fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hash.finalize().to_vec()),
+            size => hash.update(&buffer[..size]),
+        }
+    }
+}
+
+/// The Dockerfile's text and, when it lies in the context, its place there.
+fn read_dockerfile(build: &BuildSpec) -> Result<(String, Option<PathBuf>), EngineError> {
+    if let Some(text) = &build.dockerfile_inline {
+        return Ok((text.clone(), None));
+    }
+    let path = build.context.join(&build.dockerfile);
+    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => bad(format!("the Dockerfile `{}` does not exist", path.display()))
+            .hint("create it, or name another with `build.dockerfile` in compose.yaml"),
+        io::ErrorKind::InvalidData => bad(format!("the Dockerfile `{}` is not UTF-8 text", path.display())),
+        _ => unreadable(&path, &error),
+    })?;
+    let place = path.strip_prefix(&build.context).ok().map(|place| place.components().collect::<PathBuf>());
+    Ok((text, place.filter(|place| place.components().all(|part| matches!(part, std::path::Component::Normal(_))))))
+}
+
+/// A file named after the Dockerfile wins over the context's own.
+fn read_ignore(build: &BuildSpec) -> Result<Ignore, EngineError> {
+    let mut own = build.context.join(&build.dockerfile).into_os_string();
+    own.push(".dockerignore");
+    for path in [PathBuf::from(own), build.context.join(".dockerignore")] {
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                return Ignore::parse(&text).map_err(|pattern| {
+                    bad(format!("`{}:{}`: `{}` is not a pattern", path.display(), pattern.line, pattern.text))
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unreadable(&path, &error)),
+        }
+    }
+    Ok(Ignore::default())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> EngineError {
+    bad(format!("the build context's `{}` cannot be read: {error}", path.display()))
+        .hint("make it readable, or list it in .dockerignore")
+}
+
+type WalkError = (PathBuf, io::Error);
+
+/// Adds what is in `folder` below `root`; returns whether that was anything.
+fn walk(
+    root: &Path,
+    folder: &Path,
+    ignore: &Ignore,
+    above: &Matched,
+    entries: &mut Vec<Entry>,
+) -> Result<(), WalkError> {
+    let place = root.join(folder);
+    let at = |error| (place.clone(), error);
+    let mut names = fs::read_dir(&place)
+        .and_then(|items| items.map(|item| item.map(|item| item.file_name())).collect::<io::Result<Vec<_>>>())
+        .map_err(at)?;
+    names.sort();
+    for name in names {
+        let path = folder.join(&name);
+        let (ignored, matched) = ignore.check(&path.to_string_lossy(), above);
+        let full = root.join(&path);
+        if ignored && !ignore.may_readmit() {
+            continue;
+        }
+        let metadata = fs::symlink_metadata(&full).map_err(|error| (full.clone(), error))?;
+        if metadata.is_dir() {
+            let before = entries.len();
+            entries.push(entry(path.clone(), Kind::Folder, &metadata));
+            walk(root, &path, ignore, &matched, entries)?;
+            // An ignored folder is there only for the sake of what is in again below it.
+            if ignored && entries.len() == before + 1 {
+                entries.pop();
+            }
+        } else if !ignored {
+            if metadata.is_symlink() {
+                let target = fs::read_link(&full).map_err(|error| (full.clone(), error))?;
+                entries.push(entry(path, Kind::Link { target }, &metadata));
+            } else if metadata.is_file() {
+                entries.push(entry(path, Kind::File { size: metadata.len() }, &metadata));
+            }
+            // Sockets, pipes and devices have no content to send.
+        }
+    }
+    Ok(())
+}
+
+fn entry(path: PathBuf, kind: Kind, metadata: &Metadata) -> Entry {
+    let modified = u64::try_from(metadata.mtime()).unwrap_or_default();
+    Entry { path, kind, mode: metadata.permissions().mode() & 0o7777, modified }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indexmap::IndexMap;
+    use std::os::unix::fs::symlink;
+
+    fn spec(folder: &Path) -> BuildSpec {
+        BuildSpec {
+            context: folder.to_owned(),
+            dockerfile: PathBuf::from("Dockerfile"),
+            dockerfile_inline: None,
+            args: IndexMap::new(),
+            target: None,
+            labels: IndexMap::new(),
+            network: None,
+            extra_hosts: Vec::new(),
+            no_cache: false,
+            pull: false,
+        }
+    }
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    fn digest(folder: &Path) -> String {
+        Context::read(&spec(folder)).unwrap().digest(&spec(folder)).unwrap()
+    }
+
+    fn names(build: &BuildSpec) -> Vec<String> {
+        let mut bytes = Vec::new();
+        Context::read(build).unwrap().write_tar(&mut bytes).unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn equal_trees_give_equal_digests_and_any_change_another() {
+        let files = [("Dockerfile", "FROM scratch"), ("b/x", "1"), ("a", "2")];
+        let (one, other) = (tree(&files), tree(&files));
+        assert_eq!(digest(one.path()), digest(other.path()));
+        fs::write(other.path().join("a"), "3").unwrap();
+        assert_ne!(digest(one.path()), digest(other.path()));
+        fs::write(other.path().join("a"), "2").unwrap();
+        assert_eq!(digest(one.path()), digest(other.path()));
+        fs::set_permissions(other.path().join("a"), PermissionsExt::from_mode(0o755)).unwrap();
+        assert_ne!(digest(one.path()), digest(other.path()));
+        fs::set_permissions(other.path().join("a"), PermissionsExt::from_mode(0o600)).unwrap();
+        assert_eq!(digest(one.path()), digest(other.path()));
+        symlink("a", other.path().join("link")).unwrap();
+        assert_ne!(digest(one.path()), digest(other.path()));
+    }
+
+    #[test]
+    fn arguments_and_target_are_part_of_the_digest_but_not_their_order() {
+        let folder = tree(&[("Dockerfile", "FROM scratch")]);
+        let plain = spec(folder.path());
+        let with = |args: &[(&str, &str)]| BuildSpec {
+            args: args.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            ..plain.clone()
+        };
+        let of = |build: &BuildSpec| Context::read(build).unwrap().digest(build).unwrap();
+        assert_eq!(of(&with(&[("a", "1"), ("b", "2")])), of(&with(&[("b", "2"), ("a", "1")])));
+        assert_ne!(of(&with(&[("a", "1")])), of(&plain));
+        assert_ne!(of(&BuildSpec { target: Some("dev".to_owned()), ..plain.clone() }), of(&plain));
+    }
+
+    #[test]
+    fn the_archive_is_sorted_complete_and_the_same_each_time() {
+        let folder = tree(&[("Dockerfile", "FROM scratch"), ("src/b", "1"), ("src/a", "2"), ("z", "")]);
+        let build = spec(folder.path());
+        assert_eq!(names(&build), ["Dockerfile", "src", "src/a", "src/b", "z"].map(String::from));
+        let tar = || {
+            let mut bytes = Vec::new();
+            Context::read(&build).unwrap().write_tar(&mut bytes).unwrap();
+            bytes
+        };
+        assert_eq!(tar(), tar());
+    }
+
+    #[test]
+    fn ignored_files_stay_home_and_those_let_in_again_come_with_their_folder() {
+        let folder = tree(&[
+            ("Dockerfile", "FROM scratch"),
+            (".dockerignore", "node_modules\n*.log\ndocs\n!docs/keep/me\nDockerfile"),
+            ("node_modules/x/y", ""),
+            ("a.log", ""),
+            ("docs/keep/me", ""),
+            ("docs/keep/not", ""),
+            ("docs/drop/x", ""),
+        ]);
+        let build = spec(folder.path());
+        let expected = [".dockerignore", "docs", "docs/keep", "docs/keep/me", OWN_DOCKERFILE];
+        assert_eq!(names(&build), expected.map(String::from));
+        fs::write(folder.path().join("Dockerfile.dockerignore"), "docs\nnode_modules").unwrap();
+        let expected = [".dockerignore", "Dockerfile", "Dockerfile.dockerignore", "a.log"];
+        assert_eq!(names(&build), expected.map(String::from));
+    }
+
+    #[test]
+    fn long_paths_and_inline_dockerfiles_are_carried() {
+        let deep = format!("{}/file", "long-folder-name/".repeat(20).trim_end_matches('/'));
+        let folder = tree(&[(deep.as_str(), "x")]);
+        let build = BuildSpec { dockerfile_inline: Some("FROM scratch".to_owned()), ..spec(folder.path()) };
+        let names = names(&build);
+        assert!(names.contains(&deep) && names.contains(&OWN_DOCKERFILE.to_owned()), "{names:?}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_path() {
+        let folder = tree(&[("x", "")]);
+        let missing = Context::read(&spec(folder.path())).unwrap_err();
+        assert_eq!(missing.kind, EngineErrorKind::BadBuild);
+        assert!(missing.message.contains("/Dockerfile` does not exist") && missing.hint.is_some());
+        let nowhere = Context::read(&spec(&folder.path().join("nope"))).unwrap_err();
+        assert!(nowhere.message.contains("nope` is not a folder"));
+        fs::write(folder.path().join("Dockerfile"), "FROM scratch").unwrap();
+        fs::write(folder.path().join(".dockerignore"), "ok\n[").unwrap();
+        let pattern = Context::read(&spec(folder.path())).unwrap_err();
+        assert!(pattern.message.contains(".dockerignore:2`: `[` is not a pattern"), "{}", pattern.message);
+    }
+}

@@ -1,0 +1,72 @@
+//! Images that are on the engine, and their tags.
+
+use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
+
+use super::{DockerEngine, present};
+use crate::ports::{EngineError, EngineErrorKind};
+
+pub(super) async fn image_id(engine: &DockerEngine, reference: &str) -> Result<Option<String>, EngineError> {
+    let doing = format!("look at image `{reference}`");
+    let image = present(engine.call(&doing, engine.client.inspect_image(reference)).await)?;
+    Ok(image.and_then(|image| image.id))
+}
+
+pub(super) async fn tag_image(engine: &DockerEngine, image: &str, tag: &str) -> Result<(), EngineError> {
+    let (name, version) = split_tag(tag);
+    let options = TagImageOptionsBuilder::default().repo(name).tag(version.unwrap_or("latest")).build();
+    let doing = format!("tag image `{image}` as `{tag}`");
+    engine.call(&doing, engine.client.tag_image(image, Some(options))).await
+}
+
+pub(super) async fn untag_image(engine: &DockerEngine, tag: &str) -> Result<(), EngineError> {
+    // Not by force: that would take the image from under a stopped container, which then cannot start again.
+    let options = RemoveImageOptionsBuilder::default().force(false).build();
+    let doing = format!("untag image `{tag}`");
+    let removal = engine.call(&doing, engine.client.remove_image(tag, Some(options), None)).await;
+    present(removal).map(drop).map_err(|error| match user_of_image(&error.message) {
+        Some(container) => EngineError::new(
+            EngineErrorKind::Conflict,
+            format!("could not {doing}: container `{container}` is made from it"),
+        )
+        .hint(format!("`docker rm {container}` if it is not needed")),
+        None => error,
+    })
+}
+
+/// The container in "container 0f… is using its referenced image".
+fn user_of_image(message: &str) -> Option<&str> {
+    let before = message.split(" is using its referenced image").next().filter(|text| text.len() < message.len());
+    let before = before.or_else(|| message.find("image is being used by").map(|_| message));
+    let mut words = before?.rsplit(' ').map(|word| word.trim_end_matches([',', '.']));
+    words.find(|word| word.len() >= 12 && word.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// `host:5000/name:tag` → name and tag; a digest belongs to neither.
+pub(super) fn split_tag(reference: &str) -> (&str, Option<&str>) {
+    let name = reference.split('@').next().unwrap_or(reference);
+    match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (name, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrys_port_is_no_tag() {
+        assert_eq!(split_tag("shop:r1"), ("shop", Some("r1")));
+        assert_eq!(split_tag("host:5000/team/shop"), ("host:5000/team/shop", None));
+        assert_eq!(split_tag("host:5000/shop:1.2"), ("host:5000/shop", Some("1.2")));
+        assert_eq!(split_tag("shop@sha256:00"), ("shop", None));
+    }
+
+    #[test]
+    fn the_container_that_keeps_an_image_is_named() {
+        let text = "could not untag image `a`: conflict: unable to remove repository reference \"a\" (must force) - \
+                    container 0123456789ab is using its referenced image 99aa00bb11cc";
+        assert_eq!(user_of_image(text), Some("0123456789ab"));
+        assert_eq!(user_of_image("could not untag image `a`: no such thing"), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! One look at the engine, in our own types.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, ImageSummary, Network};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{DockerEngine, containers, filter};
+use crate::model::{
+    ContainerState, DockerHealth, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, OwnLabels,
+    ProxyName,
+};
+use crate::ports::EngineError;
+
+/// Enough to hide the round trips, few enough not to crowd the engine out for others.
+const INSPECTS_AT_ONCE: usize = 8;
+
+pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
+    let (containers, networks, volumes, images) =
+        tokio::try_join!(containers_of(engine, proxy), networks(engine), volumes(engine), images(engine))?;
+    Ok(ObservedEngine { networks, volumes, containers, images })
+}
+
+async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ObservedContainer>, EngineError> {
+    let own = filter("label", format!("{}={proxy}", Label::PROXY));
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&own).build();
+    let listed = engine.call("list the containers", engine.client.list_containers(Some(options))).await?;
+    let mut containers: Vec<ObservedContainer> = stream::iter(listed)
+        .map(|summary| observed(engine, proxy, summary))
+        .buffer_unordered(INSPECTS_AT_ONCE)
+        .try_filter_map(|container| std::future::ready(Ok(container)))
+        .try_collect()
+        .await?;
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(containers)
+}
+
+/// The list says enough of a running container; how another one ended takes a call of its own.
+async fn observed(
+    engine: &DockerEngine,
+    proxy: &ProxyName,
+    summary: ContainerSummary,
+) -> Result<Option<ObservedContainer>, EngineError> {
+    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
+    let (Some(labels), Some(id)) = (OwnLabels::from_map(&labels), summary.id.clone()) else { return Ok(None) };
+    let state = match summary.state {
+        Some(ContainerSummaryStateEnum::RUNNING) => ContainerState::Running,
+        Some(ContainerSummaryStateEnum::CREATED) => ContainerState::Created,
+        _ => match containers::inspect(engine, &id).await?.and_then(|container| container.state) {
+            Some(state) => containers::phase(&state),
+            // Removed since the list was made.
+            None => return Ok(None),
+        },
+    };
+    let name = summary.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
+    Ok(Some(ObservedContainer {
+        name: name.unwrap_or_else(|| id.clone()),
+        image_id: summary.image_id.clone().unwrap_or_default(),
+        health: summary.status.as_deref().and_then(health),
+        address: address(&summary, proxy),
+        id,
+        labels,
+        state,
+    }))
+}
+
+/// The engine puts it in brackets behind the uptime, in these words since version 1.12.
+fn health(status: &str) -> Option<DockerHealth> {
+    match status.rsplit_once('(')?.1 {
+        "healthy)" => Some(DockerHealth::Healthy),
+        "unhealthy)" => Some(DockerHealth::Unhealthy),
+        "health: starting)" => Some(DockerHealth::Starting),
+        _ => None,
+    }
+}
+
+/// As it was fixed at creation: a stopped container keeps its claim. A dynamic address counts while it runs.
+fn address(summary: &ContainerSummary, proxy: &ProxyName) -> Option<Ipv4Addr> {
+    let endpoint = summary.network_settings.as_ref()?.networks.as_ref()?.get(&proxy.network())?;
+    let fixed = endpoint.ipam_config.as_ref().and_then(|config| config.ipv4_address.as_deref());
+    [fixed, endpoint.ip_address.as_deref()].into_iter().flatten().find_map(|address| address.parse().ok())
+}
+
+async fn networks(engine: &DockerEngine) -> Result<Vec<ObservedNetwork>, EngineError> {
+    let listed = engine.call("list the networks", engine.client.list_networks(None::<ListNetworksOptions>)).await?;
+    Ok(listed.into_iter().filter_map(observed_network).collect())
+}
+
+/// Subnets of IPv6 are left out: they cannot collide with ours.
+fn observed_network(network: Network) -> Option<ObservedNetwork> {
+    let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let subnets = configs.iter().filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect();
+    Some(ObservedNetwork { id: network.id?, name: network.name?, subnets })
+}
+
+async fn volumes(engine: &DockerEngine) -> Result<BTreeSet<String>, EngineError> {
+    let listed = engine.call("list the volumes", engine.client.list_volumes(None::<ListVolumesOptions>)).await?;
+    Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
+}
+
+async fn images(engine: &DockerEngine) -> Result<Vec<ObservedImage>, EngineError> {
+    let options = ListImagesOptionsBuilder::default().filters(&filter("label", Label::SOURCE)).build();
+    let listed = engine.call("list the images", engine.client.list_images(Some(options))).await?;
+    Ok(listed.into_iter().map(observed_image).collect())
+}
+
+fn observed_image(mut image: ImageSummary) -> ObservedImage {
+    image.repo_tags.retain(|tag| tag != "<none>:<none>");
+    ObservedImage { id: image.id, tags: image.repo_tags, source: image.labels.remove(Label::SOURCE) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_read_from_the_status_text() {
+        assert_eq!(health("Up 5 seconds (healthy)"), Some(DockerHealth::Healthy));
+        assert_eq!(health("Up 2 minutes (unhealthy)"), Some(DockerHealth::Unhealthy));
+        assert_eq!(health("Up 1 second (health: starting)"), Some(DockerHealth::Starting));
+        assert_eq!(health("Up 5 seconds"), None);
+        assert_eq!(health("Exited (137) 3 seconds ago"), None);
+        assert_eq!(health("Up 5 seconds (Paused)"), None);
+    }
+}

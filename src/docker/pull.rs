@@ -1,0 +1,89 @@
+//! Images from registries.
+
+use std::time::Duration;
+
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use futures_util::StreamExt;
+
+use super::images::{image_id, split_tag};
+use super::{DockerEngine, errors};
+use crate::ports::{EngineError, EngineErrorKind, Progress};
+
+/// Between two messages of the engine: a registry that says nothing for this long will not begin any more.
+const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+
+pub(super) async fn pull_image(
+    engine: &DockerEngine,
+    reference: &str,
+    progress: Progress,
+) -> Result<String, EngineError> {
+    let doing = format!("pull image `{reference}`");
+    // Without a tag the engine would pull every one there is.
+    let whole = match split_tag(reference) {
+        (_, None) if !reference.contains('@') => format!("{reference}:latest"),
+        _ => reference.to_owned(),
+    };
+    let options = CreateImageOptionsBuilder::default().from_image(&whole).build();
+    let client = engine.client.clone().with_timeout(SILENCE_LIMIT);
+    let mut stream = std::pin::pin!(client.create_image(Some(options), None, engine.credentials.for_image(reference)));
+    loop {
+        match tokio::time::timeout(SILENCE_LIMIT, stream.next()).await {
+            Err(_) => return Err(errors::timed_out(&doing, SILENCE_LIMIT)),
+            Ok(None) => break,
+            Ok(Some(Ok(info))) => report(&info, &progress),
+            Ok(Some(Err(error))) if errors::is_ragged_end(&error) => break,
+            Ok(Some(Err(error))) => return Err(refused(reference, errors::explain(&doing, &error))),
+        }
+    }
+    image_id(engine, reference).await?.ok_or_else(|| {
+        EngineError::new(EngineErrorKind::Other, format!("could not {doing}: the engine ended the pull early"))
+    })
+}
+
+/// Byte counters come many times a second, so only the steps of a layer are told.
+fn report(info: &bollard::models::CreateImageInfo, progress: &Progress) {
+    let counting = info.progress_detail.as_ref().is_some_and(|detail| detail.current.is_some());
+    if let (Some(status), false) = (&info.status, counting) {
+        match &info.id {
+            Some(layer) => progress(format!("{layer} {}", status.to_lowercase())),
+            None => progress(status.clone()),
+        }
+    }
+}
+
+/// Whatever the reason, the image cannot be had; the registry's own words say why.
+fn refused(reference: &str, error: EngineError) -> EngineError {
+    use EngineErrorKind::{DiskFull, ImageNotFound, PermissionDenied, TimedOut, Unreachable};
+    if matches!(error.kind, DiskFull | PermissionDenied | TimedOut | Unreachable) {
+        return error;
+    }
+    let reason = error.message;
+    let lower = reason.to_lowercase();
+    let has = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
+    let hint = if has(&["access denied", "unauthorized", "authentication required", "forbidden"]) {
+        format!("check the name `{reference}`; `docker login` if its registry is private")
+    } else if has(&["manifest unknown", "not found", "does not exist"]) {
+        format!("check the name and tag of `{reference}`")
+    } else if has(&["no such host", "lookup ", "connection refused", "timeout", "deadline exceeded", "unreachable"]) {
+        "the engine does not reach the registry: check its network, or `docker load` the image".to_owned()
+    } else {
+        format!("`docker pull {reference}` on the engine's host shows more")
+    };
+    EngineError::new(ImageNotFound, reason).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registrys_reason_stays_and_the_hint_follows_it() {
+        let refuse = |text: &str| refused("shop:1", errors::from_text("pull image `shop:1`", Some(404), text));
+        let denied = refuse("pull access denied for shop, repository does not exist or may require 'docker login'");
+        assert_eq!(denied.kind, EngineErrorKind::ImageNotFound);
+        assert!(denied.message.contains("pull access denied") && denied.hint.unwrap().contains("docker login"));
+        let offline = refuse("Get \"https://registry.example/v2/\": dial tcp: lookup registry.example: no such host");
+        assert!(offline.hint.unwrap().contains("does not reach the registry"));
+        assert_eq!(refuse("no space left on device").kind, EngineErrorKind::DiskFull);
+    }
+}

@@ -1,0 +1,6 @@
+//! The engine port against a real engine. Needs `debian:trixie-slim`, and nothing from a registry.
+
+mod builds;
+mod containers;
+mod dial;
+mod world;
