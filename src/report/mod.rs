@@ -1,1 +1,66 @@
 //! Makes text of events: one file per output format.
+//!
+//! [`terminal`] redraws one line per app in place, [`plain`] appends lines, [`json`] writes one event per line.
+//! What happens while a deploy runs goes to standard error; standard output gets results only, so it can be piped.
+
+mod block;
+mod frame;
+pub mod json;
+pub mod plain;
+mod row;
+mod run;
+mod screen;
+pub mod terminal;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use crate::event::Event;
+
+/// Takes the events of one run, in their order, from any thread.
+pub trait Reporter: Send + Sync {
+    fn event(&self, event: &Event);
+
+    /// Writes what is only known at the end. Nothing may follow it.
+    fn finish(&self);
+}
+
+/// How a run is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Terminal,
+    Plain,
+    Json,
+}
+
+/// What the format for people depends on. Whoever reads the environment fills it in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    pub stderr_is_terminal: bool,
+    /// `TERM` is `dumb`: it cannot move its cursor.
+    pub dumb: bool,
+    /// `NO_COLOR` is set.
+    pub no_color: bool,
+    /// `CI` is set: a log keeps every frame, so redrawing would fill it.
+    pub ci: bool,
+}
+
+impl Format {
+    /// Live lines where they work and are wanted, else plain ones.
+    #[must_use]
+    pub fn for_people(surroundings: Surroundings) -> Self {
+        let Surroundings { stderr_is_terminal, dumb, no_color, ci } = surroundings;
+        if stderr_is_terminal && !dumb && !no_color && !ci { Self::Terminal } else { Self::Plain }
+    }
+
+    /// The reporter that writes this format to the process's own streams.
+    #[must_use]
+    pub fn reporter(self) -> Box<dyn Reporter> {
+        match self {
+            Self::Terminal => Box::new(terminal::TerminalReporter::new()),
+            Self::Plain => Box::new(plain::PlainReporter::new(std::io::stderr(), std::io::stdout())),
+            Self::Json => Box::new(json::JsonReporter::new(std::io::stdout())),
+        }
+    }
+}

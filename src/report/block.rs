@@ -1,0 +1,68 @@
+//! What a single line has no room for: failures with their evidence, warnings and leftovers.
+
+use super::row::Tone;
+use super::text;
+use crate::event::{Detail, Event, Fact};
+use crate::model::AppKey;
+
+/// A line of text whose beginning may stand out, such as `error:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub tone: Tone,
+    pub label: &'static str,
+    pub text: String,
+}
+
+/// Lines that belong together, about one app or the whole host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    pub app: Option<AppKey>,
+    pub lines: Vec<Line>,
+}
+
+impl Block {
+    /// `None` for an event that needs no block.
+    pub fn of(event: &Event) -> Option<Self> {
+        let line = |tone, label, text: &str| Line { tone, label, text: text::clean(text) };
+        let lines = match &event.fact {
+            Fact::StepFailed { step, error, hint, details } => {
+                let mut lines = vec![line(Tone::Error, "error:", error)];
+                lines.push(indented(2, &format!("while: {step}")));
+                lines.extend(details.iter().flat_map(evidence));
+                lines.extend(hint.iter().flat_map(|hint| hint_lines(hint)));
+                lines
+            }
+            Fact::UndoFailed { step, error } => {
+                let mut lines = vec![line(Tone::Error, "error:", &format!("could not undo: {error}"))];
+                lines.push(indented(2, &format!("while: {step}")));
+                lines.extend(hint_lines("see what serves with `deploy-apps status`, then deploy again"));
+                lines
+            }
+            Fact::LeftBehind { what, error } => {
+                let text = format!("left {what} behind for the next run: {error}");
+                vec![line(Tone::Warning, "warning:", &text)]
+            }
+            Fact::ReplicaStopped { name, killed: true, took } => {
+                let text = format!("`{name}` ignored its stop signal and was killed after {}", text::duration(*took));
+                vec![line(Tone::Warning, "warning:", &text)]
+            }
+            Fact::Warned { message } => vec![line(Tone::Warning, "warning:", message)],
+            _ => return None,
+        };
+        Some(Self { app: event.app.clone(), lines })
+    }
+}
+
+fn evidence(detail: &Detail) -> impl Iterator<Item = Line> {
+    let title = indented(2, &format!("{}:", detail.title));
+    std::iter::once(title).chain(detail.lines.iter().map(|line| Line { tone: Tone::Dim, ..indented(4, line) }))
+}
+
+/// Below an empty line, so that it is found at once.
+fn hint_lines(hint: &str) -> [Line; 2] {
+    [indented(0, ""), Line { tone: Tone::Hint, label: "hint:", text: text::clean(hint) }]
+}
+
+fn indented(width: usize, text: &str) -> Line {
+    Line { tone: Tone::Plain, label: "", text: format!("{:width$}{}", "", text::clean(text)) }
+}

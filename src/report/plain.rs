@@ -1,0 +1,145 @@
+//! For logs and pipes: a line for each fact, nothing that moves, no colour, no control characters.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Reporter;
+use super::block::Block;
+use super::frame::{self, Paint};
+use super::run::Run;
+use super::text;
+use crate::event::{Event, Fact};
+use crate::model::AppKey;
+
+/// Long work is told now and then only: enough to see that it goes on, too little to fill a log.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Facts go to one stream as they come, the results to the other at the end.
+pub struct PlainReporter<T, R> {
+    told: Mutex<Told<T, R>>,
+}
+
+struct Told<T, R> {
+    talk: T,
+    results: R,
+    run: Run,
+    /// When each app had its last line.
+    last: HashMap<Option<AppKey>, Duration>,
+    finished: bool,
+}
+
+impl<T: Write + Send, R: Write + Send> PlainReporter<T, R> {
+    pub fn new(talk: T, results: R) -> Self {
+        let told = Told { talk, results, run: Run::default(), last: HashMap::new(), finished: false };
+        Self { told: Mutex::new(told) }
+    }
+}
+
+impl<T: Write + Send, R: Write + Send> Reporter for PlainReporter<T, R> {
+    fn event(&self, event: &Event) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
+    }
+
+    fn finish(&self) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    }
+}
+
+impl<T: Write, R: Write> Told<T, R> {
+    fn tell(&mut self, event: &Event) {
+        self.run.apply(event);
+        let lines = self.lines(event);
+        let name = event.app.as_ref().map_or("host", |key| key.app.as_str());
+        for line in &lines {
+            // A reader that went away must not end the deploy.
+            drop(writeln!(self.talk, "{:>7}  {name}: {line}", text::duration(event.elapsed)));
+        }
+        if !lines.is_empty() {
+            self.last.insert(event.app.clone(), event.elapsed);
+        }
+    }
+
+    fn lines(&self, event: &Event) -> Vec<String> {
+        if let Some(block) = Block::of(event) {
+            return frame::plain_block(&block).collect();
+        }
+        let line = match &event.fact {
+            Fact::AppFinished { took, .. } => self.ending(event, *took),
+            fact => match progress(fact) {
+                Some(line) => self.is_due(event).then_some(line),
+                None => settled(fact),
+            },
+        };
+        line.into_iter().collect()
+    }
+
+    fn is_due(&self, event: &Event) -> bool {
+        self.last.get(&event.app).is_none_or(|last| event.elapsed.saturating_sub(*last) >= QUIET)
+    }
+
+    fn ending(&self, event: &Event, took: Duration) -> Option<String> {
+        let row = self.run.rows.iter().find(|row| row.app == event.app)?;
+        let ending = row.ending(row.end.as_ref()?);
+        Some(format!("finished in {}: {}", text::duration(took), ending.text))
+    }
+
+    fn finish(&mut self) {
+        if std::mem::replace(&mut self.finished, true) {
+            return;
+        }
+        for line in frame::results(&self.run, Paint { colour: false }) {
+            drop(writeln!(self.results, "{line}"));
+        }
+        drop(self.results.flush());
+    }
+}
+
+/// What is still going on.
+fn progress(fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::LeaseAwaited { owner, host, age } => {
+            let since = text::seconds(*age);
+            Some(text::clean(&format!("waiting for the deploy of {owner} on {host}, begun {since} ago")))
+        }
+        Fact::BuildProgressed { line } => Some(format!("building: {}", text::clean(line))),
+        Fact::DrainProgressed { left } => Some(format!("draining: {} left", text::in_flight(*left))),
+        _ => None,
+    }
+}
+
+/// What has happened. Steps are left out: the facts that they bring about say the same in fewer lines.
+fn settled(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::AppPlanned { to, version, up_to_date: true, .. } => format!("{to} {version} is what runs already"),
+        Fact::AppPlanned { from, to, version, replicas, .. } => {
+            let from = from.filter(|from| from != to).map(|from| format!("{from} → ")).unwrap_or_default();
+            format!("{from}{to} {version}, {}", text::count((*replicas).into(), "replica"))
+        }
+        Fact::ImageBuilt { reused: true, .. } => "image unchanged".to_owned(),
+        Fact::ImageBuilt { took, .. } => format!("built in {}", text::duration(*took)),
+        Fact::ImagePulled { reference, took } => format!("pulled `{reference}` in {}", text::duration(*took)),
+        Fact::ReleaseCommandFinished { took } => format!("release command finished in {}", text::duration(*took)),
+        Fact::ReplicaStarted { name } => format!("`{name}` started"),
+        Fact::ReplicaHealthy { name, healthy, wanted, took } => {
+            format!("`{name}` healthy after {} ({healthy}/{wanted})", text::duration(*took))
+        }
+        Fact::Flipped { generation, took } => {
+            format!("flipped to generation {generation} in {}", text::duration(*took))
+        }
+        Fact::RouteConfirmed => "routes confirmed".to_owned(),
+        Fact::Drained { waited, cut, took } if !cut.is_zero() => {
+            let (waited, cut) = (text::in_flight(*waited), text::in_flight(*cut));
+            format!("drained {waited} in {}, cut {cut} at the limit", text::duration(*took))
+        }
+        Fact::Drained { waited, .. } if waited.is_zero() => "nothing to drain".to_owned(),
+        Fact::Drained { waited, took, .. } => {
+            format!("drained {} in {}", text::in_flight(*waited), text::duration(*took))
+        }
+        Fact::ReplicaStopped { name, took, .. } => format!("`{name}` stopped in {}", text::duration(*took)),
+        Fact::CancelRequested => "cancelling".to_owned(),
+        Fact::Undone { step } => format!("undone: {}", text::clean(step)),
+        _ => return None,
+    })
+}
