@@ -45,6 +45,7 @@ use node::{Map, Node, Span, Value};
 use source::Source;
 
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
+pub use scalar::parse_duration;
 pub use select::select;
 
 use crate::model::{InvalidName, Project, ProjectName};

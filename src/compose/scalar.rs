@@ -77,7 +77,9 @@ pub(super) fn positive_duration(what: &str, node: &Node) -> Read<Duration> {
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration in compose's form; `None` when the text is none, or more than a year.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     // A year: nothing here waits longer, and sums of durations cannot overflow.
     const MOST_NANOS: f64 = 366.0 * 86_400e9;
     const UNITS: [(&str, f64); 7] =

@@ -27,6 +27,8 @@ pub struct LoadConfig {
     pub timeout: Duration,
     /// For a sleeper or an upload, and the longest silence of a stream.
     pub long_timeout: Duration,
+    /// A client leaves its stream or WebSocket after this time and comes again; `None` stays until the server ends it.
+    pub stream_for: Option<Duration>,
     /// Header of an answer that names the release which gave it.
     pub release_header: String,
 }
@@ -218,6 +220,7 @@ impl LoadConfig {
             // Far above any honest answer, far below a user's patience: a request this slow is lost.
             timeout: Duration::from_secs(10),
             long_timeout: Duration::from_secs(120),
+            stream_for: None,
             release_header: "x-release".to_owned(),
         }
     }
@@ -232,6 +235,13 @@ impl LoadConfig {
     #[must_use]
     pub fn send_every(mut self, clients: usize, gap: Duration, traffic: Traffic) -> Self {
         self.groups.push(Group { clients, gap, traffic });
+        self
+    }
+
+    /// Lets clients of streams and WebSockets leave after `time`, as users do.
+    #[must_use]
+    pub fn keep_streams_for(mut self, time: Duration) -> Self {
+        self.stream_for = Some(time);
         self
     }
 

@@ -26,6 +26,19 @@ pub(super) struct Lane {
 }
 
 impl Lane {
+    /// Resolves when the client of a stream that begins now has had enough of it, or when the run ends.
+    pub(super) fn leaving(&self) -> impl Future<Output = ()> + use<> {
+        let (ended, stream_for) = (self.ended.clone(), self.config.stream_for);
+        async move {
+            match stream_for {
+                Some(time) => {
+                    let _ = tokio::time::timeout(time, ended.cancelled()).await;
+                }
+                None => ended.cancelled().await,
+            }
+        }
+    }
+
     pub(super) fn wire(&self) -> Wire {
         Wire::new(self.config.target, Arc::clone(&self.ledger))
     }

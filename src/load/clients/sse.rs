@@ -9,7 +9,7 @@ use crate::load::{Cause, Expect};
 /// How a stream ended that did not fail.
 enum End {
     ByServer,
-    /// The run ended first, and its client left.
+    /// Its client left, because it had seen enough or because the run ended.
     ByClient,
 }
 
@@ -44,12 +44,13 @@ async fn listen(lane: &Lane, wire: &mut Wire, request: &[u8]) -> Result<End, Fai
     }
     let mut reader = BodyReader::new(head.framing);
     let mut blank_lines = BlankLines::default();
+    let mut leaving = std::pin::pin!(lane.leaving());
     loop {
         let mut events = 0;
         let silence = lane.config.long_timeout;
         let piece = connection.read(&mut reader, |piece| events += blank_lines.count(piece));
         let done = tokio::select! {
-            () = lane.ended.cancelled() => return Ok(End::ByClient),
+            () = &mut leaving => return Ok(End::ByClient),
             read = tokio::time::timeout(silence, piece) => match read {
                 Ok(read) => read.map_err(Failure::of_open_stream)?,
                 Err(_) => return Err(Failure::timed_out(silence, "no event")),

@@ -59,9 +59,10 @@ async fn converse(lane: &Lane, socket: &mut WebSocketStream<TcpStream>, every: D
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut awaited: Option<(String, Instant)> = None;
     let mut sequence = 0_u64;
+    let mut leaving = std::pin::pin!(lane.leaving());
     loop {
         tokio::select! {
-            () = lane.ended.cancelled() => {
+            () = &mut leaving => {
                 say_goodbye(socket).await;
                 return Ok(End::ByClient);
             }

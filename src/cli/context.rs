@@ -1,0 +1,124 @@
+//! What every command begins with: the project, the engine, the proxy and the way out for events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::args::{CommonArgs, Format};
+use super::crash::crash_hook;
+use super::exit::{Exit, Failure};
+use super::signals::Signals;
+use crate::compose::{self, LoadRequest};
+use crate::docker::{self, DockerEngine, ExecDial};
+use crate::event::Event;
+use crate::model::{Project, ProxyName};
+use crate::plan::ProxyImage;
+use crate::ports::Operator;
+use crate::proxy::{self, ControlClient};
+use crate::report::{self, Reporter, Surroundings};
+use crate::rollout::{Run, Sink};
+
+/// Everything that a command works with.
+pub struct Context {
+    pub project: Project,
+    pub engine: Arc<DockerEngine>,
+    pub signals: Signals,
+    pub reporter: Arc<dyn Reporter>,
+    pub operator: Operator,
+    pub lock_wait: std::time::Duration,
+    pub format: Format,
+    /// Unpacked for a build; goes with the process.
+    proxy_source: proxy::Unpacked,
+}
+
+impl Context {
+    /// Reads the compose file and reaches the engine.
+    ///
+    /// # Errors
+    /// With the exit code of what is missing or wrong.
+    pub async fn open(args: &CommonArgs) -> Result<Self, Failure> {
+        let signals =
+            Signals::listen().map_err(|error| Failure::new(Exit::Failed, format!("no signal handlers: {error}")))?;
+        let project = load_project(args)?;
+        let engine = Arc::new(docker::connect(|name| std::env::var(name).ok()).await?);
+        let format = match args.format {
+            Format::Json => report::Format::Json,
+            Format::Text => report::Format::for_people(surroundings()),
+        };
+        let reporter = Arc::from(format.reporter());
+        let unpack = |error| {
+            Failure::new(Exit::Failed, format!("the proxy's sources cannot be written to a temporary folder: {error}"))
+        };
+        let proxy_source = proxy::unpack(&project.proxy.base_image).map_err(unpack)?;
+        let operator = operator(&project);
+        Ok(Self {
+            project,
+            engine,
+            signals,
+            reporter,
+            operator,
+            lock_wait: args.lock_wait,
+            format: args.format,
+            proxy_source,
+        })
+    }
+
+    /// A run whose events go to the reporter.
+    pub fn run(&self) -> Run<DockerEngine, ControlClient> {
+        let (reporter, signals) = (Arc::clone(&self.reporter), self.signals.clone());
+        self.run_into(Arc::new(move |event: Event| {
+            signals.follow(&event);
+            reporter.event(&event);
+        }))
+    }
+
+    /// A run whose events go elsewhere.
+    pub fn run_into(&self, sink: Sink) -> Run<DockerEngine, ControlClient> {
+        let proxy = Arc::new(control_client(&self.engine, &self.project.proxy.name));
+        Run::new(Arc::clone(&self.engine), proxy, sink, self.signals.cancel.clone()).with_hook(crash_hook())
+    }
+
+    /// The embedded proxy, ready to be built.
+    pub fn proxy_image(&self) -> ProxyImage {
+        ProxyImage { build_id: proxy::build_id(), build: self.proxy_source.build().clone() }
+    }
+}
+
+fn load_project(args: &CommonArgs) -> Result<Project, Failure> {
+    let folder = std::env::current_dir()
+        .map_err(|error| Failure::new(Exit::Failed, format!("the current folder is not to be read: {error}")))?;
+    // Values that are not UTF-8 cannot stand in a compose file either.
+    let env: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let request = LoadRequest { file: args.file.clone(), folder, project_name: args.project_name.clone(), env };
+    let loaded = compose::load(&request)?;
+    for warning in &loaded.warnings {
+        eprintln!("{warning}");
+    }
+    Ok(loaded.project)
+}
+
+fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
+    let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
+    ControlClient::new(proxy, Arc::new(ExecDial::new(engine.clone(), proxy.container(), command)))
+}
+
+fn surroundings() -> Surroundings {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    Surroundings {
+        stderr_is_terminal: console::user_attended_stderr(),
+        dumb: std::env::var("TERM").is_ok_and(|term| term == "dumb"),
+        no_color: is_set("NO_COLOR"),
+        ci: is_set("CI"),
+    }
+}
+
+/// Who deploys: in a pipeline the person who started it, else the user of this machine.
+fn operator(project: &Project) -> Operator {
+    let first =
+        |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let owner = first(&["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "SUDO_USER", "USER", "LOGNAME"])
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Operator { owner, host, project: project.name.clone() }
+}

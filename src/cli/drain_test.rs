@@ -1,0 +1,227 @@
+//! `deploy-apps drain-test APP…`: load and redeploys at the same time, and a count of every failure.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::args::{DrainTestArgs, Format};
+use super::context::Context;
+use super::exit::{Exit, Failure};
+use crate::compose;
+use crate::event::{Event, Fact, Outcome};
+use crate::load::{Expect, Load, LoadConfig, Phase, Report, Traffic};
+use crate::model::{AppName, Project};
+use crate::plan::{DeployOptions, ProxyImage};
+use crate::rollout::{DeployRequest, Sink, deploy};
+
+/// More than any run within its time limit can send; the time limit is the bound that counts.
+const MOST_REQUESTS: u64 = 1_000_000_000;
+/// How often the number of requests is looked at, for `--min-requests`.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// For one question before the load begins.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends load to the apps, redeploys them again and again, and reports what was lost.
+pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failure> {
+    let apps = compose::select(&context.project, &args.apps)?;
+    let image = context.proxy_image();
+    let first = redeploy(context, &apps, &image, false).await?;
+    if first != Exit::Done {
+        return Err(Failure::new(first, "the apps could not be deployed, so there is nothing to send load to"));
+    }
+    let mut loads = Vec::new();
+    for app in &apps {
+        let target = Target::of(&context.project, app)?;
+        check_paths(&target, args).await?;
+        let load =
+            Load::start(config(&target, args)).await.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        loads.push((app.clone(), load));
+    }
+    let ended = campaign(context, args, &apps, &image, &loads).await;
+    let mut reports = Vec::new();
+    for (app, load) in loads {
+        reports.push((app, load.stop().await));
+    }
+    print(context, args, &reports);
+    let exit = ended?;
+    let lost: u64 = reports.iter().map(|(_, report)| report.failures()).sum();
+    Ok(if exit == Exit::Done && lost > 0 { Exit::LostRequests } else { exit })
+}
+
+/// Steady load, the redeploys one after the other, steady load again.
+async fn campaign(
+    context: &Context,
+    args: &DrainTestArgs,
+    apps: &[AppName],
+    image: &ProxyImage,
+    loads: &[(AppName, Load)],
+) -> Result<Exit, Failure> {
+    let deadline = Instant::now() + args.limit;
+    let all = |phase| loads.iter().for_each(|(_, load)| load.set_phase(phase));
+    let sent = || loads.iter().map(|(_, load)| load.progress().requests).sum::<u64>();
+    let lost = || loads.iter().map(|(_, load)| load.progress().failures).sum::<u64>();
+    steady(context, args.steady).await;
+    for number in 1..=args.deploys {
+        if context.signals.cancel.is_cancelled() {
+            return Ok(context.signals.exit());
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("{} of {} deploys done within {:?}", number - 1, args.deploys, args.limit),
+            )
+            .hint("give it more time with `--limit`, or fewer `--deploys`"));
+        }
+        let begun = Instant::now();
+        all(Phase::Deploying);
+        let exit = redeploy(context, apps, image, true).await?;
+        all(Phase::Steady);
+        let took = begun.elapsed().as_secs_f64();
+        eprintln!("deploy {number}/{}  {took:.1}s  {} requests, {} failed", args.deploys, sent(), lost());
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
+    steady(context, args.steady).await;
+    while sent() < args.min_requests && Instant::now() < deadline && !context.signals.cancel.is_cancelled() {
+        sleep(LOOK_INTERVAL).await;
+    }
+    Ok(Exit::Done)
+}
+
+async fn steady(context: &Context, time: Duration) {
+    tokio::select! {
+        () = sleep(time) => {}
+        () = context.signals.cancel.cancelled() => {}
+    }
+}
+
+/// One deploy of all the apps; only failures are shown, since the table at the end says the rest.
+async fn redeploy(context: &Context, apps: &[AppName], image: &ProxyImage, force: bool) -> Result<Exit, Failure> {
+    let reporter = Arc::clone(&context.reporter);
+    let signals = context.signals.clone();
+    let sink: Sink = Arc::new(move |event: Event| {
+        signals.follow(&event);
+        let matters = match &event.fact {
+            Fact::StepFailed { .. } | Fact::UndoFailed { .. } | Fact::LeftBehind { .. } | Fact::Warned { .. } => true,
+            Fact::AppFinished { outcome, .. } => !matches!(outcome, Outcome::Completed | Outcome::UpToDate),
+            _ => false,
+        };
+        if matters {
+            reporter.event(&event);
+        }
+    });
+    let request = DeployRequest {
+        project: &context.project,
+        apps,
+        options: DeployOptions { force, atomic: false },
+        proxy_image: image,
+        operator: &context.operator,
+        lock_wait: context.lock_wait,
+    };
+    let results = deploy(&context.run_into(sink), &request).await?;
+    Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
+}
+
+/// Where an app is reached through the proxy.
+struct Target {
+    app: AppName,
+    address: SocketAddr,
+    host: String,
+    prefix: String,
+}
+
+impl Target {
+    fn of(project: &Project, app: &AppName) -> Result<Self, Failure> {
+        let routes = project.apps.get(app).map_or(&[][..], |app| &app.routes);
+        let concrete = routes.iter().find(|route| route.host.as_deref().is_none_or(|host| !host.starts_with('*')));
+        let Some(route) = concrete else {
+            let message = format!("app `{app}` has no route that a client could ask for");
+            return Err(Failure::new(Exit::Refused, message)
+                .hint("give it a `host` without `*`, or a `path`, in `x-deploy-apps.routes`"));
+        };
+        let bind = project.proxy.bind.as_deref().and_then(|bind| bind.parse::<IpAddr>().ok());
+        let ip = bind.filter(|ip| !ip.is_unspecified()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Ok(Self {
+            app: app.clone(),
+            address: SocketAddr::new(ip, project.proxy.http_port),
+            host: route.host.clone().unwrap_or_else(|| "localhost".to_owned()),
+            prefix: route.path.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+}
+
+/// A wrong path would count as thousands of failures; so each is asked once before.
+async fn check_paths(target: &Target, args: &DrainTestArgs) -> Result<(), Failure> {
+    let client = reqwest::Client::builder()
+        .timeout(CHECK_TIMEOUT)
+        .no_proxy()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let gets = [Some(&args.get_path), args.events_path.as_ref()];
+    let posts = [args.post_path.as_ref(), args.upload_path.as_ref()];
+    let get = gets.into_iter().flatten().map(|path| (reqwest::Method::GET, path));
+    let post = posts.into_iter().flatten().map(|path| (reqwest::Method::POST, path));
+    for (method, path) in get.chain(post) {
+        let url = format!("http://{}{}", target.address, target.path(path));
+        let request = client.request(method.clone(), &url).header("host", &target.host);
+        let request = if method == reqwest::Method::POST { request.body("deploy-apps") } else { request };
+        let wrong = match request.send().await {
+            Ok(answer) if answer.status().is_success() => continue,
+            Ok(answer) => format!("status {}", answer.status().as_u16()),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("app `{}` does not answer {method} `{path}` with success: {wrong}", target.app);
+        return Err(Failure::new(Exit::Usage, message)
+            .hint("name a path that the app serves, see `deploy-apps drain-test --help`"));
+    }
+    Ok(())
+}
+
+fn config(target: &Target, args: &DrainTestArgs) -> LoadConfig {
+    let long = args.long_clients as usize;
+    // Half of the clients post where there is something to post to; a tenth of those after an idle time.
+    let posting = if args.post_path.is_some() { args.clients as usize / 2 } else { 0 };
+    let pooled = posting / 10;
+    let mut config = LoadConfig::new(target.address, &target.host)
+        .bounded(args.limit, MOST_REQUESTS)
+        .keep_streams_for(args.stream_for)
+        .send_every(args.clients as usize - posting, args.gap, Traffic::get(&target.path(&args.get_path)));
+    if let Some(path) = &args.post_path {
+        let path = target.path(path);
+        config = config
+            .send_every(posting - pooled, args.gap, Traffic::post(&path, Expect::Success))
+            .send(pooled, Traffic::pooled_post(&path, Expect::Success, Duration::from_secs(10)));
+    }
+    if let Some(path) = &args.sleep_path {
+        config = config.send(long, Traffic::sleeper(&target.path(path)));
+    }
+    if let Some(path) = &args.websocket_path {
+        config = config.send(long, Traffic::websocket(&target.path(path)));
+    }
+    if let Some(path) = &args.events_path {
+        config = config.send(long, Traffic::sse(&target.path(path)));
+    }
+    if let Some(path) = &args.upload_path {
+        config = config.send(long, Traffic::upload(&target.path(path), 4 << 20, Duration::from_secs(5)));
+    }
+    config
+}
+
+fn print(context: &Context, args: &DrainTestArgs, reports: &[(AppName, Report)]) {
+    if context.format == Format::Json {
+        let apps: Vec<_> = reports.iter().map(|(app, report)| json!({ "app": app, "report": report })).collect();
+        println!("{}", json!({ "v": 1, "deploys": args.deploys, "apps": apps }));
+        return;
+    }
+    for (app, report) in reports {
+        println!("\n{app}: {} redeploys under load\n{}", args.deploys, report.table());
+    }
+}

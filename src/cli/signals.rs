@@ -1,0 +1,78 @@
+//! SIGINT and SIGTERM: the first asks the run to unwind, the second leaves at once.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+use crate::event::{Event, Fact};
+
+/// What the signals have to tell the run, and the run the signals.
+#[derive(Clone, Default)]
+pub struct Signals {
+    pub cancel: CancellationToken,
+    code: Arc<AtomicU8>,
+    /// Containers that this run has started and not undone.
+    started: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the process may not install signal handlers.
+    pub fn listen() -> std::io::Result<Self> {
+        let signals = Self::default();
+        for (kind, exit) in [(SignalKind::interrupt(), Exit::Interrupted), (SignalKind::terminate(), Exit::Terminated)]
+        {
+            let mut stream = signal(kind)?;
+            let heard = signals.clone();
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    heard.receive(exit);
+                }
+            });
+        }
+        Ok(signals)
+    }
+
+    /// The exit code of the signal that was heard.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        if self.code.load(Ordering::Relaxed) == Exit::Terminated as u8 { Exit::Terminated } else { Exit::Interrupted }
+    }
+
+    /// Remembers what would be left if the process ended right now.
+    pub fn follow(&self, event: &Event) {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        match &event.fact {
+            Fact::ReplicaStarted { name } => {
+                started.insert(name.clone());
+            }
+            Fact::ReplicaStopped { name, .. } => {
+                started.remove(name);
+            }
+            // What serves is no leftover.
+            Fact::Flipped { .. } => started.clear(),
+            _ => {}
+        }
+    }
+
+    fn receive(&self, exit: Exit) {
+        self.code.store(exit as u8, Ordering::Relaxed);
+        if !self.cancel.is_cancelled() {
+            self.cancel.cancel();
+            return;
+        }
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = started.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let left = if left.is_empty() { "nothing that runs".to_owned() } else { left };
+        eprintln!(
+            "\nleft at once; left behind: {left}\nhint: run the same command again, it removes what does not serve"
+        );
+        std::process::exit(i32::from(exit as u8));
+    }
+}
