@@ -54,7 +54,7 @@ pub enum Command {
     /// Deploy apps: the same as naming them right away
     Deploy(DeployArgs),
     /// Prove zero downtime: send load while the apps are redeployed, and count every failure
-    DrainTest(DrainTestArgs),
+    DrainTest(Box<DrainTestArgs>),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),

@@ -1,1 +1,52 @@
 //! Arguments, wiring, one small file per command, exit codes.
+
+mod args;
+mod context;
+mod crash;
+mod deploy;
+mod drain_test;
+mod exit;
+mod proxy;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use exit::Exit;
+
+use args::{Cli, Command};
+use context::Context;
+use exit::Failure;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot start: {error}");
+            return Exit::Failed.into();
+        }
+    };
+    let result = runtime.block_on(dispatch(cli));
+    // A cancelled pull or a closed lease may still have a task; none of them holds anything that matters.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let context = Context::open(&cli.common).await?;
+    match cli.command {
+        None => deploy::run(&context, &cli.deploy).await,
+        Some(Command::Deploy(args)) => deploy::run(&context, &args).await,
+        Some(Command::DrainTest(args)) => drain_test::run(&context, &args).await,
+        Some(Command::Proxy(command)) => proxy::run(&context, command).await,
+    }
+}

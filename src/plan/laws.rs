@@ -112,6 +112,7 @@ impl OnPaper {
             | Step::UntagImage { .. }
             | Step::CreateContainer(_)
             | Step::AwaitExit { .. }
+            | Step::AwaitControl { .. }
             | Step::ConfirmRoute { .. }
             | Step::Pause { .. } => {}
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Gate, PlanRefused, Planned, Stage, Step};
+use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    AddressPool, BuildSpec, Condition, ContainerSpec, ContainerState, Mount, MountSource, NetworkAttachment,
-    NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs, identity,
+    AddressPool, BuildSpec, ContainerSpec, ContainerState, Mount, MountSource, NetworkAttachment, NewContainer,
+    NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs, identity,
 };
 
 /// The embedded proxy image: its id and how it is built.
@@ -26,8 +26,10 @@ impl ProxyImage {
     }
 }
 
-/// The build takes most of it on a slow host; nginx itself is up within a second.
+/// nginx is up within a second; a slow disk and a large history take the rest.
 const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
+/// The image's user, who is not root.
+const PROXY_TMPFS: &str = "uid=10001,gid=10001,mode=0750";
 /// Long enough for open requests when the proxy itself is replaced.
 const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
 
@@ -134,10 +136,13 @@ fn creation(wanted: NewContainer, because: &str) -> Vec<Planned> {
 }
 
 fn starting(name: &str, because: &str) -> Vec<Planned> {
-    let gate = Gate::Engine { condition: Condition::Healthy, timeout: PROXY_START_TIMEOUT, monitor: Duration::ZERO };
     vec![
         Planned::new(Step::StartContainer { name: name.to_owned() }, because),
-        Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, "its control socket must answer"),
+        // Its HEALTHCHECK would say so too, but only at the engine's next look, seconds later.
+        Planned::new(
+            Step::AwaitControl { name: name.to_owned(), timeout: PROXY_START_TIMEOUT },
+            "nothing flips without it",
+        ),
     ]
 }
 
@@ -161,8 +166,8 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
         // Lets the unprivileged nginx listen on port 80, where apps expect each other.
         sysctls: BTreeMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())]),
         tmpfs: vec![
-            Tmpfs { target: "/run/deploy-apps".to_owned(), options: "mode=1777,size=16m".to_owned() },
-            Tmpfs { target: "/tmp".to_owned(), options: "mode=1777".to_owned() },
+            Tmpfs { target: "/run/deploy-apps".to_owned(), options: PROXY_TMPFS.to_owned() },
+            Tmpfs { target: "/tmp".to_owned(), options: PROXY_TMPFS.to_owned() },
         ],
         mounts: vec![Mount {
             source: MountSource::Volume(spec.name.volume()),

@@ -45,6 +45,11 @@ pub enum Step {
         name: String,
         gate: Gate,
     },
+    /// Waits until the proxy in this container answers on its control channel.
+    AwaitControl {
+        name: String,
+        timeout: Duration,
+    },
     /// Waits for the exit of a started container; anything but 0 is a failure.
     AwaitExit {
         name: String,
@@ -222,6 +227,7 @@ impl Step {
             | Self::UntagImage { .. }
             | Self::AwaitHealthy { .. }
             | Self::AwaitExit { .. }
+            | Self::AwaitControl { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }
             | Self::StopContainer { restart: None, .. }
@@ -277,6 +283,9 @@ impl fmt::Display for Step {
             }
             Self::StartContainer { name } => write!(f, "start `{name}`"),
             Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
+            Self::AwaitControl { name, timeout } => {
+                write!(f, "await the control channel of `{name}` within {timeout:?}")
+            }
             Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
             Self::Flip { changes } => {
                 f.write_str("flip")?;

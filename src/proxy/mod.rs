@@ -5,6 +5,7 @@
 mod call;
 mod channel;
 mod client;
+mod embed;
 mod error;
 mod lease;
 mod pool;
@@ -16,4 +17,5 @@ mod testing;
 mod tests;
 
 pub use client::{CONTROL_API, ControlClient};
+pub use embed::{Unpacked, build_id, unpack};
 pub use lease::Lease;

@@ -62,6 +62,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                     Fact::ReplicaHealthy { name: name.clone(), healthy, wanted: scope.wanted, took: begun.elapsed() },
                 );
             }
+            Step::AwaitControl { name, timeout } => self.await_control(name, *timeout, cancel).await?,
             Step::AwaitExit { name, timeout } => {
                 self.await_success(name, *timeout, cancel).await?;
                 self.emit(app, Fact::ReleaseCommandFinished { took: begun.elapsed() });

@@ -72,7 +72,12 @@ fn groups(undo: Vec<Step>) -> Vec<Group> {
             groups.push(Group::Serving(Box::new(step)));
             continue;
         };
-        if !matches!(groups.last(), Some(Group::Clearing(_))) {
+        // An image goes after every container made from it, so it begins a group of its own.
+        let joins = match groups.last() {
+            Some(Group::Clearing(lanes)) => lanes.iter().flatten().all(|other| is_untag(other) == is_untag(&step)),
+            _ => false,
+        };
+        if !joins {
             groups.push(Group::Clearing(Vec::new()));
         }
         if let Some(Group::Clearing(lanes)) = groups.last_mut() {
@@ -84,6 +89,10 @@ fn groups(undo: Vec<Step>) -> Vec<Group> {
         }
     }
     groups
+}
+
+fn is_untag(step: &Step) -> bool {
+    matches!(step, Step::UntagImage { .. })
 }
 
 /// The container or tag that a clearing step is about.

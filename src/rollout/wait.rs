@@ -10,7 +10,7 @@ use super::run::Run;
 use crate::event::Fact;
 use crate::model::{AppKey, Condition, ContainerState, DockerHealth, InFlight};
 use crate::plan::{Gate, Limits};
-use crate::ports::{ContainerStatus, Engine, ExitReport, Probe, ProbeAnswer, Proxy};
+use crate::ports::{ContainerStatus, Engine, ExitReport, Probe, ProbeAnswer, Proxy, ProxyError};
 
 /// Log lines shown for a container that failed.
 const LOG_LINES: usize = 20;
@@ -121,6 +121,33 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
             }
         }
+    }
+
+    /// Waits until the proxy answers, whatever version it speaks: that is judged later.
+    pub(super) async fn await_control(
+        &self,
+        name: &str,
+        timeout: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        let answered = async {
+            while let Err(ProxyError::Unreachable { .. }) = self.proxy.version().await {
+                sleep(STATUS_INTERVAL).await;
+            }
+        };
+        let failure = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+            exit = self.engine.await_exit(name) => match exit {
+                Ok(exit) => StepFailure::failed(describe_exit(name, exit)),
+                Err(error) => error.into(),
+            },
+            answered = tokio::time::timeout(timeout, answered) => match answered {
+                Ok(()) => return Ok(()),
+                Err(_) => StepFailure::failed(format!("`{name}` did not answer on its control channel within {timeout:?}")),
+            },
+        };
+        Err(self.with_evidence(failure, name, None).await)
     }
 
     /// Waits for an exit with code 0.
