@@ -33,7 +33,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
         }
         match field.key.as_str() {
             "port" => cx.set_some(&mut block.port, number("port", &field.value, 1..=65535)),
-            "routes" => named_routes = Some(routes::read(cx, field)),
+            "routes" => named_routes = Some(field),
             "health" => health(cx, field, &mut block.health),
             "drain" => drain(cx, field, &mut block.drain),
             "balance" => {
@@ -52,7 +52,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
         }
     } else {
         block.routes = match named_routes {
-            Some(routes) => routes,
+            Some(field) => routes::read(cx, field),
             None => cx.keep(routes::default(service, entry.key_span)).into_iter().collect(),
         };
     }

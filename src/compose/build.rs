@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::collect;
+use super::container;
 use super::context::Context;
 use super::error::{Problem, Read};
 use super::node::{Entry, Value};
@@ -50,7 +51,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
                 cx.set(&mut build.args, read);
             }
             "target" => cx.set_some(&mut build.target, field.text()),
-            "labels" => cx.set(&mut build.labels, collect::string_map(field)),
+            "labels" => cx.set(&mut build.labels, container::labels(field)),
             "network" => cx.set_some(&mut build.network, field.text()),
             "extra_hosts" => cx.set(&mut build.extra_hosts, collect::hosts(field)),
             "no_cache" => cx.set(&mut build.no_cache, field.boolean()),

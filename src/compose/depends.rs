@@ -88,37 +88,30 @@ fn dependency(
 
 /// Each service waits for what it depends on, so a circle would wait for ever.
 pub(super) fn check_circles(cx: &mut Context<'_>, edges: &BTreeMap<AppName, Vec<(Dependency, Span)>>) {
-    // A service is finished once all that it leads to is: it can be part of no circle found later.
-    let mut finished = Vec::new();
-    for start in edges.keys() {
-        let mut path = Vec::new();
-        if let Some((circle, span)) = walk(start, edges, &mut path, &mut finished) {
-            let problem = Problem::at(span, format!("services depend on each other in a circle: `{circle}`"));
-            cx.refuse(problem.hint("remove one of these dependencies"));
+    // What depends on nothing that is left can start; what stays in the end leads into a circle.
+    let mut left: BTreeMap<&AppName, &[(Dependency, Span)]> =
+        edges.iter().map(|(name, dependencies)| (name, &dependencies[..])).collect();
+    loop {
+        let (blocked, free): (BTreeMap<_, _>, BTreeMap<_, _>) = left
+            .iter()
+            .partition(|(_, dependencies)| dependencies.iter().any(|(found, _)| left.contains_key(&found.service)));
+        left = blocked;
+        if free.is_empty() {
+            break;
+        }
+    }
+    let Some((first, _)) = left.first_key_value() else { return };
+    let (mut path, mut service) = (Vec::new(), *first);
+    loop {
+        let next = left[service].iter().find(|(found, _)| left.contains_key(&found.service));
+        let Some((dependency, span)) = next else { return };
+        path.push(service.as_str());
+        service = &dependency.service;
+        if let Some(begin) = path.iter().position(|step| *step == service.as_str()) {
+            let circle = path[begin..].join("` → `");
+            let message = format!("services depend on each other in a circle: `{circle}` → `{service}`");
+            cx.refuse(Problem::at(*span, message).hint("remove one of these dependencies"));
             return;
         }
     }
-}
-
-fn walk<'e>(
-    service: &'e AppName,
-    edges: &'e BTreeMap<AppName, Vec<(Dependency, Span)>>,
-    path: &mut Vec<&'e AppName>,
-    finished: &mut Vec<&'e AppName>,
-) -> Option<(String, Span)> {
-    path.push(service);
-    for (dependency, span) in edges.get(service).into_iter().flatten() {
-        if let Some(begin) = path.iter().position(|step| **step == dependency.service) {
-            let names: Vec<&str> = path[begin..].iter().map(|name| name.as_str()).collect();
-            return Some((format!("{} → {}", names.join(" → "), dependency.service), *span));
-        }
-        if !finished.contains(&&dependency.service)
-            && let Some(found) = walk(&dependency.service, edges, path, finished)
-        {
-            return Some(found);
-        }
-    }
-    path.pop();
-    finished.push(service);
-    None
 }

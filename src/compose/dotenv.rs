@@ -19,7 +19,8 @@ pub(super) struct BadLine {
 pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<IndexMap<String, String>, BadLine> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { rest: text, line: 1 };
-    let mut values = IndexMap::new();
+    let mut values: IndexMap<String, String> = IndexMap::new();
+    let mut left = None;
     while let Some((line, name)) = reader.name()? {
         let Some(raw) = reader.value(&name)? else {
             if let Some(value) = outer(&name) {
@@ -31,11 +32,15 @@ pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Resul
             Raw::Literal(text) => text,
             Raw::Template(text) => {
                 let known = |name: &str| outer(name).or_else(|| values.get(name).cloned());
-                interpolate(&text, &mut Lookup { value: &known, unset: Vec::new() }).map_err(|failure| BadLine {
+                let mut lookup = Lookup::new(&known);
+                lookup.left = left.unwrap_or(lookup.left);
+                let done = interpolate(&text, &mut lookup).map_err(|failure| BadLine {
                     line,
                     message: failure.message,
                     hint: format!("{}, or put the value into single quotes", failure.hint),
-                })?
+                })?;
+                left = Some(lookup.left);
+                done
             }
         };
         values.insert(name, value);

@@ -16,7 +16,18 @@ pub(super) struct Lookup<'a> {
     pub value: &'a dyn Fn(&str) -> Option<String>,
     /// Used without a default; such a name counts as empty.
     pub unset: Vec<String>,
+    /// How many bytes the results may still have.
+    pub left: usize,
 }
+
+impl<'a> Lookup<'a> {
+    pub fn new(value: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { value, unset: Vec::new(), left: MOST_BYTES }
+    }
+}
+
+/// Of all results together: a long value that is used again and again must not fill the memory.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Defaults may hold variables again; deeper than this is no text that a human wrote.
 const MOST_NESTED: usize = 16;
@@ -30,33 +41,32 @@ pub(super) fn interpolate(text: &str, lookup: &mut Lookup<'_>) -> Result<String,
     reader.until_end(false, 0)
 }
 
-/// A problem in one scalar of a tree.
-pub(super) struct Found {
-    pub span: Span,
-    pub failure: Failure,
+/// Interpolates every value of a tree (never the keys); collects failures and names without a value.
+pub(super) struct Tree<'a> {
+    /// For the place of a variable in its line.
+    source: &'a str,
+    lookup: Lookup<'a>,
+    pub failures: Vec<(Span, Failure)>,
+    pub unset: Vec<(String, Span)>,
 }
 
-/// Interpolates every value of the tree (never the keys); collects failures and names without a value.
-pub(super) fn tree(
-    node: &mut Node,
-    source: &str,
-    value: &dyn Fn(&str) -> Option<String>,
-    failures: &mut Vec<Found>,
-    unset: &mut Vec<(String, Span)>,
-) {
-    match &mut node.value {
-        Value::Null => {}
-        Value::List(items) => items.iter_mut().for_each(|item| tree(item, source, value, failures, unset)),
-        Value::Map(map) => {
-            map.entries.iter_mut().for_each(|entry| tree(&mut entry.value, source, value, failures, unset));
-        }
-        Value::Scalar(text) => {
-            let mut lookup = Lookup { value, unset: Vec::new() };
-            match interpolate(text, &mut lookup) {
-                Ok(done) => *text = done,
-                Err(failure) => failures.push(Found { span: inside(node.span, text, source, failure.offset), failure }),
+impl<'a> Tree<'a> {
+    pub fn new(source: &'a str, value: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { source, lookup: Lookup::new(value), failures: Vec::new(), unset: Vec::new() }
+    }
+
+    pub fn walk(&mut self, node: &mut Node) {
+        match &mut node.value {
+            Value::Null => {}
+            Value::List(items) => items.iter_mut().for_each(|item| self.walk(item)),
+            Value::Map(map) => map.entries.iter_mut().for_each(|entry| self.walk(&mut entry.value)),
+            Value::Scalar(text) => {
+                match interpolate(text, &mut self.lookup) {
+                    Ok(done) => *text = done,
+                    Err(failure) => self.failures.push((inside(node.span, text, self.source, failure.offset), failure)),
+                }
+                self.unset.extend(self.lookup.unset.drain(..).map(|name| (name, node.span)));
             }
-            unset.extend(lookup.unset.into_iter().map(|name| (name, node.span)));
         }
     }
 }
@@ -92,11 +102,27 @@ impl Reader<'_, '_, '_> {
     /// Reads to the end of the text, or to the `}` that closes a default.
     fn until_end(&mut self, nested: bool, level: usize) -> Result<String, Failure> {
         let mut out = String::new();
+        // A default may be JSON: its braces come in pairs.
+        let mut braces = 0_usize;
         while let Some(c) = self.rest().chars().next() {
             match c {
-                '}' if nested => break,
-                '$' => out.push_str(&self.variable(level)?),
+                '}' if nested && braces == 0 => break,
+                '$' => {
+                    let start = self.at;
+                    let value = self.variable(level)?;
+                    let Some(left) = self.lookup.left.checked_sub(value.len()) else {
+                        let message = format!("the values of variables are longer than {MOST_BYTES} bytes together");
+                        return Err(self.failure(start, message, "check the variables that are used here"));
+                    };
+                    self.lookup.left = left;
+                    out.push_str(&value);
+                }
                 _ => {
+                    match c {
+                        '{' => braces += 1,
+                        '}' => braces = braces.saturating_sub(1),
+                        _ => {}
+                    }
                     out.push(c);
                     self.at += c.len_utf8();
                 }

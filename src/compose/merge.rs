@@ -1,5 +1,7 @@
 //! YAML's merge key: `<<: *defaults` puts the anchor's entries under those that stand beside it.
 
+use std::collections::HashSet;
+
 use super::error::{Problem, Read};
 use super::node::{Entry, Node, Span, Value};
 
@@ -9,11 +11,8 @@ use super::node::{Entry, Node, Span, Value};
 pub(super) fn into(entries: &mut Vec<Entry>, key: Span, node: Node) -> Read<usize> {
     match node.value {
         Value::Map(map) => {
-            let missing: Vec<Entry> = map
-                .entries
-                .into_iter()
-                .filter(|candidate| !entries.iter().any(|entry| entry.key == candidate.key))
-                .collect();
+            let present: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+            let missing: Vec<Entry> = map.entries.into_iter().filter(|entry| !present.contains(&entry.key)).collect();
             let added = missing.iter().map(|entry| 1 + entry.value.size()).sum();
             entries.extend(missing);
             Ok(added)

@@ -7,12 +7,14 @@
 mod app_block;
 mod build;
 mod collect;
+mod container;
 mod context;
 mod depends;
 mod deploy;
 mod dotenv;
 mod error;
 mod healthcheck;
+mod image;
 mod interpolate;
 mod merge;
 mod mounts;
@@ -116,15 +118,16 @@ fn read(
 }
 
 fn put_in_variables(tree: &mut Node, source: &Source, environment: &Environment) -> (Vec<Problem>, Vec<Problem>) {
-    let (mut failures, mut unset) = (Vec::new(), Vec::new());
-    interpolate::tree(tree, &source.text, &|name| environment.get(name), &mut failures, &mut unset);
-    let problems = failures
-        .into_iter()
-        .map(|found| Problem::at(found.span, found.failure.message).hint(found.failure.hint))
-        .collect();
+    let value = |name: &str| environment.get(name);
+    let mut walker = interpolate::Tree::new(&source.text, &value);
+    walker.walk(tree);
+    let problems =
+        walker.failures.into_iter().map(|(span, failure)| Problem::at(span, failure.message).hint(failure.hint));
+    let problems = problems.collect();
     // One warning for each name, where it is first used.
     let mut seen = BTreeSet::new();
-    let warnings = unset
+    let warnings = walker
+        .unset
         .into_iter()
         .filter(|(name, _)| seen.insert(name.clone()))
         .map(|(name, span)| {
@@ -143,7 +146,9 @@ fn project_name(root: &Map, environment: &Environment, folder: &Path, chosen: Op
     }
     if let Some(entry) = root.get("name").filter(|entry| !entry.value.is_null()) {
         let mut node = entry.value.clone();
-        interpolate::tree(&mut node, "", &|name| environment.get(name), &mut Vec::new(), &mut Vec::new());
+        // Failures are reported when the whole file is interpolated; without that they would stop here alone.
+        let value = |name: &str| environment.get(name);
+        interpolate::Tree::new("", &value).walk(&mut node);
         let text = match node.value {
             Value::Scalar(text) => text,
             _ => return Err(entry.expected("text")),

@@ -23,7 +23,13 @@ pub(super) fn read(
     role: Role<'_>,
     declared: &mut Resources,
 ) -> Vec<NetworkAttachment> {
-    let named = entry.filter(|entry| !entry.value.is_null());
+    let names_some = |entry: &&Entry| match &entry.value.value {
+        Value::Null => false,
+        Value::List(items) => !items.is_empty(),
+        Value::Map(map) => !map.entries.is_empty(),
+        Value::Scalar(_) => true,
+    };
+    let named = entry.filter(names_some);
     let Some(entry) = named else {
         // An app alone needs no network but the proxy's, which the plan attaches; the default is for its accessories.
         if role.is_app && !role.has_accessories && !declared.declares("default") {
@@ -59,9 +65,9 @@ fn resolve(cx: &Context<'_>, declared: &mut Resources, key: &str, span: super::n
 fn attachment(network: String, mut aliases: Vec<String>, role: Role<'_>) -> NetworkAttachment {
     // An app's name must lead to the proxy, never past it to a replica that is about to be drained.
     if !role.is_app {
+        aliases.retain(|alias| alias != role.service);
         aliases.insert(0, role.service.to_owned());
     }
-    aliases.dedup();
     NetworkAttachment { network, aliases, address: None }
 }
 

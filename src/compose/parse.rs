@@ -56,7 +56,7 @@ struct Frame {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<(Key, Span)>, merged: Option<(Span, Node)> },
+    Map { entries: Vec<Entry>, places: HashMap<String, Span>, key: Option<(Key, Span)>, merged: Option<(Span, Node)> },
 }
 
 enum Key {
@@ -91,7 +91,11 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 check_tag(tag.as_deref(), span)?;
-                self.begin(span, anchor, Content::Map { entries: Vec::new(), key: None, merged: None })
+                self.begin(
+                    span,
+                    anchor,
+                    Content::Map { entries: Vec::new(), places: HashMap::new(), key: None, merged: None },
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             _ => Ok(()),
@@ -130,10 +134,11 @@ impl Builder<'_> {
         let Value::Scalar(name) = &node.value else {
             return Err(Problem::at(self.within(node.span), format!("a key must be text, not {}", node.describe())));
         };
-        if let Some(Frame { content: Content::Map { entries, key, merged }, .. }) = self.open.last_mut() {
+        if let Some(Frame { content: Content::Map { places, key, merged, .. }, .. }) = self.open.last_mut() {
             let merge = plain && name == "<<";
-            let same = entries.iter().find(|entry| !merge && entry.key == *name).map(|entry| entry.key_span);
-            if let Some(first) = same.or(merged.as_ref().filter(|_| merge).map(|(span, _)| *span)) {
+            let first =
+                if merge { merged.as_ref().map(|(span, _)| *span) } else { places.insert(name.clone(), node.span) };
+            if let Some(first) = first {
                 let message = format!("key `{}` appears twice, first in line {}", clip(name), first.line);
                 let hint = if merge { "give it a list: `<<: [*a, *b]`" } else { "keep one of them" };
                 return Err(Problem::at(node.span, message).hint(hint));
@@ -152,7 +157,7 @@ impl Builder<'_> {
         match self.open.last_mut().map(|frame| &mut frame.content) {
             None => self.root = Some(node),
             Some(Content::List(items)) => items.push(node),
-            Some(Content::Map { entries, key, merged }) => match key.take() {
+            Some(Content::Map { entries, key, merged, .. }) => match key.take() {
                 None => {}
                 Some((Key::Merge, key_span)) => *merged = Some((key_span, node)),
                 Some((Key::Name(name), key_span)) => {

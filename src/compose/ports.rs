@@ -8,8 +8,11 @@ use super::refuse;
 use super::scalar::{choice, number, text};
 use crate::model::PortBinding;
 
+/// Each published port is a process or a firewall rule of the engine.
+const MOST_PORTS: usize = 1000;
+
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<PortBinding> {
-    let mut bindings = Vec::new();
+    let mut bindings: Vec<PortBinding> = Vec::new();
     for item in cx.keep(collect::list(entry)).unwrap_or_default() {
         match &item.value {
             Value::Map(map) => {
@@ -17,6 +20,11 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<PortBinding> {
                 bindings.extend(cx.keep(read));
             }
             _ => bindings.extend(cx.keep(short(item)).unwrap_or_default()),
+        }
+        if bindings.len() > MOST_PORTS {
+            let problem = Problem::at(item.span, format!("more than {MOST_PORTS} ports of one service"));
+            cx.refuse(problem.hint("publish fewer ports"));
+            return Vec::new();
         }
     }
     bindings

@@ -16,6 +16,9 @@ use super::service::{self, Draft, Surroundings};
 use super::version;
 use crate::model::{Accessory, App, AppName, Condition, InvalidName, Project, Restart, Service};
 
+/// A Linux bridge has 1,024 ports, one for each container.
+const MOST_SERVICES: usize = 1000;
+
 /// The root's entries, or why it has none.
 pub(super) fn root(node: &Node) -> Read<&Map> {
     match &node.value {
@@ -87,6 +90,11 @@ fn services(
             return drafts;
         }
     };
+    if let Some(extra) = map.entries.get(MOST_SERVICES) {
+        let problem = Problem::at(extra.key_span, format!("more than {MOST_SERVICES} services"));
+        cx.refuse(problem.hint("split them over several compose files"));
+        return drafts;
+    }
     let names: Vec<&str> = map.entries.iter().map(|entry| entry.key.as_str()).collect();
     let accessory =
         |entry: &Entry| !matches!(&entry.value.value, Value::Map(map) if map.get("x-deploy-apps").is_some());

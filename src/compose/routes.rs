@@ -1,16 +1,19 @@
 //! `routes` of an app: which requests are its own.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::collect;
 use super::context::Context;
 use super::error::{Problem, Read};
-use super::node::{Entry, Node, Span, Value, clip};
+use super::node::{self, Node, Span, Value, clip};
 use super::refuse;
 use super::scalar::{boolean, expected, text};
 use crate::model::{AppName, Route};
 
 const EXAMPLE: &str = "write such as `routes: [{ host: app.example.com }, { path: /app, strip: true }]`";
 
-pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<(Route, Span)> {
+pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry) -> Vec<(Route, Span)> {
     let items = cx.keep(collect::list(entry).map_err(|problem| problem.hint(EXAMPLE)));
     if items.is_some_and(<[Node]>::is_empty) {
         let problem = Problem::at(entry.key_span, "`routes` is empty, so no request would reach the app");
@@ -18,8 +21,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<(Route, Span)> {
     }
     let mut routes = Vec::new();
     for item in items.unwrap_or_default() {
-        let read = route(cx, item);
-        routes.extend(cx.keep(read).map(|route| (route, item.span)));
+        routes.extend(cx.keep(route(item)).map(|route| (route, item.span)));
     }
     routes
 }
@@ -34,23 +36,22 @@ pub(super) fn default(service: &str, span: Span) -> Read<(Route, Span)> {
         .hint("add `routes: [{ host: … }]`"))
 }
 
-fn route(cx: &mut Context<'_>, node: &Node) -> Read<Route> {
+fn route(node: &Node) -> Read<Route> {
     let Value::Map(map) = &node.value else {
         return Err(expected("routes", "a list of maps", node).hint(EXAMPLE));
     };
-    let (mut host, mut path, mut strip) = (None, None, false);
+    let (mut host, mut path, mut strip, mut mistyped) = (None, None, false, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "host" => host = Some(self::host(field)?),
             "path" => path = Some(self::path(field)?),
             // Kept unless asked for: an app that makes links needs to see the path that the user sees.
             "strip" => strip = boolean("strip", &field.value)?,
-            _ => {
-                if let Some(problem) = refuse::ROUTE.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => mistyped = refuse::ROUTE.refusal(field).or(mistyped),
         }
+    }
+    if let Some(problem) = mistyped {
+        return Err(problem);
     }
     if host.is_none() && path.is_none() {
         return Err(Problem::at(node.span, "a route needs a `host`, a `path` or both").hint(EXAMPLE));
@@ -58,7 +59,7 @@ fn route(cx: &mut Context<'_>, node: &Node) -> Read<Route> {
     Ok(Route { host, path: path.unwrap_or_else(|| "/".to_owned()), strip })
 }
 
-fn host(field: &Entry) -> Read<String> {
+fn host(field: &node::Entry) -> Read<String> {
     let written = text("host", &field.value)?;
     let host = written.to_ascii_lowercase();
     if valid_host(host.strip_prefix("*.").unwrap_or(&host)) {
@@ -84,7 +85,7 @@ fn valid_host(host: &str) -> bool {
 }
 
 /// A prefix that ends at a segment boundary; a slash at its end means the same and is taken off.
-fn path(field: &Entry) -> Read<String> {
+fn path(field: &node::Entry) -> Read<String> {
     let written = text("path", &field.value)?;
     let valid = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%' | '\\' | '"' | '<' | '>' | '{' | '}');
     if !written.starts_with('/') || !written.chars().all(valid) {
@@ -103,19 +104,19 @@ fn path(field: &Entry) -> Read<String> {
 
 /// One request has one app: no two routes of the file may be the same.
 pub(super) fn check_distinct<'r>(cx: &mut Context<'_>, routes: impl Iterator<Item = (&'r AppName, &'r (Route, Span))>) {
-    let mut seen: Vec<(&AppName, &(Route, Span))> = Vec::new();
-    for (app, found) in routes {
-        let (route, span) = found;
-        match seen.iter().find(|(_, (other, _))| other.host == route.host && other.path == route.path) {
-            None => seen.push((app, found)),
-            Some((first, (_, place))) => {
+    let mut seen: HashMap<(&Option<String>, &str), (&AppName, Span)> = HashMap::new();
+    for (app, (route, span)) in routes {
+        match seen.entry((&route.host, &route.path)) {
+            Entry::Vacant(free) => {
+                free.insert((app, *span));
+            }
+            Entry::Occupied(taken) => {
+                let (first, place) = taken.get();
+                let line = place.line;
                 let message = if *first == app {
-                    format!("app `{app}` has route `{route}` twice, first in line {}", place.line)
+                    format!("app `{app}` has route `{route}` twice, first in line {line}")
                 } else {
-                    format!(
-                        "apps `{first}` and `{app}` have one route, `{route}`; that of `{first}` is in line {}",
-                        place.line
-                    )
+                    format!("apps `{first}` and `{app}` have one route, `{route}`; that of `{first}` is in line {line}")
                 };
                 cx.refuse(Problem::at(*span, message).hint("give one of them another host or path"));
             }

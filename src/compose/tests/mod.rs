@@ -1,11 +1,17 @@
 //! Whole files: what they mean, and the whole text of what is wrong with them.
 
+mod any_text;
+mod apps;
+mod files;
+mod keys;
 mod refusals;
 mod sample;
+mod yaml;
 
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::model::{App, ContainerSpec};
 
 /// A folder of its own with a compose file and what else a case needs.
 pub(super) struct Case {
@@ -17,6 +23,21 @@ impl Case {
     pub fn new(compose: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self { folder, env: BTreeMap::new() }.file("compose.yaml", compose)
+    }
+
+    /// A file with one app, whose service has these lines too; they start in line 5.
+    pub fn app(lines: &str) -> Self {
+        Self::new(&format!("services:\n  web:\n    image: web:1\n    x-deploy-apps: {{ port: 80 }}\n{lines}"))
+    }
+
+    /// A file with one app whose block has these lines; they start in line 5.
+    pub fn block(lines: &str) -> Self {
+        Self::new(&format!("services:\n  web:\n    image: web:1\n    x-deploy-apps:\n{lines}"))
+    }
+
+    /// A file with one accessory, whose service has these lines too; they start in line 4.
+    pub fn accessory(lines: &str) -> Self {
+        Self::new(&format!("services:\n  db:\n    image: db:1\n{lines}"))
     }
 
     pub fn file(self, path: &str, text: &str) -> Self {
@@ -44,22 +65,58 @@ impl Case {
         }
     }
 
+    #[track_caller]
     pub fn loaded(&self) -> Loaded {
         load(&self.request()).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The project, of a file that gives no warnings.
+    #[track_caller]
     pub fn project(&self) -> Project {
         let loaded = self.loaded();
         assert_eq!(loaded.warnings, []);
         loaded.project
     }
 
+    #[track_caller]
+    pub fn first_app(&self) -> App {
+        self.project().apps[0].clone()
+    }
+
+    /// The container of the only service.
+    #[track_caller]
+    pub fn container(&self) -> ContainerSpec {
+        let project = self.project();
+        let app = project.apps.values().map(|app| &app.service).next();
+        app.or_else(|| project.accessories.values().map(|found| &found.service).next())
+            .expect("a service")
+            .container
+            .clone()
+    }
+
     pub fn warnings(&self) -> Vec<String> {
         self.loaded().warnings.iter().map(ToString::to_string).collect()
     }
 
+    #[track_caller]
     pub fn error(&self) -> String {
         load(&self.request()).expect_err("a refusal").to_string()
+    }
+
+    /// The whole text of the refusal.
+    #[track_caller]
+    pub fn says(&self, expected: &str) {
+        let error = self.error();
+        assert!(error == expected, "expected:\n{expected}\n\ngot:\n{error}\n");
+    }
+
+    /// The first line and the hint of the first finding, without the excerpt between them.
+    #[track_caller]
+    pub fn refuses(&self, message: &str, hint: &str) {
+        let error = load(&self.request()).expect_err("a refusal");
+        let found = &error.findings[0];
+        let place = found.place.as_ref().map(|place| format!("{}:{}: ", place.line, place.column)).unwrap_or_default();
+        assert_eq!(format!("{place}{}", found.message), message);
+        assert_eq!(found.hint.as_deref().unwrap_or_default(), hint);
     }
 }

@@ -1,22 +1,11 @@
-//! Every refusal says where, what and what to do instead; the texts are compared whole.
+//! Every refusal says where, what and what to do instead.
 
+use super::super::refuse;
 use super::Case;
-
-/// A file with one app, whose service has these lines too.
-fn app(lines: &str) -> Case {
-    Case::new(&format!("services:\n  web:\n    image: web:1\n    x-deploy-apps: {{ port: 80 }}\n{lines}"))
-}
-
-#[track_caller]
-fn says(case: &Case, expected: &str) {
-    let error = case.error();
-    assert!(error == expected, "expected:\n{expected}\n\ngot:\n{error}\n");
-}
 
 #[test]
 fn a_mistyped_key_is_named_with_its_place_and_the_key_it_may_mean() {
-    says(
-        &app("    comand: ./run\n"),
+    Case::app("    comand: ./run\n").says(
         "compose.yaml:5:5: unknown key `comand` in `service`\n  \
            5 |     comand: ./run\n    \
              |     ^^^^^^\n\
@@ -26,9 +15,8 @@ fn a_mistyped_key_is_named_with_its_place_and_the_key_it_may_mean() {
 
 #[test]
 fn all_problems_are_reported_in_one_run_in_the_files_order() {
-    let case = app("    container_name: web\n    ports: [\"80:80\"]\n    network_mode: host\n    gpus: all\n");
-    says(
-        &case,
+    let lines = "    container_name: web\n    ports: [\"80:80\"]\n    network_mode: host\n    gpus: all\n";
+    Case::app(lines).says(
         "compose.yaml:5:5: `container_name` is not supported\n  \
            5 |     container_name: web\n    \
              |     ^^^^^^^^^^^^^^\n\
@@ -50,15 +38,94 @@ fn all_problems_are_reported_in_one_run_in_the_files_order() {
 }
 
 #[test]
+fn a_long_list_of_problems_is_cut_and_counted() {
+    let lines: String = (0..25).map(|n| format!("    nonsense{n}: 1\n")).collect();
+    let error = Case::app(&lines).error();
+    assert_eq!(error.matches("unknown key").count(), 20);
+    assert!(error.ends_with("\n\nand 5 more"), "{error}");
+}
+
+#[test]
+fn every_key_of_the_specification_that_is_not_read_is_refused_by_name() {
+    for (key, instead) in refuse::SERVICE.refused {
+        Case::app(&format!("    {key}: 1\n")).refuses(&format!("5:5: `{key}` is not supported"), instead);
+    }
+    for (key, instead) in refuse::BUILD.refused {
+        let case = Case::new(&format!("services:\n  web:\n    x-deploy-apps: {{}}\n    build:\n      {key}: 1\n"));
+        case.refuses(&format!("5:7: `{key}` is not supported"), instead);
+    }
+    for (key, instead) in refuse::DEPLOY.refused {
+        Case::app(&format!("    deploy:\n      {key}: 1\n"))
+            .refuses(&format!("6:7: `{key}` is not supported"), instead);
+    }
+    for (key, instead) in refuse::TOP.refused {
+        let case = Case::new(&format!("services: {{ web: {{ image: a }} }}\n{key}: 1\n"));
+        case.refuses(&format!("2:1: `{key}` is not supported"), instead);
+    }
+}
+
+#[test]
+fn every_key_that_is_suggested_is_read() {
+    for key in refuse::SERVICE.known {
+        let error = super::super::load(&Case::accessory(&format!("    {key}: {{}}\n")).request());
+        let text = error.map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!text.contains("unknown key") && !text.contains("is not supported"), "{key}: {text}");
+    }
+    for key in refuse::APP.known {
+        let error = super::super::load(&Case::block(&format!("      {key}: {{}}\n")).request());
+        let text = error.map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!text.contains("unknown key"), "{key}: {text}");
+    }
+}
+
+#[test]
+fn extensions_mean_nothing_but_a_mistyped_block_is_not_one() {
+    Case::new("x-common: &c { hostname: a }\nservices: { web: { <<: *c, image: a, x-mine: 1 } }\n").project();
+    Case::accessory("    x-deploy-app: { port: 80 }\n")
+        .refuses("4:5: unknown key `x-deploy-app` in `service`", "did you mean `x-deploy-apps`?");
+}
+
+#[test]
+fn what_is_switched_off_is_the_same_as_not_there() {
+    Case::app("    privileged: false\n    tty: false\n").project();
+    Case::app("    privileged: true\n")
+        .refuses("5:5: `privileged` is not supported", "use `cap_add` for what is really needed");
+}
+
+#[test]
+fn two_versions_of_an_app_do_not_write_to_one_volume_unless_told_to() {
+    let volume = "    volumes: [\"./data:/data\"]\n";
+    Case::app(volume).refuses(
+        "5:15: app `web` writes to a volume that its old and new version would share",
+        "set `deploy.update_config.order: stop-first` for a single writer, or `start-first` if both may write at once, \
+         or mount it read-only",
+    );
+    for order in ["stop-first", "start-first"] {
+        Case::app(&format!("{volume}    deploy: {{ update_config: {{ order: {order} }} }}\n")).project();
+    }
+    Case::app("    volumes: [\"./data:/data:ro\", /cache]\n").project();
+    Case::accessory(volume).project();
+}
+
+#[test]
 fn what_is_harmless_is_warned_about() {
     let case = Case::new(
-        "version: \"3\"\nservices:\n  web:\n    image: web:$TAG\n    x-deploy-apps: { port: 80 }\n    hostname: a${TAG}\n",
+        "version: \"3\"\nservices:\n  web:\n    image: web${TAG}\n    x-deploy-apps: { port: 80 }\n    hostname: a${TAG}\n",
     );
     assert_eq!(
         case.warnings(),
         [
             "compose.yaml:4:12: variable `TAG` is not set, so it is empty (hint: set it, or give it a default: `${TAG:-…}`)",
             "compose.yaml:1:1: `version` is obsolete and has no effect (hint: remove it)",
+        ]
+    );
+    let build = Case::new("services:\n  web: { build: ., image: web:1, pull_policy: always, x-deploy-apps: {} }\n");
+    assert_eq!(
+        build.warnings(),
+        [
+            "compose.yaml:2:20: `image` beside `build` has no effect: each release has a tag of its own",
+            "compose.yaml:2:34: `pull_policy` has no effect beside `build` \
+             (hint: use `build.pull` to look for a newer base image)",
         ]
     );
 }

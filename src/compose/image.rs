@@ -1,0 +1,92 @@
+//! `image`, `build` and `pull_policy`: where a service's image comes from.
+
+use super::build;
+use super::context::Context;
+use super::error::{Problem, Read};
+use super::node::{Entry, Map, Span, clip};
+use super::scalar::choice;
+use crate::model::{ImageSource, PullPolicy};
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pull {
+    Policy(PullPolicy),
+    Build,
+}
+
+/// The source of an image; `None` when the service names none or a wrong one, which has then been reported.
+pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<ImageSource> {
+    let field = |key: &str| map.get(key).filter(|field| !field.value.is_null());
+    let reference = field("image").map(|field| (cx.keep(self::reference(field)), field.key_span));
+    let policy = field("pull_policy").and_then(|field| Some((cx.keep(pull_policy(field))?, field.key_span)));
+    match (field("build"), reference) {
+        (Some(build), reference) => {
+            let build = build::read(cx, build)?;
+            warn_of_idle_keys(cx, reference.map(|(_, span)| span), policy);
+            Some(ImageSource::Build(Box::new(build)))
+        }
+        (None, Some((reference, _))) => match policy {
+            Some((Pull::Build, span)) => {
+                cx.refuse(Problem::at(span, "`pull_policy: build` without `build`").hint("add `build`, or remove it"));
+                None
+            }
+            Some((Pull::Policy(policy), _)) => Some(ImageSource::Pull { reference: reference?, policy }),
+            None => Some(ImageSource::Pull { reference: reference?, policy: PullPolicy::default() }),
+        },
+        (None, None) => {
+            let message = format!("service `{}` has neither `build` nor `image`", clip(&service.key));
+            cx.refuse(Problem::at(service.key_span, message).hint("add `build: .` or `image: name:tag`"));
+            None
+        }
+    }
+}
+
+fn warn_of_idle_keys(cx: &mut Context<'_>, reference: Option<Span>, policy: Option<(Pull, Span)>) {
+    if let Some(span) = reference {
+        let message = "`image` beside `build` has no effect: each release has a tag of its own";
+        cx.warn(Problem::at(span, message));
+    }
+    if let Some((Pull::Policy(_), span)) = policy {
+        let problem = Problem::at(span, "`pull_policy` has no effect beside `build`");
+        cx.warn(problem.hint("use `build.pull` to look for a newer base image"));
+    }
+}
+
+fn reference(field: &Entry) -> Read<String> {
+    let text = field.text()?;
+    if valid_reference(&text) {
+        return Ok(text);
+    }
+    Err(field.expected("an image such as `redis:8` or `registry.example.com/team/app:1.2`"))
+}
+
+/// `[registry[:port]/]path[:tag][@algorithm:digest]`, as far as a mistake is likely; the engine knows the rest.
+fn valid_reference(text: &str) -> bool {
+    let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+    let (folders, last) = name.rsplit_once('/').map_or((None, name), |(folders, last)| (Some(folders), last));
+    let (repository, tag) = last.split_once(':').map_or((last, None), |(name, tag)| (name, Some(tag)));
+    let part = |part: &str, upper: bool| {
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.chars().all(valid)
+            && (upper || !part.contains(|c: char| c.is_ascii_uppercase()))
+    };
+    let mut folders = folders.into_iter().flat_map(|folders| folders.split('/'));
+    // Only the first may be a registry: a host, which may have a port and capitals.
+    folders.next().is_none_or(|host| host.split(':').all(|piece| part(piece, true)))
+        && folders.all(|folder| part(folder, false))
+        && part(repository, false)
+        && tag.is_none_or(|tag| part(tag, true))
+        && digest
+            .is_none_or(|digest| digest.split_once(':').is_some_and(|(kind, hex)| part(kind, true) && part(hex, true)))
+}
+
+fn pull_policy(field: &Entry) -> Read<Pull> {
+    let policies = [
+        ("always", Pull::Policy(PullPolicy::Always)),
+        ("missing", Pull::Policy(PullPolicy::Missing)),
+        ("if_not_present", Pull::Policy(PullPolicy::Missing)),
+        ("never", Pull::Policy(PullPolicy::Never)),
+        ("build", Pull::Build),
+    ];
+    choice("pull_policy", &field.value, &policies)
+}

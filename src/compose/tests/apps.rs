@@ -1,0 +1,158 @@
+//! The blocks that are ours: `x-deploy-apps` of the project and of a service.
+
+use std::time::Duration;
+
+use super::Case;
+use crate::model::{Balance, DrainPolicy, HealthPolicy, ReleaseCommand, Route};
+
+fn routes(lines: &str) -> Vec<String> {
+    let show = |route: &Route| format!("{route}{}", if route.strip { " stripped" } else { "" });
+    Case::block(lines).first_app().routes.iter().map(show).collect()
+}
+
+#[test]
+fn an_empty_block_is_a_worker_with_every_default() {
+    for block in ["      {}\n", ""] {
+        let app = Case::block(block).first_app();
+        assert_eq!((app.port, app.routes.len(), app.replicas), (None, 0, 1));
+        assert_eq!((app.health, app.drain), (HealthPolicy::default(), DrainPolicy::default()));
+        assert_eq!((app.balance, app.release), (Balance::LeastConnections, None));
+    }
+}
+
+#[test]
+fn a_port_alone_is_routed_from_the_apps_own_host() {
+    assert_eq!(routes("      port: 80\n"), ["web.localhost/"]);
+    let named = "      port: 80\n      routes: [{ host: \"*.Example.com\", path: /a/b/, strip: true }, { path: / }]\n";
+    assert_eq!(routes(named), ["*.example.com/a/b stripped", "*/"]);
+    Case::new("services:\n  my_app: { image: a, x-deploy-apps: { port: 80 } }\n").refuses(
+        "2:23: `my_app.localhost` is not a host name, so `my_app` has no default route",
+        "add `routes: [{ host: … }]`",
+    );
+}
+
+#[test]
+fn routes_that_cannot_be_are_refused() {
+    let refuses = |routes: &str, message: &str, hint: &str| {
+        Case::block(&format!("      port: 80\n      routes: {routes}\n")).refuses(&format!("6:{message}"), hint);
+    };
+    let example = "write such as `routes: [{ host: app.example.com }, { path: /app, strip: true }]`";
+    refuses("web.localhost", "15: `routes` must be a list, not `web.localhost`", example);
+    refuses("[a]", "16: `routes` must be a list of maps, not `a`", example);
+    refuses("[{ strip: true }]", "16: a route needs a `host`, a `path` or both", example);
+    refuses("[{ hots: a }]", "18: unknown key `hots` in `routes`", "did you mean `host`?");
+    refuses(
+        "[]",
+        "7: `routes` is empty, so no request would reach the app",
+        "remove the key for the default route, or remove `port` to make it a worker",
+    );
+    refuses(
+        "[{ host: \"https://a.example.com:80/x\" }]",
+        "24: `host` must be a host name such as `app.example.com` or `*.example.com`, not `https://a.example.com:80/x`",
+        "did you mean `a.example.com`? the port is the proxy's, the path has a key of its own",
+    );
+    refuses(
+        "[{ path: app }]",
+        "24: `path` must be a path that starts with `/`, such as `/app`, without `?`, `#`, `%` or blanks, not `app`",
+        "",
+    );
+    refuses(
+        "[{ path: /a/../b }]",
+        "24: path `/a/../b` has an empty, `.` or `..` segment",
+        "browsers and nginx take these away before a route is looked up",
+    );
+}
+
+#[test]
+fn a_route_belongs_to_one_app() {
+    Case::new(
+        "services:\n  one: { image: a, x-deploy-apps: { port: 80, routes: [{ path: /x }] } }\n  \
+         two: { image: a, x-deploy-apps: { port: 80, routes: [{ path: /x/ }] } }\n",
+    )
+    .says(
+        "compose.yaml:3:56: apps `one` and `two` have one route, `*/x`; that of `one` is in line 2\n  \
+           3 |   two: { image: a, x-deploy-apps: { port: 80, routes: [{ path: /x/ }] } }\n    \
+             |                                                        ^\n\
+         hint: give one of them another host or path",
+    );
+    Case::block("      port: 80\n      routes: [{ host: a }, { host: A }]\n")
+        .refuses("6:29: app `web` has route `a/` twice, first in line 6", "give one of them another host or path");
+}
+
+#[test]
+fn what_needs_a_port_says_so() {
+    for (key, value) in [("routes", "[]"), ("health", "{}"), ("drain", "{}"), ("balance", "round-robin")] {
+        let error = Case::block(&format!("      {key}: {value}\n")).error();
+        let expected = format!("compose.yaml:5:7: app `web` has `{key}` but no `port`\n");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.contains("hint: add the `port` that it listens on, or remove what only a routed app needs"));
+    }
+    for port in ["0", "65536", "http", "-1", "[80]"] {
+        let error = Case::block(&format!("      port: {port}\n")).error();
+        assert!(error.contains("`port` must be a whole number from 1 to 65535, not "), "{error}");
+    }
+}
+
+#[test]
+fn health_drain_balance_and_release_are_read() {
+    let app = Case::block(
+        "      port: 80\n      health: { path: /h?x=1, successes: 3, interval: 20ms, timeout: 1m, probe_timeout: 1s }\n      \
+         drain: { timeout: 0, websocket_timeout: 1h }\n      balance: round-robin\n      release: ./migrate --to 'a b'\n",
+    )
+    .first_app();
+    let health = HealthPolicy {
+        path: "/h?x=1".to_owned(),
+        successes: 3,
+        interval: Duration::from_millis(20),
+        timeout: Duration::from_secs(60),
+        probe_timeout: Duration::from_secs(1),
+    };
+    assert_eq!((app.health, app.balance), (health, Balance::RoundRobin));
+    assert_eq!(app.drain, DrainPolicy { timeout: Duration::ZERO, websocket_timeout: Duration::from_secs(3600) });
+    let command = ["./migrate", "--to", "a b"].map(str::to_owned).to_vec();
+    assert_eq!(app.release, Some(ReleaseCommand { command, timeout: ReleaseCommand::DEFAULT_TIMEOUT }));
+    let long = Case::block("      release: { command: [a], timeout: 5s }\n").first_app().release;
+    assert_eq!(long, Some(ReleaseCommand { command: vec!["a".to_owned()], timeout: Duration::from_secs(5) }));
+}
+
+#[test]
+fn wrong_values_of_the_block_name_what_is_wanted() {
+    let refuses = |line: &str, message: &str, hint: &str| {
+        Case::block(&format!("      port: 80\n      {line}\n")).refuses(message, hint);
+    };
+    refuses("health: { path: h }", "6:23: `path` must be a path that starts with `/`, such as `/healthz`, not `h`", "");
+    refuses("health: { successes: 0 }", "6:28: `successes` must be a whole number from 1 to 100, not `0`", "");
+    refuses("health: { timeout: 0s }", "6:26: `timeout` must be longer than zero, such as `10s`, not `0s`", "");
+    refuses("health: { interval: 5us }", "6:27: `interval` must be at least `1ms`, not `5us`", "");
+    refuses("balance: random", "6:16: `balance` must be `least-connections` or `round-robin`, not `random`", "");
+    refuses("release: []", "6:7: `release` is an empty command", "name a program, or remove the key");
+    refuses("release: { timeout: 5s }", "6:7: `release` has no `command`", "add `command: [\"./migrate\"]`");
+    refuses(
+        "version: a b",
+        "6:16: `version` must be at most 64 printable ASCII characters without blanks, not `a b`",
+        "",
+    );
+    refuses("helth: {}", "6:7: unknown key `helth` in `x-deploy-apps`", "did you mean `health`?");
+}
+
+#[test]
+fn the_projects_block_describes_the_proxy() {
+    let file = |block: &str| Case::new(&format!("x-deploy-apps: {block}\nservices: {{ web: {{ image: a }} }}\n"));
+    let proxy = file("{ proxy: { name: mine, http_port: 0, bind: \"::1\", subnet: 10.213.0.0/20, base_image: b } }")
+        .project()
+        .proxy;
+    assert_eq!((proxy.name.as_str(), proxy.http_port, proxy.bind.as_deref()), ("mine", 0, Some("::1")));
+    assert_eq!(
+        (proxy.subnet.map(|subnet| subnet.to_string()).as_deref(), proxy.base_image.as_str()),
+        (Some("10.213.0.0/20"), "b")
+    );
+    let rule = "use lowercase letters, digits and `-`, starting with a letter or digit, at most 40 characters";
+    file("{ proxy: { name: A_b } }").refuses("1:33: `A_b` is not a proxy name", rule);
+    file("{ proxy: { subnet: 10.0.0.0/8 } }").refuses(
+        "1:35: `subnet` must be an IPv4 network of 4,096 addresses, such as `10.213.0.0/20`, not `10.0.0.0/8`",
+        "",
+    );
+    file("{ proxy: { bind: localhost } }")
+        .refuses("1:33: `bind` must be an address of the host, such as `127.0.0.1`, not `localhost`", "");
+    file("{ proxi: {} }").refuses("1:18: unknown key `proxi` in `x-deploy-apps`", "did you mean `proxy`?");
+}
