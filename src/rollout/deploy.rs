@@ -60,14 +60,17 @@ pub async fn deploy<E: Engine, P: Proxy>(
         let observed = observe(run, request.project, &open).await?;
         let plan = plan_deploy(request.project, &open, &observed, &request.options)?;
         run.stages(Some(&lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
-        let done = run.execute(&lease, &plan).await;
-        let (again, ended): (Vec<_>, Vec<_>) = done
-            .into_iter()
-            .partition(|result| result.world_moved && result.outcome == Outcome::RolledBack && attempt < ATTEMPTS);
-        for result in ended {
-            report(run, request, &result).await;
-            results.push(result);
-        }
+        let last = attempt == ATTEMPTS;
+        let ended = |result: AppResult| async move {
+            // An attempt that will be made anew has not ended for anyone who looks on.
+            if last || !result.plan_again() {
+                report(run, request, &result).await;
+            }
+            result
+        };
+        let done = run.execute(&lease, &plan, ended).await;
+        let (again, ended): (Vec<_>, Vec<_>) = done.into_iter().partition(|result| !last && result.plan_again());
+        results.extend(ended);
         open = again.into_iter().map(|result| result.app.app).collect();
         if open.is_empty() {
             break;

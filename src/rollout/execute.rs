@@ -27,6 +27,13 @@ pub struct AppResult {
     pub took: Duration,
 }
 
+impl AppResult {
+    /// Whether nothing is left of this attempt and another, with a new plan, may succeed.
+    pub(super) fn plan_again(&self) -> bool {
+        self.world_moved && self.outcome == Outcome::RolledBack
+    }
+}
+
 /// An app between its preparation and its end.
 struct Prepared<'a> {
     plan: &'a AppPlan,
@@ -36,24 +43,45 @@ struct Prepared<'a> {
 }
 
 impl<E: Engine, P: Proxy> Run<E, P> {
-    /// Runs every app of the plan to its end.
-    pub(super) async fn execute(&self, lease: &P::Lease, plan: &Plan) -> Vec<AppResult> {
-        if plan.atomic { self.execute_atomic(lease, plan).await } else { self.execute_each(lease, plan).await }
+    /// Runs every app of the plan to its end, and calls `ended` as soon as each has come to it.
+    pub(super) async fn execute<F: Future<Output = AppResult>>(
+        &self,
+        lease: &P::Lease,
+        plan: &Plan,
+        ended: impl Fn(AppResult) -> F,
+    ) -> Vec<AppResult> {
+        if plan.atomic {
+            self.execute_atomic(lease, plan, ended).await
+        } else {
+            self.execute_each(lease, plan, ended).await
+        }
     }
 
-    async fn execute_each(&self, lease: &P::Lease, plan: &Plan) -> Vec<AppResult> {
-        let runs = plan.apps.iter().map(|app| async {
+    async fn execute_each<F: Future<Output = AppResult>>(
+        &self,
+        lease: &P::Lease,
+        plan: &Plan,
+        ended: impl Fn(AppResult) -> F,
+    ) -> Vec<AppResult> {
+        let ended = &ended;
+        let runs = plan.apps.iter().map(|app| async move {
             let mut prepared = self.prepare(lease, app, &self.cancel).await;
             if let (Ok(()), Some(flip)) = (&prepared.result, &app.flip) {
                 prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.cancel).await;
             }
-            self.finish(lease, prepared).await
+            ended(self.finish(lease, prepared).await).await
         });
         join_all(runs).await
     }
 
     /// The first failure stops the others' preparation: they would be undone anyway.
-    async fn execute_atomic(&self, lease: &P::Lease, plan: &Plan) -> Vec<AppResult> {
+    async fn execute_atomic<F: Future<Output = AppResult>>(
+        &self,
+        lease: &P::Lease,
+        plan: &Plan,
+        ended: impl Fn(AppResult) -> F,
+    ) -> Vec<AppResult> {
+        let ended = &ended;
         let stop = self.cancel.child_token();
         let runs = plan.apps.iter().map(|app| async {
             let prepared = self.prepare(lease, app, &stop).await;
@@ -79,7 +107,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 )));
             }
         }
-        join_all(apps.into_iter().map(|app| self.finish(lease, app))).await
+        join_all(apps.into_iter().map(|app| async move { ended(self.finish(lease, app).await).await })).await
     }
 
     /// Everything before the last flip.
