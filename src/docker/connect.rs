@@ -3,54 +3,19 @@
 use std::fmt;
 use std::io;
 use std::net::ToSocketAddrs;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::{BollardRequest, ClientVersion, Docker};
-use hyper::Uri;
-use hyper::http::uri::PathAndQuery;
+use bollard::Docker;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::api::{NEWEST, negotiate, versioned};
 use super::{CALL_LIMIT, Credentials, DockerEngine, bounded, errors};
 use crate::model::EngineInfo;
 use crate::ports::{EngineError, EngineErrorKind};
 
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
-/// Engine 20.10: the first with BuildKit mounts and the API that every call here was written for.
-const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 41 };
-/// A newer engine is spoken to in this version, whose answers are known.
-const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 51 };
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// A version of the Engine API, such as `1.45`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ApiVersion {
-    major: u32,
-    minor: u32,
-}
-
-impl ApiVersion {
-    /// The first that takes several networks when a container is created.
-    pub(super) const SEVERAL_NETWORKS: Self = Self { major: 1, minor: 44 };
-    /// The first whose `stop` takes a signal.
-    pub(super) const STOP_SIGNAL: Self = Self { major: 1, minor: 42 };
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-impl FromStr for ApiVersion {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (major, minor) = text.split_once('.').ok_or(())?;
-        Ok(Self { major: major.parse().map_err(drop)?, minor: minor.parse().map_err(drop)? })
-    }
-}
 
 /// Where the engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,61 +134,13 @@ fn no_way_to(host: &Host, error: &io::Error) -> EngineError {
 }
 
 fn client_for(host: &Host) -> Result<Docker, EngineError> {
-    let unused = ClientVersion { major_version: NEWEST.major as usize, minor_version: NEWEST.minor as usize };
+    let unused = NEWEST.into();
     let limit = CALL_LIMIT.as_secs();
     match host {
         Host::Unix(path) => Docker::connect_with_unix(path, limit, &unused),
         Host::Tcp(address) => Docker::connect_with_http(&format!("tcp://{address}"), limit, &unused),
     }
     .map_err(|error| errors::explain(&format!("use `{host}`"), &error))
-}
-
-fn negotiate(engine: &str, newest: Option<&str>, oldest: Option<&str>) -> Result<ApiVersion, EngineError> {
-    let parse = |text: Option<&str>| text.and_then(|text| text.parse::<ApiVersion>().ok());
-    let server = parse(newest).ok_or_else(|| {
-        EngineError::new(EngineErrorKind::Other, format!("the engine {engine} does not say which API it speaks"))
-    })?;
-    if server < OLDEST {
-        return Err(EngineError::new(
-            EngineErrorKind::TooOld,
-            format!("the engine is version {engine} with API {server}; version 20.10 with API {OLDEST} is the oldest that works"),
-        )
-        .hint("upgrade Docker Engine on that host"));
-    }
-    let api = server.min(NEWEST);
-    match parse(oldest) {
-        Some(floor) if floor > api => Err(EngineError::new(
-            EngineErrorKind::Other,
-            format!("the engine {engine} speaks API {floor} and later, this deploy-apps speaks {OLDEST} to {NEWEST}"),
-        )
-        .hint("upgrade deploy-apps")),
-        _ => Ok(api),
-    }
-}
-
-/// Bollard 0.21.1 sends every call without a version, which the engine answers in whichever it likes best.
-fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
-    let mut parts = request.uri().clone().into_parts();
-    let path = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
-    parts.path_and_query = format!("/v{api}{path}").parse().ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    request
-}
-
-/// The client's modifier with additions to the query, for lists that bollard's options hold only one of.
-pub(super) fn with_query(engine: &DockerEngine, addition: String) -> Docker {
-    let api = engine.api;
-    engine.client.clone().with_request_modifier(move |mut request: BollardRequest| {
-        if !addition.is_empty() && request.uri().path() == "/build" {
-            let joined = format!("{}&{addition}", request.uri());
-            if let Ok(uri) = joined.parse() {
-                *request.uri_mut() = uri;
-            }
-        }
-        versioned(request, api)
-    })
 }
 
 fn is_loopback(address: &str) -> bool {
@@ -257,14 +174,5 @@ mod tests {
             _ => None,
         };
         assert_eq!(choose_host(&both, &Credentials::default()).unwrap(), Host::Unix("/a".to_owned()));
-    }
-
-    #[test]
-    fn the_highest_version_that_both_know_is_spoken() {
-        assert_eq!(negotiate("20.10.24", Some("1.41"), Some("1.12")).unwrap(), OLDEST);
-        assert_eq!(negotiate("26.1.5", Some("1.45"), Some("1.24")).unwrap().to_string(), "1.45");
-        assert_eq!(negotiate("29.0.0", Some("1.99"), Some("1.44")).unwrap(), NEWEST);
-        assert_eq!(negotiate("19.03.1", Some("1.40"), None).unwrap_err().kind, EngineErrorKind::TooOld);
-        assert_eq!(negotiate("99.0.0", Some("1.99"), Some("1.98")).unwrap_err().kind, EngineErrorKind::Other);
     }
 }

@@ -13,7 +13,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::connect::ApiVersion;
+use super::api::ApiVersion;
 use super::create::whole_seconds;
 use super::text::Lines;
 use super::{CALL_LIMIT, DockerEngine, bounded, errors, present};

@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
-use super::connect::ApiVersion;
+use super::api::ApiVersion;
 use super::{DockerEngine, containers};
 use crate::model::{
     ContainerSpec, Healthcheck, Mount, MountSource, NetworkAttachment, NewContainer, PortBinding, Restart,

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 /// Docker Hub's key in the file, which is neither its host's name nor its API's.
 const HUB: &str = "https://index.docker.io/v1/";
+/// What BuildKit calls it. Bollard 0.21.1 translates it, but in the wrong direction.
+const HUB_IN_BUILDS: &str = "registry-1.docker.io";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -48,7 +50,12 @@ impl Credentials {
 
     /// For a build, whose Dockerfile may name images of any registry.
     pub(super) fn all(&self) -> HashMap<String, DockerCredentials> {
-        self.auths.iter().filter_map(|(host, auth)| Some((host.clone(), credentials(host, auth)?))).collect()
+        let own = self.auths.iter().filter_map(|(host, auth)| Some((host.clone(), credentials(host, auth)?)));
+        let mut all: HashMap<_, _> = own.collect();
+        if let Some(hub) = all.get(HUB).cloned() {
+            all.insert(HUB_IN_BUILDS.to_owned(), hub);
+        }
+        all
     }
 }
 

@@ -3,19 +3,17 @@
 //! Each method of [`Engine`] is one call or one wait. Nothing here decides, prints or keeps state:
 //! what bollard gets wrong is set right here, what the engine says is put into our own types and words.
 
+mod api;
 mod build;
 mod connect;
 mod containers;
-mod context;
 mod create;
 mod credentials;
 mod errors;
 mod exec;
-mod ignore;
 mod images;
 mod networks;
 mod observe;
-mod progress;
 mod pull;
 mod text;
 
@@ -31,7 +29,7 @@ pub use exec::ExecDial;
 
 use crate::model::{BuildSpec, EngineInfo, NewContainer, NewNetwork, ObservedEngine, ProxyName};
 use crate::ports::{ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, Progress, StopReport};
-use connect::ApiVersion;
+use api::ApiVersion;
 use credentials::Credentials;
 
 /// Generous: creating twenty containers at once on a slow disk queues inside the engine.

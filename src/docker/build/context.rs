@@ -1,7 +1,7 @@
 //! The build context: which files it holds, their digest, and the archive that the engine gets.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,30 +14,32 @@ use crate::ports::{EngineError, EngineErrorKind};
 /// Raised when what is hashed changes, so that no digest of an older form is taken for a newer one.
 const DIGEST_FORM: &str = "deploy-apps source 1";
 /// The Dockerfile's name in the archive when it has no place in the context.
-const OWN_DOCKERFILE: &str = ".deploy-apps.Dockerfile";
+pub(super) const OWN_DOCKERFILE: &str = ".deploy-apps.Dockerfile";
 
 /// Everything that a build reads from this machine.
 #[derive(Debug)]
 pub(super) struct Context {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Sorted by path, so that equal trees give equal archives and digests on every file system.
-    entries: Vec<Entry>,
-    dockerfile: String,
+    pub(super) entries: Vec<Entry>,
+    pub(super) dockerfile: String,
     /// Where the archive has the Dockerfile.
     pub(super) dockerfile_name: String,
 }
 
+/// A file, folder or link that the build may read.
 #[derive(Debug)]
-struct Entry {
+pub(super) struct Entry {
     /// Relative to the context's folder.
-    path: PathBuf,
-    kind: Kind,
-    mode: u32,
-    modified: u64,
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    pub(super) mode: u32,
+    /// Seconds since 1970.
+    pub(super) modified: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Folder,
     File { size: u64 },
     Link { target: PathBuf },
@@ -112,59 +114,6 @@ impl Context {
             }
         }
         Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    /// Writes the archive. Blocking. The files' times are kept: web servers make ETags of them.
-    pub(super) fn write_tar(&self, to: impl Write) -> io::Result<()> {
-        let mut archive = tar::Builder::new(to);
-        for entry in &self.entries {
-            let mut header = tar::Header::new_gnu();
-            header.set_mode(entry.mode);
-            header.set_mtime(entry.modified);
-            header.set_size(0);
-            match &entry.kind {
-                Kind::Folder => {
-                    header.set_entry_type(tar::EntryType::Directory);
-                    archive.append_data(&mut header, &entry.path, io::empty())?;
-                }
-                Kind::Link { target } => {
-                    header.set_entry_type(tar::EntryType::Symlink);
-                    archive.append_link(&mut header, &entry.path, target)?;
-                }
-                Kind::File { size } => {
-                    header.set_size(*size);
-                    let path = self.folder.join(&entry.path);
-                    let content = Exactly { content: File::open(&path)?, left: *size, path: &path };
-                    archive.append_data(&mut header, &entry.path, content)?;
-                }
-            }
-        }
-        if self.dockerfile_name == OWN_DOCKERFILE {
-            let mut header = tar::Header::new_gnu();
-            header.set_mode(0o644);
-            header.set_size(self.dockerfile.len() as u64);
-            archive.append_data(&mut header, OWN_DOCKERFILE, self.dockerfile.as_bytes())?;
-        }
-        archive.into_inner()?.flush()
-    }
-}
-
-/// A file that grows or shrinks while it is read would shift all that follows it in the archive.
-struct Exactly<'a> {
-    content: File,
-    left: u64,
-    path: &'a Path,
-}
-
-impl Read for Exactly<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let got = self.content.read(&mut buffer[..want])?;
-        if got == 0 && want > 0 {
-            return Err(io::Error::other(format!("`{}` changed while it was read", self.path.display())));
-        }
-        self.left -= got as u64;
-        Ok(got)
     }
 }
 
@@ -271,6 +220,7 @@ fn entry(path: PathBuf, kind: Kind, metadata: &Metadata) -> Entry {
 
 #[cfg(test)]
 mod tests {
+    use super::super::archive::write_tar;
     use super::*;
     use indexmap::IndexMap;
     use std::os::unix::fs::symlink;
@@ -306,7 +256,7 @@ mod tests {
 
     fn names(build: &BuildSpec) -> Vec<String> {
         let mut bytes = Vec::new();
-        Context::read(build).unwrap().write_tar(&mut bytes).unwrap();
+        write_tar(&Context::read(build).unwrap(), &mut bytes).unwrap();
         let mut archive = tar::Archive::new(bytes.as_slice());
         archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned()).collect()
     }
@@ -349,7 +299,7 @@ mod tests {
         assert_eq!(names(&build), ["Dockerfile", "src", "src/a", "src/b", "z"].map(String::from));
         let tar = || {
             let mut bytes = Vec::new();
-            Context::read(&build).unwrap().write_tar(&mut bytes).unwrap();
+            write_tar(&Context::read(&build).unwrap(), &mut bytes).unwrap();
             bytes
         };
         assert_eq!(tar(), tar());

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::text::Lines;
+use crate::docker::text::Lines;
 use crate::ports::Progress;
 
 /// Enough to show why a compiler gave up.
