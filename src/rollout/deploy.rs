@@ -11,11 +11,14 @@ use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{DeployOptions, PlanRefused, ProxyImage, Stage, plan_deploy, plan_proxy, plan_proxy_upgrade};
-use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError};
+use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
 const ATTEMPTS: usize = 4;
+
+/// How long a proxy that should run may be silent, as while the engine restarts it.
+const PROXY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a deploy is asked to do.
 #[derive(Debug, Clone)]
@@ -51,8 +54,16 @@ pub async fn deploy<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &DeployRequest<'_>,
 ) -> Result<Vec<AppResult>, DeployError> {
-    prepare_proxy(run, &request.project.proxy, request.proxy_image).await?;
-    let lease = run.acquire(&lease_request(request), request.lock_wait).await?;
+    let wanted = lease_request(request);
+    // Opening a channel to the proxy takes longer than all the rest of a run that has nothing to do, so both are opened
+    // at once. Where there is no proxy yet, the first try fails and the second finds it.
+    let (prepared, early) =
+        tokio::join!(prepare_proxy(run, &request.project.proxy, request.proxy_image), run.proxy.acquire(&wanted));
+    prepared?;
+    let lease = match early {
+        Ok(lease) => lease,
+        Err(_) => run.acquire(&wanted, request.lock_wait).await?,
+    };
 
     let mut results: Vec<AppResult> = Vec::new();
     let mut open = request.apps.to_vec();
@@ -89,8 +100,12 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
     image: &ProxyImage,
 ) -> Result<(), DeployError> {
     for attempt in 1..=ATTEMPTS {
-        let observed = run.engine.observe(&spec.name).await?;
-        let stages = plan_proxy(spec, image, &observed)?;
+        let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
+        let stages = plan_proxy(spec, image, &observed?)?;
+        if let (true, Ok(version)) = (stages.is_empty(), version) {
+            greet(run, &version, image);
+            return Ok(());
+        }
         match set_up(run, &stages).await {
             Ok(()) => break,
             // Another run is setting it up right now: look again.
@@ -98,13 +113,18 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
             Err(failure) => return Err(DeployError::Setup(failure)),
         }
     }
-    let version = run.proxy.version().await?;
+    // Just started, or in the middle of a restart.
+    run.await_control(&spec.name.container(), PROXY_PATIENCE, &run.cancel).await.map_err(DeployError::Setup)?;
+    greet(run, &run.proxy.version().await?, image);
+    Ok(())
+}
+
+fn greet<E: Engine, P: Proxy>(run: &Run<E, P>, version: &ProxyVersion, image: &ProxyImage) {
     if version.build != image.build_id {
         let message =
             "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it".to_owned();
         run.emit(None, Fact::Warned { message });
     }
-    Ok(())
 }
 
 /// Replaces the proxy's container by one of this build.
@@ -125,7 +145,8 @@ pub async fn upgrade_proxy<E: Engine, P: Proxy>(
 async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
     let scope = Scope::shared();
     let result = run.stages(None, &scope, stages, &run.cancel).await;
-    if result.is_err() {
+    // A name that is taken means that another run sets up the same; what this one made is then that one's too.
+    if result.as_ref().is_err_and(|failure| failure.kind != FailureKind::NotOurs) {
         run.unwind(None, &scope).await;
     }
     result
