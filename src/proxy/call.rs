@@ -17,6 +17,8 @@ pub(super) struct Call {
     path: String,
     body: Bytes,
     pub deadline: Duration,
+    /// Whether the answer waits for something outside the proxy, which may keep a channel busy for seconds.
+    pub waits: bool,
     /// Whether a lost answer is asked for again. Never so for what changes something:
     /// the first call may have had its effect.
     pub repeatable: bool,
@@ -24,13 +26,27 @@ pub(super) struct Call {
 
 impl Call {
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: Bytes::new(), deadline: DEADLINE, repeatable: true }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            body: Bytes::new(),
+            deadline: DEADLINE,
+            waits: false,
+            repeatable: true,
+        }
     }
 
     pub fn post(path: &str, body: &impl Serialize) -> Self {
         // Our requests are plain structs with text keys, which always serialise.
         let body = serde_json::to_vec(body).unwrap_or_default();
-        Self { method: Method::POST, path: path.to_owned(), body: body.into(), deadline: DEADLINE, repeatable: false }
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            body: body.into(),
+            deadline: DEADLINE,
+            waits: false,
+            repeatable: false,
+        }
     }
 
     pub fn repeatable(mut self) -> Self {
@@ -40,6 +56,7 @@ impl Call {
 
     /// For calls that wait by themselves: the usual deadline starts when that wait is over.
     pub fn waiting(mut self, wait: Duration) -> Self {
+        self.waits = true;
         self.deadline += wait;
         self
     }

@@ -18,7 +18,7 @@ use super::wire::VersionAnswer;
 use crate::ports::{Dial, ProxyError};
 
 /// From the dial to the first answer. Locally that is about 70 ms; over ssh and on a busy host it can be seconds.
-const OPEN: Duration = Duration::from_secs(15);
+pub(super) const OPEN: Duration = Duration::from_secs(15);
 
 /// Opens channels to one proxy.
 #[derive(Clone)]

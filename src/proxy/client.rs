@@ -88,12 +88,9 @@ impl Proxy for ControlClient {
         wait: Duration,
     ) -> Result<InFlight, ProxyError> {
         let call = Call::post("/v1/drain", &DrainRequest { peers, wait_ms: milliseconds(wait), known });
+        let call = call.repeatable();
         // Without a known count the proxy answers at once.
-        let _turn = match known {
-            Some(_) => self.pool.long_polls.acquire().await.ok(),
-            None => None,
-        };
-        self.pool.call(&call.repeatable().waiting(wait)).await
+        self.pool.call(&if known.is_some() { call.waiting(wait) } else { call }).await
     }
 
     async fn record(

@@ -7,16 +7,21 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{sleep, timeout};
 
 use super::call::Call;
-use super::channel::{Channel, Opener};
+use super::channel::{Channel, OPEN, Opener};
 use super::error::understand;
 use crate::ports::ProxyError;
 
 /// Each is a process in the proxy's container.
 const CHANNELS: usize = 32;
-/// Long polls keep a channel busy for seconds; the rest is left to flips, probes and heartbeats.
-const LONG_POLLS: usize = 24;
+/// The most that calls which wait may have; the rest is left to flips and heartbeats.
+const WAITING_CHANNELS: usize = 24;
+/// Opened at the same time: twenty apps that want channels at once must not take the processor from their own start.
+const OPENING: usize = 3;
+/// How many calls that wait may stand in line for a channel, so that a flip behind them is soon served.
+const WAITING_IN_LINE: usize = 2;
 /// A call waits this long for a busy channel before another is opened: most calls are over by then.
 const PATIENCE: Duration = Duration::from_millis(5);
 
@@ -27,7 +32,9 @@ pub(super) struct Pool {
     /// As many permits as there are idle channels.
     idle_count: Semaphore,
     capacity: Arc<Semaphore>,
-    pub long_polls: Semaphore,
+    opening: Arc<Semaphore>,
+    waiting: Semaphore,
+    line: Semaphore,
 }
 
 struct Pooled {
@@ -43,7 +50,9 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             idle_count: Semaphore::new(0),
             capacity: Arc::new(Semaphore::new(CHANNELS)),
-            long_polls: Semaphore::new(LONG_POLLS),
+            opening: Arc::new(Semaphore::new(OPENING)),
+            waiting: Semaphore::new(WAITING_CHANNELS),
+            line: Semaphore::new(WAITING_IN_LINE),
         })
     }
 
@@ -72,11 +81,16 @@ impl Pool {
         call: &Call,
         verify: impl Fn(&Channel) -> Result<(), ProxyError>,
     ) -> Result<(StatusCode, Bytes), ProxyError> {
-        let mut pooled = self.checkout().await?;
+        let _share = if call.waits { self.waiting.acquire().await.ok() } else { None };
+        let mut pooled = {
+            let _place = if call.waits { self.line.acquire().await.ok() } else { None };
+            let late = || self.opener.unreachable(format!("no channel within {OPEN:?}"));
+            timeout(OPEN, self.checkout()).await.unwrap_or_else(|_| Err(late()))?
+        };
         let mut replaced = false;
         loop {
             verify(&pooled.channel)?;
-            let broken = match tokio::time::timeout(call.deadline, pooled.channel.exchange(call)).await {
+            let broken = match timeout(call.deadline, pooled.channel.exchange(call)).await {
                 Ok(Ok(answer)) => {
                     self.put(pooled);
                     return Ok(answer);
@@ -102,7 +116,7 @@ impl Pool {
             let none_open = self.capacity.available_permits() == CHANNELS;
             let patience = if none_open { Duration::ZERO } else { PATIENCE };
             let another = async {
-                tokio::time::sleep(patience).await;
+                sleep(patience).await;
                 self.open().await
             };
             tokio::select! {
@@ -127,13 +141,13 @@ impl Pool {
 
     /// Opens a channel. When the caller does not wait for it any more, the next one gets it.
     async fn open(self: &Arc<Self>) -> Result<Pooled, ProxyError> {
-        let Ok(slot) = Arc::clone(&self.capacity).acquire_owned().await else {
-            unreachable!("the semaphore is never closed")
-        };
+        let slot = permit(&self.capacity).await;
+        let opening = permit(&self.opening).await;
         let (hand_over, opened) = oneshot::channel();
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             let opened = pool.opener.open().await.map(|channel| Pooled { channel, slot });
+            drop(opening);
             if let Err(Ok(unwanted)) = hand_over.send(opened) {
                 pool.put(unwanted);
             }
@@ -147,5 +161,12 @@ impl Pool {
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(pooled);
         self.idle_count.add_permits(1);
+    }
+}
+
+async fn permit(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_owned().await {
+        Ok(permit) => permit,
+        Err(_) => unreachable!("the semaphore is never closed"),
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -52,6 +53,7 @@ pub struct ProxyInMemory {
     seen: Arc<Mutex<Vec<Seen>>>,
     dials: Arc<Mutex<usize>>,
     refuse_dials: Arc<Mutex<bool>>,
+    dial_takes: Duration,
 }
 
 impl ProxyInMemory {
@@ -62,11 +64,17 @@ impl ProxyInMemory {
             seen: Arc::default(),
             dials: Arc::default(),
             refuse_dials: Arc::default(),
+            dial_takes: Duration::ZERO,
         }
     }
 
     pub fn with_api(mut self, api: u64) -> Self {
         self.api = api;
+        self
+    }
+
+    pub fn with_slow_dials(mut self, dial_takes: Duration) -> Self {
+        self.dial_takes = dial_takes;
         self
     }
 
@@ -134,6 +142,7 @@ impl Dial for ProxyInMemory {
                 *dials += 1;
                 *dials
             };
+            tokio::time::sleep(self.dial_takes).await;
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             let proxy = self.clone();
             tokio::spawn(async move {

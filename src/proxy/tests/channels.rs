@@ -69,6 +69,16 @@ async fn however_many_long_polls_there_are_a_flip_finds_a_channel() {
     assert!(proxy.dials() <= 33, "{} dials", proxy.dials());
 }
 
+#[tokio::test(start_paused = true)]
+async fn many_short_calls_at_once_share_few_channels() {
+    let proxy = ProxyInMemory::new(|_| empty_state()).with_slow_dials(Duration::from_millis(100));
+    let client = proxy.client();
+    let calls = (0..50).map(|_| client.state());
+    let states = futures_util::future::join_all(calls).await;
+    assert!(states.iter().all(Result::is_ok));
+    assert!(proxy.dials() <= 3, "{} dials", proxy.dials());
+}
+
 #[tokio::test]
 async fn a_read_whose_channel_breaks_is_asked_once_more() {
     let mut first = true;
