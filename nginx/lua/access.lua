@@ -6,133 +6,137 @@ local ejection = require "ejection"
 local inflight = require "inflight"
 local metrics = require "metrics"
 local pages = require "pages"
+local request = require "request"
 local rewrite = require "rewrite"
 local routes = require "routes"
 
-local var = ngx.var
+local get, set = request.get, request.set
 
 local _M = {}
 
 -- How often a held request looks for a peer.
 local HOLD_STEP_S = 0.02
 
--- nginx empties ngx.ctx when it turns to an error page; a count must not be lost with it. So what a request holds is
--- kept here too, under a number that nginx keeps in a variable.
-local tickets, last_ticket = {}, 0
-
--- Picks a peer and counts the request there. The count is raised first and the generation read again after it (law 3 of
--- the design): a flip that did not see the count is seen here, so when a flip is acknowledged, zero means zero.
-function _M.take_peer(ctx, name, tried)
-    while true do
-        local app = current.app(name)
-        ctx.app = app
-        local peer = app and balance.pick(app, tried)
-        if not peer or not inflight.raise(peer) then
-            return nil
+-- Picks a peer of the app and counts the request there. The count is raised first and the generation read again after it
+-- (law 3 of the design): a flip that did not see the count is seen here, so when a flip is acknowledged, zero means zero.
+function _M.take_peer(held, name, tried)
+    local app = current.app(name)
+    local peer = app and balance.pick(app, tried)
+    local is_counted = peer and inflight.raise(peer)
+    if current.has_moved() then
+        if is_counted then
+            inflight.lower(peer, false)
         end
-        if not current.is_stale(app) then
-            ctx.peer = peer
-            return peer
-        end
-        inflight.lower(peer, false)
+        return _M.take_peer(held, name, tried)
     end
+    held.app = app
+    held.peer = is_counted and peer or nil
+    return held.peer
 end
 
 -- While a stop-first app has no peer, its requests wait for the next one.
-local function hold(ctx, name)
-    metrics.count(ctx.app.metrics.held)
-    local deadline = ngx.now() + ctx.app.hold_ms / 1000
+local function hold(held)
+    local name = held.app.name
+    metrics.count(held.app.metrics.held)
+    local deadline = ngx.now() + held.app.hold_ms / 1000
     repeat
         ngx.sleep(HOLD_STEP_S)
-        local peer = _M.take_peer(ctx, name)
-        if peer then
-            return peer
+        if _M.take_peer(held, name) then
+            return true
         end
-    until not ctx.app or #ctx.app.peers > 0 or ngx.now() >= deadline
+    until not held.app or #held.app.peers > 0 or ngx.now() >= deadline
+    return false
 end
 
 local function set_target(route)
-    local target, prefix = rewrite.target(route, var.request_uri)
-    var.target = target
-    if prefix then
-        var.forwarded_prefix = prefix
-    end
+    local target, prefix = rewrite.target(route, get("request_uri"))
+    set("target", target)
+    set("forwarded_prefix", prefix)
 end
 
-function _M.run()
-    local route = routes.find(var.host, var.uri, var.remote_addr)
-    local ctx = ngx.ctx
-    local app = route and current.app(route.app)
+local function refuse(held)
+    local app = held.app
     if not app or not app.is_routable then
         metrics.count(metrics.UNROUTED)
         return pages.send(404)
     end
-    set_target(route)
-    local peer = _M.take_peer(ctx, route.app)
-    if not peer and ctx.app and #ctx.app.peers == 0 and ctx.app.hold_ms > 0 then
-        peer = hold(ctx, route.app)
-    end
-    if not peer then
-        ctx.app = app
-        return pages.send(503)
-    end
-    last_ticket = last_ticket + 1
-    tickets[last_ticket] = ctx
-    ctx.ticket = last_ticket
-    var.ticket = last_ticket
+    return pages.send(503)
 end
 
--- Runs when the answer's head is there.
-function _M.answered()
-    if ngx.status == 101 then
-        local ctx = ngx.ctx
-        if ctx.peer and not ctx.is_websocket then
-            inflight.upgrade(ctx.peer)
-            ctx.is_websocket = true
-        end
+local function is_holding(app)
+    return app and app.is_routable and #app.peers == 0 and app.hold_ms > 0
+end
+
+-- Returns the route, and whether a peer was taken for it.
+local function find_peer(held)
+    current.has_moved()
+    local generation = current.seen()
+    local route = routes.find()
+    if route and _M.take_peer(held, route.app) then
+        return route, true
+    end
+    if current.seen() ~= generation then
+        -- A flip came between: the route may lead to another app now.
+        return find_peer(held)
+    end
+    return route, false
+end
+
+function _M.run()
+    local held = request.begin()
+    local route, is_found = find_peer(held)
+    if not is_found and not (is_holding(held.app) and hold(held)) then
+        return refuse(held)
+    end
+    if route.strip then
+        set_target(route)
+    end
+    if get("upstream_upgrade") ~= "" then
+        return ngx.exec("@websocket")
     end
 end
 
--- The last try of a request is not seen by the balancer any more.
-local function note_outcome(peer)
-    local is_failed = ngx.status == 502 or ngx.status == 504
-    if not is_failed and not ejection.is_watched(peer) then
-        return
-    end
-    -- A try that never connected has no time to connect.
-    local is_connected = not (var.upstream_connect_time or "-"):find("-$")
-    if is_connected then
-        ejection.answered(peer)
-    elseif is_failed then
-        ejection.failed(peer)
+-- Leaves out a peer that could not be reached.
+function _M.eject(peer)
+    if ejection.eject(peer) then
         metrics.count(metrics.keys_of_app(peer.app).ejections)
+    end
+end
+
+-- Runs when the head of an answer to an upgrade is there.
+function _M.upgraded()
+    local held = request.held()
+    if held and held.peer and not held.is_websocket and request.status() == 101 then
+        inflight.upgrade(held.peer)
+        held.is_websocket = true
+    end
+end
+
+-- The balancer does not see how a request's last try ended. A try that never connected has no time to connect.
+local function note_last_try(peer)
+    if (get("upstream_connect_time") or ""):find("-$") then
+        _M.eject(peer)
     end
 end
 
 -- Runs once for each request, whatever became of it.
 function _M.finished()
-    local ctx = ngx.ctx
-    if not ctx.ticket then
-        ctx = tickets[tonumber(var.ticket)] or ctx
+    local held = request.finish()
+    if not held then
+        return
     end
-    local peer = ctx.peer
-    if ctx.ticket then
-        tickets[ctx.ticket] = nil
-        ctx.ticket = nil
-    end
+    local peer, app, status = held.peer, held.app, request.status()
     if peer then
-        ctx.peer = nil
-        inflight.lower(peer, ctx.is_websocket)
-        note_outcome(peer)
-        var.release = peer.release
-        var.replica = peer.replica
+        inflight.lower(peer, held.is_websocket)
+        if (status == 502 or status == 504) and not held.is_given_up then
+            note_last_try(peer)
+        end
+        set("served", held.retries and peer.served .. held.retries or peer.served_at_once)
+    elseif app then
+        set("served", app.served .. (held.retries or 0))
     end
-    if ctx.retries then
-        var.retries = ctx.retries
-    end
-    if ctx.app then
-        var.app = ctx.app.name
-        metrics.observe(ctx.app, peer, ngx.status, tonumber(var.request_time))
+    if app then
+        metrics.observe(app, peer, status, ngx.now() - ngx.req.start_time())
     end
 end
 

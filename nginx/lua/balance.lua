@@ -1,16 +1,14 @@
--- Picks the peer for a request.
+-- Picks the peer for a request. What each request passes has no loop in it: LuaJIT compiles it in one piece.
 local ejection = require "ejection"
 local inflight = require "inflight"
 
 local _M = {}
 
--- Up to here every peer is looked at; above it two random ones, of which the less loaded is nearly as good.
-local FEW_PEERS = 8
 -- How long the other workers' counts are taken as they were read.
 local OTHERS_S = 0.02
 
-local function is_usable(peer, tried)
-    return not tried[peer.id] and ejection.allows(peer)
+local function is_usable(peer, tried, is_choosy)
+    return not tried[peer.id] and (not is_choosy or ejection.allows(peer))
 end
 
 local function read_others(app)
@@ -27,53 +25,57 @@ local function load_of(app, peer)
     return inflight.own_load(peer) + (app.others_load[peer.id] or 0)
 end
 
--- Begins at another peer each time, so that equally loaded peers take turns.
-local function least_loaded(app, tried)
-    local peers, best, best_load = app.peers, nil, math.huge
+-- The second one, if it is less loaded. Who is first changes from call to call, so equally loaded peers take turns.
+local function less_loaded(app, first, second)
+    return load_of(app, second) < load_of(app, first) and second or first
+end
+
+local function least_loaded(app, tried, is_choosy)
+    local peers, best = app.peers, nil
     for step = 1, #peers do
         local peer = peers[(app.turn + step) % #peers + 1]
-        if is_usable(peer, tried) then
-            local load = load_of(app, peer)
-            if load < best_load then
-                best, best_load = peer, load
-            end
+        if is_usable(peer, tried, is_choosy) then
+            best = best and less_loaded(app, best, peer) or peer
         end
     end
     return best
 end
 
-local function less_loaded_of_two(app, tried)
+-- Of two random peers the less loaded: nearly as even as looking at all of them, at a cost that does not grow. With two
+-- peers it is the least loaded one.
+local function less_loaded_of_two(app, tried, is_choosy)
     local peers = app.peers
-    local one = math.random(#peers)
-    local two = (one + math.random(#peers - 1) - 1) % #peers + 1
+    local count = #peers
+    local one = app.turn % count + 1
+    local two = (one + math.random(count - 1) - 1) % count + 1
     local first, second = peers[one], peers[two]
-    if not is_usable(first, tried) or not is_usable(second, tried) then
-        return least_loaded(app, tried)
+    if is_usable(first, tried, is_choosy) and is_usable(second, tried, is_choosy) then
+        return less_loaded(app, first, second)
     end
-    return load_of(app, second) < load_of(app, first) and second or first
+    return least_loaded(app, tried, is_choosy)
 end
 
-local function next_in_turn(app, tried)
+local function next_in_turn(app, tried, is_choosy)
     local peers = app.peers
-    for step = 0, #peers - 1 do
-        local peer = peers[(app.turn + step) % #peers + 1]
-        if is_usable(peer, tried) then
-            app.turn = app.turn + step
+    local peer = peers[app.turn % #peers + 1]
+    if is_usable(peer, tried, is_choosy) then
+        return peer
+    end
+    for step = 1, #peers - 1 do
+        peer = peers[(app.turn + step) % #peers + 1]
+        if is_usable(peer, tried, is_choosy) then
             return peer
         end
     end
 end
 
-local function by_policy(app, tried)
+local function by_policy(app, tried, is_choosy)
     app.turn = app.turn + 1
     if app.balance == "round_robin" then
-        return next_in_turn(app, tried)
+        return next_in_turn(app, tried, is_choosy)
     end
     read_others(app)
-    if #app.peers > FEW_PEERS then
-        return less_loaded_of_two(app, tried)
-    end
-    return least_loaded(app, tried)
+    return less_loaded_of_two(app, tried, is_choosy)
 end
 
 local NONE = {}
@@ -83,19 +85,13 @@ local NONE = {}
 function _M.pick(app, tried)
     tried = tried or NONE
     local peers = app.peers
+    if #peers == 0 then
+        return nil
+    end
     if #peers == 1 then
         return not tried[peers[1].id] and peers[1] or nil
     end
-    local peer = by_policy(app, tried)
-    if peer then
-        ejection.picked(peer)
-        return peer
-    end
-    for _, candidate in ipairs(peers) do
-        if not tried[candidate.id] then
-            return candidate
-        end
-    end
+    return by_policy(app, tried, true) or by_policy(app, tried, false)
 end
 
 return _M

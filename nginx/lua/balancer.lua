@@ -2,9 +2,9 @@
 -- each further one moves the count to another peer.
 local access = require "access"
 local balancer = require "ngx.balancer"
-local ejection = require "ejection"
 local inflight = require "inflight"
 local metrics = require "metrics"
+local request = require "request"
 
 local _M = {}
 
@@ -14,49 +14,53 @@ local NO_PEER = -3
 -- A request that meets three dead peers meets a dead app.
 local MOST_RETRIES = 2
 
--- Did the last try end before it was connected? Then the peer is gone, and no part of the request was sent.
+-- Did the last try end before it was connected? Then the peer is gone, and no part of the request was sent. Each try
+-- that connected has its time; the one that begins now has no address yet and stands there as ` : `.
 local function never_connected()
-    -- One entry for each try, the present one already among them.
-    local times = ngx.var.upstream_connect_time or ""
-    return times:match("([^ ,]+), [^ ,]+$") == "-"
+    return (request.get("upstream_connect_time") or ""):find("- : $") ~= nil
 end
 
-local function next_peer(ctx)
-    local failed = ctx.peer
+local function next_peer(held)
+    local failed = held.peer
     local is_gone = never_connected()
     if is_gone then
-        ejection.failed(failed)
-        metrics.count(ctx.app.metrics.ejections)
+        access.eject(failed)
     end
-    ctx.tried = ctx.tried or {}
-    ctx.tried[failed.id] = true
-    local name = failed.app
+    held.tried = held.tried or {}
+    held.tried[failed.id] = true
+    held.peer = nil
     inflight.lower(failed, false)
-    ctx.peer = nil
-    local peer = access.take_peer(ctx, name, ctx.tried)
+    local peer = access.take_peer(held, failed.app, held.tried)
     if not peer and not is_gone then
         -- The only peer closed a pooled connection: a fresh one to it will do.
-        peer = access.take_peer(ctx, name)
+        peer = access.take_peer(held, failed.app)
     end
     return peer
 end
 
-function _M.run()
-    local ctx = ngx.ctx
-    if not ctx.is_begun then
-        ctx.is_begun = true
-        balancer.set_more_tries(MOST_RETRIES)
-    else
-        -- nginx grants a try more for each pooled connection that failed; the limit holds for those too.
-        if (ctx.retries or 0) >= MOST_RETRIES or not next_peer(ctx) then
-            return ngx.exit(NO_PEER)
-        end
-        ctx.retries = (ctx.retries or 0) + 1
-        metrics.count(ctx.app.metrics.retries)
+local function begin_retry(held)
+    -- nginx grants a try more for each pooled connection that failed; the limit holds for those too.
+    if (held.retries or 0) >= MOST_RETRIES or not next_peer(held) then
+        return false
     end
-    local ok, problem = balancer.set_current_peer(ctx.peer.address, ctx.peer.port)
+    held.retries = (held.retries or 0) + 1
+    metrics.count(held.app.metrics.retries)
+    return true
+end
+
+function _M.run()
+    local held = request.held()
+    if not held.is_begun then
+        held.is_begun = true
+        balancer.set_more_tries(MOST_RETRIES)
+    elseif not begin_retry(held) then
+        held.is_given_up = true
+        return ngx.exit(NO_PEER)
+    end
+    local peer = held.peer
+    local ok, problem = balancer.set_current_peer(peer.address, peer.port)
     if not ok then
-        ngx.log(ngx.ERR, "cannot use the address of `", ctx.peer.id, "`: ", problem)
+        ngx.log(ngx.ERR, "cannot use the address of `", peer.id, "`: ", problem)
         return ngx.exit(NO_PEER)
     end
 end

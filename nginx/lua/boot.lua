@@ -19,6 +19,7 @@ function _M.about()
     return about
 end
 
+-- Returns the handlers of a request's phases.
 function _M.master()
     local file = io.open("/etc/nginx/build-id", "r")
     _M.build = file and file:read("*l") or "unknown"
@@ -27,14 +28,17 @@ function _M.master()
     end
     ngx.shared.apps:add("started_at", math.floor(ngx.now() * 1000))
     -- Loaded before the fork, so that no worker's first request pays for it.
-    for _, name in ipairs({ "access", "balancer", "control", "exposition" }) do
-        require(name)
-    end
+    local access, balancer = require "access", require "balancer"
+    require "control"
+    require "exposition"
     require("store").load()
+    return { access = access.run, balance = balancer.run, upgraded = access.upgraded, finished = access.finished }
 end
 
 local function is_serving(app, release)
-    local found = require("current").app(app)
+    local current = require "current"
+    current.has_moved()
+    local found = current.app(app)
     if not found or not release then
         return found ~= nil
     end
@@ -48,7 +52,6 @@ end
 
 local function tidy()
     require("inflight").forget_idle()
-    require("ejection").forget_old()
     require("metrics").forget_retired(is_serving)
 end
 

@@ -1,6 +1,8 @@
--- The apps' records as this worker has decoded them. A record is decoded again only when its own generation moved, so a
--- flip costs one decode per worker for the app that was flipped and nothing for the others.
+-- The table of apps as this worker sees it. A request costs one look at the table's generation. When that has moved, an
+-- app is decoded again only if its own generation moved too: a flip costs one decode per worker for the app that was
+-- flipped, and next to nothing for the others.
 local apps = require "apps"
+local json = require "json"
 local metrics = require "metrics"
 local record = require "record"
 
@@ -9,6 +11,13 @@ local dict = ngx.shared.apps
 local _M = {}
 
 local cache = {}
+-- Generation of the table up to which everything cached here was looked at.
+local seen
+
+-- The log's words for who answered, put together once. They stand in the line as they are: JSON already.
+local function served(app, peer)
+    return ('"app":%s,"release":%d,"replica":%d,"retries":'):format(json.encode(app), peer.release, peer.replica)
+end
 
 local function read(name)
     local text, generation = apps.record_text(name)
@@ -20,7 +29,7 @@ local function read(name)
     local app = {
         name = name,
         generation = generation,
-        generation_key = "g:" .. name,
+        seen = seen,
         balance = decoded.balance,
         hold_ms = decoded.hold_ms,
         peers = {},
@@ -29,12 +38,15 @@ local function read(name)
         turn = math.random(0, 1023),
         others_read_at = 0,
         others_load = {},
+        served = ('"app":%s,"release":null,"replica":null,"retries":'):format(json.encode(name)),
         metrics = metrics.keys_of_app(name),
     }
     for _, peer in ipairs(decoded.peers) do
         if peer.port then
             app.is_routable = true
             peer.app = name
+            peer.served = served(name, peer)
+            peer.served_at_once = peer.served .. "0"
             peer.metrics = metrics.keys_of_release(name, peer.release)
             app.peers[#app.peers + 1] = peer
         end
@@ -43,18 +55,39 @@ local function read(name)
     return app
 end
 
--- The app as of its present generation; nil when it has no record.
-function _M.app(name)
-    local app = cache[name]
-    if app and dict:get(app.generation_key) == app.generation then
-        return app
+local function look_again(app)
+    if apps.generation(app.name) ~= app.generation then
+        return read(app.name)
     end
-    return read(name)
+    app.seen = seen
+    return app
 end
 
--- Has the app been flipped since it was read?
-function _M.is_stale(app)
-    return dict:get(app.generation_key) ~= app.generation
+-- The app as of the last `has_moved`; nil when it has no record.
+function _M.app(name)
+    local app = cache[name]
+    if not app then
+        return read(name)
+    end
+    if app.seen ~= seen then
+        return look_again(app)
+    end
+    return app
+end
+
+-- Was anything flipped since this was last asked? After true, what was read before is out of date.
+function _M.has_moved()
+    local generation = dict:get("generation")
+    if generation == seen then
+        return false
+    end
+    seen = generation
+    return true
+end
+
+-- The generation that `has_moved` saw last.
+function _M.seen()
+    return seen
 end
 
 return _M

@@ -1,54 +1,86 @@
--- Passive health: a peer that refused a connection gets no requests for a short, growing while. Known to one worker
--- only: each finds out with one request, which is repeated elsewhere anyway.
+-- Peers that cannot be reached are left out until they can be. All workers share what one has found out, and a
+-- background connection finds out when the peer is back, so that no request pays for trying.
+local dict = ngx.shared.ejections
+
 local _M = {}
 
-local FIRST_S, LONGEST_S = 0.5, 10
--- After the while, one request tries the peer; the others wait for what it finds. Longer than proxy_connect_timeout.
-local TRIAL_S = 2.5
-local FORGET_S = 60
+local FIRST_TRIAL_S, LONGEST_PAUSE_S = 0.25, 5
+local TRIAL_TIMEOUT_MS = 1000
+-- An ejection whose worker died is over after this.
+local EXPIRES_S = 15
+-- How old this worker's view may be.
+local LOOK_S = 0.05
 
-local ejected = {}
+local ejected, seen_version, seen_at = {}, 0, 0
 
--- May the peer be picked? True for all but the ejected ones.
-function _M.allows(peer)
-    local state = ejected[peer.id]
-    return not state or ngx.now() >= state.until_time
-end
-
--- The peer was picked: if its while is over, this is the one request that tries it.
-function _M.picked(peer)
-    local state = ejected[peer.id]
-    if state then
-        state.until_time = math.max(state.until_time, ngx.now() + TRIAL_S)
+local function look()
+    local now = ngx.now()
+    if now - seen_at < LOOK_S then
+        return
     end
-end
-
--- The peer could not be reached.
-function _M.failed(peer)
-    local state = ejected[peer.id] or { failures = 0 }
-    local pause = math.min(FIRST_S * 2 ^ state.failures, LONGEST_S)
-    state.failures = state.failures + 1
-    state.until_time = ngx.now() + pause
-    ejected[peer.id] = state
-end
-
-function _M.is_watched(peer)
-    return ejected[peer.id] ~= nil
-end
-
--- The peer answered again.
-function _M.answered(peer)
-    ejected[peer.id] = nil
-end
-
--- Replicas come and go; what was ejected long ago and never tried again is gone.
-function _M.forget_old()
-    local before = ngx.now() - FORGET_S
-    for id, state in pairs(ejected) do
-        if state.until_time < before then
-            ejected[id] = nil
+    seen_at = now
+    local version = dict:get("version") or 0
+    -- What expires moves no version.
+    if version ~= seen_version or next(ejected) then
+        seen_version, ejected = version, {}
+        for _, key in ipairs(dict:get_keys(0)) do
+            local id = key:match("^peer:(.*)$")
+            if id and dict:get(key) then
+                ejected[id] = true
+            end
         end
     end
+end
+
+-- May the peer be picked? Called for each request and peer, so it asks shared memory now and then only.
+function _M.allows(peer)
+    look()
+    return not ejected[peer.id]
+end
+
+local function forget(peer)
+    dict:delete("peer:" .. peer.id)
+    dict:incr("version", 1, 0)
+end
+
+local function is_registered(peer)
+    local app = require("current").app(peer.app)
+    for _, known in ipairs(app and app.peers or {}) do
+        if known.id == peer.id then
+            return true
+        end
+    end
+    return false
+end
+
+local function try(premature, peer, pause)
+    if premature or not is_registered(peer) then
+        return forget(peer)
+    end
+    local socket = ngx.socket.tcp()
+    socket:settimeout(TRIAL_TIMEOUT_MS)
+    local address = peer.address:find(":", 1, true) and "[" .. peer.address .. "]" or peer.address
+    local is_back = socket:connect(address, peer.port)
+    socket:close()
+    if is_back then
+        ngx.log(ngx.NOTICE, "`", peer.id, "` can be reached again")
+        return forget(peer)
+    end
+    dict:set("peer:" .. peer.id, true, EXPIRES_S)
+    pause = math.min(pause * 2, LONGEST_PAUSE_S)
+    ngx.timer.at(pause, try, peer, pause)
+end
+
+-- The peer could not be reached. Returns true for the one who ejects it.
+function _M.eject(peer)
+    ejected[peer.id] = true
+    if not dict:safe_add("peer:" .. peer.id, true, EXPIRES_S) then
+        return false
+    end
+    dict:incr("version", 1, 0)
+    ngx.log(ngx.WARN, "`", peer.id, "` cannot be reached and is left out")
+    ngx.timer.at(FIRST_TRIAL_S, try, peer, FIRST_TRIAL_S)
+    return true
 end
 
 return _M

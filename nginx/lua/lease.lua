@@ -22,13 +22,14 @@ function _M.holds(token, app)
     return lease and lease.token == token or false
 end
 
-local function release(token, names)
+-- Frees what this very connection holds: a lease that was taken up again elsewhere with its token stays.
+local function release(holder, names)
     for _, app in ipairs(names) do
-        if _M.holds(token, app) then
+        local lease = read(app)
+        if lease and lease.holder == holder then
             dict:delete("app:" .. app)
         end
     end
-    dict:delete("token:" .. token)
 end
 
 local function refuse_held(app, lease)
@@ -67,24 +68,27 @@ local function new_token()
 end
 
 -- All apps or none. In order of name: of two that want the same apps, one gets them all.
-local function grant(token, body)
+local function grant(token, holder, body)
     local names, taken = {}, {}
     for position, app in ipairs(body.apps) do
         names[position] = app
     end
     table.sort(names)
-    local text = json.encode({ token = token, owner = body.owner, host = body.host, purpose = body.purpose,
-        since = math.floor(ngx.now() * 1000) })
+    local text = json.encode({ token = token, holder = holder, owner = body.owner, host = body.host,
+        purpose = body.purpose, since = math.floor(ngx.now() * 1000) })
     for _, app in ipairs(names) do
         local ok, problem = dict:safe_add("app:" .. app, text, EXPIRES_MS / 1000)
         if ok then
             taken[#taken + 1] = app
         elseif problem ~= "exists" then
-            release(token, taken)
+            release(holder, taken)
             control.refuse(507, "too_many_leases", "the proxy's table of leases is full")
-        elseif not _M.holds(token, app) then
+        elseif _M.holds(token, app) then
+            dict:set("app:" .. app, text, EXPIRES_MS / 1000)
+            taken[#taken + 1] = app
+        else
             local other = read(app)
-            release(token, taken)
+            release(holder, taken)
             refuse_held(app, other or { owner = "", host = "", purpose = "", since = math.floor(ngx.now() * 1000) })
         end
     end
@@ -102,9 +106,10 @@ local function prolong(token, names)
     dict:expire("token:" .. token, EXPIRES_MS / 1000)
 end
 
-local function first_lost(token, names)
+local function first_lost(holder, names)
     for _, app in ipairs(names) do
-        if not _M.holds(token, app) then
+        local lease = read(app)
+        if not lease or lease.holder ~= holder then
             return app
         end
     end
@@ -114,10 +119,10 @@ end
 function _M.take(body)
     check(body)
     local token = body.token or new_token()
-    local names = grant(token, body)
-    prolong(token, names)
+    local holder = new_token()
+    local names = grant(token, holder, body)
     assert(ngx.on_abort(function()
-        release(token, names)
+        release(holder, names)
         ngx.exit(499)
     end))
     ngx.header["Content-Type"] = "application/json"
@@ -126,11 +131,11 @@ function _M.take(body)
     local lost
     repeat
         ngx.sleep(LOOK_S)
-        lost = first_lost(token, names)
+        lost = first_lost(holder, names)
     until lost
-    release(token, names)
-    ngx.say(('{"error":{"code":"lease_lost","message":"no heartbeat came in time","app":%s}}'):format(
-        json.encode(lost)))
+    release(holder, names)
+    ngx.say(('{"error":{"code":"lease_lost","message":"no heartbeat came in time, or another connection took the lease up",'
+        .. '"app":%s}}'):format(json.encode(lost)))
 end
 
 function _M.heartbeat(body)

@@ -1,6 +1,8 @@
 -- Which app a request belongs to. Most specific wins: exact host, then the longest wildcard, then the bare name of an
 -- app (calls between apps), then any host; within one host the longest path.
+local current = require "current"
 local json = require "json"
+local request = require "request"
 
 local dict = ngx.shared.apps
 
@@ -9,7 +11,7 @@ local MOST_CACHED_HOSTS = 4096
 
 local _M = {}
 
-local cache, cached_hosts, cached_generation = {}, 0, nil
+local cache, cached_hosts, cached_generation, seen = {}, 0, nil, nil
 
 -- One host's routes as { by_path, longest }, plus `only` when there is nothing to choose.
 local function tier(host)
@@ -41,23 +43,35 @@ local function read_host(host)
     local found = { named = {} }
     found.named[1] = tier(host)
     add_wildcards(found.named, host)
+    -- The usual case, one app that has the whole host, is answered without a look at the path.
+    found.only = found.named[1] and found.named[1].only
     found.any = tier("*")
     local names = dict:get("n:" .. host)
     found.apps = names and json.decode(names)
     return found
 end
 
-local function tiers_of(host)
+local function forget()
+    cache, cached_hosts = {}, 0
+end
+
+-- Flips that change no route leave the cache as it is.
+local function look_again()
+    seen = current.seen()
     local generation = dict:get("routes_generation")
-    if generation ~= cached_generation or cached_hosts >= MOST_CACHED_HOSTS then
-        cache, cached_hosts, cached_generation = {}, 0, generation
+    if generation ~= cached_generation then
+        cached_generation = generation
+        forget()
     end
-    local found = cache[host]
-    if not found then
-        found = read_host(host)
-        cache[host] = found
-        cached_hosts = cached_hosts + 1
+end
+
+local function read_and_cache(host)
+    if cached_hosts >= MOST_CACHED_HOSTS then
+        forget()
     end
+    local found = read_host(host)
+    cache[host] = found
+    cached_hosts = cached_hosts + 1
     return found
 end
 
@@ -101,9 +115,9 @@ local function by_name(names, name, caller)
     return #names == 1 and names[1] or nil
 end
 
--- Returns { app, path, strip }, or nil. `path` is decoded and without dot segments; `caller` is the client's address.
-function _M.find(host, path, caller)
-    local found = tiers_of(host)
+local function choose(found, host)
+    -- Decoded and without dot segments, so that no spelling of a path leads past its route.
+    local path = request.get("uri")
     for _, routes in ipairs(found.named) do
         local route = longest_prefix(routes, path)
         if route then
@@ -111,10 +125,20 @@ function _M.find(host, path, caller)
         end
     end
     if found.apps then
-        local app = by_name(found.apps, host, caller)
+        local app = by_name(found.apps, host, request.get("remote_addr"))
         return app and { app = app, path = "/", strip = false } or nil
     end
     return found.any and longest_prefix(found.any, path)
+end
+
+-- The route of the request at hand, { app, path, strip }, or nil. As of the last `current.has_moved`.
+function _M.find()
+    if seen ~= current.seen() then
+        look_again()
+    end
+    local host = request.get("host")
+    local found = cache[host] or read_and_cache(host)
+    return found.only or choose(found, host)
 end
 
 return _M

@@ -66,7 +66,10 @@ local function read_snapshot(path)
     local decoded, why = json.decode(text)
     if type(decoded) ~= "table" or type(decoded.apps) ~= "table" or type(decoded.journal) ~= "number"
         or type(decoded.generation) ~= "number" then
-        complain("`", path, "` is corrupt (", why or "fields are missing", "), ", keep_aside(path, text))
+        -- Out of the way: it must not become the previous snapshot of the next.
+        local aside = path .. ".corrupt-" .. ngx.time()
+        os.rename(path, aside)
+        complain("`", path, "` is corrupt (", why or "fields are missing", "), it is kept as `", aside, "`")
         return nil
     end
     local state = { generation = decoded.generation, journal = decoded.journal, apps = {} }
@@ -106,6 +109,7 @@ local function replay(state, number)
         end
         return nil
     end
+    text = text:match("^%Z*")
     local size, unreadable = 0, 0
     for whole in text:gmatch("([^\n]*)\n") do
         size = size + #whole + 1
@@ -217,6 +221,8 @@ function _M.load()
     apps.set("journal_size", size)
     apps.set("snapshot_journal", state.journal)
     publish(state)
+    -- May fail on a full disk, which the next flip will say; what is there is served nevertheless.
+    files.reserve(_M.journal_path(journal), size)
     apps.set("loaded", true)
     ngx.log(ngx.NOTICE, "state: ", #apps.names(), " apps at generation ", state.generation)
 end
@@ -225,7 +231,7 @@ end
 function _M.append(body)
     local path, size = _M.journal_path(dict:get("journal")), dict:get("journal_size")
     local line = ("%08x %s\n"):format(ngx.crc32_long(body), body)
-    local ok, problem = disk.run("files", "write_at", path, size, line, true)
+    local ok, problem = disk.run("files", "put_line", path, size, line)
     if not ok then
         return nil, problem
     end
@@ -236,10 +242,11 @@ end
 -- Cuts off what a worker wrote and died before acknowledging. Only under the lock `table`.
 function _M.discard_unacknowledged()
     local path, size = _M.journal_path(dict:get("journal")), dict:get("journal_size")
-    local text = files.read(path)
-    if text and #text > size then
-        local ok, problem = files.truncate(path, size)
-        ngx.log(ngx.WARN, "state: an unacknowledged flip is taken back", ok and "" or ", but failed: ", problem or "")
+    local is_cut, problem = files.cut(path, size)
+    if problem then
+        complain(problem)
+    elseif is_cut then
+        ngx.log(ngx.WARN, "state: a flip that was never acknowledged is taken back")
     end
 end
 
