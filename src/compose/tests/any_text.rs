@@ -33,6 +33,7 @@ services:
       health: { path: /healthz?x=1, successes: 2, interval: 20ms }
       drain: { timeout: 60s, websocket_timeout: 5m }
       release: { command: ["./migrate", "up"], timeout: 5m }
+      version: 1.2
   db:
     image: "r.example.com:5000/db:1@sha256:00"
     ports: ["127.0.0.1:80-82:90-92/udp", { target: 5, published: 6 }]

@@ -3,6 +3,7 @@
 mod any_text;
 mod apps;
 mod files;
+mod formats;
 mod keys;
 mod refusals;
 mod sample;

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::Case;
-use crate::model::{Balance, Condition, ImageSource, MountSource, Order, ProxyName, PullPolicy, Restart, Route};
+use super::{Case, LoadRequest, load};
+use crate::model::{
+    AppName, Balance, Condition, ImageSource, MountSource, Order, ProxyName, PullPolicy, Restart, Route,
+};
 
 const SAMPLE: &str = r#"name: sample
 x-deploy-apps:
@@ -73,4 +75,16 @@ fn an_app_meets_its_accessories_on_the_projects_network() {
     assert_eq!(redis.image, ImageSource::Pull { reference: "redis:8".to_owned(), policy: PullPolicy::Never });
     assert_eq!(redis.container.mounts[0].source, MountSource::Volume("sample_data".to_owned()));
     assert_eq!(redis.container.ports[0].host_port, Some(6379));
+}
+
+#[test]
+fn the_repositorys_own_file_loads_without_a_warning() {
+    let folder = env!("CARGO_MANIFEST_DIR").into();
+    let loaded = load(&LoadRequest { folder, ..LoadRequest::default() }).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(loaded.warnings, []);
+    let names: Vec<&str> = loaded.project.apps.keys().map(AppName::as_str).collect();
+    assert_eq!(names, ["go-app", "node-app"]);
+    for app in loaded.project.apps.values() {
+        assert_ne!(app.version, "0", "each has a VERSION file");
+    }
 }
