@@ -147,10 +147,12 @@ impl Pool {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             let opened = pool.opener.open().await.map(|channel| Pooled { channel, slot });
-            drop(opening);
             if let Err(Ok(unwanted)) = hand_over.send(opened) {
                 pool.put(unwanted);
             }
+            // The new channel gets a moment to serve those in line before the next is opened for them.
+            sleep(PATIENCE).await;
+            drop(opening);
         });
         opened.await.unwrap_or_else(|_| Err(self.opener.unreachable("the dial was aborted")))
     }
