@@ -58,14 +58,17 @@ impl Ignore {
 
     /// Whether `path`, relative with `/`, is ignored; `parent` is what its folder gave.
     pub(super) fn check(&self, path: &str, parent: &Matched) -> (bool, Matched) {
-        let matched: Vec<bool> = self
-            .patterns
-            .iter()
-            .zip(&parent.0)
-            .map(|(pattern, inherited)| *inherited || pattern.matcher.is_match(path))
-            .collect();
-        let last = self.patterns.iter().zip(&matched).rfind(|(_, matched)| **matched);
-        let ignored = last.is_some_and(|(pattern, _)| !pattern.readmits);
+        let mut ignored = false;
+        let mut matched = Vec::with_capacity(self.patterns.len());
+        for (pattern, inherited) in self.patterns.iter().zip(&parent.0) {
+            // A pattern that would change nothing is not looked at, and so not inherited either: `!docs` lets
+            // in again what is below `docs` only if something before it had ignored `docs` itself.
+            let matches = *inherited || (pattern.readmits == ignored && pattern.matcher.is_match(path));
+            if matches {
+                ignored = !pattern.readmits;
+            }
+            matched.push(matches);
+        }
         (ignored, Matched(matched))
     }
 
@@ -219,6 +222,8 @@ mod tests {
             ("**\n!**/*.go", "cmd/main.go", false),
             ("*.md\n!README*.md\nREADME-secret.md", "README-secret.md", true),
             ("*.md\n!README*.md", "README-en.md", false),
+            ("**foo\n!*.md", "a.md/foo/x", true),
+            ("*.md\n**foo\n!*.md", "a.md/foo/x", false),
         ];
         for (patterns, path, expected) in table {
             assert_eq!(ignored(patterns, path), expected, "{patterns:?} against `{path}`");
