@@ -109,7 +109,8 @@ local function reserve(fd, path, offset, length)
         size = offset
     end
     if offset + length > size then
-        return put(fd, path, ("\0"):rep(STEP), size, false)
+        -- On a nearly full disk there is no room for this, but perhaps for the line alone.
+        put(fd, path, ("\0"):rep(STEP), size, false)
     end
     return true
 end
