@@ -31,7 +31,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> ProxySpec {
         for field in fields(cx, Some(part)).iter().filter(|field| !field.value.is_null()) {
             match field.key.as_str() {
                 "name" => cx.set(&mut proxy.name, name(field)),
-                "http_port" => cx.set(&mut proxy.http_port, number("http_port", &field.value, 0..=65535)),
+                "http_port" => cx.set(&mut proxy.http_port, number("http_port", &field.value, 1..=65535)),
                 "bind" => cx.set_some(&mut proxy.bind, bind(field)),
                 "subnet" => cx.set_some(&mut proxy.subnet, subnet(field)),
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),

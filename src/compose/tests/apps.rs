@@ -138,10 +138,10 @@ fn wrong_values_of_the_block_name_what_is_wanted() {
 #[test]
 fn the_projects_block_describes_the_proxy() {
     let file = |block: &str| Case::new(&format!("x-deploy-apps: {block}\nservices: {{ web: {{ image: a }} }}\n"));
-    let proxy = file("{ proxy: { name: mine, http_port: 0, bind: \"::1\", subnet: 10.213.0.0/20, base_image: b } }")
+    let proxy = file("{ proxy: { name: mine, http_port: 81, bind: \"::1\", subnet: 10.213.0.0/20, base_image: b } }")
         .project()
         .proxy;
-    assert_eq!((proxy.name.as_str(), proxy.http_port, proxy.bind.as_deref()), ("mine", 0, Some("::1")));
+    assert_eq!((proxy.name.as_str(), proxy.http_port, proxy.bind.as_deref()), ("mine", 81, Some("::1")));
     assert_eq!(
         (proxy.subnet.map(|subnet| subnet.to_string()).as_deref(), proxy.base_image.as_str()),
         (Some("10.213.0.0/20"), "b")
