@@ -1,0 +1,153 @@
+//! Runs of the binary, to the end or under way.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Far above any run of these tests; a run that hangs fails with what it has said so far.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// A command line that has not begun.
+pub struct Cli {
+    command: Command,
+}
+
+impl Cli {
+    pub(super) fn new(folder: PathBuf, args: &[&str]) -> Self {
+        let built = || env!("CARGO_BIN_EXE_deploy-apps").into();
+        let mut command = Command::new(std::env::var_os("DEPLOY_APPS_BIN").unwrap_or_else(built));
+        command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What would change the run behind the test's back.
+        for name in ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "DEPLOY_APPS_CRASH_AFTER", "HTTP_PORT", "VERSION"] {
+            command.env_remove(name);
+        }
+        command.kill_on_drop(true);
+        Self { command }
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Runs it to its end.
+    #[must_use = "its exit code says whether it did anything"]
+    pub async fn run(self) -> Output {
+        self.spawn().finish().await
+    }
+
+    pub fn spawn(mut self) -> Running {
+        let mut child = self.command.spawn().expect("the binary starts; `cargo build` makes it");
+        let stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut stderr = child.stderr.take().expect("piped");
+        let stderr = tokio::spawn(async move {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).await.map(|_| text).unwrap_or_default()
+        });
+        Running { child, stdout, stderr, seen: String::new() }
+    }
+}
+
+/// A run under way. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: JoinHandle<String>,
+    seen: String,
+}
+
+impl Running {
+    /// Waits for the next event of this name; needs `--format json`.
+    pub async fn event(&mut self, name: &str) -> Value {
+        self.event_where(name, |_| true).await
+    }
+
+    /// Waits for the next event of this name that `is_meant`.
+    pub async fn event_where(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Value {
+        let wanted = async {
+            while let Some(line) = self.stdout.next_line().await.expect("text") {
+                self.seen.push_str(&line);
+                self.seen.push('\n');
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                if event["event"] == name && is_meant(&event) {
+                    return Some(event);
+                }
+            }
+            None
+        };
+        match timeout(LIMIT, wanted).await {
+            Ok(Some(event)) => event,
+            Ok(None) => panic!("the run ended without the event `{name}`\n{}", self.seen),
+            Err(_) => panic!("no event `{name}` within {LIMIT:?}\n{}", self.seen),
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        kill_process(pid.expect("a process that runs"), signal).expect("a signal to our own child");
+    }
+
+    /// Reads to the end and waits for the exit.
+    pub async fn finish(mut self) -> Output {
+        let ending = async {
+            while let Some(line) = self.stdout.next_line().await.expect("text") {
+                self.seen.push_str(&line);
+                self.seen.push('\n');
+            }
+            self.child.wait().await.expect("its end")
+        };
+        let Ok(status) = timeout(LIMIT, ending).await else {
+            panic!("the run did not end within {LIMIT:?}\n{}", self.seen);
+        };
+        Output { code: status.code(), stdout: self.seen, stderr: self.stderr.await.unwrap_or_default() }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        self.exited(0)
+    }
+
+    #[track_caller]
+    pub fn exited(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "the exit code\n{self}");
+        self
+    }
+
+    /// Asserts that standard output or standard error has this text.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text) || self.stderr.contains(text), "it does not say `{text}`\n{self}");
+        self
+    }
+
+    /// All events of this name, in their order; needs `--format json`.
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        let lines = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|event| event["event"] == name).collect()
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {:?}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}

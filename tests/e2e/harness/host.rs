@@ -1,0 +1,176 @@
+//! One test's part of the machine, and how it is cleaned up.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_apps::docker::{DockerEngine, ExecDial, connect};
+use deploy_apps::load::{Load, LoadConfig};
+use deploy_apps::model::{AppRecord, ContainerState, ObservedContainer, ObservedProxy, Role};
+use deploy_apps::ports::{Engine, Proxy};
+use deploy_apps::proxy::ControlClient;
+use tempfile::TempDir;
+use tokio::sync::SemaphorePermit;
+
+use super::{App, Cli, Output, Scenario};
+
+/// Everything on it is named after the scenario and goes when it is dropped, also by a panic.
+pub struct Host {
+    scenario: Scenario,
+    folder: TempDir,
+    pub engine: DockerEngine,
+    proxy: ControlClient,
+    client: reqwest::Client,
+    /// Given back after the clean-up.
+    _turn: SemaphorePermit<'static>,
+}
+
+/// An answer to a single request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Host {
+    pub(super) async fn new(scenario: Scenario, folder: TempDir, turn: SemaphorePermit<'static>) -> Self {
+        let engine = connect(|name| std::env::var(name).ok()).await.expect("an engine; `setup/setup engine` makes one");
+        let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
+        let dial = ExecDial::new(engine.clone(), scenario.name.container(), command);
+        let proxy = ControlClient::new(&scenario.name, Arc::new(dial));
+        // Every request opens a connection of its own: what a kept one goes through is the load's business.
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60));
+        Self { scenario, folder, engine, proxy, client: client.build().expect("a client"), _turn: turn }
+    }
+
+    /// The name of the project and of the proxy, and the beginning of every other name.
+    pub fn name(&self) -> &str {
+        self.scenario.name.as_str()
+    }
+
+    /// Where `compose.yaml` lies and commands run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The proxy's port on this machine.
+    pub fn address(&self) -> SocketAddr {
+        self.scenario.address()
+    }
+
+    /// Changes an app in the compose file; the next deploy will see it.
+    #[track_caller]
+    pub fn change(&mut self, app: &str, change: impl FnOnce(App) -> App) {
+        let place = self.scenario.apps.iter_mut().find(|other| other.name == app).expect("an app of the scenario");
+        *place = change(place.clone());
+        self.write();
+    }
+
+    pub(super) fn write(&self) {
+        std::fs::write(self.folder().join("compose.yaml"), self.scenario.compose()).expect("a writable folder");
+    }
+
+    /// A run of `deploy-apps` with these arguments, in this host's folder.
+    pub fn cli(&self, args: &[&str]) -> Cli {
+        Cli::new(self.folder().to_owned(), args)
+    }
+
+    #[must_use = "its exit code says whether it did anything"]
+    pub async fn deploy(&self, args: &[&str]) -> Output {
+        self.cli(args).run().await
+    }
+
+    /// Load against one app, to be filled with clients. It ends by itself if the test does not end it.
+    pub fn load(&self, app: &str) -> LoadConfig {
+        LoadConfig::new(self.address(), &format!("{app}.localhost")).bounded(Duration::from_secs(300), 10_000_000)
+    }
+
+    pub async fn start(&self, config: LoadConfig) -> Load {
+        Load::start(config).await.expect("load that can be sent")
+    }
+
+    /// Asks an app once, on a new connection.
+    pub async fn get(&self, app: &str, path: &str) -> Answer {
+        let request = self.client.get(format!("http://{}{path}", self.address()));
+        let answer = request.header("host", format!("{app}.localhost")).send().await.expect("an answer of the proxy");
+        let status = answer.status().as_u16();
+        Answer { status, body: answer.text().await.expect("the answer's body").trim().to_owned() }
+    }
+
+    /// What the proxy says of itself.
+    pub fn proxy(&self) -> &ControlClient {
+        &self.proxy
+    }
+
+    pub async fn proxy_state(&self) -> ObservedProxy {
+        self.proxy.state().await.expect("the proxy's state")
+    }
+
+    /// The proxy's record of an app, if it has one.
+    pub async fn record(&self, app: &str) -> Option<AppRecord> {
+        let state = self.proxy_state().await;
+        let key = format!("{}/{app}", self.name()).parse().expect("a key");
+        state.apps.get(&key).and_then(|known| known.record.clone())
+    }
+
+    /// The containers of all apps, in the order of their names; the proxy's own is left out.
+    pub async fn containers(&self) -> Vec<ObservedContainer> {
+        let observed = self.engine.observe(&self.scenario.name).await.expect("an engine that answers");
+        observed.containers.into_iter().filter(|container| container.labels.role != Role::Proxy).collect()
+    }
+
+    /// Asserts that there are these containers and no others, all running. Names are given without the project's.
+    #[track_caller]
+    pub fn runs<'h>(&'h self, wanted: &[&str]) -> impl Future<Output = ()> + use<'h> {
+        let caller = std::panic::Location::caller();
+        let mut wanted: Vec<String> = wanted.iter().map(|name| format!("{}-{name}", self.name())).collect();
+        wanted.sort();
+        async move {
+            let found = self.containers().await;
+            let names: Vec<&String> = found.iter().map(|container| &container.name).collect();
+            assert_eq!(names, wanted.iter().collect::<Vec<_>>(), "{caller}: the containers");
+            for container in &found {
+                assert_eq!(container.state, ContainerState::Running, "{caller}: `{}`", container.name);
+            }
+        }
+    }
+
+    /// For the reader of a failure, before the clean-up destroys the evidence.
+    fn tell(&self) {
+        let ours = format!("name=^{}-", self.name());
+        let listed = docker(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}\t{{.Status}}"]);
+        let log = docker(&["logs", "--tail", "40", &self.scenario.name.container()]);
+        eprintln!("--- containers of `{}`\n{listed}\n--- last lines of the proxy\n{log}", self.name());
+    }
+}
+
+/// The engine's own command, for what the product has no word for.
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("the docker command");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    text.join("\n").trim().to_owned()
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+        let name = self.name();
+        let remove = |list: &[&str], prefix: &str, verb: &[&str]| {
+            let listed = docker(list);
+            let names: Vec<&str> = listed.lines().filter(|name| name.starts_with(prefix)).collect();
+            if !names.is_empty() {
+                docker(&[verb, &names].concat());
+            }
+        };
+        let ours = format!("name={name}");
+        remove(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}"], name, &["rm", "-fv"]);
+        remove(&["network", "ls", "--filter", &ours, "--format", "{{.Name}}"], name, &["network", "rm"]);
+        remove(&["volume", "ls", "--filter", &ours, "--format", "{{.Name}}"], name, &["volume", "rm"]);
+        let images = format!("deploy-apps/{name}-");
+        remove(&["images", "--format", "{{.Repository}}:{{.Tag}}"], &images, &["rmi"]);
+    }
+}

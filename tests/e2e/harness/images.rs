@@ -1,0 +1,59 @@
+//! The two images that all scenarios share, built once and kept between runs.
+
+use deploy_apps::compose::{self, LoadRequest};
+use deploy_apps::docker::DockerEngine;
+use deploy_apps::model::{BuildSpec, ImageSource, ProxyName};
+use deploy_apps::plan::ProxyImage;
+use deploy_apps::ports::Engine;
+use deploy_apps::proxy;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+use super::{App, Scenario};
+
+/// The tag that keeps the image of `fault-app` when the scenarios have removed theirs; also a base for small variants.
+pub const FAULT_APP: &str = "e2e-fault-app:cached";
+
+static READY: OnceCell<()> = OnceCell::const_new();
+
+/// Without this, the first scenarios of a run would build the same images beside each other.
+pub(super) async fn prepare(engine: &DockerEngine) {
+    let build_both = async {
+        build_fault_app(engine).await;
+        build_proxy(engine).await;
+    };
+    READY.get_or_init(|| build_both).await;
+}
+
+/// Found by the digest of its source, exactly as a deploy finds it.
+async fn build_fault_app(engine: &DockerEngine) {
+    let build = fault_app_build();
+    let digest = engine.source_digest(&build).await.expect("the sources of fault-app");
+    let observed = engine.observe(&ProxyName::default()).await.expect("an engine that answers");
+    match observed.images.iter().find(|image| image.source.as_ref() == Some(&digest)) {
+        Some(image) => engine.tag_image(&image.id, FAULT_APP).await.expect("tagged"),
+        None => drop(engine.build_image(&build, FAULT_APP, &digest, Arc::new(|_| ())).await.expect("fault-app built")),
+    }
+}
+
+async fn build_proxy(engine: &DockerEngine) {
+    let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
+    let source = proxy::unpack(&base).expect("a temporary folder");
+    let image = ProxyImage { build_id: proxy::build_id(), build: source.build().clone() };
+    if engine.image_id(&image.tag()).await.expect("an engine that answers").is_none() {
+        engine.build_image(&image.build, &image.tag(), &image.build_id, Arc::new(|_| ())).await.expect("proxy built");
+    }
+}
+
+fn fault_app_build() -> BuildSpec {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("compose.yaml");
+    std::fs::write(&file, Scenario::new("image").app(App::new("app")).compose()).expect("written");
+    let env = std::env::vars().collect();
+    let request = LoadRequest { file: Some(file), folder: folder.path().to_owned(), project_name: None, env };
+    let project = compose::load(&request).expect("a valid file").project;
+    match &project.apps.values().next().expect("one app").service.image {
+        ImageSource::Build(build) => BuildSpec::clone(build),
+        ImageSource::Pull { .. } => unreachable!("the generated service is built"),
+    }
+}

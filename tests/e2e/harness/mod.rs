@@ -1,0 +1,31 @@
+//! What a test says it in: a [`Scenario`] of [`App`]s starts as a [`Host`], on which commands run and load flows.
+//!
+//! ```ignore
+//! let host = Scenario::new("one-redeploy").app(App::new("web").replicas(2)).start().await;
+//! host.deploy(&["web"]).await.succeeded();
+//! let load = host.start(host.load("web").send(8, Traffic::get("/"))).await;
+//! host.deploy(&["web", "--force"]).await.succeeded();
+//! none_lost(&load.stop().await);
+//! ```
+
+mod app;
+mod cli;
+mod host;
+mod images;
+mod scenario;
+mod wait;
+
+pub use app::App;
+pub use cli::{Cli, Output, Running};
+pub use host::{Answer, Host, docker};
+pub use scenario::Scenario;
+pub use wait::{DEADLINE, eventually};
+
+use deploy_apps::load::Report;
+
+/// The sentence that most tests end with.
+#[track_caller]
+pub fn none_lost(report: &Report) {
+    assert!(report.ok > 0, "no request was answered, so none could be lost\n{}", report.table());
+    assert_eq!(report.failures(), 0, "requests were lost\n{}", report.table());
+}
