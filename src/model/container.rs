@@ -89,6 +89,7 @@ pub struct Ulimit {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
+    /// Empty is the engine's own default.
     pub driver: String,
     pub options: BTreeMap<String, String>,
 }
