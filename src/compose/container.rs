@@ -45,6 +45,7 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec
     }
 }
 
+/// The kernel's own limit is 64 bytes with its end mark.
 fn hostname(field: &Entry) -> Read<String> {
     let text = field.text()?;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -55,6 +56,7 @@ fn hostname(field: &Entry) -> Read<String> {
     }
 }
 
+/// By name or number; which of them exist is the engine's to know.
 fn stop_signal(field: &Entry) -> Read<String> {
     let text = field.text()?;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-');
@@ -76,6 +78,7 @@ pub(super) fn labels(field: &Entry) -> Read<IndexMap<String, String>> {
     }
 }
 
+/// One number is both limits.
 fn ulimits(field: &Entry) -> Read<Vec<Ulimit>> {
     let value = |what: &str, node: &Node| match raw(what, node).ok().and_then(|text| text.parse::<i64>().ok()) {
         Some(value) if value >= -1 => Ok(value),
@@ -111,6 +114,7 @@ fn ulimits(field: &Entry) -> Read<Vec<Ulimit>> {
     Ok(ulimits)
 }
 
+/// Options without a driver are for the engine's default driver.
 fn logging(cx: &mut Context<'_>, entry: &Entry) -> Option<Logging> {
     let map = cx.keep(collect::map(entry))?;
     let mut logging = Logging { driver: String::new(), options: BTreeMap::new() };

@@ -48,6 +48,7 @@ fn conditions(cx: &mut Context<'_>, item: &Entry) -> (Condition, bool) {
                 cx.set(&mut condition, choice("condition", &field.value, &conditions));
             }
             "required" => cx.set(&mut required, field.boolean()),
+            // Accessories are never restarted by a deploy, so no restart of theirs could cause another.
             "restart" => {
                 cx.set(&mut restart, field.boolean());
                 if restart {

@@ -30,12 +30,14 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "replicas" => replicas(cx, field, deploy),
+            // One host has no "one on each node"; all other modes belong to jobs.
             "mode" => {
                 if cx.keep(choice("mode", &field.value, &[("replicated", true), ("global", false)])) == Some(false) {
                     let problem = Problem::at(field.value.span, "`mode: global` is not supported");
                     cx.refuse(problem.hint("remove it: there is one host, set `replicas`"));
                 }
             }
+            // In a swarm these label the service object, which does not exist here.
             "labels" => {
                 let problem = Problem::at(field.key_span, "`deploy.labels` has no effect on a single host");
                 cx.warn(problem.hint("use `labels` of the service for labels on its containers"));
@@ -65,10 +67,12 @@ pub(super) fn replicas(cx: &mut Context<'_>, field: &Entry, deploy: &mut Deploy)
     }
 }
 
+/// Compose has older and newer keys for one thing; which of two values was meant is not ours to guess.
 fn disagree(field: &Entry, one: &str, other: &str) -> Problem {
     Problem::at(field.key_span, format!("`{one}` and `{other}` differ")).hint("keep one of them")
 }
 
+/// Zero in `parallelism` is all at once, as in the specification.
 fn update_config(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
     let Some(map) = cx.keep(collect::map(entry)) else { return };
     let rollout = &mut deploy.rollout;
@@ -76,6 +80,7 @@ fn update_config(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
         match field.key.as_str() {
             "order" => {
                 let orders = [("start-first", Order::StartFirst), ("stop-first", Order::StopFirst)];
+                // Also when it repeats the default: two writers of one volume are then a decision.
                 deploy.order_chosen = true;
                 cx.set(&mut rollout.order, choice("order", &field.value, &orders));
             }
@@ -84,6 +89,7 @@ fn update_config(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
             }
             "delay" => cx.set(&mut rollout.delay, field.duration()),
             "monitor" => cx.set(&mut rollout.monitor, field.duration()),
+            // A paused or continued rollout would leave two versions behind; ours ends with one.
             "failure_action" => {
                 let actions = [("rollback", true), ("pause", false), ("continue", false)];
                 if cx.keep(choice("failure_action", &field.value, &actions)) == Some(false) {
@@ -104,6 +110,7 @@ fn update_config(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
     }
 }
 
+/// Limits bind on a single host as they do in a swarm; of the reservations only memory means something to one engine.
 fn resources(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
     let Some(map) = cx.keep(collect::map(entry)) else { return };
     for part in map.entries.iter().filter(|part| !part.value.is_null()) {
@@ -158,6 +165,7 @@ pub(super) fn reservation(cx: &mut Context<'_>, field: &Entry, resources: &mut R
 
 fn memory(cx: &mut Context<'_>, field: &Entry, slot: &mut Option<i64>, one: &str, other: &str) {
     let Some(value) = cx.keep(bytes(&field.key, &field.value)) else { return };
+    // The likeliest cause is a forgotten unit: `64` is 64 bytes.
     if value < LEAST_MEMORY {
         let message = format!("`{}` must be at least `6m`, not {}", field.key, field.value.describe());
         cx.refuse(Problem::at(field.value.span, message).hint("add the unit, such as `64m`"));

@@ -20,6 +20,7 @@ pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Resul
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { rest: text, line: 1 };
     let mut values: IndexMap<String, String> = IndexMap::new();
+    // Lines may double each other's values, so the bound is on all of them together.
     let mut left = None;
     while let Some((line, name)) = reader.name()? {
         let Some(raw) = reader.value(&name)? else {
@@ -84,6 +85,7 @@ impl Reader<'_> {
             let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
             self.advance("export".len() + blanks);
         }
+        // Compose takes `NAME: value` as well.
         let end = self.rest.find(['=', ':', '\n', '\r', '#']).unwrap_or(self.rest.len());
         let name = self.rest[..end].trim();
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');

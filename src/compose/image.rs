@@ -18,6 +18,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<I
     let field = |key: &str| map.get(key).filter(|field| !field.value.is_null());
     let reference = field("image").map(|field| (cx.keep(self::reference(field)), field.key_span));
     let policy = field("pull_policy").and_then(|field| Some((cx.keep(pull_policy(field))?, field.key_span)));
+    // A release is known by the image that was built for it, so a tag that moves cannot be its name.
     match (field("build"), reference) {
         (Some(build), reference) => {
             let build = build::read(cx, build)?;

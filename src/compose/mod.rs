@@ -82,6 +82,7 @@ pub struct Loaded {
 pub fn load(request: &LoadRequest) -> Result<Loaded, ComposeError> {
     let (file, mut warnings) = source::find(request)?;
     let from = source::absolute(Path::new(""), &request.folder);
+    // Messages name the file as the user would type it from here.
     let shown = file.strip_prefix(&from).unwrap_or(&file).display().to_string();
     let text = source::read(&file)
         .map_err(|(kind, what, hint)| ComposeError::plain(kind, format!("`{shown}` {what}"), hint))?;

@@ -68,18 +68,21 @@ fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> 
         }
     }
     let source = match source {
+        // Each container gets a new one, so two versions never share it.
         None => MountSource::Anonymous,
         Some("") => {
             return Err(
                 Problem::at(span, format!("volume `{}` has no source", clip(spec))).hint("write `source:target`")
             );
         }
+        // What tells a path from a volume's name in compose is its first character.
         Some(path) if path.starts_with(['.', '/', '~']) => bind(cx, path),
         Some(name) => MountSource::Volume(declared.resolve(name, span)?),
     };
     Ok(Mount { source, target: absolute(target, span)?, read_only })
 }
 
+/// The engine knows no relative paths, and its host is not always this machine: the path is fixed here.
 fn bind(cx: &Context<'_>, path: &str) -> MountSource {
     MountSource::Bind(cx.path(path).to_string_lossy().into_owned())
 }
@@ -128,6 +131,7 @@ fn long(
             if !kept && let Some(problem) = section.refusal(option) {
                 cx.refuse(problem);
             }
+            // The engine makes a missing folder, which is what `true`, the default, asks for.
             if option.key == "create_host_path" && !option.boolean()? {
                 return Err(
                     Problem::at(option.key_span, "`create_host_path: false` is not supported").hint("remove it")

@@ -23,6 +23,7 @@ pub(super) fn read(
     role: Role<'_>,
     declared: &mut Resources,
 ) -> Vec<NetworkAttachment> {
+    // An empty list is no wish to be alone: compose then gives the default network too.
     let names_some = |entry: &&Entry| match &entry.value.value {
         Value::Null => false,
         Value::List(items) => !items.is_empty(),
@@ -58,6 +59,7 @@ pub(super) fn read(
     attachments
 }
 
+/// `default` may be declared, to be renamed or external, but need not be.
 fn resolve(cx: &Context<'_>, declared: &mut Resources, key: &str, span: super::node::Span) -> Read<String> {
     if key == "default" { Ok(declared.default_network(cx.project.as_str())) } else { declared.resolve(key, span) }
 }

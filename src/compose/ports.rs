@@ -41,6 +41,7 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
     if !matches!(protocol, "tcp" | "udp") {
         return Err(invalid());
     }
+    // From the right: an IPv6 address before the ports has colons of its own.
     let (rest, target) = mapping.rsplit_once(':').map_or((None, mapping), |(rest, target)| (Some(rest), target));
     let (address, published) = match rest {
         None => (None, None),
@@ -64,6 +65,7 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
     Ok(targets.into_iter().enumerate().map(binding).collect())
 }
 
+/// Port 0 would be a new one at each start, which is what leaving it out says.
 fn range(text: &str) -> Option<Vec<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);

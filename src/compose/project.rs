@@ -43,11 +43,13 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
             cx.refuse(problem);
         }
     }
+    // What services name is resolved while they are read, so what they may name comes first.
     let proxy = proxy_block::read(cx, root.get("x-deploy-apps"));
     let mut networks = Resources::networks(cx, root);
     let mut volumes = Resources::volumes(cx, root);
     let drafts = services(cx, root, &mut networks, &mut volumes);
 
+    // What no service alone can tell.
     let edges = drafts.iter().map(|(name, draft)| (name.clone(), draft.depends_on.clone())).collect();
     depends::check_circles(cx, &edges);
     let apps = drafts.iter().filter_map(|(name, draft)| Some((name, draft.app.as_ref()?)));
@@ -96,6 +98,7 @@ fn services(
         return drafts;
     }
     let names: Vec<&str> = map.entries.iter().map(|entry| entry.key.as_str()).collect();
+    // Known before any service is read: it decides whether an app alone gets the default network.
     let accessory =
         |entry: &Entry| !matches!(&entry.value.value, Value::Map(map) if map.get("x-deploy-apps").is_some());
     let has_accessories = map.entries.iter().any(accessory);

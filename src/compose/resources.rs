@@ -109,6 +109,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section, drivers: &[&st
                     cx.refuse(Problem::at(field.value.span, message).hint(hint));
                 }
             }
+            // The engine sets labels when it makes a resource; one that exists would differ for ever.
             "labels" => {
                 let message = format!("`labels` of {} `{}` are not set", section.name, clip(&item.key));
                 cx.warn(Problem::at(field.key_span, message));
@@ -120,6 +121,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section, drivers: &[&st
             }
         }
     }
+    // Compose's own naming, so that a project that it started keeps its data.
     let prefixed = || if external { item.key.clone() } else { format!("{}_{}", cx.project, item.key) };
     let name = name.unwrap_or_else(prefixed);
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

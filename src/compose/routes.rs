@@ -61,6 +61,7 @@ fn route(node: &Node) -> Read<Route> {
 
 fn host(field: &node::Entry) -> Read<String> {
     let written = text("host", &field.value)?;
+    // Names are the same in any case, and the proxy compares bytes.
     let host = written.to_ascii_lowercase();
     if valid_host(host.strip_prefix("*.").unwrap_or(&host)) {
         return Ok(host);

@@ -29,6 +29,7 @@ pub(super) fn text(what: &str, node: &Node) -> Read<String> {
     }
 }
 
+/// With the words that YAML 1.1 had, as compose accepts them.
 pub(super) fn boolean(what: &str, node: &Node) -> Read<bool> {
     match raw(what, node).map(str::to_ascii_lowercase).as_deref() {
         Ok("true" | "yes" | "on") => Ok(true),

@@ -52,12 +52,14 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             return None;
         }
     };
+    // An empty block makes a worker, so what counts is that the key is there.
     let block = map.get("x-deploy-apps");
     let is_app = block.is_some();
     let mut spec = ContainerSpec::default();
     let (mut deploy, mut mounts) = (Deploy::default(), Mounts::default());
     let (mut restart, mut depends_on) = (None, Vec::new());
 
+    // A key without a value is the same as no key, in compose as here.
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "restart" => restart = cx.keep(self::restart(field)),
@@ -70,6 +72,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             "pids_limit" => deploy::pids(cx, field, &mut deploy.resources),
             "volumes" => mounts::read(cx, field, around.volumes, &mut mounts),
             "tmpfs" => mounts::tmpfs(cx, field, &mut mounts),
+            // Two replicas cannot bind one port, and old and new would have to at each deploy.
             "ports" if is_app => cx.refuse(
                 Problem::at(
                     field.key_span,
@@ -95,6 +98,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
 
     let image = image::read(cx, entry, map);
     let app = match block {
+        // A broken block must not turn the app into an accessory.
         Some(block) => Some(app_block::read(cx, name, block)?),
         None => None,
     };
@@ -122,6 +126,7 @@ fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deplo
     }
 }
 
+/// Quoted or not: `no` is text here, since nothing is typed before its key is known.
 fn restart(field: &Entry) -> Read<Restart> {
     let text = field.text()?;
     match text.split_once(':').map_or((text.as_str(), None), |(word, count)| (word, Some(count))) {

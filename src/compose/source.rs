@@ -45,6 +45,7 @@ impl Source {
 
 /// The file that the request means, absolute, and what to say about the choice.
 pub(super) fn find(request: &LoadRequest) -> Result<(PathBuf, Vec<Warning>), ComposeError> {
+    // `-f` is seen from where the user stands, and switches the search off.
     let folder = absolute(Path::new(""), &request.folder);
     if let Some(file) = request.file.clone().or(named_by_environment(&request.env)?) {
         return Ok((absolute(&folder, &file), Vec::new()));
@@ -52,6 +53,7 @@ pub(super) fn find(request: &LoadRequest) -> Result<(PathBuf, Vec<Warning>), Com
     for candidate in folder.ancestors() {
         let found: Vec<&str> = NAMES.into_iter().filter(|name| candidate.join(name).is_file()).collect();
         let Some(first) = found.first() else { continue };
+        // Compose would merge it unasked, so leaving it out in silence would deploy something else than compose runs.
         if let Some(other) = OVERRIDES.into_iter().find(|name| candidate.join(name).exists()) {
             let message = format!("`{other}` beside `{first}` is not merged: several files are not supported yet");
             let hint = format!("name the one file to use: `-f {first}`");
@@ -99,6 +101,7 @@ pub(super) fn read(file: &Path) -> Result<String, (ComposeErrorKind, String, Str
     }
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(|error| cannot(&error))?;
+    // The size on record is not asked: pipes and device files have none.
     opened.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(invalid("is larger than 1 MiB".to_owned(), "check that it is the right file"));

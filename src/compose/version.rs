@@ -60,6 +60,7 @@ fn tag(reference: &str) -> Option<String> {
 }
 
 fn describe(folder: &Path) -> Option<String> {
+    // Without git, or outside a repository, there is simply no such version.
     let mut git = Command::new("git");
     git.arg("-C").arg(folder).args(["describe", "--tags", "--always", "--dirty"]);
     let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
