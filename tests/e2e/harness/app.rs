@@ -22,8 +22,6 @@ impl App {
         let service = json!({
             "build": { "context": folder, "args": { "BASE_IMAGE": "${BASE_IMAGE:-debian:trixie-slim}" } },
             "stop_grace_period": "10s",
-            // Found by the sweep before a run, should this process be killed.
-            "labels": { "deploy-apps.test": "e2e" },
             "environment": {},
             "deploy": { "replicas": 1 },
             "x-deploy-apps": {
