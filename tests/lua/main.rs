@@ -1,0 +1,13 @@
+//! The proxy's image against its control API, in real containers. Needs `debian:trixie-slim`, and nothing from a registry.
+
+mod backend;
+mod client;
+mod control;
+mod inflight;
+mod persistence;
+mod retries;
+mod routing;
+mod streaming;
+mod table;
+mod workers;
+mod world;
