@@ -9,7 +9,7 @@ use super::replicas::{NewReplica, effective_spec, new_replicas, release_command}
 use super::situation::Situation;
 use super::{AppPlan, DeployOptions, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step, Verdict};
 use crate::model::{
-    AddressPool, App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release,
+    AddressPool, App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role,
 };
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.
@@ -35,14 +35,14 @@ pub(super) fn plan_app(
     let way = Way { project, app, observed, situation: &situation, release: &release, new: &new };
 
     let record = way.record(way.kept_peers().chain(new.iter().map(|replica| replica.peer.clone())).collect());
-    let reroute = situation.record != Some(&record);
+    let reroute = situation.record.as_ref() != Some(&record);
     let verdict = match (situation.is_new, reroute) {
         (true, _) => Verdict::Deploy,
         (false, true) => Verdict::Adjust,
         (false, false) => Verdict::UpToDate,
     };
 
-    let mut before = vec![way.preparation()?];
+    let mut before = way.preparation()?;
     let after;
     let mut flip = None;
     if reroute {
@@ -125,14 +125,14 @@ impl Way<'_> {
     }
 
     /// Reservation, image and release command in one lane; beside it, leftovers that nobody uses go.
-    fn preparation(&self) -> Result<Stage, PlanRefused> {
-        let mut lanes: Vec<Vec<Planned>> = self
-            .situation
-            .leftovers
-            .iter()
-            .filter(|container| !self.is_busy(container))
-            .map(|container| leftover(container))
-            .collect();
+    ///
+    /// Leftovers that write go before anything of the new release runs: a release command that is still at work,
+    /// and everything of an app that has one writer.
+    fn preparation(&self) -> Result<Vec<Stage>, PlanRefused> {
+        let idle = self.situation.leftovers.iter().filter(|container| self.goes_early(container));
+        let (writers, others): (Vec<_>, Vec<_>) = idle.partition(|container| self.writes(container));
+        let writers: Vec<Vec<Planned>> = writers.into_iter().map(|container| self.leftover(container)).collect();
+        let mut lanes: Vec<Vec<Planned>> = others.into_iter().map(|container| self.leftover(container)).collect();
         let mut main = Vec::new();
         if self.situation.is_new {
             let step = Step::ReserveRelease {
@@ -151,12 +151,22 @@ impl Way<'_> {
             main.extend(self.release_command());
         }
         lanes.insert(0, main);
-        Ok(Stage::beside(lanes))
+        Ok(vec![Stage::beside(writers), Stage::beside(lanes)])
     }
 
-    /// Runs once per release, never for a change of scale.
+    fn writes(&self, container: &ObservedContainer) -> bool {
+        self.app.rollout.order == Order::StopFirst || container.labels.role == Role::ReleaseCommand
+    }
+
+    /// What has open requests may finish them after the flip, unless a writer has to make room.
+    fn goes_early(&self, container: &ObservedContainer) -> bool {
+        self.writes(container) || !self.is_busy(container)
+    }
+
+    /// Runs once per release, never for a change of scale, and not for an app that is put to rest.
     pub(super) fn release_command(&self) -> Vec<Planned> {
-        let (Some(command), true) = (&self.app.release, self.situation.is_new) else { return Vec::new() };
+        let due = self.situation.is_new && !self.new.is_empty();
+        let (Some(command), true) = (&self.app.release, due) else { return Vec::new() };
         let container = release_command(self.project, self.app, self.situation, self.release, &command.command);
         let name = container.name.clone();
         let because = "`release` runs in the new image before traffic reaches it";
@@ -182,15 +192,8 @@ impl Way<'_> {
             lane.extend(outgoing.container.map(remove));
             lanes.push(lane);
         }
-        for container in self.situation.leftovers.iter().filter(|container| self.is_busy(container)) {
-            lanes.push(
-                [
-                    vec![self.drain_step(&container.name, "an interrupted run left it with open requests")],
-                    leftover(container),
-                ]
-                .concat(),
-            );
-        }
+        let late = self.situation.leftovers.iter().filter(|container| !self.goes_early(container));
+        lanes.extend(late.map(|container| self.leftover(container)));
         vec![Stage::line(vec![confirm]), Stage::beside(lanes)].into_iter().filter(|stage| !stage.is_empty()).collect()
     }
 
@@ -210,12 +213,22 @@ impl Way<'_> {
         Planned::new(step, "it no longer serves")
     }
 
+    /// A container that an interrupted run has left and that the proxy does not route to.
+    fn leftover(&self, container: &ObservedContainer) -> Vec<Planned> {
+        let because = "an interrupted run left it, and the proxy does not route to it";
+        let busy = self.is_busy(container);
+        let drain = busy.then(|| self.drain_step(&container.name, "an interrupted run left it with open requests"));
+        let stop = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart: None };
+        let remove = Step::RemoveContainer { name: container.name.clone() };
+        drain.into_iter().chain([Planned::new(stop, because), Planned::new(remove, because)]).collect()
+    }
+
     fn is_busy(&self, container: &ObservedContainer) -> bool {
         self.observed.proxy.in_flight.get(&container.name).is_some_and(|open: &InFlight| !open.is_zero())
     }
 
     fn reason(&self, options: &DeployOptions) -> String {
-        match (self.situation.record, self.situation.is_new) {
+        match (&self.situation.record, self.situation.is_new) {
             (None, _) => "nothing serves yet".to_owned(),
             (Some(_), true) if options.force => "a redeploy was asked for".to_owned(),
             (Some(_), true) => "the image or the configuration has changed".to_owned(),
@@ -238,13 +251,6 @@ impl Way<'_> {
             .map(|name| format!("app `{name}`, which `{}` depends on, is not deployed yet", self.app.service.name))
             .collect()
     }
-}
-
-/// A container that does not serve and has no open request.
-fn leftover(container: &ObservedContainer) -> Vec<Planned> {
-    let because = "an interrupted run left it, and the proxy does not route to it";
-    let stop = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart: None };
-    vec![Planned::new(stop, because), Planned::new(Step::RemoveContainer { name: container.name.clone() }, because)]
 }
 
 pub(super) fn remove(container: &ObservedContainer) -> Planned {

@@ -28,7 +28,7 @@ pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
     let share = outgoing.len().div_ceil(count).max(1);
 
     let mut stages = Vec::new();
-    let mut serving = way.situation.record.cloned();
+    let mut serving = way.situation.record.clone();
     let mut expect = Expect::Observed(way.situation.generation);
     for batch in 0..count.saturating_sub(1) {
         let done = &way.new[..(batch + 1) * size];
@@ -57,7 +57,7 @@ pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
 /// One writer at a time: hold new requests, let the open ones finish, stop, start. Nothing is refused meanwhile.
 pub(super) fn replace_stop_first(way: &Way<'_>) -> Batches {
     let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
-    let serving = way.situation.record.cloned();
+    let serving = way.situation.record.clone();
     // As long as everything up to the next flip may take, so that a held request ends with an answer.
     let release = way.app.release.as_ref().map_or(std::time::Duration::ZERO, |release| release.timeout);
     let grace = way.app.service.container.stop_grace.unwrap_or(crate::model::DEFAULT_STOP_GRACE);
@@ -112,7 +112,7 @@ fn stop_stage(way: &Way<'_>, leaving: &[String]) -> Stage {
 
 /// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
 fn restart_gate(way: &Way<'_>, container: &ObservedContainer) -> Option<super::Gate> {
-    let peer = way.situation.record?.peers.iter().find(|peer| peer.id == container.name)?;
+    let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
     let mut restart = gate(way.app, peer.address);
     if let (super::Gate::Probe { port, .. }, Some(old)) = (&mut restart, peer.port) {
         // The old release may have listened elsewhere.

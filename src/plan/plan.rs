@@ -21,7 +21,8 @@ impl Plan {
     /// Whether running it would change anything.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
-        self.shared.iter().all(Stage::is_empty) && self.apps.iter().all(AppPlan::changes_nothing)
+        self.shared.iter().flat_map(Stage::steps).all(|planned| planned.step.only_looks())
+            && self.apps.iter().all(AppPlan::changes_nothing)
     }
 }
 
@@ -46,7 +47,7 @@ pub struct AppPlan {
 impl AppPlan {
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
-        self.verdict == Verdict::UpToDate && self.before.iter().all(Stage::is_empty)
+        self.steps().all(|planned| planned.step.only_looks())
     }
 
     /// Every step in the order of running, lane by lane.

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use super::images::release_of_tag;
 use crate::model::{
-    App, AppKey, AppRecord, ContainerSpec, Generation, ObservedContainer, ObservedState, Project, ReleaseNumber, Role,
-    identity,
+    App, AppKey, AppRecord, ContainerSpec, Generation, ObservedContainer, ObservedState, Peer, Project, ReleaseNumber,
+    Role, identity,
 };
 
 /// One app's reality, sorted by what it means for the wish.
 #[derive(Debug)]
 pub(super) struct Situation<'a> {
     pub key: AppKey,
-    pub record: Option<&'a AppRecord>,
+    /// What serves, or would serve again if this run were undone.
+    pub record: Option<AppRecord>,
     pub generation: Generation,
     /// The identity that the wanted release has.
     pub identity: String,
@@ -77,17 +78,21 @@ impl<'a> Situation<'a> {
 
         let by_name: BTreeMap<&str, &ObservedContainer> =
             own.iter().map(|container| (container.name.as_str(), *container)).collect();
-        let outgoing = record
+        let restored = record.map(|record| restored(record, app, &own));
+        let outgoing = restored
             .iter()
             .flat_map(|record| &record.peers)
             .filter(|peer| !keep.iter().any(|container| container.name == peer.id))
             .map(|peer| Outgoing { id: peer.id.clone(), container: by_name.get(peer.id.as_str()).copied() })
             .collect();
-        let leftovers = own.iter().copied().filter(|container| !serves(container)).collect();
+        let goes =
+            |container: &ObservedContainer| !restored.as_ref().is_some_and(|record| record.serves(&container.name));
+        let leftovers = own.iter().copied().filter(|container| goes(container)).collect();
 
         let used = last_release(&key, observed, &own);
         Self {
-            record,
+            from: record.map(|record| record.release),
+            record: restored,
             generation: known
                 .map_or(Generation(0), |known| if known.record.is_some() { known.generation } else { Generation(0) }),
             identity,
@@ -95,12 +100,37 @@ impl<'a> Situation<'a> {
             keep,
             outgoing,
             leftovers,
-            from: record.map(|record| record.release),
             release: current.unwrap_or_else(|| used.next()),
             is_new: current.is_none(),
             key,
         }
     }
+}
+
+/// A stop-first run that was killed while the proxy held the requests has left a record without peers. The replicas
+/// that it was about to stop and that still run count as its peers: the next run takes them out in its turn, and
+/// should it fail, they serve again.
+fn restored(record: &AppRecord, app: &App, own: &[&ObservedContainer]) -> AppRecord {
+    if !record.peers.is_empty() || record.hold_ms == 0 {
+        return record.clone();
+    }
+    let before = own.iter().filter(|container| {
+        let labels = &container.labels;
+        labels.role == Role::Replica && labels.release == Some(record.release) && container.is_well()
+    });
+    let peer = |container: &&ObservedContainer| {
+        Some(Peer {
+            id: container.name.clone(),
+            address: container.address?,
+            port: app.port,
+            release: record.release,
+            replica: container.labels.replica?,
+            version: container.labels.version.clone()?,
+        })
+    };
+    let peers: Vec<Peer> = before.filter_map(peer).collect();
+    let hold_ms = if peers.is_empty() { record.hold_ms } else { 0 };
+    AppRecord { peers, hold_ms, ..record.clone() }
 }
 
 fn belongs(container: &ObservedContainer, key: &AppKey) -> bool {

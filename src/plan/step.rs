@@ -206,6 +206,20 @@ impl Stage {
 const UNDO_GRACE: Duration = Duration::from_secs(2);
 
 impl Step {
+    /// Whether it leaves the engine and the proxy as they are.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::AwaitHealthy { .. }
+                | Self::AwaitExit { .. }
+                | Self::AwaitControl { .. }
+                | Self::AwaitDrained { .. }
+                | Self::ConfirmRoute { .. }
+                | Self::Pause { .. }
+        )
+    }
+
     /// What takes this step back, in the order of running. Empty when there is nothing to take back.
     #[must_use]
     pub fn undo(&self) -> Vec<Step> {

@@ -1,0 +1,60 @@
+//! A process that is killed at any call: the next deploy ends where an undisturbed one would have, and nothing is left.
+
+use crate::failures::undisturbed;
+use crate::judge::{differs_from_after, stray};
+use crate::scenes::{self, Scene};
+use crate::session::{at, look, run, succeed};
+use crate::world::Fault;
+
+async fn carry_on(scenes: Vec<Scene>) {
+    for scene in &scenes {
+        let (after, calls) = undisturbed(scene).await;
+        for call in &calls {
+            for fault in [Fault::Crash, Fault::CrashAfterEffect] {
+                let context = format!("{}: {fault:?} at {call}", scene.name);
+                let world = scene.fork();
+                let killed = run(&world, &scene.wish, at(call.index, fault)).await;
+                world.assert_lawful(&format!("{context}\n{}", killed.story()));
+                let mut wish = scene.wish.clone();
+                // What was asked for is done once; asking for it again would be another redeploy.
+                wish.options.force = false;
+                let next = succeed(&world, &wish).await;
+                let context = format!("{context}\n{}\nthen\n{}", killed.story(), next.story());
+                for app in &wish.apps {
+                    let key = wish.project.key(app);
+                    // The image of the killed attempt stays: its layers make the next build quick.
+                    let difference = differs_from_after(&world, &after, &key, false);
+                    assert!(difference.is_none(), "{context}\n{difference:?}");
+                }
+                assert!(stray(&world).is_empty(), "{context}\nleft: {:?}", stray(&world));
+                let (_, plan) = look(&world, &wish).await;
+                assert!(plan.expect("a plan").changes_nothing(), "{context}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_deploy_killed_anywhere_is_finished_by_the_next_one() {
+    carry_on(scenes::first_deploys().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redeploy_killed_anywhere_is_finished_by_the_next_one() {
+    carry_on(scenes::redeploys().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adjustment_killed_anywhere_is_finished_by_the_next_one() {
+    carry_on(scenes::adjustments().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_kill_anywhere_is_finished_by_the_third_run() {
+    carry_on(scenes::after_crashes().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_apps_killed_anywhere_are_finished_by_the_next_run() {
+    carry_on(scenes::pairs().await).await;
+}

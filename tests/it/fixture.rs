@@ -1,0 +1,127 @@
+//! The projects that the tests deploy.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use deploy_apps::model::{
+    Accessory, App, AppName, Balance, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy, HealthPolicy,
+    ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand, RolloutPolicy, Route, Service,
+};
+use deploy_apps::plan::ProxyImage;
+use deploy_apps::ports::Operator;
+use indexmap::IndexMap;
+
+pub fn name(text: &str) -> AppName {
+    text.parse().expect("a valid name")
+}
+
+pub fn build(folder: &str) -> BuildSpec {
+    BuildSpec {
+        context: PathBuf::from("/sample/apps").join(folder),
+        dockerfile: "Dockerfile".into(),
+        dockerfile_inline: None,
+        args: IndexMap::new(),
+        target: None,
+        labels: IndexMap::new(),
+        network: None,
+        extra_hosts: Vec::new(),
+        no_cache: false,
+        pull: false,
+    }
+}
+
+pub fn service(text: &str) -> Service {
+    Service {
+        name: name(text),
+        image: ImageSource::Build(Box::new(build(text))),
+        container: ContainerSpec::default(),
+        depends_on: Vec::new(),
+    }
+}
+
+/// One replica, built from its own folder, reached by its own host name.
+pub fn app(text: &str) -> App {
+    App {
+        service: service(text),
+        version: "1.0.0".to_owned(),
+        port: Some(8080),
+        routes: vec![Route { host: Some(format!("{text}.localhost")), path: "/".to_owned(), strip: false }],
+        replicas: 1,
+        health: HealthPolicy {
+            path: "/healthz".to_owned(),
+            timeout: Duration::from_secs(5),
+            ..HealthPolicy::default()
+        },
+        drain: DrainPolicy::default(),
+        rollout: RolloutPolicy::default(),
+        balance: Balance::default(),
+        release: None,
+    }
+}
+
+pub fn replicas(count: u32, app: App) -> App {
+    App { replicas: count, ..app }
+}
+
+pub fn in_batches_of(parallelism: u32, mut app: App) -> App {
+    app.rollout.parallelism = parallelism;
+    app
+}
+
+pub fn stop_first(mut app: App) -> App {
+    app.rollout.order = Order::StopFirst;
+    app
+}
+
+pub fn worker(text: &str) -> App {
+    App { port: None, routes: Vec::new(), ..app(text) }
+}
+
+pub fn with_release_command(app: App) -> App {
+    let release = ReleaseCommand { command: vec!["./migrate".to_owned()], timeout: Duration::from_secs(60) };
+    App { release: Some(release), ..app }
+}
+
+pub fn from_image(reference: &str, policy: PullPolicy, mut app: App) -> App {
+    app.service.image = ImageSource::Pull { reference: reference.to_owned(), policy };
+    app
+}
+
+pub fn after(other: &str, condition: Condition, mut app: App) -> App {
+    app.service.depends_on.push(Dependency { service: name(other), condition });
+    app
+}
+
+pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
+    Project {
+        name: "sample".parse().expect("a valid name"),
+        folder: PathBuf::from("/sample"),
+        proxy: ProxySpec {
+            name: ProxyName::default(),
+            http_port: 8080,
+            bind: None,
+            subnet: None,
+            base_image: "debian:trixie-slim".to_owned(),
+        },
+        apps: apps.into_iter().map(|app| (app.service.name.clone(), app)).collect(),
+        accessories: IndexMap::new(),
+        networks: IndexMap::new(),
+        volumes: Vec::new(),
+        external_networks: Vec::new(),
+        external_volumes: Vec::new(),
+    }
+}
+
+pub fn with_accessories(accessories: impl IntoIterator<Item = Service>, mut project: Project) -> Project {
+    let accessories = accessories.into_iter().map(|service| (service.name.clone(), Accessory { service }));
+    project.accessories = accessories.collect();
+    project
+}
+
+pub fn proxy_image() -> ProxyImage {
+    ProxyImage { build_id: "p1".to_owned(), build: build("nginx") }
+}
+
+pub fn operator(project: &Project) -> Operator {
+    Operator { owner: "ann".to_owned(), host: "laptop".to_owned(), project: project.name.clone() }
+}

@@ -1,0 +1,12 @@
+//! The core against a world in memory: a fault and a crash at every call, judged by the laws.
+//!
+//! The world has a virtual clock, so waits cost nothing; it checks the laws on every call itself.
+
+mod cancels;
+mod crashes;
+mod failures;
+mod fixture;
+mod judge;
+mod scenes;
+mod session;
+mod world;

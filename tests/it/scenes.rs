@@ -1,0 +1,199 @@
+//! Situations that a deploy may meet, each made by real runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_apps::model::{Condition, Project, PullPolicy, Route};
+
+use crate::fixture::*;
+use crate::session::{Wish, at_first, run, succeed};
+use crate::world::{Fault, World};
+
+/// A world and what is wished of it.
+pub struct Scene {
+    pub name: &'static str,
+    pub world: Arc<World>,
+    pub wish: Wish,
+    /// What happens right before the run; open requests would have ended in a world that is kept for later.
+    prelude: fn(&World),
+}
+
+impl Scene {
+    fn new(name: &'static str, world: Arc<World>, wish: Wish) -> Self {
+        Self { name, world, wish, prelude: |_| {} }
+    }
+
+    /// A world of its own for one run.
+    pub fn fork(&self) -> Arc<World> {
+        let world = self.world.fork();
+        (self.prelude)(&world);
+        world
+    }
+}
+
+/// A world in which `project` is deployed, with requests open whenever a replica leaves.
+async fn deployed(project: &Project) -> Arc<World> {
+    let world = World::new();
+    succeed(&world, &Wish::of(project.clone())).await;
+    world.load(&[Duration::from_millis(700), Duration::from_secs(2)], &[Duration::from_secs(3)]);
+    world
+}
+
+/// `project` is deployed and the source of `app` has changed since.
+async fn edited(name: &'static str, project: Project) -> Scene {
+    let world = deployed(&project).await;
+    for app in project.apps.keys() {
+        world.edit(app.as_str());
+    }
+    Scene::new(name, world, Wish::of(project))
+}
+
+/// `first` is deployed and `then` is wished.
+async fn changed(name: &'static str, first: Project, then: Project) -> Scene {
+    Scene::new(name, deployed(&first).await, Wish::of(then))
+}
+
+/// The redeploy of a changed app was killed at the first call of `what`.
+async fn interrupted(name: &'static str, project: Project, what: &'static str, fault: Fault) -> Scene {
+    let scene = edited(name, project).await;
+    let report = run(&scene.world, &scene.wish, at_first(what, fault)).await;
+    assert!(report.result.is_none(), "{}", report.story());
+    scene.world.state().leases.clear();
+    scene
+}
+
+pub async fn first_deploys() -> Vec<Scene> {
+    let neighbour = project([app("node-app")]);
+    vec![
+        Scene::new("bare host", World::new(), Wish::of(project([app("go-app")]))),
+        changed("first deploy", neighbour.clone(), project([replicas(2, app("go-app"))])).await,
+        changed(
+            "first deploy with a release command",
+            neighbour.clone(),
+            project([with_release_command(app("go-app"))]),
+        )
+        .await,
+        changed("first deploy in batches", neighbour.clone(), project([in_batches_of(1, replicas(3, app("go-app")))]))
+            .await,
+        changed(
+            "first deploy, stop-first",
+            neighbour.clone(),
+            project([with_release_command(stop_first(app("go-app")))]),
+        )
+        .await,
+        changed("first deploy of a worker", neighbour.clone(), project([worker("mailer")])).await,
+        changed("first deploy with an accessory", neighbour, behind_redis()).await,
+    ]
+}
+
+pub fn behind_redis() -> Project {
+    with_accessories([service("redis")], project([after("redis", Condition::Started, app("go-app"))]))
+}
+
+pub async fn redeploys() -> Vec<Scene> {
+    let mut forced = edited("forced", project([replicas(2, app("go-app"))])).await;
+    forced.wish = forced.wish.forced();
+    vec![
+        edited("redeploy", project([replicas(2, app("go-app"))])).await,
+        edited("redeploy with a release command", project([with_release_command(app("go-app"))])).await,
+        edited("redeploy in batches", project([in_batches_of(1, replicas(3, app("go-app")))])).await,
+        changed(
+            "two to five in batches",
+            project([version("0.9", in_batches_of(2, replicas(2, app("go-app"))))]),
+            project([in_batches_of(2, replicas(5, environment(app("go-app"))))]),
+        )
+        .await,
+        changed(
+            "five to two in batches",
+            project([in_batches_of(1, replicas(5, app("go-app")))]),
+            project([in_batches_of(1, replicas(2, environment(app("go-app"))))]),
+        )
+        .await,
+        edited("redeploy, stop-first", project([with_release_command(stop_first(replicas(2, app("go-app"))))])).await,
+        edited("redeploy of a worker", project([replicas(2, worker("mailer"))])).await,
+        forced,
+    ]
+}
+
+pub async fn adjustments() -> Vec<Scene> {
+    let two = project([replicas(2, app("go-app"))]);
+    let mut dead = changed("one replica dead", two.clone(), two.clone()).await;
+    dead.prelude = |world| world.kill("sample-go-app-r1-2");
+    vec![
+        changed("nothing to do", two.clone(), two.clone()).await,
+        changed("routes", two.clone(), project([replicas(2, with_path("/go", app("go-app")))])).await,
+        changed("more replicas", project([app("go-app")]), project([replicas(3, app("go-app"))])).await,
+        changed("fewer replicas", project([replicas(3, app("go-app"))]), project([app("go-app")])).await,
+        changed("to zero", two.clone(), project([replicas(0, app("go-app"))])).await,
+        changed("from zero", project([replicas(0, app("go-app"))]), two.clone()).await,
+        dead,
+    ]
+}
+
+pub async fn after_crashes() -> Vec<Scene> {
+    let two = || project([replicas(2, app("go-app"))]);
+    let three = project([in_batches_of(1, replicas(3, app("go-app")))]);
+    let writer = project([with_release_command(stop_first(app("go-app")))]);
+    let mut busy = interrupted("killed after the flip, old still busy", two(), "flip", Fault::CrashAfterEffect).await;
+    busy.prelude = |world| {
+        world.open("sample-go-app-r1-1", false, Duration::from_secs(2));
+        world.open("sample-go-app-r1-2", true, Duration::from_secs(4));
+    };
+    vec![
+        interrupted("killed before the flip", two(), "flip", Fault::Crash).await,
+        interrupted("killed after the flip", two(), "flip", Fault::CrashAfterEffect).await,
+        busy,
+        interrupted("killed between batches", three.clone(), "flip", Fault::CrashAfterEffect).await,
+        interrupted("killed between batches, old stopped", three, "stop_container", Fault::CrashAfterEffect).await,
+        interrupted("killed while it holds", writer.clone(), "flip", Fault::CrashAfterEffect).await,
+        interrupted("killed while it holds, old stopped", writer, "stop_container", Fault::CrashAfterEffect).await,
+        interrupted(
+            "killed in the release command",
+            project([with_release_command(app("go-app"))]),
+            "await_exit",
+            Fault::Crash,
+        )
+        .await,
+    ]
+}
+
+pub async fn pairs() -> Vec<Scene> {
+    let two = || project([replicas(2, app("go-app")), app("node-app")]);
+    let mut atomic = edited("two apps, atomic", two()).await;
+    atomic.wish = atomic.wish.atomic();
+    vec![edited("two apps", two()).await, atomic]
+}
+
+pub async fn all() -> Vec<Scene> {
+    let mut scenes = first_deploys().await;
+    scenes.extend(redeploys().await);
+    scenes.extend(adjustments().await);
+    scenes.extend(after_crashes().await);
+    scenes.extend(pairs().await);
+    scenes.push(pulled().await);
+    scenes
+}
+
+async fn pulled() -> Scene {
+    let world = World::new();
+    world.publish("registry/go-app:1");
+    let wish = Wish::of(project([from_image("registry/go-app:1", PullPolicy::Always, app("go-app"))]));
+    succeed(&world, &wish).await;
+    world.publish("registry/go-app:1");
+    Scene::new("a newer image", world, wish)
+}
+
+fn with_path(path: &str, mut app: deploy_apps::model::App) -> deploy_apps::model::App {
+    app.routes.push(Route { host: None, path: path.to_owned(), strip: true });
+    app
+}
+
+fn version(text: &str, app: deploy_apps::model::App) -> deploy_apps::model::App {
+    deploy_apps::model::App { version: text.to_owned(), ..app }
+}
+
+/// Another configuration, so that a new release is due.
+fn environment(mut app: deploy_apps::model::App) -> deploy_apps::model::App {
+    app.service.container.environment.insert("COLOUR".to_owned(), "green".to_owned());
+    app
+}

@@ -1,0 +1,158 @@
+//! A whole deploy against the world, with or without faults, and what became of it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deploy_apps::event::{Event, Fact, Outcome};
+use deploy_apps::model::{AppName, ObservedState, Project};
+use deploy_apps::plan::{DeployOptions, Plan, PlanRefused, check_laws, plan_deploy};
+use deploy_apps::rollout::{AppResult, DeployError, DeployRequest, Run, deploy, observe};
+
+use crate::fixture::{operator, proxy_image};
+use crate::world::{Call, Client, Fault, Faults, World};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub project: Project,
+    pub apps: Vec<AppName>,
+    pub options: DeployOptions,
+    pub lock_wait: Duration,
+}
+
+impl Wish {
+    /// All apps of the project.
+    pub fn of(project: Project) -> Self {
+        let apps = project.apps.keys().cloned().collect();
+        Self { project, apps, options: DeployOptions::default(), lock_wait: Duration::ZERO }
+    }
+
+    pub fn forced(mut self) -> Self {
+        self.options.force = true;
+        self
+    }
+
+    pub fn atomic(mut self) -> Self {
+        self.options.atomic = true;
+        self
+    }
+}
+
+/// What became of a run.
+pub struct Report {
+    /// `None`: it was killed.
+    pub result: Option<Result<Vec<AppResult>, DeployError>>,
+    pub events: Vec<Event>,
+    pub calls: Vec<Call>,
+}
+
+impl Report {
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        match &self.result {
+            Some(Ok(results)) => results.iter().map(|result| result.outcome).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The outcome of a run for one app.
+    #[track_caller]
+    pub fn outcome(&self) -> Outcome {
+        match self.outcomes()[..] {
+            [outcome] => outcome,
+            _ => panic!("not one outcome: {:?}\n{}", self.result, self.story()),
+        }
+    }
+
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.events.iter().map(|event| &event.fact)
+    }
+
+    /// Everything that was said to be left, or to have resisted an undo.
+    pub fn left_behind(&self) -> Vec<&str> {
+        self.facts()
+            .filter_map(|fact| match fact {
+                Fact::LeftBehind { what, .. } | Fact::UndoFailed { step: what, .. } => Some(what.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// For the message of a test that fails.
+    pub fn story(&self) -> String {
+        let calls = self.calls.iter().map(|call| format!("  {call}\n"));
+        let facts = self.events.iter().map(|event| format!("  {:?} {:?}\n", event.elapsed, event.fact));
+        format!("calls:\n{}events:\n{}result: {:?}", calls.collect::<String>(), facts.collect::<String>(), self.result)
+    }
+}
+
+pub fn no_faults() -> Faults {
+    Arc::new(|_| None)
+}
+
+/// One fault, at the call with this index.
+pub fn at(index: usize, fault: Fault) -> Faults {
+    Arc::new(move |call| (call.index == index).then_some(fault))
+}
+
+/// One fault, at the first call of this method.
+pub fn at_first(what: &'static str, fault: Fault) -> Faults {
+    let done = AtomicBool::new(false);
+    Arc::new(move |call| (call.what == what && !done.swap(true, Ordering::Relaxed)).then_some(fault))
+}
+
+type Events = Arc<Mutex<Vec<Event>>>;
+
+fn run_of(client: &Arc<Client>) -> (Run<Client, Client>, Events) {
+    let events = Events::default();
+    let sink = Arc::clone(&events);
+    let sink = Arc::new(move |event| sink.lock().unwrap_or_else(PoisonError::into_inner).push(event));
+    (Run::new(Arc::clone(client), Arc::clone(client), sink, client.cancel.clone()), events)
+}
+
+/// Deploys, and lets the world judge.
+pub async fn run(world: &Arc<World>, wish: &Wish, faults: Faults) -> Report {
+    let client = Client::new(world, faults);
+    world.expect(&wish.project);
+    let (run, events) = run_of(&client);
+    let image = proxy_image();
+    let operator = operator(&wish.project);
+    let request = DeployRequest {
+        project: &wish.project,
+        apps: &wish.apps,
+        options: wish.options.clone(),
+        proxy_image: &image,
+        operator: &operator,
+        lock_wait: wish.lock_wait,
+    };
+    let result = tokio::select! {
+        biased;
+        () = client.crashed() => None,
+        result = deploy(&run, &request) => Some(result),
+    };
+    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
+    Report { result, events, calls: client.calls() }
+}
+
+/// Deploys without a fault and expects that every app is served as wished at the end.
+pub async fn succeed(world: &Arc<World>, wish: &Wish) -> Report {
+    let report = run(world, wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    let good = |outcome: &Outcome| matches!(outcome, Outcome::Completed | Outcome::UpToDate);
+    assert!(!report.outcomes().is_empty() && report.outcomes().iter().all(good), "{}", report.story());
+    report
+}
+
+/// What there is and what would be done about it.
+pub async fn look(world: &Arc<World>, wish: &Wish) -> (ObservedState, Result<Plan, PlanRefused>) {
+    let client = Client::new(world, no_faults());
+    world.expect(&wish.project);
+    let (run, _) = run_of(&client);
+    let observed = observe(&run, &wish.project, &wish.apps).await.expect("a world that answers");
+    let plan = plan_deploy(&wish.project, &wish.apps, &observed, &wish.options);
+    if let Ok(plan) = &plan {
+        let broken = check_laws(plan, &wish.project, &observed);
+        assert!(broken.is_empty(), "{plan}\n{broken:?}");
+    }
+    (observed, plan)
+}

@@ -1,0 +1,322 @@
+//! The engine's half of the world.
+
+use std::future::pending;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use deploy_apps::model::{
+    BuildSpec, ContainerState, DEFAULT_STOP_GRACE, EngineInfo, NewContainer, NewNetwork, ObservedContainer,
+    ObservedEngine, ObservedImage, ObservedNetwork, ProxyName, Subnet,
+};
+use deploy_apps::ports::{ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, Progress, StopReport};
+use tokio::time::{Instant, sleep_until};
+
+use super::behaviour::STOP_TAKES;
+use super::client::Client;
+use super::fault::{Error, Port};
+use super::state::{Container, State};
+
+type Answer<T> = Result<T, EngineError>;
+
+impl Client {
+    async fn ask<T>(
+        &self,
+        what: &'static str,
+        subject: &str,
+        effect: impl FnOnce(&mut State) -> Answer<T>,
+    ) -> Answer<T> {
+        self.call(Port::Engine, what, subject, fails, async { self.world.change(effect) }).await
+    }
+}
+
+fn fails(error: Error) -> EngineError {
+    match error {
+        Error::Engine(kind) => EngineError::new(kind, format!("injected {kind:?}")),
+        _ => EngineError::new(EngineErrorKind::Unreachable, "injected: the engine does not answer"),
+    }
+}
+
+fn no_container<T>(name: &str) -> Answer<T> {
+    Err(EngineError::new(EngineErrorKind::NotFound, format!("no container `{name}`")))
+}
+
+/// As long as a real one, so that the planner's shortened form is what is tested.
+pub fn image_id(text: &str) -> String {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex:0<64.64}")
+}
+
+impl Engine for Client {
+    async fn info(&self) -> Answer<EngineInfo> {
+        let info = EngineInfo { version: "26.1.5".into(), api: "1.45".into(), address: "memory".into(), local: true };
+        self.ask("info", "", |_| Ok(info)).await
+    }
+
+    async fn observe(&self, _proxy: &ProxyName) -> Answer<ObservedEngine> {
+        self.ask("observe", "", |state| Ok(state.observe())).await
+    }
+
+    async fn source_digest(&self, build: &BuildSpec) -> Answer<String> {
+        let source = build.context.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.ask("source_digest", &source, |state| {
+            Ok(format!("{source}@{}", state.sources.get(&source).copied().unwrap_or_default()))
+        })
+        .await
+    }
+
+    async fn build_image(&self, _: &BuildSpec, tag: &str, digest: &str, progress: Progress) -> Answer<String> {
+        let build = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            progress("built".to_owned());
+            let id = image_id(digest);
+            self.world.change(|state| {
+                state.built.insert(id.clone(), digest.to_owned());
+                state.tags.insert(tag.to_owned(), id.clone());
+            });
+            Ok(id)
+        };
+        self.call(Port::Engine, "build_image", tag, fails, build).await
+    }
+
+    async fn pull_image(&self, reference: &str, _: Progress) -> Answer<String> {
+        self.ask("pull_image", reference, |state| {
+            let id =
+                state.registry.get(reference).cloned().ok_or_else(|| {
+                    EngineError::new(EngineErrorKind::ImageNotFound, format!("no image `{reference}`"))
+                })?;
+            state.tags.insert(reference.to_owned(), id.clone());
+            Ok(id)
+        })
+        .await
+    }
+
+    async fn image_id(&self, reference: &str) -> Answer<Option<String>> {
+        self.ask("image_id", reference, |state| Ok(state.image(reference))).await
+    }
+
+    async fn tag_image(&self, image: &str, tag: &str) -> Answer<()> {
+        self.ask("tag_image", tag, |state| {
+            let id = state
+                .image(image)
+                .ok_or_else(|| EngineError::new(EngineErrorKind::ImageNotFound, format!("no image `{image}`")))?;
+            state.tags.insert(tag.to_owned(), id);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn untag_image(&self, tag: &str) -> Answer<()> {
+        self.ask("untag_image", tag, |state| state.untag(tag)).await
+    }
+
+    async fn create_network(&self, network: &NewNetwork) -> Answer<()> {
+        self.ask("create_network", &network.name, |state| {
+            let own = (state.networks.len() as u8, 16);
+            let subnet = network.subnet.or(Subnet::new(Ipv4Addr::new(172, own.0 + 17, 0, 0), own.1));
+            match state.networks.contains_key(&network.name) {
+                true => Err(EngineError::new(EngineErrorKind::Conflict, "the network exists")),
+                false => {
+                    state.networks.insert(network.name.clone(), subnet.into_iter().collect());
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
+    async fn create_volume(&self, name: &str) -> Answer<()> {
+        self.ask("create_volume", name, |state| {
+            state.volumes.insert(name.to_owned());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn create_container(&self, container: &NewContainer) -> Answer<()> {
+        self.ask("create_container", &container.name, |state| state.create(container)).await
+    }
+
+    async fn start_container(&self, name: &str) -> Answer<()> {
+        self.ask("start_container", name, |state| state.start(name)).await
+    }
+
+    async fn container_status(&self, name: &str) -> Answer<Option<ContainerStatus>> {
+        self.ask("container_status", name, |state| {
+            let now = Instant::now();
+            Ok(state.containers.get_mut(name).map(|container| {
+                container.asked |= container.runs(now);
+                ContainerStatus { state: container.state(now), health: container.health(now) }
+            }))
+        })
+        .await
+    }
+
+    async fn await_exit(&self, name: &str) -> Answer<ExitReport> {
+        let exit = async {
+            loop {
+                let changed = self.world.changed.notified();
+                let end = {
+                    let mut state = self.world.state();
+                    let now = Instant::now();
+                    let Some(container) = state.containers.get_mut(name) else { return no_container(name) };
+                    // Whoever watches a container sees that it stays up.
+                    container.asked |= container.runs(now);
+                    if let ContainerState::Exited { code, oom_killed } = container.state(now) {
+                        return Ok(ExitReport { code, oom_killed });
+                    }
+                    container.ends
+                };
+                let end = async {
+                    match end {
+                        Some((end, _)) => sleep_until(end).await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! { () = changed => {} () = end => {} }
+            }
+        };
+        self.call(Port::Engine, "await_exit", name, fails, exit).await
+    }
+
+    async fn stop_container(&self, name: &str, _: Option<&str>, grace: Option<Duration>) -> Answer<StopReport> {
+        let stop = async {
+            let (end, killed) = self.world.change(|state| state.stop(name, grace));
+            sleep_until(end).await;
+            self.world.changed.notify_waiters();
+            Ok(StopReport { killed })
+        };
+        self.call(Port::Engine, "stop_container", name, fails, stop).await
+    }
+
+    async fn remove_container(&self, name: &str) -> Answer<()> {
+        self.ask("remove_container", name, |state| {
+            state.judge_end(name, &format!("remove `{name}`"));
+            let backends = state.backends();
+            state.containers.remove(name);
+            state.open.retain(|open| open.peer != name);
+            state.judge_backends(&backends, &format!("remove `{name}`"));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn log_tail(&self, name: &str, _: usize) -> Answer<Vec<String>> {
+        self.ask("log_tail", name, |_| Ok(vec![format!("the last words of `{name}`")])).await
+    }
+}
+
+impl State {
+    fn observe(&self) -> ObservedEngine {
+        let now = Instant::now();
+        let networks = self.networks.iter().map(|(name, subnets)| ObservedNetwork {
+            id: format!("id of {name}"),
+            name: name.clone(),
+            subnets: subnets.clone(),
+        });
+        let containers = self.containers.values().map(|container| ObservedContainer {
+            id: format!("id of {}", container.new.name),
+            name: container.new.name.clone(),
+            image_id: container.image_id.clone(),
+            labels: container.new.labels.clone(),
+            state: container.state(now),
+            health: container.health(now),
+            address: container.address(),
+        });
+        let images = self.built.iter().map(|(id, source)| ObservedImage {
+            id: id.clone(),
+            tags: self.tags.iter().filter(|(_, other)| *other == id).map(|(tag, _)| tag.clone()).collect(),
+            source: Some(source.clone()),
+        });
+        ObservedEngine {
+            networks: networks.collect(),
+            volumes: self.volumes.clone(),
+            containers: containers.collect(),
+            images: images.collect(),
+        }
+    }
+
+    /// The id behind a tag or an id.
+    fn image(&self, reference: &str) -> Option<String> {
+        let known = self.tags.values().any(|id| id == reference) || self.built.contains_key(reference);
+        self.tags.get(reference).cloned().or_else(|| known.then(|| reference.to_owned()))
+    }
+
+    /// The last tag of an image that a container is made from stays, as a real engine has it.
+    fn untag(&mut self, tag: &str) -> Answer<()> {
+        let Some(id) = self.tags.get(tag).cloned() else { return Ok(()) };
+        let last = self.tags.values().filter(|other| **other == id).count() == 1;
+        if last && self.containers.values().any(|container| container.image_id == id) {
+            return Err(EngineError::new(EngineErrorKind::Conflict, format!("a container is made from `{tag}`")));
+        }
+        self.tags.remove(tag);
+        if last {
+            self.built.remove(&id);
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, new: &NewContainer) -> Answer<()> {
+        if self.containers.contains_key(&new.name) {
+            return Err(EngineError::new(EngineErrorKind::Conflict, format!("`{}` exists", new.name)));
+        }
+        let Some(image_id) = self.image(&new.image) else {
+            return Err(EngineError::new(EngineErrorKind::ImageNotFound, format!("no image `{}`", new.image)));
+        };
+        for network in &new.spec.networks {
+            if !self.networks.contains_key(&network.network) {
+                return Err(EngineError::new(EngineErrorKind::NotFound, format!("no network `{}`", network.network)));
+            }
+        }
+        let container = Container {
+            new: new.clone(),
+            image_id,
+            behaviour: self.behaviour(&new.name),
+            started: None,
+            ends: None,
+            probed: 0,
+            asked: false,
+        };
+        self.containers.insert(new.name.clone(), container);
+        Ok(())
+    }
+
+    fn start(&mut self, name: &str) -> Answer<()> {
+        let now = Instant::now();
+        let Some(container) = self.containers.get(name) else { return no_container(name) };
+        if container.runs(now) {
+            return Ok(());
+        }
+        let address = container.address();
+        let rival = |other: &&Container| other.runs(now) && other.address().is_some() && other.address() == address;
+        if let Some(other) = self.containers.values().find(rival) {
+            let message = format!("the address of `{name}` is taken by `{}`", other.new.name);
+            return Err(EngineError::new(EngineErrorKind::AddressTaken, message));
+        }
+        let behaviour = self.behaviour(name);
+        let Some(container) = self.containers.get_mut(name) else { return no_container(name) };
+        container.behaviour = behaviour;
+        container.begin(now);
+        self.judge_writers(name);
+        Ok(())
+    }
+
+    /// When it ends, and whether it had to be killed. The end comes even if the caller is gone by then.
+    fn stop(&mut self, name: &str, grace: Option<Duration>) -> (Instant, bool) {
+        let now = Instant::now();
+        self.judge_end(name, &format!("stop `{name}`"));
+        let backends = self.backends();
+        let Some(container) = self.containers.get_mut(name).filter(|container| container.runs(now)) else {
+            return (now, false);
+        };
+        let grace = grace.or(container.new.spec.stop_grace).unwrap_or(DEFAULT_STOP_GRACE);
+        let (takes, killed, code) =
+            if container.behaviour.ignores_stop { (grace, true, 137) } else { (STOP_TAKES.min(grace), false, 0) };
+        let end = container.ends.map_or(now + takes, |(end, _)| end.min(now + takes));
+        container.ends = Some((end, code));
+        // Its port closes with the signal, not with the exit.
+        container.behaviour.ill_after = container.started.map(|started| now - started);
+        self.open.retain(|open| open.peer != name);
+        self.judge_backends(&backends, &format!("stop `{name}`"));
+        (end, killed)
+    }
+}

@@ -1,0 +1,131 @@
+//! The laws, judged at the moment of each call by what is true then.
+
+use std::collections::BTreeMap;
+
+use deploy_apps::model::{AppKey, AppRecord, Peer, Role};
+use deploy_apps::plan::FlipChange;
+use tokio::time::Instant;
+
+use super::State;
+
+impl State {
+    pub fn breach(&mut self, law: &str, what: &str) {
+        self.breaches.push(format!("{law}: {what}"));
+    }
+
+    /// How many healthy replicas of each app the proxy routes to.
+    pub fn backends(&self) -> BTreeMap<AppKey, usize> {
+        let now = Instant::now();
+        let healthy = |peer: &&Peer| self.containers.get(&peer.id).is_some_and(|container| container.healthy(now));
+        let records = self.apps.iter().filter_map(|(key, app)| Some((key, app.record.as_ref()?)));
+        records.map(|(key, record)| (key.clone(), record.peers.iter().filter(healthy).count())).collect()
+    }
+
+    /// Called after a change with what was true before it, so that an app that dies by itself blames nobody.
+    pub fn judge_backends(&mut self, before: &BTreeMap<AppKey, usize>, what: &str) {
+        let after = self.backends();
+        for (key, _) in
+            before.iter().filter(|(key, count)| **count > 0 && after.get(*key).is_none_or(|left| *left == 0))
+        {
+            let Some(wish) = self.wishes.get(key) else { continue };
+            let to_zero = wish.replicas == 0 && self.record(key).is_some_and(|record| record.peers.is_empty());
+            let taken_back = wish.first && self.record(key).is_none();
+            if wish.start_first && !to_zero && !taken_back {
+                self.breach("an app that has a healthy backend never has none", &format!("`{key}` after {what}"));
+            }
+        }
+    }
+
+    /// Before a container is stopped or removed.
+    pub fn judge_end(&mut self, name: &str, what: &str) {
+        let now = Instant::now();
+        if let Some(key) = self.server_of(name).cloned() {
+            self.breach("what the proxy routes to is never stopped or removed", &format!("{what}, a peer of `{key}`"));
+        }
+        let Some(container) = self.containers.get(name).filter(|container| container.runs(now)) else { return };
+        let Some(wish) = container.key().and_then(|key| self.wishes.get(&key)) else { return };
+        let open = self.in_flight(&[name.to_owned()]);
+        let since = self.left.get(name).map(|left| now - *left);
+        let requests_cut = open.requests > 0 && since.is_none_or(|since| since < wish.drain.timeout);
+        let websockets_cut = open.websockets > 0 && since.is_none_or(|since| since < wish.drain.websocket_timeout);
+        if requests_cut || websockets_cut {
+            self.breach("a replica drains before it stops", &format!("{what} with {open:?}, out since {since:?}"));
+        }
+    }
+
+    /// Before a flip takes effect.
+    pub fn judge_flip(&mut self, change: &FlipChange) {
+        let known = self.record(&change.app).cloned();
+        let entering = change.record.iter().flat_map(|record| &record.peers);
+        let entering: Vec<Peer> =
+            entering.filter(|peer| known.as_ref().is_none_or(|known| !known.serves(&peer.id))).cloned().collect();
+        for peer in entering {
+            let what = format!("`{}` into `{}`", peer.id, change.app);
+            match self.fit(&peer, change) {
+                Ok(()) => {}
+                Err(why) => {
+                    self.breach("a replica gets traffic only after it was seen healthy", &format!("{what}, {why}"))
+                }
+            }
+        }
+    }
+
+    fn fit(&self, peer: &Peer, change: &FlipChange) -> Result<(), String> {
+        let Some(container) = self.containers.get(&peer.id) else { return Err("which does not exist".to_owned()) };
+        if container.address() != Some(peer.address) {
+            return Err(format!("at {}, but it has {:?}", peer.address, container.address()));
+        }
+        let wanted = self.wishes.get(&change.app).map_or(1, |wish| wish.successes);
+        match peer.port {
+            Some(_) if container.probed >= wanted => Ok(()),
+            Some(_) => Err(format!("after {} good probes", container.probed)),
+            None if container.asked && container.settled(Instant::now()) => Ok(()),
+            None => Err("which was not asked for or had no time to settle".to_owned()),
+        }
+    }
+
+    /// After a container has started: a stop-first app has one writer, and a release command never runs twice.
+    pub fn judge_writers(&mut self, name: &str) {
+        let now = Instant::now();
+        let Some(container) = self.containers.get(name) else { return };
+        let Some(key) = container.key() else { return };
+        let start_first = self.wishes.get(&key).is_none_or(|wish| wish.start_first);
+        let (release, role) = (container.new.labels.release, container.new.labels.role);
+        let rivals = self.containers.values().filter(|other| other.new.name != name && other.runs(now));
+        let rivals = rivals.filter(|other| other.key().as_ref() == Some(&key));
+        let rival = |other: &&super::Container| {
+            let labels = &other.new.labels;
+            let commands = role == Role::ReleaseCommand && labels.role == Role::ReleaseCommand;
+            commands || (!start_first && (labels.release != release || labels.role != role))
+        };
+        let rivals: Vec<String> = rivals.filter(rival).map(|other| other.new.name.clone()).collect();
+        if !rivals.is_empty() {
+            self.breach("one writer at a time", &format!("`{name}` starts while {} runs", rivals.join(" ")));
+        }
+    }
+
+    /// Requests that began just before a peer left.
+    pub fn leave(&mut self, before: Option<&AppRecord>, after: Option<&AppRecord>) {
+        let now = Instant::now();
+        let gone = before.iter().flat_map(|record| &record.peers);
+        for peer in gone.filter(|peer| after.is_none_or(|after| !after.serves(&peer.id))) {
+            self.left.insert(peer.id.clone(), now);
+            let running = self.containers.get(&peer.id).is_some_and(|container| container.runs(now));
+            if peer.port.is_none() || !running {
+                continue;
+            }
+            for (websocket, lasts) in self
+                .load_requests
+                .iter()
+                .map(|d| (false, *d))
+                .chain(self.load_websockets.iter().map(|d| (true, *d)))
+                .collect::<Vec<_>>()
+            {
+                self.open.push(super::Open { peer: peer.id.clone(), websocket, ends: now + lasts });
+            }
+        }
+        for peer in after.iter().flat_map(|record| &record.peers) {
+            self.left.remove(&peer.id);
+        }
+    }
+}

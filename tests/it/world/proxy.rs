@@ -1,0 +1,230 @@
+//! The proxy's half of the world.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_apps::model::{AppKey, ContainerState, Generation, InFlight, ObservedProxy, ReleaseNumber, Role};
+use deploy_apps::plan::FlipChange;
+use deploy_apps::ports::{LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, sleep_until};
+
+use super::World;
+use super::client::Client;
+use super::fault::{Error, Port};
+use super::state::State;
+
+type Answer<T> = Result<T, ProxyError>;
+
+/// Frees its apps when it is dropped, as a connection does that closes.
+pub struct HeldLease {
+    world: Arc<World>,
+    token: u64,
+    apps: Vec<AppKey>,
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        let token = self.token;
+        self.world.change(|state| state.leases.retain(|_, holder| *holder != token));
+    }
+}
+
+impl Client {
+    async fn tell<T>(
+        &self,
+        what: &'static str,
+        subject: &str,
+        effect: impl FnOnce(&mut State) -> Answer<T>,
+    ) -> Answer<T> {
+        let effect = async {
+            self.world
+                .change(|state| if state.proxy_answers() { effect(state) } else { Err(fails(Error::Unreachable)) })
+        };
+        self.call(Port::Proxy, what, subject, fails, effect).await
+    }
+}
+
+fn fails(error: Error) -> ProxyError {
+    let (proxy, call, reason) = ("memory".to_owned(), "a call".to_owned(), "injected".to_owned());
+    match error {
+        Error::Malformed => ProxyError::Malformed { proxy, call, reason },
+        Error::Refused => ProxyError::Refused { code: "injected".to_owned(), message: reason },
+        Error::PersistFailed => ProxyError::PersistFailed { message: reason },
+        Error::GenerationMoved => {
+            let app = "sample/go-app".parse().expect("a valid key");
+            ProxyError::GenerationMoved { app, expected: 1, found: 2 }
+        }
+        Error::Unreachable | Error::Engine(_) => ProxyError::Unreachable { proxy, reason },
+    }
+}
+
+impl Proxy for Client {
+    type Lease = HeldLease;
+
+    async fn version(&self) -> Answer<ProxyVersion> {
+        self.tell("version", "", |state| {
+            let proxy = state.containers.values().find(|container| container.new.labels.role == Role::Proxy);
+            let build = proxy.and_then(|proxy| proxy.new.labels.version.clone()).unwrap_or_default();
+            Ok(ProxyVersion { api: 1, build })
+        })
+        .await
+    }
+
+    async fn state(&self) -> Answer<ObservedProxy> {
+        self.tell("state", "", |state| Ok(state.observe_proxy())).await
+    }
+
+    async fn acquire(&self, request: &LeaseRequest) -> Answer<HeldLease> {
+        let apps = request.apps.clone();
+        let world = Arc::clone(&self.world);
+        self.tell("acquire", "", |state| {
+            if let Some(app) = apps.iter().find(|app| state.leases.contains_key(*app)) {
+                return Err(ProxyError::LeaseHeld {
+                    app: app.clone(),
+                    owner: "ann".to_owned(),
+                    host: "laptop".to_owned(),
+                    purpose: "deploy".to_owned(),
+                    age: Duration::from_secs(3),
+                });
+            }
+            state.tokens += 1;
+            let token = state.tokens;
+            state.leases.extend(apps.iter().map(|app| (app.clone(), token)));
+            Ok(HeldLease { world, token, apps })
+        })
+        .await
+    }
+
+    async fn probe(&self, probe: &Probe) -> Answer<ProbeAnswer> {
+        self.tell("probe", &probe.address.to_string(), |state| Ok(state.probe(probe))).await
+    }
+
+    async fn flip(&self, lease: &HeldLease, changes: &[FlipChange], expected: &[Generation]) -> Answer<Generation> {
+        let apps: Vec<String> = changes.iter().map(|change| change.app.to_string()).collect();
+        self.tell("flip", &apps.join(" "), |state| state.flip(lease, changes, expected)).await
+    }
+
+    async fn in_flight(&self, peers: &[String], known: Option<InFlight>, wait: Duration) -> Answer<InFlight> {
+        let until = Instant::now() + wait;
+        let count = async {
+            loop {
+                let changed = self.world.changed.notified();
+                let (open, next) = {
+                    let state = self.world.state();
+                    if !state.proxy_answers() {
+                        return Err(fails(Error::Unreachable));
+                    }
+                    let ends = state.open.iter().map(|open| open.ends).filter(|end| *end > Instant::now());
+                    (state.in_flight(peers), ends.min().unwrap_or(until).min(until))
+                };
+                if open.is_zero() || known != Some(open) || Instant::now() >= until {
+                    return Ok(open);
+                }
+                tokio::select! { () = changed => {} () = sleep_until(next) => {} }
+            }
+        };
+        self.call(Port::Proxy, "in_flight", &peers.join(" "), fails, count).await
+    }
+
+    async fn record(&self, app: &AppKey, release: ReleaseNumber, event: &str, _: Map<String, Value>) -> Answer<()> {
+        self.tell("record", &format!("{app} {event}"), |state| {
+            state.history.push((app.clone(), release, event.to_owned()));
+            let known = state.apps.entry(app.clone()).or_default();
+            known.last_release = known.last_release.max(release);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn history(&self, app: &AppKey, limit: usize) -> Answer<Vec<Value>> {
+        self.tell("history", &app.to_string(), |state| {
+            let records = state.history.iter().rev().filter(|(key, _, _)| key == app).take(limit);
+            Ok(records.map(|(_, release, event)| Value::from(format!("{release} {event}"))).collect())
+        })
+        .await
+    }
+}
+
+impl State {
+    fn observe_proxy(&self) -> ObservedProxy {
+        let now = Instant::now();
+        let open = self.open.iter().filter(|open| open.ends > now).map(|open| open.peer.clone());
+        ObservedProxy {
+            generation: Generation(self.generation),
+            apps: self.apps.clone(),
+            in_flight: open.map(|peer| (peer.clone(), self.in_flight(&[peer]))).collect(),
+        }
+    }
+
+    fn probe(&mut self, probe: &Probe) -> ProbeAnswer {
+        let now = Instant::now();
+        let answer = |status: Option<u16>| ProbeAnswer {
+            healthy: status == Some(200),
+            status,
+            error: status.is_none().then(|| "connection refused".to_owned()),
+            body: None,
+        };
+        let target =
+            self.containers.values_mut().find(|other| other.runs(now) && other.address() == Some(probe.address));
+        let Some(container) = target else { return answer(None) };
+        if container.behaviour.port.is_some_and(|port| port != probe.port) {
+            return answer(None);
+        }
+        let healthy = container.healthy(now);
+        container.probed = if healthy { container.probed + 1 } else { 0 };
+        debug_assert!(matches!(container.state(now), ContainerState::Running));
+        answer(Some(if healthy { 200 } else { 503 }))
+    }
+
+    fn flip(&mut self, lease: &HeldLease, changes: &[FlipChange], expected: &[Generation]) -> Answer<Generation> {
+        for change in changes {
+            // After a restart the lease's owner takes it up again, unless somebody else was quicker.
+            let held = *self.leases.entry(change.app.clone()).or_insert(lease.token) == lease.token;
+            if !held || !lease.apps.contains(&change.app) {
+                return Err(ProxyError::LeaseLost { app: change.app.to_string() });
+            }
+        }
+        for (change, expected) in changes.iter().zip(expected) {
+            let found = self.generation_of(&change.app);
+            if found != *expected {
+                let app = change.app.clone();
+                return Err(ProxyError::GenerationMoved { app, expected: expected.0, found: found.0 });
+            }
+        }
+        self.check_routes(changes)?;
+        let backends = self.backends();
+        self.generation += 1;
+        self.before_flip =
+            changes.iter().map(|change| (change.app.clone(), self.record(&change.app).cloned())).collect();
+        for change in changes {
+            self.judge_flip(change);
+            let before = self.record(&change.app).cloned();
+            self.leave(before.as_ref(), change.record.as_ref());
+            let known = self.apps.entry(change.app.clone()).or_default();
+            known.generation = Generation(self.generation);
+            known.record.clone_from(&change.record);
+        }
+        let apps: Vec<String> = changes.iter().map(|change| change.to_string()).collect();
+        self.judge_backends(&backends, &format!("flip {}", apps.join(", ")));
+        Ok(Generation(self.generation))
+    }
+
+    fn check_routes(&self, changes: &[FlipChange]) -> Answer<()> {
+        for change in changes {
+            let routes = change.record.iter().flat_map(|record| &record.routes);
+            for route in routes {
+                let others = self.apps.iter().filter(|(key, _)| !changes.iter().any(|change| change.app == **key));
+                let taken = others.filter_map(|(key, app)| Some((key, app.record.as_ref()?)));
+                let taken = taken.into_iter().find(|(_, record)| {
+                    record.routes.iter().any(|other| other.host == route.host && other.path == route.path)
+                });
+                if let Some((other, _)) = taken {
+                    let (app, route) = (change.app.clone(), route.to_string());
+                    return Err(ProxyError::RouteConflict { app, other: other.clone(), route });
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What the world consists of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use deploy_apps::model::{
+    AppKey, AppRecord, ContainerState, DockerHealth, DrainPolicy, Generation, Healthcheck, InFlight, NewContainer,
+    ObservedApp, ReleaseNumber, Role, Subnet,
+};
+use tokio::time::Instant;
+
+use super::Behaviour;
+
+#[derive(Clone, Default)]
+pub struct State {
+    pub containers: BTreeMap<String, Container>,
+    /// From tag to image id.
+    pub tags: BTreeMap<String, String>,
+    /// From the id of an image that we built to the digest of its source.
+    pub built: BTreeMap<String, String>,
+    /// What a registry would give for a reference.
+    pub registry: BTreeMap<String, String>,
+    pub published: BTreeMap<String, u32>,
+    pub networks: BTreeMap<String, Vec<Subnet>>,
+    pub volumes: BTreeSet<String>,
+    /// How often an app's source was edited, by the last part of its context.
+    pub sources: BTreeMap<String, u32>,
+
+    pub generation: u64,
+    pub apps: BTreeMap<AppKey, ObservedApp>,
+    /// What the apps of the last flip had before it.
+    pub before_flip: BTreeMap<AppKey, Option<AppRecord>>,
+    pub history: Vec<(AppKey, ReleaseNumber, String)>,
+    /// From app to the token that holds it.
+    pub leases: BTreeMap<AppKey, u64>,
+    pub tokens: u64,
+    pub open: Vec<Open>,
+    pub proxy_down_until: Option<Instant>,
+
+    pub scripts: Vec<(String, Behaviour)>,
+    pub load_requests: Vec<Duration>,
+    pub load_websockets: Vec<Duration>,
+    pub wishes: BTreeMap<AppKey, Wish>,
+    /// Peers that were in a record and left it, and when.
+    pub left: BTreeMap<String, Instant>,
+    pub breaches: Vec<String>,
+}
+
+/// An open request or WebSocket.
+#[derive(Debug, Clone)]
+pub struct Open {
+    pub peer: String,
+    pub websocket: bool,
+    pub ends: Instant,
+}
+
+/// What the laws need to know of an app's wish.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub start_first: bool,
+    pub replicas: u32,
+    pub drain: DrainPolicy,
+    pub successes: u32,
+    /// Nothing of it was routed when the run began, so an undo may take its record away.
+    pub first: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Container {
+    pub new: NewContainer,
+    pub image_id: String,
+    pub behaviour: Behaviour,
+    pub started: Option<Instant>,
+    /// Known in advance, with its code.
+    pub ends: Option<(Instant, i64)>,
+    /// Probes in a row that the app answered well, since the last start.
+    pub probed: u32,
+    /// The engine was asked for its state since the last start, and said that it runs.
+    pub asked: bool,
+}
+
+/// How long a container that nobody probes must be up before it counts as good.
+const SETTLE: Duration = Duration::from_secs(1);
+
+impl Container {
+    pub fn state(&self, now: Instant) -> ContainerState {
+        match (self.started, self.ends) {
+            (None, _) => ContainerState::Created,
+            (Some(_), Some((end, code))) if end <= now => ContainerState::Exited { code, oom_killed: false },
+            (Some(_), _) => ContainerState::Running,
+        }
+    }
+
+    pub fn runs(&self, now: Instant) -> bool {
+        self.state(now) == ContainerState::Running
+    }
+
+    /// Whether the app in it answers well.
+    pub fn healthy(&self, now: Instant) -> bool {
+        let Some(started) = self.started.filter(|_| self.runs(now)) else { return false };
+        let up = now - started;
+        self.behaviour.healthy_after.is_some_and(|after| up >= after)
+            && self.behaviour.ill_after.is_none_or(|after| up < after)
+    }
+
+    /// `None` without a HEALTHCHECK.
+    pub fn health(&self, now: Instant) -> Option<DockerHealth> {
+        let has_check =
+            matches!(self.new.spec.healthcheck, Some(Healthcheck::Test { .. })) || self.new.labels.role == Role::Proxy;
+        let running = has_check && self.runs(now);
+        running.then(|| if self.healthy(now) { DockerHealth::Healthy } else { DockerHealth::Starting })
+    }
+
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.new.spec.networks.iter().find_map(|network| network.address)
+    }
+
+    pub fn settled(&self, now: Instant) -> bool {
+        self.runs(now) && self.started.is_some_and(|started| now - started >= SETTLE)
+    }
+
+    pub fn key(&self) -> Option<AppKey> {
+        let labels = &self.new.labels;
+        let ours = matches!(labels.role, Role::Replica | Role::ReleaseCommand);
+        ours.then(|| Some(AppKey { project: labels.project.clone()?, app: labels.service.clone()? })).flatten()
+    }
+
+    /// Counts from 0.
+    pub fn begin(&mut self, now: Instant) {
+        self.started = Some(now);
+        self.ends = self.behaviour.exits_after.map(|(after, code)| (now + after, code));
+        self.probed = 0;
+        self.asked = false;
+    }
+}
+
+impl State {
+    pub fn record(&self, key: &AppKey) -> Option<&AppRecord> {
+        self.apps.get(key)?.record.as_ref()
+    }
+
+    /// The app that has this container as a peer.
+    pub fn server_of(&self, container: &str) -> Option<&AppKey> {
+        self.apps
+            .iter()
+            .find(|(_, app)| app.record.as_ref().is_some_and(|record| record.serves(container)))
+            .map(|x| x.0)
+    }
+
+    pub fn in_flight(&self, peers: &[String]) -> InFlight {
+        let now = Instant::now();
+        let open = self.open.iter().filter(|open| open.ends > now && peers.contains(&open.peer));
+        let (websockets, requests): (Vec<&Open>, Vec<&Open>) = open.partition(|open| open.websocket);
+        InFlight { requests: requests.len() as u64, websockets: websockets.len() as u64 }
+    }
+
+    pub fn behaviour(&self, name: &str) -> Behaviour {
+        let script = self.scripts.iter().rev().find(|(part, _)| name.contains(part.as_str()));
+        match script {
+            Some((_, behaviour)) => behaviour.clone(),
+            // A release command does its work and ends.
+            None if name.ends_with("-release") => Behaviour::exits_after(Duration::from_millis(100), 0),
+            None => Behaviour::default(),
+        }
+    }
+
+    pub fn proxy_answers(&self) -> bool {
+        let now = Instant::now();
+        let up = self
+            .containers
+            .values()
+            .any(|container| container.new.labels.role == Role::Proxy && container.healthy(now));
+        up && self.proxy_down_until.is_none_or(|until| until <= now)
+    }
+
+    pub fn generation_of(&self, key: &AppKey) -> Generation {
+        self.apps.get(key).filter(|app| app.record.is_some()).map_or(Generation(0), |app| app.generation)
+    }
+}
