@@ -15,7 +15,9 @@ use crate::ports::{Engine, Progress, Proxy, ProxyError};
 
 /// How long it may take to learn whether a flip whose answer was lost took effect: a proxy restarts within it.
 const FLIP_PATIENCE: Duration = Duration::from_secs(20);
-/// From one attempt to learn it to the next.
+/// How long the proxy may be silent when it is asked what it routes: it restarts within it.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(20);
+/// From one attempt to flip to the next.
 const FLIP_INTERVAL: Duration = Duration::from_millis(100);
 
 impl<E: Engine, P: Proxy> Run<E, P> {
@@ -76,7 +78,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
             }
             Step::ConfirmRoute { app, record } => {
-                self.confirm(app, record).await?;
+                self.confirm(app, record, cancel).await?;
                 self.emit(Some(app), Fact::RouteConfirmed);
             }
             Step::AwaitDrained { app, peers, limits } => {
@@ -114,13 +116,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             };
             match error {
                 // The lease is a connection; after a restart of the proxy it is taken up again under the same token.
-                ProxyError::LeaseLost { .. } | ProxyError::Unreachable { .. } | ProxyError::Malformed { .. }
-                    if Instant::now() < deadline =>
-                {
+                ProxyError::LeaseLost { .. } | ProxyError::Unreachable { .. } | ProxyError::Malformed { .. } => {
                     sleep(FLIP_INTERVAL).await;
-                    match self.look_again(changes, expected, deadline).await? {
+                    // Also when it is too late for another try: an undo of what did take effect would stop what serves.
+                    match self.look_again(changes, expected).await? {
                         Seen::TookEffect(generation) => return Ok(generation),
-                        Seen::NoEffect => {}
+                        Seen::NoEffect if Instant::now() < deadline => {}
+                        Seen::NoEffect => return Err(error.into()),
                     }
                 }
                 error => return Err(error.into()),
@@ -128,44 +130,33 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
     }
 
-    /// Reads the proxy's state until it answers, and compares.
-    async fn look_again(
-        &self,
-        changes: &[FlipChange],
-        expected: &[Generation],
-        deadline: Instant,
-    ) -> Result<Seen, StepFailure> {
-        loop {
-            match self.proxy.state().await {
-                Ok(state) => {
-                    let current = |change: &FlipChange| state.apps.get(&change.app).cloned().unwrap_or_default();
-                    if changes.iter().all(|change| current(change).record == change.record) {
-                        let newest = changes.iter().map(|change| current(change).generation).max();
-                        return Ok(Seen::TookEffect(newest.unwrap_or(state.generation)));
-                    }
-                    let unmoved = |(change, expected): (&FlipChange, &Generation)| {
-                        let current = current(change);
-                        current.record.is_none() && *expected == Generation(0) || current.generation == *expected
-                    };
-                    if changes.iter().zip(expected).all(unmoved) {
-                        return Ok(Seen::NoEffect);
-                    }
-                    return Err(StepFailure::new(FailureKind::WorldMoved, "another deploy has flipped meanwhile"));
-                }
-                Err(_) if Instant::now() < deadline => sleep(FLIP_INTERVAL).await,
-                Err(error) => {
-                    return Err(StepFailure::new(
-                        FailureKind::Unknown,
-                        format!("it is not known whether the flip took effect: {error}"),
-                    )
-                    .hint("run the same command again: it asks the proxy what serves, and goes on from there"));
-                }
-            }
+    /// Reads the proxy's state, and compares.
+    async fn look_again(&self, changes: &[FlipChange], expected: &[Generation]) -> Result<Seen, StepFailure> {
+        let state = self.await_state(FLIP_PATIENCE).await.map_err(|error| {
+            StepFailure::new(FailureKind::Unknown, format!("it is not known whether the flip took effect: {error}"))
+                .hint("run the same command again: it asks the proxy what serves, and goes on from there")
+        })?;
+        let current = |change: &FlipChange| state.apps.get(&change.app).cloned().unwrap_or_default();
+        if changes.iter().all(|change| current(change).record == change.record) {
+            let newest = changes.iter().map(|change| current(change).generation).max();
+            return Ok(Seen::TookEffect(newest.unwrap_or(state.generation)));
         }
+        let unmoved = |(change, expected): (&FlipChange, &Generation)| {
+            let current = current(change);
+            current.record.is_none() && *expected == Generation(0) || current.generation == *expected
+        };
+        if changes.iter().zip(expected).all(unmoved) {
+            return Ok(Seen::NoEffect);
+        }
+        Err(StepFailure::new(FailureKind::WorldMoved, "another deploy has flipped meanwhile"))
     }
 
-    async fn confirm(&self, app: &AppKey, record: &AppRecord) -> Result<(), StepFailure> {
-        let state = self.proxy.state().await?;
+    async fn confirm(&self, app: &AppKey, record: &AppRecord, cancel: &CancellationToken) -> Result<(), StepFailure> {
+        let state = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+            state = self.await_state(CONFIRM_PATIENCE) => state?,
+        };
         let found = state.apps.get(app).and_then(|known| known.record.as_ref());
         if found == Some(record) {
             return Ok(());

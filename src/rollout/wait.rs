@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{FailureKind, StepFailure};
 use super::run::Run;
 use crate::event::Fact;
-use crate::model::{AppKey, Condition, ContainerState, DockerHealth, InFlight};
+use crate::model::{AppKey, Condition, ContainerState, DockerHealth, InFlight, ObservedProxy};
 use crate::plan::{Gate, Limits};
 use crate::ports::{ContainerStatus, Engine, ExitReport, Probe, ProbeAnswer, Proxy, ProxyError};
 
@@ -90,7 +90,14 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     ) -> Result<(), StepFailure> {
         let mut in_a_row = 0;
         loop {
-            let answer = self.proxy.probe(probe).await?;
+            let answer = match self.proxy.probe(probe).await {
+                Ok(answer) => answer,
+                // A proxy that restarts is back before the deadline; until then nobody is seen healthy.
+                Err(error @ (ProxyError::Unreachable { .. } | ProxyError::Malformed { .. })) => {
+                    ProbeAnswer { healthy: false, status: None, error: Some(error.to_string()), body: None }
+                }
+                Err(error) => return Err(error.into()),
+            };
             in_a_row = if answer.healthy { in_a_row + 1 } else { 0 };
             *last = Some(answer);
             if in_a_row >= successes {
@@ -150,6 +157,17 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         Err(self.with_evidence(failure, name, None).await)
     }
 
+    /// Reads the proxy's state, waiting at most `patience` for a proxy that does not answer.
+    pub(super) async fn await_state(&self, patience: Duration) -> Result<ObservedProxy, ProxyError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.proxy.state().await {
+                Err(_) if Instant::now() < deadline => sleep(STATUS_INTERVAL).await,
+                answer => return answer,
+            }
+        }
+    }
+
     /// Waits for an exit with code 0.
     pub(super) async fn await_success(
         &self,
@@ -185,7 +203,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let mut unknown_since: Option<Instant> = None;
         loop {
             let now = Instant::now();
-            let next_limit = if now < requests_end { requests_end } else { websockets_end };
+            let next_limit = [requests_end, websockets_end].into_iter().filter(|end| *end > now).min().unwrap_or(now);
             let wait = COUNT_WAIT.min(next_limit.saturating_duration_since(now)).max(Duration::from_millis(1));
             let counted = tokio::select! {
                 biased;

@@ -4,8 +4,10 @@
 
 mod cancels;
 mod crashes;
+mod drains;
 mod failures;
 mod fixture;
+mod flips;
 mod judge;
 mod scenes;
 mod session;
