@@ -42,6 +42,17 @@ struct Prepared<'a> {
     begun: Instant,
 }
 
+impl Prepared<'_> {
+    fn failure(&self) -> Option<FailureKind> {
+        self.result.as_ref().err().map(|failure| failure.kind)
+    }
+}
+
+fn because_of(app: &AppKey, moved: bool) -> StepFailure {
+    let kind = if moved { FailureKind::WorldMoved } else { FailureKind::Failed };
+    StepFailure::new(kind, format!("not flipped, because `{app}` failed and the deploy is atomic"))
+}
+
 impl<E: Engine, P: Proxy> Run<E, P> {
     /// Runs every app of the plan to its end, and calls `ended` as soon as each has come to it.
     pub(super) async fn execute<F: Future<Output = AppResult>>(
@@ -99,15 +110,35 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 app.result.clone_from(&result);
             }
         }
-        // Whoever was ready when another failed is undone for that reason, not for one of its own.
-        if let Some(failed) = apps.iter().find(|app| app.result.is_err()).map(|app| app.plan.app.clone()) {
-            for app in apps.iter_mut().filter(|app| app.result.is_ok()) {
-                app.result = Err(StepFailure::failed(format!(
-                    "not flipped, because `{failed}` failed and the deploy is atomic"
-                )));
+        self.share_failure(&mut apps);
+        join_all(apps.into_iter().map(|app| async move { ended(self.finish(lease, app).await).await })).await
+    }
+
+    /// Whoever was ready, or was stopped, when another failed is undone for that reason, not for one of its own.
+    /// All apps plan again, or none does: one that succeeds later, alone, would have flipped alone.
+    fn share_failure(&self, apps: &mut [Prepared<'_>]) {
+        if apps.iter().all(|app| app.result.is_ok()) {
+            return;
+        }
+        let failed = |app: &&Prepared<'_>| app.failure().is_some_and(|kind| kind != FailureKind::Cancelled);
+        let moved = |app: &&Prepared<'_>| app.failure() == Some(FailureKind::WorldMoved);
+        let cause = apps.iter().filter(failed).find(|app| !moved(app)).or(apps.iter().find(failed));
+        let cause = cause.map(|app| (app.plan.app.clone(), moved(&app)));
+        for app in apps.iter_mut() {
+            match (&cause, &mut app.result) {
+                (Some((by, moved)), result @ Ok(())) => *result = Err(because_of(by, *moved)),
+                (None, result @ Ok(())) => *result = Err(StepFailure::cancelled()),
+                (Some((by, moved)), Err(failure))
+                    if failure.kind == FailureKind::Cancelled && !self.cancel.is_cancelled() =>
+                {
+                    *failure = because_of(by, *moved);
+                }
+                (Some((_, false)), Err(failure)) if failure.kind == FailureKind::WorldMoved => {
+                    failure.kind = FailureKind::Failed;
+                }
+                _ => {}
             }
         }
-        join_all(apps.into_iter().map(|app| async move { ended(self.finish(lease, app).await).await })).await
     }
 
     /// Everything before the last flip.
@@ -165,9 +196,18 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// The only way is forward: a lane that fails leaves its rest for the next run and does not stop the others.
+    ///
+    /// A stage that fails ends the run of them: nothing is stopped unless the proxy has confirmed what it routes.
     async fn after_flip(&self, lease: &P::Lease, plan: &AppPlan, scope: &Scope) -> Outcome {
         let mut outcome = Outcome::Completed;
         for stage in &plan.after {
+            if outcome != Outcome::Completed {
+                for planned in stage.lanes.iter().filter_map(|lane| lane.first()) {
+                    let error = "an earlier step has failed".to_owned();
+                    self.emit(scope.app.as_ref(), Fact::LeftBehind { what: planned.step.to_string(), error });
+                }
+                continue;
+            }
             let lanes = stage.lanes.iter().map(|lane| async move {
                 for planned in lane {
                     let result = self.step(Some(lease), scope, planned, &self.cancel).await;
