@@ -10,7 +10,7 @@ use super::observe::observe;
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
-use crate::plan::{DeployOptions, PlanRefused, ProxyImage, Stage, plan_deploy, plan_proxy, plan_proxy_upgrade};
+use crate::plan::{DeployOptions, Plan, PlanRefused, ProxyImage, Stage, plan_deploy, plan_proxy, plan_proxy_upgrade};
 use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
@@ -67,11 +67,24 @@ pub async fn deploy<E: Engine, P: Proxy>(
 
     let mut results: Vec<AppResult> = Vec::new();
     let mut open = request.apps.to_vec();
+    let mut again: Vec<AppResult> = Vec::new();
     for attempt in 1..=ATTEMPTS {
-        let observed = observe(run, request.project, &open).await?;
-        let plan = plan_deploy(request.project, &open, &observed, &request.options)?;
-        run.stages(Some(&lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
         let last = attempt == ATTEMPTS;
+        let plan = match plan_and_share(run, request, &lease, &open).await {
+            Ok(plan) => plan,
+            // Another run makes the same accessory right now: look again.
+            Err(DeployError::Setup(failure)) if failure.kind == FailureKind::NotOurs && !last => continue,
+            Err(error) if results.is_empty() && again.is_empty() => return Err(error),
+            // Some apps may have come to their end already, so this is the end of the open ones alone.
+            Err(error) => {
+                run.emit(None, Fact::Warned { message: format!("not tried again: {error}") });
+                for result in std::mem::take(&mut again) {
+                    report(run, request, &result).await;
+                    results.push(result);
+                }
+                break;
+            }
+        };
         let ended = |result: AppResult| async move {
             // An attempt that will be made anew has not ended for anyone who looks on.
             if last || !result.plan_again() {
@@ -80,14 +93,28 @@ pub async fn deploy<E: Engine, P: Proxy>(
             result
         };
         let done = run.execute(&lease, &plan, ended).await;
-        let (again, ended): (Vec<_>, Vec<_>) = done.into_iter().partition(|result| !last && result.plan_again());
+        let (moved, ended): (Vec<_>, Vec<_>) = done.into_iter().partition(|result| !last && result.plan_again());
         results.extend(ended);
-        open = again.into_iter().map(|result| result.app.app).collect();
+        open = moved.iter().map(|result| result.app.app.clone()).collect();
+        again = moved;
         if open.is_empty() {
             break;
         }
     }
     Ok(results)
+}
+
+/// Everything that comes before the apps' own parts.
+async fn plan_and_share<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    lease: &P::Lease,
+    apps: &[AppName],
+) -> Result<Plan, DeployError> {
+    let observed = observe(run, request.project, apps).await?;
+    let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+    run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
+    Ok(plan)
 }
 
 /// Brings the proxy up and makes sure that both sides speak the same control API.

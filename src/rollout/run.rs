@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Fact};
 use crate::model::{AppKey, Generation};
-use crate::plan::{AppPlan, Step};
+use crate::plan::{AppPlan, FlipChange, Step};
 use crate::ports::{Engine, Proxy};
 
 /// Takes the events of a run.
@@ -60,19 +60,32 @@ pub(super) struct Scope {
     healthy: AtomicU32,
     /// How many replicas this run starts.
     pub wanted: u32,
+    /// Old and new replicas must not run beside each other, not even while a run is undone.
+    pub one_writer: bool,
     /// What has been done and could be taken back, in order.
     done: Mutex<Vec<Step>>,
 }
 
 impl Scope {
     pub(super) fn shared() -> Self {
-        Self { app: None, last_flip: Mutex::default(), healthy: AtomicU32::new(0), wanted: 0, done: Mutex::default() }
+        Self {
+            app: None,
+            last_flip: Mutex::default(),
+            healthy: AtomicU32::new(0),
+            wanted: 0,
+            one_writer: false,
+            done: Mutex::default(),
+        }
     }
 
     pub(super) fn of(plan: &AppPlan) -> Self {
         let starts = plan.steps().filter(|planned| matches!(planned.step, Step::AwaitHealthy { .. })).count();
         let wanted = u32::try_from(starts).unwrap_or(u32::MAX);
-        Self { app: Some(plan.app.clone()), wanted, ..Self::shared() }
+        // Requests are held only where the old replicas have to be gone first.
+        let holds = |change: &FlipChange| change.record.as_ref().is_some_and(|record| record.hold_ms > 0);
+        let one_writer =
+            plan.steps().any(|planned| matches!(&planned.step, Step::Flip { changes } if changes.iter().any(holds)));
+        Self { app: Some(plan.app.clone()), wanted, one_writer, ..Self::shared() }
     }
 
     pub(super) fn count_healthy(&self) -> u32 {

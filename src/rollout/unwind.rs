@@ -5,8 +5,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::{Run, Scope};
 use crate::event::Fact;
+use crate::model::ContainerState;
 use crate::plan::Step;
-use crate::ports::{Engine, Proxy};
+use crate::ports::{ContainerStatus, Engine, Proxy};
 
 /// How an undo ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,15 +34,19 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                     self.after_step(&step);
                 }
                 Group::Clearing(lanes) => {
-                    join_all(lanes.into_iter().map(|lane| self.clear(lease, scope, lane))).await;
+                    let cleared = join_all(lanes.into_iter().map(|lane| self.clear(lease, scope, lane))).await;
+                    if scope.one_writer && !cleared.into_iter().all(|stopped| stopped) {
+                        return Unwound::Stuck;
+                    }
                 }
             }
         }
         Unwound::AsBefore
     }
 
-    /// Removes what does not serve; what resists is left and said.
-    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<Step>) {
+    /// Removes what does not serve; what resists is left and said. Returns whether nothing of it runs any more.
+    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<Step>) -> bool {
+        let mut stopped = true;
         for step in lane {
             match self.perform(lease, scope, &step, &CancellationToken::new()).await {
                 Ok(()) => {
@@ -51,9 +56,18 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Err(failure) => {
                     let fact = Fact::LeftBehind { what: step.to_string(), error: failure.message };
                     self.emit(scope.app.as_ref(), fact);
+                    stopped &= !self.may_run(&step).await;
                 }
             }
         }
+        stopped
+    }
+
+    /// Whether what a failed step should have stopped may still run.
+    async fn may_run(&self, failed: &Step) -> bool {
+        let Step::StopContainer { name, .. } = failed else { return false };
+        let status = self.engine.container_status(name).await;
+        !matches!(status, Ok(None | Some(ContainerStatus { state: ContainerState::Exited { .. }, .. })))
     }
 }
 

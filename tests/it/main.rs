@@ -1,15 +1,18 @@
-//! The core against a world in memory: a fault and a crash at every call, judged by the laws.
+//! The core against a world in memory: whole plans as text, a fault and a crash at every call, random states.
 //!
 //! The world has a virtual clock, so waits cost nothing; it checks the laws on every call itself.
 
+mod fixture;
+mod flips;
+mod judge;
+mod leases;
+mod scenes;
+mod session;
+mod world;
+
 mod atomic;
+mod behaviours;
 mod cancels;
 mod crashes;
 mod drains;
 mod failures;
-mod fixture;
-mod flips;
-mod judge;
-mod scenes;
-mod session;
-mod world;

@@ -1,0 +1,130 @@
+//! New versions that misbehave: the old one goes on serving, and the user is told why.
+
+use std::time::Duration;
+
+use deploy_apps::event::{Fact, Outcome};
+
+use crate::fixture::*;
+use crate::judge::differs_from_before;
+use crate::scenes;
+use crate::session::{Wish, at, no_faults, run, succeed};
+use crate::world::{Behaviour, Error, Fault, World};
+
+/// The error and its evidence after a redeploy whose new replicas behave like this.
+async fn refused(behaviour: Behaviour) -> (String, Vec<String>) {
+    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let world = World::new();
+    succeed(&world, &wish).await;
+    world.edit("go-app");
+    world.script("-r2-", behaviour);
+    let before = world.picture();
+    let report = run(&world, &wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
+    assert_eq!(world.picture(), before, "{}", report.story());
+    let failed = report.facts().find_map(|fact| match fact {
+        Fact::StepFailed { error, details, .. } => Some((error.clone(), details.clone())),
+        _ => None,
+    });
+    let (error, details) = failed.expect("a step that failed");
+    (error, details.into_iter().flat_map(|detail| [vec![detail.title], detail.lines].concat()).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_never_gets_healthy_is_undone_with_its_last_answer_and_log() {
+    let (error, details) = refused(Behaviour::never_healthy()).await;
+    assert_eq!(error, "`sample-go-app-r2-1` did not become healthy within 5s");
+    let log = ["last log lines of `sample-go-app-r2-1`", "the last words of `sample-go-app-r2-1`"];
+    assert_eq!(details, [&["last probe", "status 503"][..], &log].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_exits_at_once_is_undone_for_its_exit_not_for_a_timeout() {
+    let (error, _) = refused(Behaviour::exits_after(Duration::from_millis(20), 3)).await;
+    assert_eq!(error, "`sample-go-app-r2-1` exited with code 3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_answers_once_and_dies_gets_no_traffic() {
+    let (error, _) = refused(Behaviour::healthy_once()).await;
+    assert_eq!(error, "`sample-go-app-r2-1` exited with code 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_listens_on_another_port_gets_no_traffic() {
+    let (error, details) = refused(Behaviour::listens_on(9999)).await;
+    assert_eq!(error, "`sample-go-app-r2-1` did not become healthy within 5s");
+    assert_eq!(details[1], "connection refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_command_that_fails_is_undone_before_any_replica_starts() {
+    let wish = Wish::of(project([with_release_command(app("go-app"))]));
+    let world = World::new();
+    succeed(&world, &wish).await;
+    world.edit("go-app");
+    world.script("-r2-release", Behaviour::exits_after(Duration::from_millis(50), 4));
+    let before = world.picture();
+    let report = run(&world, &wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::RolledBack);
+    assert_eq!(world.picture(), before);
+    assert!(!report.calls.iter().any(|call| call.subject.contains("-r2-1")), "{}", report.story());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_replica_that_ignores_its_signal_is_killed_and_that_is_said() {
+    let wish = Wish::of(project([app("go-app")]));
+    let world = World::new();
+    world.script("-r1-", Behaviour::ignores_stop());
+    succeed(&world, &wish).await;
+    world.edit("go-app");
+    let report = succeed(&world, &wish).await;
+    let killed = |fact: &Fact| matches!(fact, Fact::ReplicaStopped { name, killed: true, took } if name == "sample-go-app-r1-1" && *took >= Duration::from_secs(10));
+    assert!(report.facts().any(killed), "{}", report.story());
+}
+
+/// The new version is bad, and while it is undone one more call fails.
+#[tokio::test(start_paused = true)]
+async fn a_failure_while_undoing_leaves_what_serves_alone() {
+    for scene in scenes::redeploys().await {
+        let worker = scene.wish.project.apps.values().all(|app| app.port.is_none());
+        let bad =
+            if worker { Behaviour::exits_after(Duration::from_millis(300), 1) } else { Behaviour::never_healthy() };
+        // The last replica of the last batch, so that as much as possible is to be undone.
+        let last = scene.wish.project.apps[0].replicas;
+        let begin = || {
+            let world = scene.fork();
+            world.script(&format!("-r2-{last}"), bad.clone());
+            world
+        };
+        let undisturbed = run(&begin(), &scene.wish, no_faults()).await;
+        let key = scene.wish.project.key(&scene.wish.apps[0]);
+        for call in &undisturbed.calls {
+            if call.what == "probe" {
+                continue;
+            }
+            for fault in [Fault::Fail(Error::Unreachable), Fault::FailAfterEffect(Error::Unreachable)] {
+                let world = begin();
+                let before = world.picture();
+                let report = run(&world, &scene.wish, at(call.index, fault)).await;
+                let context = format!("{}: {fault:?} at {call}\n{}", scene.name, report.story());
+                world.assert_lawful(&context);
+                match report.outcomes()[..] {
+                    [Outcome::RolledBack] => {
+                        let differences = differs_from_before(&world, &before, &key, &report.left_behind());
+                        assert!(differences.is_empty(), "{context}\n{differences:?}");
+                    }
+                    [Outcome::Stuck] => assert!(!report.left_behind().is_empty(), "{context}"),
+                    [] => assert!(matches!(report.result, Some(Err(_))), "{context}"),
+                    _ => panic!("{context}"),
+                }
+                // And the next run, with a version that works, mends it all.
+                world.script("sample", Behaviour::default());
+                world.script("-release", Behaviour::exits_after(Duration::from_millis(100), 0));
+                succeed(&world, &scene.wish).await;
+                assert!(crate::judge::stray(&world).is_empty(), "{context}");
+            }
+        }
+    }
+}
