@@ -69,6 +69,21 @@ async fn an_open_stream_at_the_runs_end_is_no_failure() {
     assert_eq!((streams.ok, streams.failures(), streams.ended_kindly), (1, 0, 0), "{report}");
 }
 
+#[tokio::test]
+async fn clients_that_stay_for_a_while_leave_without_a_failure_and_come_again() {
+    let server = Server::start(|mut peer, _| async move {
+        peer.head().await;
+        peer.send(EVENTS).await;
+        peer.outwait().await;
+    })
+    .await;
+    let config = config(server.address, 3, Traffic::sse("/")).keep_streams_for(Duration::from_millis(30));
+    let report = run(config).await;
+    let streams = report.kind(Kind::Sse).expect("streams");
+    assert_eq!((streams.ok, streams.failures(), streams.ended_kindly), (3, 0, 0), "{report}");
+    assert_eq!(server.connections(), 3);
+}
+
 /// How a server ends a WebSocket after two echoes.
 #[derive(Debug, Clone, Copy)]
 enum Ending {
