@@ -97,15 +97,20 @@ impl AddressPool {
         (subnet.prefix == POOL_PREFIX).then_some(Self { subnet })
     }
 
-    /// The first pool that overlaps none of `taken`.
+    /// A pool for the proxy that `seed` names, which overlaps none of `taken`.
+    ///
+    /// The search starts at a place that depends on the seed: two proxies that are set up at the same moment seldom
+    /// want the same network, which the engine would give to one of them only.
     #[must_use]
-    pub fn first_free(taken: &[Subnet]) -> Option<Self> {
+    pub fn free(seed: &str, taken: &[Subnet]) -> Option<Self> {
         // 10.201.0.0 upwards: away from the engine's own defaults (172.17–31, 192.168) and from common office ranges.
-        (201..=254u8)
+        let candidates: Vec<Subnet> = (201..=254u8)
             .flat_map(|second| (0..16u8).map(move |third| Ipv4Addr::new(10, second, third * 16, 0)))
             .filter_map(|address| Subnet::new(address, POOL_PREFIX))
-            .find(|candidate| !taken.iter().any(|other| candidate.overlaps(*other)))
-            .map(|subnet| Self { subnet })
+            .collect();
+        let (before, from) = candidates.split_at(fnv1a(seed) as usize % candidates.len());
+        let free = |candidate: &&Subnet| !taken.iter().any(|other| candidate.overlaps(*other));
+        from.iter().chain(before).find(free).map(|subnet| Self { subnet: *subnet })
     }
 
     #[must_use]
@@ -165,10 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_free_pool_avoids_every_taken_network() {
-        let pool = AddressPool::first_free(&[subnet("10.201.0.0/16"), subnet("10.202.0.0/20")]).expect("a free pool");
-        assert_eq!(pool.subnet(), subnet("10.202.16.0/20"));
-        assert!(AddressPool::first_free(&[subnet("10.0.0.0/8")]).is_none());
+    fn a_free_pool_avoids_every_taken_network() {
+        let taken: Vec<_> = (201..=254).map(|second| subnet(&format!("10.{second}.0.0/17"))).collect();
+        let pool = AddressPool::free("deploy-apps", &taken).expect("a free pool");
+        assert!(!taken.iter().any(|other| pool.subnet().overlaps(*other)));
+        assert_eq!(AddressPool::free("deploy-apps", &taken), Some(pool), "the same search finds the same pool");
+        assert_eq!(AddressPool::free("deploy-apps", &[subnet("10.0.0.0/8")]), None);
+    }
+
+    #[test]
+    fn two_proxies_look_for_a_pool_in_different_places() {
+        assert_ne!(AddressPool::free("one", &[]), AddressPool::free("other", &[]));
     }
 
     #[test]

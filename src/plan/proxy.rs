@@ -97,7 +97,7 @@ pub fn address_pool(spec: &ProxySpec, observed: &ObservedEngine) -> Result<Addre
         Some(subnet) => {
             AddressPool::new(subnet).ok_or_else(|| PlanRefused::ForeignNetwork { network, found: subnet.to_string() })
         }
-        None => AddressPool::first_free(&taken).ok_or(PlanRefused::NoSubnet),
+        None => AddressPool::free(spec.name.as_str(), &taken).ok_or(PlanRefused::NoSubnet),
     }
 }
 

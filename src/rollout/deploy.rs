@@ -16,6 +16,8 @@ use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyErro
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
 const ATTEMPTS: usize = 4;
+/// The engine holds a subnet some time before it lists the network that it is for.
+const OVERLAP_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a proxy that should run may be silent, as while the engine restarts it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
@@ -137,6 +139,10 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
             Ok(()) => break,
             // Another run is setting it up right now: look again.
             Err(failure) if failure.kind == FailureKind::NotOurs && attempt < ATTEMPTS => {}
+            // Another proxy has taken the subnet.
+            Err(failure) if failure.kind == FailureKind::WorldMoved && attempt < ATTEMPTS => {
+                run.pause(OVERLAP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;
+            }
             Err(failure) => return Err(DeployError::Setup(failure)),
         }
     }

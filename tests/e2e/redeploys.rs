@@ -38,3 +38,17 @@ async fn twenty_redeploys_of_two_apps_lose_no_request() {
     let names = [name("front", 1), name("front", 2), name("back", 1), name("back", 2)];
     host.runs(&names.each_ref().map(String::as_str)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_proxies_may_be_set_up_at_the_same_moment() {
+    let one = Scenario::new("one-of-two").app(App::new("web")).start().await;
+    let other = Scenario::new("other-of-two").app(App::new("web")).start().await;
+    // Both look for a free subnet, and find the same one.
+    let (first, second) = tokio::join!(one.deploy(&["web"]), other.deploy(&["web"]));
+    first.succeeded();
+    second.succeeded();
+    for host in [&one, &other] {
+        assert_eq!(host.get("web", "/").await.status, 200);
+        host.runs(&["web-r1-1"]).await;
+    }
+}
