@@ -98,6 +98,7 @@ func routes(stopping context.Context) http.Handler {
 	mux.HandleFunc("GET /sleep", sleep)
 	mux.HandleFunc("POST /upload", upload)
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { events(w, r, stopping) })
+	mux.HandleFunc("POST /call", call)
 	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) { echo(w, r, stopping) })
 	if fault == "hang" {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -140,6 +141,18 @@ func upload(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, "{\"bytes\":%d,\"release\":%q}\n", bytes, release)
+}
+
+// call passes its body on to another app, `/call?url=http://other/upload`, on connections that are kept.
+func call(w http.ResponseWriter, r *http.Request) {
+	answer, err := http.Post(r.FormValue("url"), "text/plain", r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer answer.Body.Close()
+	w.WriteHeader(answer.StatusCode)
+	io.Copy(w, answer.Body)
 }
 
 func events(w http.ResponseWriter, r *http.Request, stopping context.Context) {
