@@ -5,4 +5,6 @@
 
 #[allow(dead_code, unused_imports)]
 mod harness;
+mod long_requests;
 mod redeploys;
+mod streams;

@@ -12,20 +12,28 @@ mod app;
 mod cli;
 mod host;
 mod images;
+mod raw;
 mod scenario;
 mod wait;
 
 pub use app::App;
 pub use cli::{Cli, Output, Running};
 pub use host::{Answer, Host, docker};
+pub use raw::Connection;
 pub use scenario::Scenario;
 pub use wait::{DEADLINE, eventually};
 
 use deploy_apps::load::Report;
+use serde_json::Value;
 
 /// The sentence that most tests end with.
 #[track_caller]
 pub fn none_lost(report: &Report) {
     assert!(report.ok > 0, "no request was answered, so none could be lost\n{}", report.table());
     assert_eq!(report.failures(), 0, "requests were lost\n{}", report.table());
+}
+
+/// The sum over events of the number where `pointer` leads.
+pub fn sum(events: &[Value], pointer: &str) -> u64 {
+    events.iter().filter_map(|event| event.pointer(pointer)?.as_u64()).sum()
 }

@@ -1,0 +1,113 @@
+//! What is open at the flip ends on the version on which it began.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::harness::{App, Connection, DEADLINE, Host, Scenario, eventually, sum};
+
+/// Longer than the ten seconds after which most deployers kill what is still open.
+const SLEEP: &str = "/sleep?for=25s";
+const SLEEPERS: u64 = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_25_seconds_begun_before_the_flip_finish_on_the_old_version() {
+    let host = Scenario::new("sleepers").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let mut deploy = host.cli(&["web", "--force", "--format", "json"]).spawn();
+    // The new replicas are on their way: the flip is less than a second ahead.
+    deploy.event("replica_started").await;
+    let mut sleepers = JoinSet::new();
+    for _ in 0..SLEEPERS {
+        let mut connection = Connection::open(&host, "web").await;
+        connection.send("GET", SLEEP, b"").await;
+        sleepers.spawn(async move { connection.answer().await });
+    }
+    deploy.event("flipped").await;
+    let now = host.get("web", "/").await.body;
+    assert!(now.contains("(r2,"), "the new version serves while the old one drains: {now}");
+
+    let output = deploy.finish().await.succeeded();
+    let drained = output.events("drained");
+    assert_eq!(sum(&drained, "/cut/requests"), 0, "{output}");
+    let on_old = sum(&drained, "/waited/requests");
+    let answers = sleepers.join_all().await;
+    for answer in &answers {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(answer.body.starts_with("slept 25s in web"), "{answer:?}");
+    }
+    let said_old = answers.iter().filter(|answer| answer.body.contains("(r1,")).count();
+    assert_eq!(said_old as u64, on_old, "each one that the drain waited for ended on the old version");
+    assert!(on_old > 0, "no request was open at the flip\n{output}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_in_progress_at_the_flip_arrives_whole_on_the_old_version() {
+    const BYTES: usize = 16 << 20;
+    let half = vec![b'x'; BYTES / 2];
+    let host = Scenario::new("upload").app(App::new("web")).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let mut upload = Connection::open(&host, "web").await;
+    upload.begin("POST", "/upload", BYTES).await;
+    upload.write(&half).await;
+    in_flight(&host, 1).await;
+
+    let mut deploy = host.cli(&["web", "--force", "--format", "json"]).spawn();
+    deploy.event_where("drain_progressed", |event| event["left"]["requests"] == 1).await;
+    upload.write(&half).await;
+    let answer = upload.answer().await;
+    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    assert_eq!((answer.status, body), (200, json!({ "bytes": BYTES, "release": "r1" })));
+    let output = deploy.finish().await.succeeded();
+    assert_eq!(sum(&output.events("drained"), "/cut/requests"), 0, "{output}");
+
+    // The same connection goes on, now to the new version.
+    upload.send("POST", "/upload", b"more").await;
+    assert_eq!(upload.answer().await.body, r#"{"bytes":4,"release":"r2"}"#);
+    host.runs(&["web-r2-1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooled_connection_may_post_at_any_moment_around_the_flip() {
+    const CONNECTIONS: usize = 300;
+    let host = Scenario::new("pooled").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let mut pool = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut connection = Connection::open(&host, "web").await;
+        connection.send("POST", "/upload", b"first").await;
+        assert_eq!(connection.answer().await.status, 200);
+        pool.push(connection);
+    }
+    let mut deploy = host.cli(&["web", "--force", "--format", "json"]).spawn();
+    deploy.event("replica_started").await;
+    // One connection after the other wakes up for one POST; the flip and the stop of the old replicas are among them.
+    let posts = tokio::spawn(async move {
+        let mut by_new = Vec::new();
+        for (number, mut connection) in pool.into_iter().enumerate() {
+            connection.send("POST", "/upload", b"again").await;
+            let answer = connection.answer().await;
+            assert_eq!(answer.status, 200, "post {number}: {answer:?}");
+            let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+            assert_eq!(body["bytes"], 5, "post {number}");
+            by_new.push(body["release"] == "r2");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        by_new
+    });
+    deploy.finish().await.succeeded();
+    let by_new = posts.await.expect("every post answered");
+    let flip = by_new.iter().position(|is_new| *is_new).expect("posts after the flip");
+    assert!(flip > 0, "no post came before the flip");
+    assert!(by_new[flip..].iter().all(|is_new| *is_new), "no way back to the old version");
+}
+
+/// Waits until the proxy counts so many open requests, of all replicas together.
+async fn in_flight(host: &Host, wanted: u64) {
+    eventually("open requests", DEADLINE, async || {
+        let open: u64 = host.proxy_state().await.in_flight.values().map(|open| open.requests).sum();
+        (open == wanted).then_some(())
+    })
+    .await;
+}
