@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::harness::{App, Connection, DEADLINE, Host, Scenario, eventually, sum};
+use crate::harness::{App, Connection, Scenario, sum};
 
 /// Longer than the ten seconds after which most deployers kill what is still open.
 const SLEEP: &str = "/sleep?for=25s";
@@ -51,7 +51,7 @@ async fn an_upload_in_progress_at_the_flip_arrives_whole_on_the_old_version() {
     let mut upload = Connection::open(&host, "web").await;
     upload.begin("POST", "/upload", BYTES).await;
     upload.write(&half).await;
-    in_flight(&host, 1).await;
+    host.in_flight("web", |open| open.requests == 1).await;
 
     let mut deploy = host.cli(&["web", "--force", "--format", "json"]).spawn();
     deploy.event_where("drain_progressed", |event| event["left"]["requests"] == 1).await;
@@ -101,13 +101,4 @@ async fn a_pooled_connection_may_post_at_any_moment_around_the_flip() {
     let flip = by_new.iter().position(|is_new| *is_new).expect("posts after the flip");
     assert!(flip > 0, "no post came before the flip");
     assert!(by_new[flip..].iter().all(|is_new| *is_new), "no way back to the old version");
-}
-
-/// Waits until the proxy counts so many open requests, of all replicas together.
-async fn in_flight(host: &Host, wanted: u64) {
-    eventually("open requests", DEADLINE, async || {
-        let open: u64 = host.proxy_state().await.in_flight.values().map(|open| open.requests).sum();
-        (open == wanted).then_some(())
-    })
-    .await;
 }

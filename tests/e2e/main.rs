@@ -5,6 +5,11 @@
 
 #[allow(dead_code, unused_imports)]
 mod harness;
+
+mod changes;
 mod long_requests;
 mod redeploys;
+mod replicas;
+mod stops;
 mod streams;
+mod together;

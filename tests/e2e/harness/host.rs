@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::docker::{DockerEngine, ExecDial, connect};
-use deploy_apps::load::{Load, LoadConfig};
-use deploy_apps::model::{AppRecord, ContainerState, ObservedContainer, ObservedProxy, Role};
+use deploy_apps::load::{Expect, Load, LoadConfig, Traffic};
+use deploy_apps::model::{AppRecord, ContainerState, InFlight, ObservedContainer, ObservedProxy, Role};
 use deploy_apps::ports::{Engine, Proxy};
 use deploy_apps::proxy::ControlClient;
 use tempfile::TempDir;
 use tokio::sync::SemaphorePermit;
 
-use super::{App, Cli, Output, Scenario};
+use super::{App, Cli, DEADLINE, Output, Scenario, eventually};
 
 /// Everything on it is named after the scenario and goes when it is dropped, also by a panic.
 pub struct Host {
@@ -87,6 +87,15 @@ impl Host {
         LoadConfig::new(self.address(), &format!("{app}.localhost")).bounded(Duration::from_secs(300), 10_000_000)
     }
 
+    /// Kept connections that GET and POST without end, at a rate that leaves the machine something for the deploy.
+    pub fn steady(&self, app: &str) -> LoadConfig {
+        let gap = Duration::from_millis(5);
+        self.load(app)
+            .send_every(6, gap, Traffic::get("/"))
+            .send_every(6, gap, Traffic::post("/upload", Expect::ByteCount))
+            .send(2, Traffic::pooled_post("/upload", Expect::ByteCount, Duration::from_secs(2)))
+    }
+
     pub async fn start(&self, config: LoadConfig) -> Load {
         Load::start(config).await.expect("load that can be sent")
     }
@@ -113,6 +122,21 @@ impl Host {
         let state = self.proxy_state().await;
         let key = format!("{}/{app}", self.name()).parse().expect("a key");
         state.apps.get(&key).and_then(|known| known.record.clone())
+    }
+
+    /// Waits until what the proxy counts for all replicas of an app is as wanted.
+    #[track_caller]
+    pub fn in_flight(&self, app: &str, is_wanted: impl Fn(InFlight) -> bool) -> impl Future<Output = InFlight> {
+        let ours = format!("{}-{app}-r", self.name());
+        eventually("the open requests", DEADLINE, async move || {
+            let state = self.proxy_state().await;
+            let mut open = InFlight::default();
+            for (_, of_peer) in state.in_flight.iter().filter(|(peer, _)| peer.starts_with(&ours)) {
+                open.requests += of_peer.requests;
+                open.websockets += of_peer.websockets;
+            }
+            is_wanted(open).then_some(open)
+        })
     }
 
     /// The containers of all apps, in the order of their names; the proxy's own is left out.

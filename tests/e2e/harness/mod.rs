@@ -19,6 +19,7 @@ mod wait;
 pub use app::App;
 pub use cli::{Cli, Output, Running};
 pub use host::{Answer, Host, docker};
+pub use images::FAULT_APP;
 pub use raw::Connection;
 pub use scenario::Scenario;
 pub use wait::{DEADLINE, eventually};
