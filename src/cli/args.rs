@@ -69,11 +69,12 @@ pub enum ProxyCommand {
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
-    /// The compose file; else compose.yaml here or in a folder above
-    #[arg(short, long, value_name = "FILE", global = true, env = "COMPOSE_FILE")]
+    // The loader reads the variables itself: it knows what they may hold.
+    /// The compose file; else $COMPOSE_FILE, else compose.yaml here or in a folder above
+    #[arg(short, long, value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// The project's name; else `name:` of the compose file, else its folder's name
-    #[arg(short, long, value_name = "NAME", global = true, env = "COMPOSE_PROJECT_NAME")]
+    /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
+    #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
     /// How to report
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::compose::ComposeError;
+use crate::compose::{ComposeError, ComposeErrorKind};
 use crate::event::{Detail, Outcome};
 use crate::ports::{EngineError, EngineErrorKind, ProxyError};
 use crate::rollout::DeployError;
@@ -69,6 +69,16 @@ impl Failure {
         Self { exit, message: message.into(), hint: None, details: Vec::new() }
     }
 
+    /// The reporter has shown it already, as the failure of a step.
+    pub fn told(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.message.is_empty()
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -94,8 +104,12 @@ impl fmt::Display for Failure {
 
 impl From<ComposeError> for Failure {
     fn from(error: ComposeError) -> Self {
+        let exit = match error.kind {
+            ComposeErrorKind::UnknownApp => Exit::Usage,
+            ComposeErrorKind::NotFound | ComposeErrorKind::Invalid => Exit::InvalidFile,
+        };
         // The compose error renders its place, its source line and its hint itself.
-        Self::new(Exit::InvalidFile, error.to_string())
+        Self::new(exit, error.to_string())
     }
 }
 
@@ -148,10 +162,7 @@ impl From<DeployError> for Failure {
             DeployError::Refused(refused) => Self::new(Exit::Refused, refused.to_string()).hint(refused.hint()),
             DeployError::Engine(error) => error.into(),
             DeployError::Proxy(error) => error.into(),
-            DeployError::Setup(failure) => {
-                let crate::rollout::StepFailure { message, hint, details, .. } = failure;
-                Self { exit: Exit::Failed, message, hint, details }
-            }
+            DeployError::Setup(_) => Self::told(Exit::Failed),
         }
     }
 }

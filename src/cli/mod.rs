@@ -35,7 +35,9 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("{failure}");
+            if !failure.is_told() {
+                eprintln!("{failure}");
+            }
             failure.exit.into()
         }
     }

@@ -83,7 +83,10 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ComposeError> {
     let (file, mut warnings) = source::find(request)?;
     let from = source::absolute(Path::new(""), &request.folder);
     // Messages name the file as the user would type it from here.
-    let shown = file.strip_prefix(&from).unwrap_or(&file).display().to_string();
+    let shown = match file.strip_prefix(&from) {
+        Ok(here) if here.as_os_str().is_empty() => ".".to_owned(),
+        below => below.unwrap_or(&file).display().to_string(),
+    };
     let text = source::read(&file)
         .map_err(|(kind, what, hint)| ComposeError::plain(kind, format!("`{shown}` {what}"), hint))?;
     let folder = file.parent().unwrap_or(Path::new("/")).to_owned();

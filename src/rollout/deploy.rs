@@ -10,7 +10,9 @@ use super::observe::observe;
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
-use crate::plan::{DeployOptions, Plan, PlanRefused, ProxyImage, Stage, plan_deploy, plan_proxy, plan_proxy_upgrade};
+use crate::plan::{
+    DeployOptions, Plan, PlanRefused, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy, plan_proxy_upgrade,
+};
 use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
@@ -43,7 +45,7 @@ pub enum DeployError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// The proxy, or what the apps share, could not be set up.
+    /// The proxy, or what the apps share, could not be set up. The events have told why, with the evidence.
     #[error(transparent)]
     Setup(StepFailure),
 }
@@ -53,6 +55,17 @@ pub enum DeployError {
 /// # Errors
 /// When nothing was done for any app: the reason is for all of them.
 pub async fn deploy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+) -> Result<Vec<AppResult>, DeployError> {
+    tokio::select! {
+        biased;
+        never = run.say_when_cancelled() => match never {},
+        results = deploy_all(run, request) => results,
+    }
+}
+
+async fn deploy_all<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &DeployRequest<'_>,
 ) -> Result<Vec<AppResult>, DeployError> {
@@ -130,10 +143,14 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
 ) -> Result<(), DeployError> {
     for attempt in 1..=ATTEMPTS {
         let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
-        let stages = plan_proxy(spec, image, &observed?)?;
-        if let (true, Ok(version)) = (stages.is_empty(), version) {
-            greet(run, &version, image);
-            return Ok(());
+        let mut stages = plan_proxy(spec, image, &observed?)?;
+        if stages.is_empty() {
+            if let Ok(version) = version {
+                greet(run, &version, image);
+                return Ok(());
+            }
+            let step = Step::AwaitControl { name: spec.name.container(), timeout: PROXY_PATIENCE };
+            stages.push(Stage::line(vec![Planned::new(step, "it runs, so it is in the middle of a restart")]));
         }
         match set_up(run, &stages).await {
             Ok(()) => break,
@@ -146,8 +163,6 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
             Err(failure) => return Err(DeployError::Setup(failure)),
         }
     }
-    // Just started, or in the middle of a restart.
-    run.await_control(&spec.name.container(), PROXY_PATIENCE, &run.cancel).await.map_err(DeployError::Setup)?;
     greet(run, &run.proxy.version().await?, image);
     Ok(())
 }

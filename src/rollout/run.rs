@@ -1,5 +1,6 @@
 //! What every part of a run shares: the ports, the lease, the way out for events, and the user's wish to stop.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,6 +43,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
 
     pub(super) fn emit(&self, app: Option<&AppKey>, fact: Fact) {
         (self.sink)(Event { app: app.cloned(), elapsed: self.started.elapsed(), fact });
+    }
+
+    /// Tells the reporters of the user's wish to stop: unwinding may take a while, and looks like hanging otherwise.
+    pub(super) async fn say_when_cancelled(&self) -> Infallible {
+        self.cancel.cancelled().await;
+        self.emit(None, Fact::CancelRequested);
+        std::future::pending().await
     }
 
     pub(super) fn after_step(&self, step: &Step) {

@@ -76,7 +76,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         match result {
             Ok(()) => Ok(()),
             Err(failure) if failure.kind == FailureKind::Cancelled => Err(failure),
-            Err(failure) => Err(self.with_evidence(failure, name, last.as_ref()).await),
+            Err(failure) => {
+                let probe = matches!(gate, Gate::Probe { .. }).then(|| told(last.as_ref()));
+                Err(self.with_evidence(failure, name, probe.unwrap_or_default()).await)
+            }
         }
     }
 
@@ -154,7 +157,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Err(_) => StepFailure::failed(format!("`{name}` did not answer on its control channel within {timeout:?}")),
             },
         };
-        Err(self.with_evidence(failure, name, None).await)
+        Err(self.with_evidence(failure, name, Vec::new()).await)
     }
 
     /// Reads the proxy's state, waiting at most `patience` for a proxy that does not answer.
@@ -184,7 +187,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             },
             () = sleep(timeout) => StepFailure::failed(format!("`{name}` did not finish within {timeout:?}")),
         };
-        Err(self.with_evidence(failure, name, None).await)
+        Err(self.with_evidence(failure, name, Vec::new()).await)
     }
 
     /// Waits until nothing is open on `peers`, at most for the limits. Returns what was open first and what is left.
@@ -250,14 +253,17 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// Adds the last probe's answer and the last log lines.
-    async fn with_evidence(&self, failure: StepFailure, name: &str, last: Option<&ProbeAnswer>) -> StepFailure {
-        let answer = last.map(|answer| {
-            let body = answer.body.iter().flat_map(|body| body.lines()).map(str::to_owned);
-            std::iter::once(answer.to_string()).chain(body).collect()
-        });
+    async fn with_evidence(&self, failure: StepFailure, name: &str, probe: Vec<String>) -> StepFailure {
         let log = self.engine.log_tail(name, LOG_LINES).await.unwrap_or_default();
-        failure.detail("last probe", answer.unwrap_or_default()).detail(format!("last log lines of `{name}`"), log)
+        failure.detail("last probe", probe).detail(format!("last log lines of `{name}`"), log)
     }
+}
+
+/// What the last probe said, for a person.
+fn told(last: Option<&ProbeAnswer>) -> Vec<String> {
+    let Some(answer) = last else { return vec!["no answer yet".to_owned()] };
+    let body = answer.body.iter().flat_map(|body| body.lines()).map(str::to_owned);
+    std::iter::once(answer.to_string()).chain(body).collect()
 }
 
 fn describe_exit(name: &str, exit: ExitReport) -> String {

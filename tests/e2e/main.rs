@@ -3,6 +3,11 @@
 //! Each test has a project, a proxy, a port and a folder of its own, all named `e2e-<test>-<random>`; see [`harness`].
 //! Waits poll a state and have a deadline, so a slow machine makes the tests slower, never red.
 
+mod crash;
+mod faults_health;
+mod faults_release;
+mod faults_signals;
+mod faults_together;
 #[allow(dead_code, unused_imports)]
 mod harness;
 

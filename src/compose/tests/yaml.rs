@@ -117,7 +117,7 @@ fn a_file_that_cannot_be_read_says_why() {
     let missing = with("other.yaml");
     assert_eq!(missing.kind, ComposeErrorKind::NotFound);
     assert_eq!(missing.to_string(), "`other.yaml` does not exist\nhint: check its path");
-    assert_eq!(with(".").to_string(), "`` is a folder\nhint: name the file in it");
+    assert_eq!(with(".").to_string(), "`.` is a folder\nhint: name the file in it");
     std::fs::write(case.path("latin1.yaml"), b"a: 1\nb: \xe4\n").expect("a file");
     assert_eq!(with("latin1.yaml").to_string(), "`latin1.yaml` is not UTF-8 text (line 2)\nhint: save it as UTF-8");
     std::fs::write(case.path("huge.yaml"), vec![b'#'; (1 << 20) + 1]).expect("a file");

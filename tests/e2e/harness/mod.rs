@@ -9,6 +9,7 @@
 //! ```
 
 mod app;
+mod checks;
 mod cli;
 mod host;
 mod images;

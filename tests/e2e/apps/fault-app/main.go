@@ -9,6 +9,7 @@
 //	ignore-term   goes on serving after SIGTERM
 //	slow-start    listens after FAULT_AFTER (default 1) seconds
 //
+// FAULT_REPLICA names the one replica that misbehaves; without it all do.
 // FAULT_PORT (default 8080) may be "none": a worker that listens nowhere. RELEASE_MARK is what /mark answers.
 package main
 
@@ -34,7 +35,7 @@ var (
 	release = cmp.Or(os.Getenv("DEPLOY_APPS_RELEASE"), "dev")
 	me      = fmt.Sprintf("%s %s (%s, replica %s)", cmp.Or(os.Getenv("DEPLOY_APPS_APP"), "fault-app"),
 		cmp.Or(os.Getenv("DEPLOY_APPS_VERSION"), "dev"), release, cmp.Or(os.Getenv("DEPLOY_APPS_REPLICA"), "1"))
-	fault = cmp.Or(os.Getenv("FAULT"), "none")
+	fault = chosen()
 	after = number(cmp.Or(os.Getenv("FAULT_AFTER"), "1"))
 	port  = cmp.Or(os.Getenv("FAULT_PORT"), "8080")
 
@@ -74,6 +75,13 @@ func main() {
 		fail(1, err.Error())
 	}
 	fmt.Printf("%s stopped\n", me)
+}
+
+func chosen() string {
+	if only := os.Getenv("FAULT_REPLICA"); only != "" && only != os.Getenv("DEPLOY_APPS_REPLICA") {
+		return "none"
+	}
+	return cmp.Or(os.Getenv("FAULT"), "none")
 }
 
 func serve(stopping context.Context) error {

@@ -1,0 +1,109 @@
+//! New versions that are no good: the old one goes on as if nothing had happened, and the user learns why.
+
+use serde_json::json;
+
+use crate::harness::{App, Host, Output, Scenario, none_lost};
+
+/// A version that is never healthy is waited for this long, and longer than its probes may take.
+const PATIENCE: &str = "4s";
+
+/// Deploys a good version, then one with `fault` under load, then a good one again. Returns what the bad one said.
+async fn deploy_one_that_fails(fault: &str, change: impl FnOnce(App) -> App) -> (Host, Output) {
+    let app = App::new("web").replicas(2);
+    let mut host = Scenario::new(fault).app(app.clone()).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let load = host.steady_load("web").await;
+
+    host.change("web", |app| change(app.fault(fault).set("/x-deploy-apps/health/timeout", json!(PATIENCE))));
+    let output = host.deploy(&["web"]).await.exited(1).says("✘ rolled back, r1 serves as before");
+    host.is_clean(&["web-r1-1", "web-r1-2"]).await;
+    assert!(!host.image_tags("web").await.contains("r2"), "its image is untagged too");
+
+    host.change("web", |_| app.env("RELEASE_MARK", "mended"));
+    host.deploy(&["web"]).await.succeeded();
+    host.is_clean(&["web-r3-1", "web-r3-2"]).await;
+    none_lost(&load.stop().await);
+    assert_eq!(host.get("web", "/mark").await.body, "mended");
+    (host, output)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_never_becomes_healthy_is_undone_with_its_last_answer_and_log() {
+    let (host, output) = deploy_one_that_fails("unhealthy", |app| app).await;
+    output
+        .says(&format!("error: `{}-web-r2-1` did not become healthy within 4s", host.name()))
+        .says("last probe:")
+        .says("status 500")
+        .says("database is on fire")
+        .says(&format!("last log lines of `{}-web-r2-1`:", host.name()))
+        .says("replica 1) runs with FAULT=unhealthy on port 8080");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_exits_at_once_is_undone_with_its_exit_code_and_log() {
+    let (_host, output) = deploy_one_that_fails("exit", |app| app).await;
+    output.says("exited with code 3").says("boom: cannot read config");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_is_healthy_once_and_dies_gets_no_traffic() {
+    let (_host, output) = deploy_one_that_fails("exit-later", |app| app.env("FAULT_AFTER", "1")).await;
+    output.says("exited with code 3").says("status 200").says("boom: lost the database after 1 health checks");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_listens_on_another_port_is_undone_with_the_refused_probe() {
+    let (_host, output) = deploy_one_that_fails("wrong-port", |app| app).await;
+    output.says("did not become healthy within 4s").says("connection refused").says("on port 9999");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_accepts_and_never_answers_is_undone_with_the_timed_out_probe() {
+    // The gate's time is over before the first probe's own.
+    let (_host, output) =
+        deploy_one_that_fails("hang", |app| app.set("/x-deploy-apps/health/probe_timeout", json!("10s"))).await;
+    output.says("did not become healthy within 4s").says("last probe:").says("no answer yet");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_replica_of_three_takes_the_good_ones_back_with_it() {
+    let app = App::new("web").replicas(3);
+    let mut host = Scenario::new("one-of-three").app(app.clone()).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let load = host.steady_load("web").await;
+    host.change("web", |app| app.fault("exit-later").env("FAULT_REPLICA", "2"));
+    let output = host.deploy(&["web"]).await.exited(1);
+    output.says(&format!("`{}-web-r2-2` exited with code 3", host.name()));
+    host.is_clean(&["web-r1-1", "web-r1-2", "web-r1-3"]).await;
+    host.change("web", |_| app.env("RELEASE_MARK", "mended"));
+    host.deploy(&["web"]).await.succeeded();
+    host.is_clean(&["web-r3-1", "web-r3-2", "web-r3-3"]).await;
+    none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_start_within_the_timeout_succeeds() {
+    let mut host = Scenario::new("slow-start").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let load = host.steady_load("web").await;
+    host.change("web", |app| app.fault("slow-start").env("FAULT_AFTER", "3"));
+    host.deploy(&["web"]).await.succeeded();
+    host.is_clean(&["web-r2-1", "web-r2-2"]).await;
+    none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_version_that_is_not_healthy_is_not_exposed() {
+    let bad = App::new("web").fault("unhealthy").set("/x-deploy-apps/health/timeout", json!(PATIENCE));
+    let mut host = Scenario::new("bad-first").app(bad).start().await;
+    let output = host.deploy(&["web"]).await.exited(1);
+    output.says("status 500").says("✘ failed, nothing is left of it");
+    host.is_clean(&[]).await;
+    assert_eq!(host.record("web").await, None);
+    assert_eq!(host.get("web", "/").await.status, 404);
+
+    host.change("web", |_| App::new("web"));
+    host.deploy(&["web"]).await.succeeded();
+    host.is_clean(&["web-r2-1"]).await;
+    assert_eq!(host.get("web", "/").await.status, 200);
+}
