@@ -53,7 +53,7 @@ impl fmt::Display for Route {
 /// A replica that gets traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// The container's name, which is never used twice.
+    /// The container's name. It counts open requests too, so it is used again only after an undo, when none are left.
     pub id: String,
     pub address: Ipv4Addr,
     /// `None` for a worker, which is recorded but never balanced.

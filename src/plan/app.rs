@@ -236,7 +236,10 @@ impl Way<'_> {
                 (0, 0) => "routes or settings have changed".to_owned(),
                 (new, 0) => format!("{new} more of the same release, {} so far", record.peers.len()),
                 (0, old) => format!("{old} fewer of the same release"),
-                (new, old) => format!("{old} of the same release are gone or ill, {new} replace them"),
+                (new, old) if record.peers.iter().any(|peer| peer.release != self.release.number) => {
+                    format!("{old} of another release serve since an interrupted run, {new} replace them")
+                }
+                (new, old) => format!("{old} gone or ill, {new} of the same release instead"),
             },
         }
     }

@@ -1,5 +1,6 @@
 //! How an app stands: what serves, what may stay, what must go, and which release it shall be.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::images::release_of_tag;
@@ -19,7 +20,7 @@ pub(super) struct Situation<'a> {
     pub identity: String,
     /// What its containers look like, without what differs from replica to replica.
     pub spec: ContainerSpec,
-    /// Serving replicas of the wanted release, fit to go on, by replica number.
+    /// Serving replicas of the wanted release, fit to go on, newest first.
     pub keep: Vec<&'a ObservedContainer>,
     /// Peers in the record that shall no longer serve, whether their container still exists or not.
     pub outgoing: Vec<Outgoing<'a>>,
@@ -73,7 +74,8 @@ impl<'a> Situation<'a> {
             .filter(|container| current.is_some() && serves(container) && container.labels.release == current)
             .filter(|container| container.labels.identity == identity && container.is_well())
             .collect();
-        keep.sort_by_key(|container| container.labels.replica);
+        // The newest stay: the highest number is then always in sight, so that no replica's name is used twice.
+        keep.sort_by_key(|container| Reverse(container.labels.replica));
         keep.truncate(replicas as usize);
 
         let by_name: BTreeMap<&str, &ObservedContainer> =

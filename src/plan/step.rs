@@ -353,6 +353,9 @@ impl fmt::Display for Gate {
 }
 
 fn peers(record: &AppRecord) -> String {
+    if record.peers.is_empty() && record.hold_ms == 0 {
+        return "no peer".to_owned();
+    }
     if record.peers.is_empty() {
         return format!("no peer, holding requests for {:?}", Duration::from_millis(record.hold_ms));
     }

@@ -5,7 +5,10 @@
 mod fixture;
 mod flips;
 mod judge;
+mod laws;
+mod layers;
 mod leases;
+mod plans;
 mod scenes;
 mod session;
 mod world;

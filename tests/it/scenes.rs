@@ -23,6 +23,11 @@ impl Scene {
         Self { name, world, wish, prelude: |_| {} }
     }
 
+    /// Something else is wished for.
+    pub fn wishing(self, wish: Wish) -> Self {
+        Self { wish, ..self }
+    }
+
     /// A world of its own for one run.
     pub fn fork(&self) -> Arc<World> {
         let world = self.world.fork();
@@ -32,7 +37,7 @@ impl Scene {
 }
 
 /// A world in which `project` is deployed, with requests open whenever a replica leaves.
-async fn deployed(project: &Project) -> Arc<World> {
+pub async fn deployed(project: &Project) -> Arc<World> {
     let world = World::new();
     succeed(&world, &Wish::of(project.clone())).await;
     world.load(&[Duration::from_millis(700), Duration::from_secs(2)], &[Duration::from_secs(3)]);
@@ -40,7 +45,7 @@ async fn deployed(project: &Project) -> Arc<World> {
 }
 
 /// `project` is deployed and the source of `app` has changed since.
-async fn edited(name: &'static str, project: Project) -> Scene {
+pub async fn edited(name: &'static str, project: Project) -> Scene {
     let world = deployed(&project).await;
     for app in project.apps.keys() {
         world.edit(app.as_str());
@@ -49,12 +54,12 @@ async fn edited(name: &'static str, project: Project) -> Scene {
 }
 
 /// `first` is deployed and `then` is wished.
-async fn changed(name: &'static str, first: Project, then: Project) -> Scene {
+pub async fn changed(name: &'static str, first: Project, then: Project) -> Scene {
     Scene::new(name, deployed(&first).await, Wish::of(then))
 }
 
 /// The redeploy of a changed app was killed at the first call of `what`.
-async fn interrupted(name: &'static str, project: Project, what: &'static str, fault: Fault) -> Scene {
+pub async fn interrupted(name: &'static str, project: Project, what: &'static str, fault: Fault) -> Scene {
     let scene = edited(name, project).await;
     let report = run(&scene.world, &scene.wish, at_first(what, fault)).await;
     assert!(report.result.is_none(), "{}", report.story());
@@ -91,7 +96,8 @@ pub fn behind_redis() -> Project {
 }
 
 pub async fn redeploys() -> Vec<Scene> {
-    let mut forced = edited("forced", project([replicas(2, app("go-app"))])).await;
+    let two = project([replicas(2, app("go-app"))]);
+    let mut forced = changed("forced", two.clone(), two).await;
     forced.wish = forced.wish.forced();
     vec![
         edited("redeploy", project([replicas(2, app("go-app"))])).await,
@@ -174,7 +180,7 @@ pub async fn all() -> Vec<Scene> {
     scenes
 }
 
-async fn pulled() -> Scene {
+pub async fn pulled() -> Scene {
     let world = World::new();
     world.publish("registry/go-app:1");
     let wish = Wish::of(project([from_image("registry/go-app:1", PullPolicy::Always, app("go-app"))]));
@@ -183,7 +189,7 @@ async fn pulled() -> Scene {
     Scene::new("a newer image", world, wish)
 }
 
-fn with_path(path: &str, mut app: deploy_apps::model::App) -> deploy_apps::model::App {
+pub fn with_path(path: &str, mut app: deploy_apps::model::App) -> deploy_apps::model::App {
     app.routes.push(Route { host: None, path: path.to_owned(), strip: true });
     app
 }
@@ -193,7 +199,7 @@ fn version(text: &str, app: deploy_apps::model::App) -> deploy_apps::model::App 
 }
 
 /// Another configuration, so that a new release is due.
-fn environment(mut app: deploy_apps::model::App) -> deploy_apps::model::App {
+pub fn environment(mut app: deploy_apps::model::App) -> deploy_apps::model::App {
     app.service.container.environment.insert("COLOUR".to_owned(), "green".to_owned());
     app
 }

@@ -267,6 +267,7 @@ impl State {
                 return Err(EngineError::new(EngineErrorKind::NotFound, format!("no network `{}`", network.network)));
             }
         }
+        self.judge_name(&new.name);
         let container = Container {
             new: new.clone(),
             image_id,

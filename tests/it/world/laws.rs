@@ -36,6 +36,14 @@ impl State {
         }
     }
 
+    /// Before a container is created.
+    pub fn judge_name(&mut self, name: &str) {
+        let open = self.in_flight(&[name.to_owned()]);
+        if !open.is_zero() {
+            self.breach("a name is not used again while it counts", &format!("create `{name}` with {open:?}"));
+        }
+    }
+
     /// Before a container is stopped or removed.
     pub fn judge_end(&mut self, name: &str, what: &str) {
         let now = Instant::now();

@@ -1,0 +1,63 @@
+//! Bringing the host's proxy up.
+
+use deploy_apps::model::{ContainerState, ObservedEngine, ProxySpec};
+use deploy_apps::plan::{Stage, plan_proxy, plan_proxy_upgrade};
+
+use super::compare;
+use crate::fixture::*;
+use crate::session::{Wish, look, succeed};
+use crate::world::World;
+
+fn spec() -> ProxySpec {
+    project([]).proxy
+}
+
+fn text(stages: &[Stage]) -> String {
+    let lines = stages.iter().enumerate().flat_map(|(index, stage)| {
+        stage.steps().map(move |planned| format!("[{}] {planned}\n", index + 1)).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+/// An engine whose proxy runs.
+async fn running() -> ObservedEngine {
+    let (world, wish) = (World::new(), Wish::of(project([app("go-app")])));
+    succeed(&world, &wish).await;
+    look(&world, &wish).await.0.engine
+}
+
+async fn in_state(state: ContainerState) -> ObservedEngine {
+    let mut engine = running().await;
+    let proxy = engine.containers.iter_mut().find(|container| container.name == "deploy-apps-proxy");
+    proxy.expect("a proxy").state = state;
+    engine
+}
+
+#[test]
+fn a_bare_host_gets_network_volume_image_and_proxy() {
+    compare("proxy-none", &text(&plan_proxy(&spec(), &proxy_image(), &ObservedEngine::default()).unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_proxy_is_left_alone() {
+    assert_eq!(plan_proxy(&spec(), &proxy_image(), &running().await), Ok(Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_proxy_is_started() {
+    let engine = in_state(ContainerState::Exited { code: 0, oom_killed: false }).await;
+    compare("proxy-stopped", &text(&plan_proxy(&spec(), &proxy_image(), &engine).unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_proxy_is_replaced() {
+    let engine = in_state(ContainerState::Dead).await;
+    compare("proxy-dead", &text(&plan_proxy(&spec(), &proxy_image(), &engine).unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_builds_before_it_stops() {
+    let mut image = proxy_image();
+    image.build_id = "p2".to_owned();
+    compare("proxy-upgrade", &text(&plan_proxy_upgrade(&spec(), &image, &running().await).unwrap()));
+}

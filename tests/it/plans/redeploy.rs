@@ -1,0 +1,91 @@
+//! A release replaces another.
+
+use super::reads;
+use crate::fixture::*;
+use crate::scenes::{changed, deployed, edited, environment, pairs, pulled, redeploys};
+use crate::session::{Wish, succeed};
+
+async fn named(file: &str, name: &str) {
+    let scene = redeploys().await.into_iter().chain(pairs().await).find(|scene| scene.name == name);
+    reads(file, &scene.expect("a scene of this name")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_replicas_are_replaced_at_once_and_each_old_one_drains_on_its_own() {
+    named("redeploy", "redeploy").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn force_replaces_what_has_not_changed_from_the_same_image() {
+    named("forced", "forced").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_replicas_one_at_a_time_are_three_flips() {
+    named("redeploy-in-batches", "redeploy in batches").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_become_five_two_at_a_time() {
+    named("two-to-five-in-batches", "two to five in batches").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_become_two_one_at_a_time() {
+    named("five-to-two-in-batches", "five to two in batches").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_first_holds_requests_while_its_release_command_runs() {
+    named("redeploy-stop-first", "redeploy, stop-first").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_are_replaced_start_first() {
+    named("redeploy-worker", "redeploy of a worker").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_command_runs_in_the_new_image_while_the_old_release_serves() {
+    named("redeploy-release-command", "redeploy with a release command").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_atomic_apps_flip_in_one_call() {
+    named("two-apps-atomic", "two apps, atomic").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_configuration_of_the_same_source_builds_nothing() {
+    let scene = changed("configured", project([app("go-app")]), project([environment(app("go-app"))])).await;
+    reads("redeploy-configuration", &scene).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_was_built_before_is_only_tagged() {
+    let scene = edited("built", project([app("go-app")])).await;
+    succeed(&scene.world, &scene.wish).await;
+    *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
+    reads("redeploy-source-built-before", &scene).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_image_behind_the_same_reference_is_a_new_release() {
+    reads("redeploy-image", &pulled().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_between_batches_is_a_step() {
+    let mut app = in_batches_of(1, replicas(2, app("go-app")));
+    app.rollout.delay = std::time::Duration::from_secs(30);
+    reads("redeploy-with-delay", &edited("delay", project([app])).await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_app_of_two_that_has_changed_is_the_only_one_replaced() {
+    let both = project([app("go-app"), app("node-app")]);
+    let world = deployed(&both).await;
+    world.edit("go-app");
+    let (_, plan) = crate::session::look(&world, &Wish::of(both)).await;
+    super::compare("one-of-two-changed", &plan.expect("a plan").to_string());
+}

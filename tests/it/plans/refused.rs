@@ -1,0 +1,132 @@
+//! What the planner will not do, with its whole text and what mends it.
+
+use deploy_apps::model::{Condition, ImageSource, ObservedEngine, ObservedNetwork, Subnet};
+use deploy_apps::plan::{PlanRefused, plan_deploy, plan_proxy};
+
+use crate::fixture::*;
+use crate::scenes::{changed, deployed, edited};
+use crate::session::{Wish, look};
+use crate::world::World;
+
+#[track_caller]
+fn says(refused: &PlanRefused, text: &str, hint: &str) {
+    assert_eq!((refused.to_string().as_str(), refused.hint().as_str()), (text, hint));
+}
+
+async fn refused(world: &std::sync::Arc<World>, wish: &Wish) -> PlanRefused {
+    look(world, wish).await.1.expect_err("a refusal")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_of_another_app_is_not_taken() {
+    let mut thief = app("thief");
+    thief.routes = app("go-app").routes;
+    let world = deployed(&project([app("go-app")])).await;
+    let mut wish = Wish::of(project([thief]));
+    wish.project.name = "other".parse().expect("a valid name");
+    says(
+        &refused(&world, &wish).await,
+        "route `go-app.localhost/` of app `other/thief` is taken by app `sample/go-app`, which the same proxy serves",
+        "give one of the two another `host` or `path` than `go-app.localhost/` in `x-deploy-apps.routes`",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_flips_more_than_once_cannot_be_atomic() {
+    let hint = "deploy it without `--atomic`, or use `order: start-first` and `parallelism: 0`";
+    for (app, why) in [
+        (in_batches_of(1, replicas(2, app("go-app"))), "`parallelism`"),
+        (stop_first(app("go-app")), "`order: stop-first`"),
+    ] {
+        let scene = edited("atomic", project([app])).await;
+        let text = format!(
+            "app `sample/go-app` replaces its replicas in several steps ({why}), so it cannot flip in one call with others"
+        );
+        says(&refused(&scene.world, &scene.wish.atomic()).await, &text, hint);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_network_has_no_address_left() {
+    let scene = changed("full", project([app("node-app")]), project([replicas(4000, app("go-app"))])).await;
+    says(
+        &refused(&scene.world, &scene.wish).await,
+        "no free address is left for app `sample/go-app` in network 10.201.0.0/20",
+        "remove containers that are no longer needed from the proxy's network",
+    );
+}
+
+fn engine_with(name: &str, subnet: &str) -> ObservedEngine {
+    let subnets: Vec<Subnet> = vec![subnet.parse().expect("a subnet")];
+    let network = ObservedNetwork { id: "n".to_owned(), name: name.to_owned(), subnets };
+    ObservedEngine { networks: vec![network], ..ObservedEngine::default() }
+}
+
+#[test]
+fn a_host_without_a_free_range_is_told_how_to_give_one() {
+    let refused = plan_proxy(&project([]).proxy, &proxy_image(), &engine_with("lan", "10.0.0.0/8")).unwrap_err();
+    says(
+        &refused,
+        "no /20 network in 10.201.0.0–10.254.255.255 is free on the engine",
+        "set `x-deploy-apps.proxy.subnet` to a free /20, or `docker network prune`",
+    );
+}
+
+#[test]
+fn a_foreign_network_of_the_proxys_name_is_not_used() {
+    let engine = engine_with("deploy-apps", "172.30.0.0/16");
+    says(
+        &plan_proxy(&project([]).proxy, &proxy_image(), &engine).unwrap_err(),
+        "network `deploy-apps` exists with 172.30.0.0/16, and the proxy needs a /20 of its own",
+        "`docker network rm deploy-apps`, or set `x-deploy-apps.proxy.name` to another name",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_with_other_settings_is_not_changed_under_its_apps() {
+    let (world, mut wish) = (deployed(&project([app("go-app")])).await, Wish::of(project([app("go-app")])));
+    let engine = look(&world, &wish).await.0.engine;
+    wish.project.proxy.http_port = 9090;
+    says(
+        &plan_proxy(&wish.project.proxy, &proxy_image(), &engine).unwrap_err(),
+        "the proxy `deploy-apps` runs with other settings than the compose file asks for",
+        "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_network_or_volume_must_be_there() {
+    let world = deployed(&project([app("go-app")])).await;
+    let mut wish = Wish::of(project([app("go-app")]));
+    wish.project.external_volumes.push("uploads".to_owned());
+    let refusal = refused(&world, &wish).await;
+    says(&refusal, "external volume `uploads` does not exist on the engine", "`docker volume create uploads`");
+    wish.project.external_networks.push("lan".to_owned());
+    let refusal = refused(&world, &wish).await;
+    says(&refusal, "external network `lan` does not exist on the engine", "`docker network create lan`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_without_an_image_is_named() {
+    let (world, wish) = (deployed(&project([app("node-app")])).await, Wish::of(project([app("go-app")])));
+    let mut observed = look(&world, &wish).await.0;
+    observed.images.clear();
+    let refusal = plan_deploy(&wish.project, &wish.apps, &observed, &wish.options).unwrap_err();
+    assert!(matches!(wish.project.apps[0].service.image, ImageSource::Build(_)));
+    says(&refusal, "service `go-app` has no image that the engine can run", "give `go-app` an `image` or a `build`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn accessories_that_wait_for_each_other_are_a_cycle() {
+    let waits = |name: &str, other: &str| after(other, Condition::Started, app(name)).service;
+    let ring = with_accessories(
+        [waits("redis", "postgres"), waits("postgres", "redis")],
+        project([after("redis", Condition::Started, app("go-app"))]),
+    );
+    let world = deployed(&project([app("node-app")])).await;
+    says(
+        &refused(&world, &Wish::of(ring)).await,
+        "service `redis` depends on itself through `postgres`, `redis`",
+        "remove one of the `depends_on` entries",
+    );
+}
