@@ -12,9 +12,11 @@ mod faults_together;
 mod harness;
 
 mod changes;
+mod drain_test;
 mod long_requests;
 mod redeploys;
 mod replicas;
+mod samples;
 mod stops;
 mod streams;
 mod together;
