@@ -1,0 +1,80 @@
+//! The engine alone, doing the same work as a deploy: what is left when its time is taken off is the product's own.
+
+use std::time::{Duration, Instant};
+
+use deploy_apps::model::{AppName, ImageSource, NewContainer, ObservedState, ResolvedImage};
+use deploy_apps::plan::{DeployOptions, Step, plan_deploy};
+use deploy_apps::ports::{Engine, Probe, Proxy};
+use futures_util::future::try_join_all;
+
+use crate::Result;
+use crate::host::Host;
+
+/// The app under measurement answers within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The very containers that a forced redeploy of `apps` would create now: same image, limits, network and addresses.
+pub async fn planned(host: &Host, apps: &[AppName]) -> Result<Vec<NewContainer>> {
+    let project = host.project()?;
+    let mut observed = ObservedState { proxy: host.proxy.state().await?, ..ObservedState::default() };
+    observed.engine = host.engine.observe(&host.name).await?;
+    for app in apps {
+        let ImageSource::Pull { reference, .. } = &project.apps[app].service.image else { continue };
+        let id = host.engine.image_id(reference).await?.ok_or_else(|| format!("no image `{reference}`"))?;
+        observed.images.insert(app.clone(), ResolvedImage::Image { id });
+    }
+    let options = DeployOptions { force: true, ..DeployOptions::default() };
+    let plan = plan_deploy(&project, apps, &observed, &options)?;
+    let steps = plan.apps.iter().flat_map(|app| app.before.iter()).flat_map(|stage| stage.steps());
+    let containers = steps.filter_map(|planned| match &planned.step {
+        Step::CreateContainer(container) => Some(NewContainer::clone(container)),
+        _ => None,
+    });
+    Ok(containers.collect())
+}
+
+/// Creates and starts all of them beside each other.
+pub async fn create_and_start(host: &Host, containers: &[NewContainer]) -> Result<Duration> {
+    let begun = Instant::now();
+    try_join_all(containers.iter().map(|container| async {
+        host.engine.create_container(container).await?;
+        host.engine.start_container(&container.name).await
+    }))
+    .await?;
+    Ok(begun.elapsed())
+}
+
+/// The same, until each has given its first healthy answer: asked from where traffic comes, again and again.
+pub async fn create_until_healthy(host: &Host, containers: &[NewContainer]) -> Result<Duration> {
+    // Opening the channel is the product's time, not the engine's.
+    host.proxy.version().await?;
+    let begun = Instant::now();
+    try_join_all(containers.iter().map(|container| until_healthy(host, container))).await?;
+    Ok(begun.elapsed())
+}
+
+async fn until_healthy(host: &Host, container: &NewContainer) -> Result {
+    let address = container.spec.networks.iter().find_map(|network| network.address).ok_or("no fixed address")?;
+    let (path, name, timeout) = ("/healthz".to_owned(), "bench".to_owned(), Duration::from_secs(1));
+    let probe = Probe { address, port: 8080, path, host: name, timeout };
+    host.engine.create_container(container).await?;
+    host.engine.start_container(&container.name).await?;
+    let begun = Instant::now();
+    while !host.proxy.probe(&probe).await?.healthy {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("`{}` is not healthy within {PATIENCE:?}", container.name).into());
+        }
+    }
+    Ok(())
+}
+
+/// Stops and removes all of them beside each other.
+pub async fn stop_and_remove(host: &Host, containers: &[NewContainer]) -> Result<Duration> {
+    let begun = Instant::now();
+    try_join_all(containers.iter().map(|container| async {
+        host.engine.stop_container(&container.name, None, None).await?;
+        host.engine.remove_container(&container.name).await
+    }))
+    .await?;
+    Ok(begun.elapsed())
+}
