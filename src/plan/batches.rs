@@ -20,6 +20,8 @@ pub(super) struct Batches {
 pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
     let size = match way.app.rollout.parallelism {
         0 => way.new.len().max(1),
+        // Held requests wait for the whole of it; there is nothing to keep up meanwhile.
+        _ if way.situation.held => way.new.len().max(1),
         parallelism => parallelism as usize,
     };
     let count = way.new.len().div_ceil(size).max(1);
@@ -91,7 +93,7 @@ fn create(replica: &NewReplica) -> Planned {
 
 fn start(way: &Way<'_>, replica: &NewReplica) -> Vec<Planned> {
     let name = replica.container.name.clone();
-    let gate = gate(way.app, replica.peer.address);
+    let gate = gate(way.app, &replica.peer);
     let because = "no traffic before it is seen healthy";
     vec![
         Planned::new(Step::StartContainer { name: name.clone() }, because),
@@ -113,10 +115,5 @@ fn stop_stage(way: &Way<'_>, leaving: &[String]) -> Stage {
 /// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
 fn restart_gate(way: &Way<'_>, container: &ObservedContainer) -> Option<super::Gate> {
     let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
-    let mut restart = gate(way.app, peer.address);
-    if let (super::Gate::Probe { port, .. }, Some(old)) = (&mut restart, peer.port) {
-        // The old release may have listened elsewhere.
-        *port = old;
-    }
-    container.is_well().then_some(restart)
+    container.is_well().then(|| gate(way.app, peer))
 }

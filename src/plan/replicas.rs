@@ -144,14 +144,14 @@ fn labels(
     }
 }
 
-/// When a replica of this app is good, at this address.
-pub(super) fn gate(app: &App, address: Ipv4Addr) -> Gate {
+/// When this peer of the app is good. An old one may have listened elsewhere, or not at all.
+pub(super) fn gate(app: &App, peer: &Peer) -> Gate {
     let monitor = app.rollout.monitor;
-    match app.port {
+    match peer.port {
         Some(port) => {
             let host = app.routes.iter().filter_map(|route| route.host.as_deref()).find(|host| !host.starts_with('*'));
             Gate::Probe {
-                address,
+                address: peer.address,
                 port,
                 host: host.unwrap_or(app.service.name.as_str()).to_owned(),
                 policy: app.health.clone(),

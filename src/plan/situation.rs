@@ -15,6 +15,8 @@ pub(super) struct Situation<'a> {
     pub key: AppKey,
     /// What serves, or would serve again if this run were undone.
     pub record: Option<AppRecord>,
+    /// Nothing serves at the moment: the proxy holds the requests since a stop-first run was killed.
+    pub held: bool,
     pub generation: Generation,
     /// The identity that the wanted release has.
     pub identity: String,
@@ -94,6 +96,7 @@ impl<'a> Situation<'a> {
         let used = last_release(&key, observed, &own);
         Self {
             from: record.map(|record| record.release),
+            held: record.is_some_and(|record| record.peers.is_empty() && record.hold_ms > 0),
             record: restored,
             generation: known
                 .map_or(Generation(0), |known| if known.record.is_some() { known.generation } else { Generation(0) }),

@@ -11,8 +11,10 @@ mod leases;
 mod plans;
 mod scenes;
 mod session;
+mod walks;
 mod world;
 
+mod anything;
 mod atomic;
 mod behaviours;
 mod cancels;

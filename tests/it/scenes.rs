@@ -116,6 +116,8 @@ pub async fn redeploys() -> Vec<Scene> {
         )
         .await,
         edited("redeploy, stop-first", project([with_release_command(stop_first(replicas(2, app("go-app"))))])).await,
+        changed("a worker gets a port", project([worker("go-app")]), project([app("go-app")])).await,
+        changed("an app becomes a worker", project([app("go-app")]), project([stop_first(worker("go-app"))])).await,
         edited("redeploy of a worker", project([replicas(2, worker("mailer"))])).await,
         forced,
     ]

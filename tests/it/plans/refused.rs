@@ -51,7 +51,7 @@ async fn a_full_network_has_no_address_left() {
     let scene = changed("full", project([app("node-app")]), project([replicas(4000, app("go-app"))])).await;
     says(
         &refused(&scene.world, &scene.wish).await,
-        "no free address is left for app `sample/go-app` in network 10.201.0.0/20",
+        "no free address is left for app `sample/go-app` in network 10.242.16.0/20",
         "remove containers that are no longer needed from the proxy's network",
     );
 }

@@ -6,7 +6,7 @@ use deploy_apps::model::{AppKey, AppRecord, Peer, Role};
 use deploy_apps::plan::FlipChange;
 use tokio::time::Instant;
 
-use super::State;
+use super::{Container, State};
 
 impl State {
     pub fn breach(&mut self, law: &str, what: &str) {
@@ -16,7 +16,12 @@ impl State {
     /// How many healthy replicas of each app the proxy routes to.
     pub fn backends(&self) -> BTreeMap<AppKey, usize> {
         let now = Instant::now();
-        let healthy = |peer: &&Peer| self.containers.get(&peer.id).is_some_and(|container| container.healthy(now));
+        // Of a worker nobody can ask more than that it runs.
+        let well = |peer: &Peer, container: &Container| match peer.port {
+            Some(_) => container.healthy(now),
+            None => container.runs(now),
+        };
+        let healthy = |peer: &&Peer| self.containers.get(&peer.id).is_some_and(|container| well(peer, container));
         let records = self.apps.iter().filter_map(|(key, app)| Some((key, app.record.as_ref()?)));
         records.map(|(key, record)| (key.clone(), record.peers.iter().filter(healthy).count())).collect()
     }
@@ -29,7 +34,7 @@ impl State {
         {
             let Some(wish) = self.wishes.get(key) else { continue };
             let to_zero = wish.replicas == 0 && self.record(key).is_some_and(|record| record.peers.is_empty());
-            let taken_back = wish.first && self.record(key).is_none();
+            let taken_back = wish.first && self.record(key).is_none_or(|record| record.peers.is_empty());
             if wish.start_first && !to_zero && !taken_back {
                 self.breach("an app that has a healthy backend never has none", &format!("`{key}` after {what}"));
             }
@@ -79,6 +84,9 @@ impl State {
     }
 
     fn fit(&self, peer: &Peer, change: &FlipChange) -> Result<(), String> {
+        if self.wishes.get(&change.app).is_some_and(|wish| wish.dead.contains(&peer.id)) {
+            return Ok(());
+        }
         let Some(container) = self.containers.get(&peer.id) else { return Err("which does not exist".to_owned()) };
         if container.address() != Some(peer.address) {
             return Err(format!("at {}, but it has {:?}", peer.address, container.address()));
@@ -101,7 +109,7 @@ impl State {
         let (release, role) = (container.new.labels.release, container.new.labels.role);
         let rivals = self.containers.values().filter(|other| other.new.name != name && other.runs(now));
         let rivals = rivals.filter(|other| other.key().as_ref() == Some(&key));
-        let rival = |other: &&super::Container| {
+        let rival = |other: &&Container| {
             let labels = &other.new.labels;
             let commands = role == Role::ReleaseCommand && labels.role == Role::ReleaseCommand;
             commands || (!start_first && (labels.release != release || labels.role != role))

@@ -107,7 +107,8 @@ impl World {
                 replicas: app.replicas,
                 drain: app.drain.clone(),
                 successes: app.health.successes,
-                first: state.record(&key).is_none(),
+                first: state.record(&key).is_none_or(|record| record.peers.is_empty()),
+                dead: state.dead_peers(&key),
             };
             state.wishes.insert(key, wish);
         }

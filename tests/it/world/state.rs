@@ -62,8 +62,10 @@ pub struct Wish {
     pub replicas: u32,
     pub drain: DrainPolicy,
     pub successes: u32,
-    /// Nothing of it was routed when the run began, so an undo may take its record away.
+    /// Nothing of it served when the run began, so an undo may lead back to that.
     pub first: bool,
+    /// The peers that were dead already when the run began; an undo puts them back as they were.
+    pub dead: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -146,6 +148,12 @@ impl State {
             .iter()
             .find(|(_, app)| app.record.as_ref().is_some_and(|record| record.serves(container)))
             .map(|x| x.0)
+    }
+
+    pub fn dead_peers(&self, key: &AppKey) -> BTreeSet<String> {
+        let now = Instant::now();
+        let peers = self.record(key).into_iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
+        peers.filter(|peer| self.containers.get(peer).is_none_or(|container| !container.runs(now))).collect()
     }
 
     pub fn in_flight(&self, peers: &[String]) -> InFlight {
