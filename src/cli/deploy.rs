@@ -30,10 +30,10 @@ pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> 
 }
 
 fn named(context: &Context, args: &DeployArgs) -> Result<Vec<AppName>, Failure> {
-    if args.all {
+    if args.all && !context.project.apps.is_empty() {
         return Ok(context.project.apps.keys().cloned().collect());
     }
-    if args.apps.is_empty() {
+    if args.apps.is_empty() && !args.all {
         let known = context.project.apps.keys().map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
         return Err(
             Failure::new(Exit::Usage, "no app is named").hint(format!("name one or more of {known}, or use `--all`"))

@@ -34,7 +34,13 @@ fn timed_out_without(doing: &str) -> EngineError {
 }
 
 const SLOW: &str = "`docker info` shows whether the engine still works";
-const FREE_DISK: &str = "`docker system df` shows what takes the space, `docker system prune` frees what is unused";
+pub(super) const FREE_DISK: &str =
+    "`docker system df` shows what takes the space, `docker system prune` frees what is unused";
+
+/// Of the engine, or of a command that it ran.
+pub(super) fn is_disk_full(text: &str) -> bool {
+    text.to_lowercase().contains("no space left on device")
+}
 
 /// From the engine's own words; its status alone says too little (409 is many things).
 pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineError {
@@ -43,7 +49,7 @@ pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineE
     let has = |needle: &str| lower.contains(needle);
     let error = |kind, reason: &str| EngineError::new(kind, format!("could not {doing}: {reason}"));
 
-    if has("no space left on device") {
+    if is_disk_full(text) {
         return error(EngineErrorKind::DiskFull, "no space left on the engine's disk").hint(FREE_DISK);
     }
     if has("port is already allocated") || (has("address already in use") && host_port(text).is_some()) {

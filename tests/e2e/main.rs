@@ -5,6 +5,8 @@
 
 mod crash;
 mod faults_health;
+mod faults_neighbours;
+mod faults_proxy;
 mod faults_release;
 mod faults_signals;
 mod faults_together;
@@ -13,7 +15,11 @@ mod harness;
 
 mod changes;
 mod drain_test;
+mod input_build;
+mod input_engine;
+mod input_file;
 mod long_requests;
+mod reboot;
 mod redeploys;
 mod replicas;
 mod samples;

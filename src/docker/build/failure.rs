@@ -36,14 +36,21 @@ impl Failure {
             return known.into();
         }
         let reason = reason(&text);
-        let (kind, hint) = judge(&text);
         let failed = steps.failed().filter(|(name, _)| !name.is_empty());
+        let (kind, hint) = match &failed {
+            // The command met it, so the engine itself says only that the command failed.
+            Some((_, tail)) if tail.iter().any(|line| errors::is_disk_full(line)) => {
+                (EngineErrorKind::DiskFull, Some(errors::FREE_DISK))
+            }
+            _ => judge(&text),
+        };
         let at = failed.as_ref().map(|(name, _)| format!(" at `{name}`")).unwrap_or_default();
         let mut error = EngineError::new(kind, format!("build of image `{tag}` failed{at}: {reason}"));
         error.hint = hint.map(str::to_owned);
         match failed {
             Some((name, tail)) if !tail.is_empty() => {
-                error = error.detail(format!("last {} lines of `{name}`", tail.len()), tail);
+                let lines = if tail.len() == 1 { "line".to_owned() } else { format!("{} lines", tail.len()) };
+                error = error.detail(format!("last {lines} of `{name}`"), tail);
             }
             _ => {}
         }

@@ -15,6 +15,11 @@ use tokio::time::timeout;
 /// Far above any run of these tests; a run that hangs fails with what it has said so far.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// The one under test.
+pub fn binary() -> PathBuf {
+    std::env::var_os("DEPLOY_APPS_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_deploy-apps").into()).into()
+}
+
 /// A command line that has not begun.
 pub struct Cli {
     command: Command,
@@ -22,8 +27,7 @@ pub struct Cli {
 
 impl Cli {
     pub(super) fn new(folder: PathBuf, args: &[&str]) -> Self {
-        let built = || env!("CARGO_BIN_EXE_deploy-apps").into();
-        let mut command = Command::new(std::env::var_os("DEPLOY_APPS_BIN").unwrap_or_else(built));
+        let mut command = Command::new(binary());
         command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // What would change the run behind the test's back.
         for name in ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "DEPLOY_APPS_CRASH_AFTER", "HTTP_PORT", "VERSION"] {
@@ -143,6 +147,13 @@ impl Output {
     pub fn events(&self, name: &str) -> Vec<Value> {
         let lines = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|event| event["event"] == name).collect()
+    }
+}
+
+impl From<std::process::Output> for Output {
+    fn from(output: std::process::Output) -> Self {
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        Self { code: output.status.code(), stdout, stderr }
     }
 }
 

@@ -36,7 +36,9 @@ pub struct Answer {
 
 impl Host {
     pub(super) async fn new(scenario: Scenario, folder: TempDir, turn: SemaphorePermit<'static>) -> Self {
-        let engine = connect(|name| std::env::var(name).ok()).await.expect("an engine; `setup/setup engine` makes one");
+        let place = scenario.place.as_ref().map(|place| place.docker_host.clone());
+        let env = |name: &str| place.clone().filter(|_| name == "DOCKER_HOST").or_else(|| std::env::var(name).ok());
+        let engine = connect(env).await.expect("an engine; `setup/setup engine` makes one");
         let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
         let dial = ExecDial::new(engine.clone(), scenario.name.container(), command);
         let proxy = ControlClient::new(&scenario.name, Arc::new(dial));
@@ -48,6 +50,11 @@ impl Host {
     /// The name of the project and of the proxy, and the beginning of every other name.
     pub fn name(&self) -> &str {
         self.scenario.name.as_str()
+    }
+
+    /// Whether it is on the engine that all tests share.
+    pub(super) fn is_shared(&self) -> bool {
+        self.scenario.place.is_none()
     }
 
     /// Where `compose.yaml` lies and commands run.
@@ -74,7 +81,11 @@ impl Host {
 
     /// A run of `deploy-apps` with these arguments, in this host's folder.
     pub fn cli(&self, args: &[&str]) -> Cli {
-        Cli::new(self.folder().to_owned(), args)
+        let cli = Cli::new(self.folder().to_owned(), args);
+        match &self.scenario.place {
+            Some(place) => cli.env("DOCKER_HOST", &place.docker_host),
+            None => cli,
+        }
     }
 
     #[must_use = "its exit code says whether it did anything"]
@@ -102,10 +113,19 @@ impl Host {
 
     /// Asks an app once, on a new connection.
     pub async fn get(&self, app: &str, path: &str) -> Answer {
+        self.ask(app, path).await.expect("an answer of the proxy")
+    }
+
+    /// The same while the proxy itself may be away: `None` when there is no answer.
+    pub async fn try_get(&self, app: &str, path: &str) -> Option<Answer> {
+        self.ask(app, path).await.ok()
+    }
+
+    async fn ask(&self, app: &str, path: &str) -> reqwest::Result<Answer> {
         let request = self.client.get(format!("http://{}{path}", self.address()));
-        let answer = request.header("host", format!("{app}.localhost")).send().await.expect("an answer of the proxy");
+        let answer = request.header("host", format!("{app}.localhost")).send().await?;
         let status = answer.status().as_u16();
-        Answer { status, body: answer.text().await.expect("the answer's body").trim().to_owned() }
+        Ok(Answer { status, body: answer.text().await?.trim().to_owned() })
     }
 
     /// What the proxy says of itself.
@@ -181,6 +201,10 @@ impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.tell();
+        }
+        // An engine of its own goes as a whole.
+        if !self.is_shared() {
+            return;
         }
         let name = self.name();
         let remove = |list: &[&str], prefix: &str, verb: &[&str]| {

@@ -36,6 +36,11 @@ async fn build_fault_app(engine: &DockerEngine) {
     }
 }
 
+/// The image of this build's proxy.
+pub(super) fn proxy_tag() -> String {
+    format!("deploy-apps/proxy:{}", proxy::build_id())
+}
+
 async fn build_proxy(engine: &DockerEngine) {
     let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
     let source = proxy::unpack(&base).expect("a temporary folder");

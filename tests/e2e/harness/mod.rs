@@ -13,14 +13,16 @@ mod checks;
 mod cli;
 mod host;
 mod images;
+mod own_engine;
 mod raw;
 mod scenario;
 mod wait;
 
 pub use app::App;
-pub use cli::{Cli, Output, Running};
+pub use cli::{Cli, Output, Running, binary};
 pub use host::{Answer, Host, docker};
 pub use images::FAULT_APP;
+pub use own_engine::{OwnEngine, RESTART};
 pub use raw::Connection;
 pub use scenario::Scenario;
 pub use wait::{DEADLINE, eventually};

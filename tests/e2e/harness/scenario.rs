@@ -7,7 +7,7 @@ use deploy_apps::model::ProxyName;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{App, Host, images};
+use super::{App, Host, OwnEngine, images};
 
 /// Each scenario runs some containers and some load; more at once would only slow each other down.
 const AT_ONCE: usize = 4;
@@ -23,13 +23,27 @@ pub struct Scenario {
     pub(super) port: u16,
     pub(super) apps: Vec<App>,
     others: Map<String, Value>,
+    pub(super) place: Option<Place>,
+}
+
+/// An engine other than the shared one.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub docker_host: String,
+    pub address: Ipv4Addr,
 }
 
 impl Scenario {
     /// `test` says in a few words whose containers these are.
     pub fn new(test: &str) -> Self {
         let name = format!("e2e-{test}-{:06x}", random() & 0xff_ffff);
-        Self { name: name.parse().expect("a short name"), port: free_port(), apps: Vec::new(), others: Map::new() }
+        Self {
+            name: name.parse().expect("a short name"),
+            port: free_port(),
+            apps: Vec::new(),
+            others: Map::new(),
+            place: None,
+        }
     }
 
     pub fn app(mut self, app: App) -> Self {
@@ -43,18 +57,30 @@ impl Scenario {
         self
     }
 
+    /// Deploys to this engine instead of the shared one.
+    pub fn on(mut self, engine: &OwnEngine) -> Self {
+        self.place = Some(Place { docker_host: engine.host(), address: engine.address });
+        self
+    }
+
     /// Waits for its turn, makes sure that the images are there, and writes the folder. Nothing is deployed yet.
     pub async fn start(self) -> Host {
         let turn: SemaphorePermit<'static> = TURNS.acquire().await.expect("never closed");
         let folder = tempfile::Builder::new().prefix(self.name.as_str()).tempdir().expect("a folder");
         let host = Host::new(self, folder, turn).await;
         host.write();
-        images::prepare(&host.engine).await;
+        if host.is_shared() {
+            images::prepare(&host.engine).await;
+        }
         host
     }
 
+    fn ip(&self) -> Ipv4Addr {
+        self.place.as_ref().map_or(Ipv4Addr::LOCALHOST, |place| place.address)
+    }
+
     pub(super) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        (self.ip(), self.port).into()
     }
 
     /// JSON is YAML, so nothing needs to be quoted by hand.
@@ -63,7 +89,7 @@ impl Scenario {
             self.apps.iter().map(|app| (app.name.clone(), app.service.clone())).collect();
         let mut file = json!({
             "name": self.name,
-            "x-deploy-apps": { "proxy": { "name": self.name, "http_port": self.port, "bind": "127.0.0.1" } },
+            "x-deploy-apps": { "proxy": { "name": self.name, "http_port": self.port, "bind": self.ip() } },
             "services": services,
         });
         file.as_object_mut().expect("an object").extend(self.others.clone());
@@ -78,6 +104,6 @@ fn free_port() -> u16 {
         .expect("an endless iterator")
 }
 
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

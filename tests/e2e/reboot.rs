@@ -1,0 +1,112 @@
+//! Law 11: whatever restarts, in whatever order, every route works again with no command run, and no app ever gets
+//! another app's traffic.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use rustix::process::Signal;
+
+use crate::harness::{App, FAULT_APP, Host, OwnEngine, RESTART, Scenario, docker, eventually, none_lost};
+
+const APPS: [&str; 2] = ["front", "back"];
+
+/// Two apps that say their own name.
+async fn two_apps(scenario: Scenario) -> Host {
+    let app = |name: &str| App::new(name).replicas(2).env("RELEASE_MARK", name);
+    let host = scenario.app(app("front")).app(app("back")).start().await;
+    host.deploy(&APPS).await.succeeded();
+    host
+}
+
+/// Waits until both apps answer again. No answer in between may come from the other app.
+async fn back_again(host: &Host) {
+    for app in APPS {
+        let answers = async || match host.try_get(app, "/mark").await {
+            Some(answer) if answer.status == 200 => {
+                assert_eq!(answer.body, app, "the answer of another app");
+                Some(())
+            }
+            _ => None,
+        };
+        // Twice in a row for each of the two replicas.
+        for _ in 0..4 {
+            eventually(&format!("`{app}` answers again"), RESTART, answers).await;
+        }
+    }
+}
+
+/// Where each container is, which the proxy's record must go on saying.
+async fn addresses(host: &Host) -> BTreeMap<String, Ipv4Addr> {
+    let containers = host.containers().await;
+    let known = containers.iter().filter_map(|container| Some((container.name.clone(), container.address?)));
+    let known: BTreeMap<_, _> = known.collect();
+    for app in APPS {
+        for peer in host.record(app).await.expect("a record").peers {
+            assert_eq!(known.get(&peer.id), Some(&peer.address), "the address of `{}`", peer.id);
+        }
+    }
+    known
+}
+
+/// A deploy after it all finds a proxy that counts right and a lease that is free.
+async fn deploys_as_ever(host: &Host, release: u32) {
+    let load = host.steady_load("front").await;
+    host.deploy(&["front", "back", "--force", "--lock-wait", "5s"]).await.succeeded();
+    none_lost(&load.stop().await);
+    let names = APPS.map(|app| [1, 2].map(|replica| format!("{app}-r{release}-{replica}"))).concat();
+    host.is_clean(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_engine_ends_in_any_way_every_route_is_back_with_no_command_run() {
+    let Some(mut engine) = OwnEngine::start("reboot", 1500).await else { return };
+    let host = two_apps(Scenario::new("reboot").on(&engine)).await;
+    let before = addresses(&host).await;
+    let ways: [fn(&mut OwnEngine); 2] = [|engine| engine.end(Signal::TERM), OwnEngine::cut_power];
+    for end in ways {
+        end(&mut engine);
+        engine.boot().await;
+        back_again(&host).await;
+        assert_eq!(addresses(&host).await, before);
+    }
+    deploys_as_ever(&host, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_that_start_again_in_any_order_keep_their_addresses_and_routes() {
+    let host = two_apps(Scenario::new("order")).await;
+    let before = addresses(&host).await;
+    let proxy = format!("{}-proxy", host.name());
+    let replicas: Vec<&str> = before.keys().map(String::as_str).collect();
+    let backwards: Vec<&str> = replicas.iter().rev().copied().collect();
+    let orders =
+        [[&[&*proxy], &*backwards].concat(), [&*backwards, &[&*proxy]].concat(), [&*replicas, &[&*proxy]].concat()];
+    for (round, order) in orders.iter().enumerate() {
+        docker(&[&["stop", "-t", "2", &*proxy], &*replicas].concat());
+        // Comes while their addresses are not in use, and must get none of them.
+        let stranger = format!("{}-stranger-{round}", host.name());
+        docker(&["run", "-d", "--name", &stranger, "--network", host.name(), FAULT_APP]);
+        for name in order {
+            docker(&["start", name]);
+        }
+        back_again(&host).await;
+        assert_eq!(addresses(&host).await, before, "started in the order {order:?}");
+    }
+    deploys_as_ever(&host, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_of_replicas_one_after_the_other_is_not_noticed() {
+    let host = two_apps(Scenario::new("restart")).await;
+    let load = host.steady_load("front").await;
+    for replica in [1, 2] {
+        let name = format!("{}-front-r1-{replica}", host.name());
+        // The signal is the app's chance to finish what it has; the proxy asks the other replica meanwhile.
+        docker(&["restart", "-t", "10", &name]);
+        let log = async || docker(&["logs", "--since", "1m", &name]).matches("runs with").nth(1).map(drop);
+        eventually("it runs again", RESTART, log).await;
+        let answers = async || (host.get("front", "/mark").await.status == 200).then_some(());
+        eventually("it answers", RESTART, answers).await;
+    }
+    none_lost(&load.stop().await);
+}
