@@ -40,7 +40,7 @@ async fn drain_test_of_an_app_that_cuts_its_streams_ends_with_code_10_and_names_
     let brutal = App::new("web").fault("ignore-term").drain("0s", "0s").set("/stop_grace_period", "1s".into());
     let host = Scenario::new("disproof").app(brutal).start().await;
     let args = ["drain-test", "web", "--events-path", "/events?every=100ms", "--websocket-path", "/ws"];
-    let bounds = ["--long-clients", "3", "--stream-for", "5m", "--deploys", "1", "--steady", "2s"];
+    let bounds = ["--long-clients", "3", "--stream-for", "5m", "--deploys", "1", "--steady", "3s"];
     let short = ["--clients", "4", "--gap", "5ms", "--post-path", "/upload"];
     let output = host.deploy(&[&args[..], &bounds, &short].concat()).await.exited(10);
 

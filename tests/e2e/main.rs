@@ -10,7 +10,6 @@ mod faults_proxy;
 mod faults_release;
 mod faults_signals;
 mod faults_together;
-#[allow(dead_code, unused_imports)]
 mod harness;
 
 mod changes;

@@ -128,11 +128,6 @@ impl Host {
         Ok(Answer { status, body: answer.text().await?.trim().to_owned() })
     }
 
-    /// What the proxy says of itself.
-    pub fn proxy(&self) -> &ControlClient {
-        &self.proxy
-    }
-
     pub async fn proxy_state(&self) -> ObservedProxy {
         self.proxy.state().await.expect("the proxy's state")
     }
