@@ -1,7 +1,7 @@
 //! The ways from outgoing to new replicas, up to the last flip: all at once, in batches, or stop-first.
 
-use super::app::Way;
 use super::replicas::{NewReplica, gate};
+use super::way::Way;
 use super::{Expect, Planned, Stage, Step};
 use crate::model::{AppRecord, ObservedContainer};
 

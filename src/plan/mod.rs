@@ -15,6 +15,7 @@ mod refusal;
 mod replicas;
 mod situation;
 mod step;
+mod way;
 
 pub use deploy::{DeployOptions, plan_deploy};
 pub use images::release_tag;

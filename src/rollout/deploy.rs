@@ -5,15 +5,13 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::execute::AppResult;
-use super::failure::{FailureKind, StepFailure};
+use super::failure::{DeployError, FailureKind, StepFailure};
 use super::observe::observe;
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
-use crate::plan::{
-    DeployOptions, Plan, PlanRefused, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy, plan_proxy_upgrade,
-};
-use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError, ProxyVersion};
+use crate::plan::{DeployOptions, Plan, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy, plan_proxy_upgrade};
+use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
@@ -34,20 +32,6 @@ pub struct DeployRequest<'a> {
     pub operator: &'a Operator,
     /// How long another holder of the lease is waited for.
     pub lock_wait: Duration,
-}
-
-/// Why a deploy ended before any app's part of it began.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum DeployError {
-    #[error(transparent)]
-    Refused(#[from] PlanRefused),
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error(transparent)]
-    Proxy(#[from] ProxyError),
-    /// The proxy, or what the apps share, could not be set up. The events have told why, with the evidence.
-    #[error(transparent)]
-    Setup(StepFailure),
 }
 
 /// Deploys the apps: each ends with an outcome of its own.

@@ -1,7 +1,22 @@
-//! Why a step did not succeed, and what that means for the run.
+//! Why a step or a whole deploy did not succeed, and what that means for the run.
 
 use crate::event::Detail;
+use crate::plan::PlanRefused;
 use crate::ports::{EngineError, EngineErrorKind, ProxyError};
+
+/// Why a deploy ended before any app's part of it began.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum DeployError {
+    #[error(transparent)]
+    Refused(#[from] PlanRefused),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The proxy, or what the apps share, could not be set up. The events have told why, with the evidence.
+    #[error(transparent)]
+    Setup(StepFailure),
+}
 
 /// A step that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -13,8 +13,8 @@ mod run;
 mod unwind;
 mod wait;
 
-pub use deploy::{DeployError, DeployRequest, deploy, prepare_proxy, upgrade_proxy};
+pub use deploy::{DeployRequest, deploy, prepare_proxy, upgrade_proxy};
 pub use execute::AppResult;
-pub use failure::StepFailure;
+pub use failure::{DeployError, StepFailure};
 pub use observe::observe;
 pub use run::{Run, Sink, StepHook};

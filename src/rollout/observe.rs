@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy};
 
-use super::deploy::DeployError;
+use super::failure::DeployError;
 
 /// Everything the planner needs to know for `apps`. Pulls images where their policy asks for it; builds nothing.
 ///

@@ -1,0 +1,196 @@
+//! What the parts of an app's plan are made from: its records, flips, drains, stops and the clean-up after the last flip.
+
+use std::collections::BTreeSet;
+
+use super::images::image_steps;
+use super::replicas::{NewReplica, release_command};
+use super::situation::Situation;
+use super::{DeployOptions, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step};
+use crate::model::{App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role};
+
+/// What every part of an app's plan looks at.
+pub(super) struct Way<'a> {
+    pub project: &'a Project,
+    pub app: &'a App,
+    pub observed: &'a ObservedState,
+    pub situation: &'a Situation<'a>,
+    pub release: &'a Release,
+    pub new: &'a [NewReplica],
+}
+
+impl Way<'_> {
+    pub(super) fn kept_peers(&self) -> impl Iterator<Item = Peer> {
+        self.peers_of(self.situation.keep.iter().map(|container| container.name.as_str()))
+    }
+
+    /// The peers of the present record with these names, in the record's order.
+    pub(super) fn peers_of<'b>(&self, names: impl Iterator<Item = &'b str>) -> impl Iterator<Item = Peer> {
+        let names: BTreeSet<&str> = names.collect();
+        let peers = self.situation.record.iter().flat_map(|record| &record.peers);
+        peers.filter(|peer| names.contains(peer.id.as_str())).cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    /// The record of the wanted release with these peers.
+    pub(super) fn record(&self, peers: Vec<Peer>) -> AppRecord {
+        AppRecord {
+            project: self.project.name.clone(),
+            app: self.app.service.name.clone(),
+            release: self.release.number,
+            version: self.release.version.clone(),
+            routes: self.app.routes.clone(),
+            balance: self.app.balance,
+            hold_ms: 0,
+            peers,
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits::from(&self.app.drain)
+    }
+
+    pub(super) fn flip(
+        &self,
+        expect: Expect,
+        record: Option<AppRecord>,
+        before: Option<AppRecord>,
+        because: String,
+    ) -> Planned {
+        let change = FlipChange { app: self.situation.key.clone(), expect, record, before, limits: self.limits() };
+        Planned::new(Step::Flip { changes: vec![change] }, because)
+    }
+
+    /// Reservation, image and release command in one lane; beside it, leftovers that nobody uses go.
+    ///
+    /// Leftovers that write go before anything of the new release runs: a release command that is still at work,
+    /// and everything of an app that has one writer.
+    pub(super) fn preparation(&self) -> Result<Vec<Stage>, PlanRefused> {
+        let idle = self.situation.leftovers.iter().filter(|container| self.goes_early(container));
+        let (writers, others): (Vec<_>, Vec<_>) = idle.partition(|container| self.writes(container));
+        let writers: Vec<Vec<Planned>> = writers.into_iter().map(|container| self.leftover(container)).collect();
+        let mut lanes: Vec<Vec<Planned>> = others.into_iter().map(|container| self.leftover(container)).collect();
+        let mut main = Vec::new();
+        if self.situation.is_new {
+            let step = Step::ReserveRelease {
+                app: self.situation.key.clone(),
+                release: self.release.number,
+                version: self.release.version.clone(),
+            };
+            main.push(Planned::new(step, "a number is never used twice, even if this run fails"));
+        }
+        if !self.new.is_empty() {
+            main.extend(image_steps(&self.app.service, self.observed, &self.release.image)?);
+        }
+        // With stop-first the volume has one writer, so the command waits until the old replicas are stopped.
+        let stops_first = self.app.rollout.order == Order::StopFirst && !self.situation.outgoing.is_empty();
+        if !stops_first {
+            main.extend(self.release_command());
+        }
+        lanes.insert(0, main);
+        Ok(vec![Stage::beside(writers), Stage::beside(lanes)])
+    }
+
+    fn writes(&self, container: &ObservedContainer) -> bool {
+        self.app.rollout.order == Order::StopFirst || container.labels.role == Role::ReleaseCommand
+    }
+
+    /// What has open requests may finish them after the flip, unless a writer has to make room.
+    fn goes_early(&self, container: &ObservedContainer) -> bool {
+        self.writes(container) || !self.is_busy(container)
+    }
+
+    /// Runs once per release, never for a change of scale, and not for an app that is put to rest.
+    pub(super) fn release_command(&self) -> Vec<Planned> {
+        let due = self.situation.is_new && !self.new.is_empty();
+        let (Some(command), true) = (&self.app.release, due) else { return Vec::new() };
+        let container = release_command(self.project, self.app, self.situation, self.release, &command.command);
+        let name = container.name.clone();
+        let because = "`release` runs in the new image before traffic reaches it";
+        vec![
+            Planned::new(Step::CreateContainer(Box::new(container)), because),
+            Planned::new(Step::StartContainer { name: name.clone() }, because),
+            Planned::new(Step::AwaitExit { name: name.clone(), timeout: command.timeout }, because),
+            Planned::new(Step::RemoveContainer { name }, "it has done its work"),
+        ]
+    }
+
+    /// After the last flip: confirm, then each outgoing replica drains, stops and goes on its own.
+    pub(super) fn cleanup(&self, record: &AppRecord, outgoing_last: &[String]) -> Vec<Stage> {
+        let confirm = Step::ConfirmRoute { app: self.situation.key.clone(), record: record.clone() };
+        let confirm = Planned::new(confirm, "the proxy, not the engine, decides what serves");
+        let mut lanes = Vec::new();
+        for outgoing in &self.situation.outgoing {
+            let mut lane = Vec::new();
+            if outgoing_last.contains(&outgoing.id) {
+                lane.extend(self.drain(&outgoing.id));
+                lane.extend(outgoing.container.map(|container| self.stop(container, None)));
+            }
+            lane.extend(outgoing.container.map(remove));
+            lanes.push(lane);
+        }
+        let late = self.situation.leftovers.iter().filter(|container| !self.goes_early(container));
+        lanes.extend(late.map(|container| self.leftover(container)));
+        vec![Stage::line(vec![confirm]), Stage::beside(lanes)].into_iter().filter(|stage| !stage.is_empty()).collect()
+    }
+
+    /// A peer without a container has nothing that could be open.
+    pub(super) fn drain(&self, id: &str) -> Option<Planned> {
+        let exists = self.situation.outgoing.iter().any(|outgoing| outgoing.id == id && outgoing.container.is_some());
+        exists.then(|| self.drain_step(id, "its open requests finish first"))
+    }
+
+    fn drain_step(&self, id: &str, because: &str) -> Planned {
+        let app = self.situation.key.clone();
+        Planned::new(Step::AwaitDrained { app, peers: vec![id.to_owned()], limits: self.limits() }, because)
+    }
+
+    pub(super) fn stop(&self, container: &ObservedContainer, restart: Option<super::Gate>) -> Planned {
+        let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
+        Planned::new(step, "it no longer serves")
+    }
+
+    /// A container that an interrupted run has left and that the proxy does not route to.
+    fn leftover(&self, container: &ObservedContainer) -> Vec<Planned> {
+        let because = "an interrupted run left it, and the proxy does not route to it";
+        let busy = self.is_busy(container);
+        let drain = busy.then(|| self.drain_step(&container.name, "an interrupted run left it with open requests"));
+        let stop = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart: None };
+        let remove = Step::RemoveContainer { name: container.name.clone() };
+        drain.into_iter().chain([Planned::new(stop, because), Planned::new(remove, because)]).collect()
+    }
+
+    fn is_busy(&self, container: &ObservedContainer) -> bool {
+        self.observed.proxy.in_flight.get(&container.name).is_some_and(|open: &InFlight| !open.is_zero())
+    }
+
+    pub(super) fn reason(&self, options: &DeployOptions) -> String {
+        match (&self.situation.record, self.situation.is_new) {
+            (None, _) => "nothing serves yet".to_owned(),
+            (Some(_), true) if options.force => "a redeploy was asked for".to_owned(),
+            (Some(_), true) => "the image or the configuration has changed".to_owned(),
+            (Some(record), false) => match (self.new.len(), self.situation.outgoing.len()) {
+                (0, 0) => "routes or settings have changed".to_owned(),
+                (new, 0) => format!("{new} more of the same release, {} so far", record.peers.len()),
+                (0, old) => format!("{old} fewer of the same release"),
+                (new, old) if record.peers.iter().any(|peer| peer.release != self.release.number) => {
+                    format!("{old} of another release serve since an interrupted run, {new} replace them")
+                }
+                (new, old) => format!("{old} gone or ill, {new} of the same release instead"),
+            },
+        }
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let is_served = |name| {
+            let known = self.observed.proxy.apps.get(&self.project.key(name));
+            known.and_then(|known| known.record.as_ref()).is_some_and(|record| !record.peers.is_empty())
+        };
+        let apps = self.app.service.depends_on.iter().map(|dependency| &dependency.service);
+        apps.filter(|name| self.project.apps.contains_key(*name) && !is_served(name))
+            .map(|name| format!("app `{name}`, which `{}` depends on, is not deployed yet", self.app.service.name))
+            .collect()
+    }
+}
+
+pub(super) fn remove(container: &ObservedContainer) -> Planned {
+    Planned::new(Step::RemoveContainer { name: container.name.clone() }, "its image stays for a rollback")
+}
