@@ -1,10 +1,12 @@
 //! A process that is killed at any call: the next deploy ends where an undisturbed one would have, and nothing is left.
 
+use deploy_apps::event::Outcome;
+
 use crate::failures::undisturbed;
 use crate::judge::{differs_from_after, stray};
 use crate::scenes::{self, Scene};
-use crate::session::{at, look, run, succeed};
-use crate::world::Fault;
+use crate::session::{at, look, no_faults, run, succeed};
+use crate::world::{Behaviour, Fault};
 
 async fn carry_on(scenes: Vec<Scene>) {
     for scene in &scenes {
@@ -57,4 +59,19 @@ async fn a_second_kill_anywhere_is_finished_by_the_third_run() {
 #[tokio::test(start_paused = true)]
 async fn two_apps_killed_anywhere_are_finished_by_the_next_run() {
     carry_on(scenes::pairs().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_release_after_a_killed_stop_first_run_brings_the_old_one_back() {
+    let scenes = scenes::after_crashes().await;
+    let scene = scenes.into_iter().find(|scene| scene.name == "killed while it holds").expect("a scene");
+    let world = scene.fork();
+    world.script("-r3-1", Behaviour::never_healthy());
+    let report = run(&world, &scene.wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::RolledBack);
+    let picture = world.picture();
+    let record = picture.records.values().next().expect("a record");
+    assert!(record.serves("sample-go-app-r1-1") && record.hold_ms == 0, "{}", report.story());
+    assert!(picture.containers["sample-go-app-r1-1"], "{}", report.story());
 }
