@@ -9,7 +9,9 @@ mkdir -p "$run"
 rm -f "$run/control.sock"
 
 # The hard limit is taken as it is: raising it needs CAP_SYS_RESOURCE, which the container has not.
+# shellcheck disable=SC3045 # dash, the sh of the image, has `ulimit -n` and `-H`
 ulimit -n "$(ulimit -H -n)"
+# shellcheck disable=SC3045
 files=$(ulimit -n)
 [ "$files" = unlimited ] && files=1048576
 
