@@ -1,6 +1,6 @@
 //! The product as its users have it: the real binary, a real engine, a real nginx and real load.
 //!
-//! Each test has a project, a proxy, a port and a folder of its own, all named `e2e-<test>-<random>`; see [`harness`].
+//! Each test has a project, a proxy, a port and a folder of its own, all named `e2e-<test>-…`; see [`harness`].
 //! Waits poll a state and have a deadline, so a slow machine makes the tests slower, never red.
 
 mod crash;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use deploy_apps::proxy::ControlClient;
 use tempfile::TempDir;
 use tokio::sync::SemaphorePermit;
 
-use super::{App, Cli, DEADLINE, Output, Scenario, eventually};
+use super::{App, Cli, DEADLINE, Output, Scenario, docker, eventually, sweep};
 
 /// Everything on it is named after the scenario and goes when it is dropped, also by a panic.
 pub struct Host {
@@ -185,13 +184,6 @@ impl Host {
     }
 }
 
-/// The engine's own command, for what the product has no word for.
-pub fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().expect("the docker command");
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-    text.join("\n").trim().to_owned()
-}
-
 impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -201,19 +193,6 @@ impl Drop for Host {
         if !self.is_shared() {
             return;
         }
-        let name = self.name();
-        let remove = |list: &[&str], prefix: &str, verb: &[&str]| {
-            let listed = docker(list);
-            let names: Vec<&str> = listed.lines().filter(|name| name.starts_with(prefix)).collect();
-            if !names.is_empty() {
-                docker(&[verb, &names].concat());
-            }
-        };
-        let ours = format!("name={name}");
-        remove(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}"], name, &["rm", "-fv"]);
-        remove(&["network", "ls", "--filter", &ours, "--format", "{{.Name}}"], name, &["network", "rm"]);
-        remove(&["volume", "ls", "--filter", &ours, "--format", "{{.Name}}"], name, &["volume", "rm"]);
-        let images = format!("deploy-apps/{name}-");
-        remove(&["images", "--format", "{{.Repository}}:{{.Tag}}"], &images, &["rmi"]);
+        sweep::remove_scenario(self.name());
     }
 }

@@ -16,15 +16,17 @@ mod images;
 mod own_engine;
 mod raw;
 mod scenario;
+mod sweep;
 mod wait;
 
 pub use app::App;
 pub use cli::{Cli, Output, Running, binary};
-pub use host::{Answer, Host, docker};
+pub use host::{Answer, Host};
 pub use images::FAULT_APP;
 pub use own_engine::{OwnEngine, RESTART};
 pub use raw::Connection;
 pub use scenario::Scenario;
+pub use sweep::docker;
 pub use wait::{DEADLINE, eventually};
 
 use deploy_apps::load::Report;

@@ -7,7 +7,7 @@ use deploy_apps::model::ProxyName;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{App, Host, OwnEngine, images};
+use super::{App, Host, OwnEngine, images, sweep};
 
 /// Each scenario runs some containers and some load; more at once would only slow each other down.
 const AT_ONCE: usize = 4;
@@ -36,9 +36,8 @@ pub(super) struct Place {
 impl Scenario {
     /// `test` says in a few words whose containers these are.
     pub fn new(test: &str) -> Self {
-        let name = format!("e2e-{test}-{:06x}", random() & 0xff_ffff);
         Self {
-            name: name.parse().expect("a short name"),
+            name: sweep::name(test).parse().expect("a short name"),
             port: free_port(),
             apps: Vec::new(),
             others: Map::new(),
@@ -66,6 +65,7 @@ impl Scenario {
     /// Waits for its turn, makes sure that the images are there, and writes the folder. Nothing is deployed yet.
     pub async fn start(self) -> Host {
         let turn: SemaphorePermit<'static> = TURNS.acquire().await.expect("never closed");
+        sweep::sweep();
         let folder = tempfile::Builder::new().prefix(self.name.as_str()).tempdir().expect("a folder");
         let host = Host::new(self, folder, turn).await;
         host.write();

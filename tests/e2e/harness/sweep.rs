@@ -1,0 +1,55 @@
+//! Takes away what scenarios have made: one's own at its end, and that of test runs which were killed.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A name that says which process it belongs to, so that a run never takes another one's containers for leftovers.
+pub(super) fn name(test: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("e2e-{test}-p{}n{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Removes what dead processes have left; a killed run would else hold addresses, ports and memory for ever.
+pub(super) fn sweep() {
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(|| remove(|name| owner(name).is_some_and(|pid| !Path::new("/proc").join(pid).exists())));
+}
+
+/// The process in a name, whatever the engine or the product has put behind it.
+fn owner(name: &str) -> Option<&str> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name.strip_prefix("e2e-")?.split(['-', '_']);
+    parts.filter_map(|part| part.strip_prefix('p')?.split_once('n')).find_map(|(pid, count)| {
+        // Both are numbers in a name of ours, and in none that a test has thought of.
+        (is_number(pid) && is_number(count)).then_some(pid)
+    })
+}
+
+/// Removes what belongs to the scenario of this name.
+pub(super) fn remove_scenario(scenario: &str) {
+    remove(|name| name.strip_prefix(scenario).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_'])));
+}
+
+fn remove(is_ours: impl Fn(&str) -> bool) {
+    let remove = |list: &[&str], prefix: &str, verb: &[&str]| {
+        let listed = docker(list);
+        let names: Vec<&str> = listed.lines().filter(|name| name.strip_prefix(prefix).is_some_and(&is_ours)).collect();
+        if !names.is_empty() {
+            docker(&[verb, &names].concat());
+        }
+    };
+    let ours = ["--filter", "name=e2e-"];
+    remove(&[&["ps", "-a", "--format", "{{.Names}}"][..], &ours].concat(), "", &["rm", "-fv"]);
+    remove(&[&["network", "ls", "--format", "{{.Name}}"][..], &ours].concat(), "", &["network", "rm"]);
+    remove(&[&["volume", "ls", "--format", "{{.Name}}"][..], &ours].concat(), "", &["volume", "rm"]);
+    remove(&["images", "--format", "{{.Repository}}:{{.Tag}}", "deploy-apps/e2e-*"], "deploy-apps/", &["rmi"]);
+}
+
+/// The engine's own command, for what the product has no word for.
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().expect("the docker command");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    text.join("\n").trim().to_owned()
+}
