@@ -75,6 +75,7 @@ pub enum Fact {
     },
     /// "Up to date" is said only with this: the proxy routes where the plan says.
     RouteConfirmed,
+    /// Over all replicas of the app that drain right now.
     DrainProgressed {
         left: InFlight,
     },

@@ -161,3 +161,12 @@ impl InFlight {
         self.requests == 0 && self.websockets == 0
     }
 }
+
+impl std::iter::Sum for InFlight {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, next| Self {
+            requests: sum.requests + next.requests,
+            websockets: sum.websockets + next.websockets,
+        })
+    }
+}

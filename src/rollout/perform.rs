@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{FailureKind, StepFailure};
 use super::run::{Run, Scope};
 use crate::event::{Event, Fact};
-use crate::model::{AppKey, AppRecord, Generation, InFlight};
+use crate::model::{AppKey, AppRecord, Generation};
 use crate::plan::{Expect, FlipChange, Step};
 use crate::ports::{Engine, Progress, Proxy, ProxyError};
 
@@ -82,7 +82,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 self.emit(Some(app), Fact::RouteConfirmed);
             }
             Step::AwaitDrained { app, peers, limits } => {
-                let (waited, cut) = self.await_drained(app, peers, *limits, cancel).await?;
+                let told = |open| self.emit(Some(app), Fact::DrainProgressed { left: scope.draining(peers, open) });
+                let (waited, cut) = self.await_drained(peers, *limits, told, cancel).await?;
                 self.emit(Some(app), Fact::Drained { waited, cut, took: begun.elapsed() });
             }
             Step::StopContainer { name, signal, grace, .. } => {
@@ -183,13 +184,5 @@ fn expected(change: &FlipChange, scope: &Scope) -> Generation {
         Expect::Observed(generation) => generation,
         // A removed app has no generation; a record that this run has put there has the last flip's.
         Expect::OwnLast => scope.last_flip().unwrap_or_default(),
-    }
-}
-
-/// What drains have seen, added up.
-impl std::ops::AddAssign for InFlight {
-    fn add_assign(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.websockets += other.websockets;
     }
 }

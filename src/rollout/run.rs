@@ -1,5 +1,6 @@
 //! What every part of a run shares: the ports, the lease, the way out for events, and the user's wish to stop.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Fact};
-use crate::model::{AppKey, Generation};
+use crate::model::{AppKey, Generation, InFlight};
 use crate::plan::{AppPlan, FlipChange, Step};
 use crate::ports::{Engine, Proxy};
 
@@ -70,6 +71,8 @@ pub(super) struct Scope {
     pub wanted: u32,
     /// Old and new replicas must not run beside each other, not even while a run is undone.
     pub one_writer: bool,
+    /// What was last seen open on the replicas that drain, by their names.
+    draining: Mutex<BTreeMap<String, InFlight>>,
     /// What has been done and could be taken back, in order.
     done: Mutex<Vec<Step>>,
 }
@@ -82,6 +85,7 @@ impl Scope {
             healthy: AtomicU32::new(0),
             wanted: 0,
             one_writer: false,
+            draining: Mutex::default(),
             done: Mutex::default(),
         }
     }
@@ -106,6 +110,13 @@ impl Scope {
 
     pub(super) fn flipped(&self, generation: Generation) {
         *self.last_flip.lock().unwrap_or_else(PoisonError::into_inner) = Some(generation);
+    }
+
+    /// Takes in a count of `peers`, and returns the sum over all replicas of the app that drain beside each other.
+    pub(super) fn draining(&self, peers: &[String], open: InFlight) -> InFlight {
+        let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        draining.insert(peers.join(" "), open);
+        draining.values().copied().sum()
     }
 
     pub(super) fn did(&self, step: Step) {

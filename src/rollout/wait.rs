@@ -7,8 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
 use super::run::Run;
-use crate::event::Fact;
-use crate::model::{AppKey, Condition, ContainerState, DockerHealth, InFlight, ObservedProxy};
+use crate::model::{Condition, ContainerState, DockerHealth, InFlight, ObservedProxy};
 use crate::plan::{Gate, Limits};
 use crate::ports::{ContainerStatus, Engine, ExitReport, Probe, ProbeAnswer, Proxy, ProxyError};
 
@@ -190,12 +189,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         Err(self.with_evidence(failure, name, Vec::new()).await)
     }
 
-    /// Waits until nothing is open on `peers`, at most for the limits. Returns what was open first and what is left.
+    /// Waits until nothing is open on `peers`, at most for the limits, and calls `told` with each new count.
+    /// Returns what was open first and what is left.
     pub(super) async fn await_drained(
         &self,
-        app: &AppKey,
         peers: &[String],
         limits: Limits,
+        told: impl Fn(InFlight) + Send,
         cancel: &CancellationToken,
     ) -> Result<(InFlight, InFlight), StepFailure> {
         let start = Instant::now();
@@ -229,7 +229,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
             };
             if known != Some(open) {
-                self.emit(Some(app), Fact::DrainProgressed { left: open });
+                told(open);
             }
             known = Some(open);
             let waited = *first.get_or_insert(open);
