@@ -16,8 +16,9 @@ use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyVersion};
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
 const ATTEMPTS: usize = 4;
-/// The engine holds a subnet some time before it lists the network that it is for.
-const OVERLAP_PAUSE: Duration = Duration::from_millis(500);
+/// The engine holds a name or a subnet some time before it lists what it is for: seconds, when it is busy.
+const SETUP_PAUSE: Duration = Duration::from_millis(500);
+const SETUP_ATTEMPTS: usize = 12;
 
 /// How long a proxy that should run may be silent, as while the engine restarts it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
@@ -125,7 +126,7 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
     spec: &ProxySpec,
     image: &ProxyImage,
 ) -> Result<(), DeployError> {
-    for attempt in 1..=ATTEMPTS {
+    for attempt in 1..=SETUP_ATTEMPTS {
         let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
         let mut stages = plan_proxy(spec, image, &observed?)?;
         if stages.is_empty() {
@@ -138,11 +139,12 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
         }
         match set_up(run, &stages).await {
             Ok(()) => break,
-            // Another run is setting it up right now: look again.
-            Err(failure) if failure.kind == FailureKind::NotOurs && attempt < ATTEMPTS => {}
-            // Another proxy has taken the subnet.
-            Err(failure) if failure.kind == FailureKind::WorldMoved && attempt < ATTEMPTS => {
-                run.pause(OVERLAP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;
+            // Another run is setting it up right now, or has taken the subnet for a proxy of its own: look again.
+            Err(failure)
+                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved)
+                    && attempt < SETUP_ATTEMPTS =>
+            {
+                run.pause(SETUP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;
             }
             Err(failure) => return Err(DeployError::Setup(failure)),
         }
