@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::host::{Host, app, last_event, services};
-use crate::samples::{Samples, milliseconds};
+use crate::host::{Host, app, first_event, services};
+use crate::samples::{Samples, between};
 use crate::table::{Row, Unit};
 use crate::{Bench, Result};
 
@@ -37,8 +37,8 @@ pub async fn measure(bench: &Bench) -> Result {
         if run.finish().await? != 0 {
             return Err("the redeploy failed".into());
         }
-        let stopped = last_event("kill", &old[0], since).await?;
-        waited.push(stopped.duration_since(ended).map_or(0.0, milliseconds));
+        let stopped = first_event("kill", &old[0], since).await?;
+        waited.push(between(ended, stopped));
     }
     Row::median("last request of the old replica ends → its stop signal", Unit::Milliseconds, &waited)
         .at_most(50.0)

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::json;
 
-use crate::host::{Host, app, last_event, services};
-use crate::samples::{Samples, milliseconds};
+use crate::host::{Host, app, first_event, services};
+use crate::samples::{Samples, between};
 use crate::table::{Row, Unit};
 use crate::{Bench, Result};
 
@@ -25,9 +25,8 @@ pub async fn measure(bench: &Bench) -> Result {
             1 => {}
             code => return Err(format!("the deploy of a broken version ended with {code}").into()),
         }
-        let died = last_event("die", &format!("{}-web-", host.name), since).await?;
-        // The clocks of the engine and of this process are one only on one machine.
-        reported.push(told.duration_since(died).map_or(0.0, milliseconds));
+        let died = first_event("die", &format!("{}-web-", host.name), since).await?;
+        reported.push(between(died, told));
     }
     Row::median("container exits while starting → failure reported", Unit::Milliseconds, &reported)
         .at_most(250.0)

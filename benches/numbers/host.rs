@@ -170,15 +170,16 @@ pub async fn address_of(container: &str) -> Result<IpAddr> {
     Ok(docker(&["inspect", "--format", format, container]).await?.parse()?)
 }
 
-/// When the engine last told of `event` for a container whose name begins with `prefix`.
-pub async fn last_event(event: &str, prefix: &str, since: SystemTime) -> Result<SystemTime> {
+/// When the engine first told of `event` for a container whose name begins with `prefix`. The first, because a container
+/// that exits is started again by its restart policy.
+pub async fn first_event(event: &str, prefix: &str, since: SystemTime) -> Result<SystemTime> {
     let clock = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|time| time.as_secs_f64());
     let (since, until) = (format!("{:.3}", clock(since)?), format!("{:.3}", clock(SystemTime::now())? + 0.001));
     let filter = format!("event={event}");
     let format = "{{.TimeNano}} {{.Actor.Attributes.name}}";
     let args = ["events", "--since", &since, "--until", &until, "--filter", "type=container", "--filter", &filter];
     let told = docker(&[args.as_slice(), &["--format", format]].concat()).await?;
-    let meant = told.lines().filter_map(|line| line.split_once(' ')).rfind(|(_, name)| name.starts_with(prefix));
+    let meant = told.lines().filter_map(|line| line.split_once(' ')).find(|(_, name)| name.starts_with(prefix));
     let (nanos, _) = meant.ok_or_else(|| format!("the engine has no event `{event}` of `{prefix}`"))?;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos.parse()?))
 }

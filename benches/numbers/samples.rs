@@ -1,6 +1,6 @@
 //! Repeated measurements of one number.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The values of several rounds, in the unit of their row.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +50,11 @@ impl Samples {
         sorted.sort_by(f64::total_cmp);
         sorted
     }
+}
+
+/// From `earlier` to `later`, below zero when the clocks that told them say so.
+pub fn between(earlier: SystemTime, later: SystemTime) -> f64 {
+    later.duration_since(earlier).map_or_else(|error| -milliseconds(error.duration()), milliseconds)
 }
 
 pub fn milliseconds(time: Duration) -> f64 {
