@@ -1,5 +1,6 @@
 //! The engine alone, doing the same work as a deploy: what is left when its time is taken off is the product's own.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use deploy_apps::model::{AppName, ImageSource, NewContainer, ObservedState, ResolvedImage};
@@ -16,12 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The very containers that a forced redeploy of `apps` would create now: same image, limits, network and addresses.
 pub async fn planned(host: &Host, apps: &[AppName]) -> Result<Vec<NewContainer>> {
     let project = host.project()?;
+    let mut references = BTreeMap::new();
     let mut observed = ObservedState { proxy: host.proxy.state().await?, ..ObservedState::default() };
     observed.engine = host.engine.observe(&host.name).await?;
     for app in apps {
         let ImageSource::Pull { reference, .. } = &project.apps[app].service.image else { continue };
         let id = host.engine.image_id(reference).await?.ok_or_else(|| format!("no image `{reference}`"))?;
         observed.images.insert(app.clone(), ResolvedImage::Image { id });
+        references.insert(app, reference);
     }
     let options = DeployOptions { force: true, ..DeployOptions::default() };
     let plan = plan_deploy(&project, apps, &observed, &options)?;
@@ -30,7 +33,13 @@ pub async fn planned(host: &Host, apps: &[AppName]) -> Result<Vec<NewContainer>>
         Step::CreateContainer(container) => Some(NewContainer::clone(container)),
         _ => None,
     });
-    Ok(containers.collect())
+    // The plan names the tag of a release that is never made here; behind it would be the same image.
+    let present =
+        containers.map(|container| match container.labels.service.as_ref().and_then(|app| references.get(app)) {
+            Some(reference) => NewContainer { image: reference.to_string(), ..container },
+            None => container,
+        });
+    Ok(present.collect())
 }
 
 /// Creates and starts all of them beside each other.

@@ -110,6 +110,13 @@ impl Drop for Host {
         }
         docker_now(&["network", "rm", &self.name.network()]);
         docker_now(&["volume", "rm", &self.name.volume()]);
+        // Each release has tagged its image.
+        let ours = format!("deploy-apps/{name}-*");
+        let images = docker_now(&["images", "--format", "{{.Repository}}:{{.Tag}}", &ours]);
+        let tags: Vec<&str> = images.lines().collect();
+        if !tags.is_empty() {
+            docker_now(&[&["rmi"], tags.as_slice()].concat());
+        }
     }
 }
 
