@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::commands::deploy::DeployArgs;
+use super::commands::drain_test::DrainTestArgs;
+use super::commands::proxy::ProxyCommand;
 use crate::compose::parse_duration;
 
 const ABOUT: &str = "Replaces running versions of HTTP apps on a Docker host without dropping one request";
@@ -60,12 +63,6 @@ pub enum Command {
     Proxy(ProxyCommand),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub enum ProxyCommand {
-    /// Replace the proxy by the one of this deploy-apps; routes and history stay
-    Upgrade,
-}
-
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
@@ -92,71 +89,6 @@ pub enum Format {
     Json,
 }
 
-#[derive(Debug, Clone, Args)]
-pub struct DeployArgs {
-    /// The apps to deploy
-    #[arg(value_name = "APP")]
-    pub apps: Vec<String>,
-    /// Deploy every app of the compose file
-    #[arg(long, conflicts_with = "apps")]
-    pub all: bool,
-    /// Redeploy also what has not changed
-    #[arg(long)]
-    pub force: bool,
-    /// Flip all named apps in one call, or none of them
-    #[arg(long)]
-    pub atomic: bool,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct DrainTestArgs {
-    /// The apps to redeploy under load
-    #[arg(value_name = "APP", required = true)]
-    pub apps: Vec<String>,
-    /// How many redeploys, one after the other
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub deploys: u32,
-    /// Raw keep-alive clients per app, half GET and half POST; they never retry
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub clients: u32,
-    /// Time between two requests of a client
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
-    pub gap: Duration,
-    /// Asked with GET; any 2xx counts
-    #[arg(long, value_name = "PATH", default_value = "/")]
-    pub get_path: String,
-    /// Asked with POST and a small body; any 2xx counts. Without it the clients send only GET
-    #[arg(long, value_name = "PATH")]
-    pub post_path: Option<String>,
-    /// Asked by clients that wait long for their answer, such as `/sleep?for=25s`
-    #[arg(long, value_name = "PATH")]
-    pub sleep_path: Option<String>,
-    /// A WebSocket that echoes
-    #[arg(long, value_name = "PATH")]
-    pub websocket_path: Option<String>,
-    /// A stream of server-sent events
-    #[arg(long, value_name = "PATH")]
-    pub events_path: Option<String>,
-    /// Takes a large body that trickles in
-    #[arg(long, value_name = "PATH")]
-    pub upload_path: Option<String>,
-    /// Clients of each long kind (sleep, WebSocket, events, upload) per app
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub long_clients: u32,
-    /// How long a WebSocket or an event stream is kept before its client leaves and comes again
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub stream_for: Duration,
-    /// Load without a deploy, before the first and after the last one
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
-    pub steady: Duration,
-    /// Go on after the last deploy until this many requests were sent
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub min_requests: u64,
-    /// The longest time for all of it
-    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
-    pub limit: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "a duration with its unit, such as `10s`, `1m30s` or `250ms`".to_owned())
 }

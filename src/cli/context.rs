@@ -1,7 +1,7 @@
 //! What every command begins with: the project, the engine, the proxy and the way out for events.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
@@ -26,8 +26,8 @@ pub struct Context {
     pub operator: Operator,
     pub lock_wait: std::time::Duration,
     pub format: Format,
-    /// Unpacked for a build; goes with the process.
-    proxy_source: proxy::Unpacked,
+    /// Unpacked when a command first needs it; goes with the process.
+    proxy_source: OnceLock<proxy::Unpacked>,
 }
 
 impl Context {
@@ -45,10 +45,6 @@ impl Context {
             Format::Text => report::Format::for_people(surroundings()),
         };
         let reporter = Arc::from(format.reporter());
-        let unpack = |error| {
-            Failure::new(Exit::Failed, format!("the proxy's sources cannot be written to a temporary folder: {error}"))
-        };
-        let proxy_source = proxy::unpack(&project.proxy.base_image).map_err(unpack)?;
         let operator = operator(&project);
         Ok(Self {
             project,
@@ -58,7 +54,7 @@ impl Context {
             operator,
             lock_wait: args.lock_wait,
             format: args.format,
-            proxy_source,
+            proxy_source: OnceLock::new(),
         })
     }
 
@@ -78,8 +74,21 @@ impl Context {
     }
 
     /// The embedded proxy, ready to be built.
-    pub fn proxy_image(&self) -> ProxyImage {
-        ProxyImage { build_id: proxy::build_id(), build: self.proxy_source.build().clone() }
+    ///
+    /// # Errors
+    /// When its sources cannot be written to a temporary folder.
+    pub fn proxy_image(&self) -> Result<ProxyImage, Failure> {
+        let source = match self.proxy_source.get() {
+            Some(source) => source,
+            None => {
+                let unpacked = proxy::unpack(&self.project.proxy.base_image).map_err(|error| {
+                    let message = format!("the proxy's sources cannot be written to a temporary folder: {error}");
+                    Failure::new(Exit::Failed, message)
+                })?;
+                self.proxy_source.get_or_init(|| unpacked)
+            }
+        };
+        Ok(ProxyImage { build_id: proxy::build_id(), build: source.build().clone() })
     }
 }
 

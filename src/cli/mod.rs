@@ -1,12 +1,10 @@
-//! Arguments, wiring, one small file per command, exit codes.
+//! Arguments, wiring, exit codes; each command has a file in [`commands`], with its arguments.
 
 mod args;
+mod commands;
 mod context;
 mod crash;
-mod deploy;
-mod drain_test;
 mod exit;
-mod proxy;
 mod signals;
 
 use std::process::ExitCode;
@@ -16,12 +14,15 @@ use clap::Parser;
 pub use exit::Exit;
 
 use args::{Cli, Command};
+use commands::{deploy, drain_test, proxy};
 use context::Context;
 use exit::Failure;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Several parts speak TLS, and each would ask for a provider of its own. An error says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

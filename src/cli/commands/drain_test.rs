@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::args::{DrainTestArgs, Format};
-use super::context::Context;
-use super::exit::{Exit, Failure};
+use crate::cli::args::{Format, duration};
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
 use crate::compose;
 use crate::event::{Event, Fact, Outcome};
 use crate::load::{Expect, Load, LoadConfig, Phase, Report, Traffic};
@@ -24,10 +25,59 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// For one question before the load begins.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
+#[derive(Debug, Clone, Args)]
+pub struct DrainTestArgs {
+    /// The apps to redeploy under load
+    #[arg(value_name = "APP", required = true)]
+    pub apps: Vec<String>,
+    /// How many redeploys, one after the other
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub deploys: u32,
+    /// Raw keep-alive clients per app, half GET and half POST; they never retry
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub clients: u32,
+    /// Time between two requests of a client
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
+    pub gap: Duration,
+    /// Asked with GET; any 2xx counts
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub get_path: String,
+    /// Asked with POST and a small body; any 2xx counts. Without it the clients send only GET
+    #[arg(long, value_name = "PATH")]
+    pub post_path: Option<String>,
+    /// Asked by clients that wait long for their answer, such as `/sleep?for=25s`
+    #[arg(long, value_name = "PATH")]
+    pub sleep_path: Option<String>,
+    /// A WebSocket that echoes
+    #[arg(long, value_name = "PATH")]
+    pub websocket_path: Option<String>,
+    /// A stream of server-sent events
+    #[arg(long, value_name = "PATH")]
+    pub events_path: Option<String>,
+    /// Takes a large body that trickles in
+    #[arg(long, value_name = "PATH")]
+    pub upload_path: Option<String>,
+    /// Clients of each long kind (sleep, WebSocket, events, upload) per app
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub long_clients: u32,
+    /// How long a WebSocket or an event stream is kept before its client leaves and comes again
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub stream_for: Duration,
+    /// Load without a deploy, before the first and after the last one
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub steady: Duration,
+    /// Go on after the last deploy until this many requests were sent
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub min_requests: u64,
+    /// The longest time for all of it
+    #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
+    pub limit: Duration,
+}
+
 /// Sends load to the apps, redeploys them again and again, and reports what was lost.
 pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failure> {
     let apps = compose::select(&context.project, &args.apps)?;
-    let image = context.proxy_image();
+    let image = context.proxy_image()?;
     let first = redeploy(context, &apps, &image, false).await?;
     if first != Exit::Done {
         return Err(Failure::new(first, "the apps could not be deployed, so there is nothing to send load to"));

@@ -1,12 +1,29 @@
 //! `deploy-apps APP…`
 
-use super::args::DeployArgs;
-use super::context::Context;
-use super::exit::{Exit, Failure};
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
 use crate::compose;
 use crate::model::AppName;
 use crate::plan::DeployOptions;
 use crate::rollout::{DeployRequest, deploy};
+
+#[derive(Debug, Clone, Args)]
+pub struct DeployArgs {
+    /// The apps to deploy
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+    /// Deploy every app of the compose file
+    #[arg(long, conflicts_with = "apps")]
+    pub all: bool,
+    /// Redeploy also what has not changed
+    #[arg(long)]
+    pub force: bool,
+    /// Flip all named apps in one call, or none of them
+    #[arg(long)]
+    pub atomic: bool,
+}
 
 /// Deploys the named apps and says how each ended.
 pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> {
@@ -15,7 +32,7 @@ pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> 
         project: &context.project,
         apps: &apps,
         options: DeployOptions { force: args.force, atomic: args.atomic },
-        proxy_image: &context.proxy_image(),
+        proxy_image: &context.proxy_image()?,
         operator: &context.operator,
         lock_wait: context.lock_wait,
     };

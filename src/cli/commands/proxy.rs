@@ -1,15 +1,22 @@
 //! `deploy-apps proxy …`
 
-use super::args::ProxyCommand;
-use super::context::Context;
-use super::exit::{Exit, Failure};
+use clap::Subcommand;
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
 use crate::rollout::upgrade_proxy;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum ProxyCommand {
+    /// Replace the proxy by the one of this deploy-apps; routes and history stay
+    Upgrade,
+}
 
 /// Looks after the host's proxy.
 pub async fn run(context: &Context, command: ProxyCommand) -> Result<Exit, Failure> {
     match command {
         ProxyCommand::Upgrade => {
-            let image = context.proxy_image();
+            let image = context.proxy_image()?;
             let result = upgrade_proxy(&context.run(), &context.project.proxy, &image).await;
             context.reporter.finish();
             result?;

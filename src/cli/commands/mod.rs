@@ -1,0 +1,5 @@
+//! One file a command: its arguments, and what it does with them.
+
+pub(super) mod deploy;
+pub(super) mod drain_test;
+pub(super) mod proxy;
