@@ -60,9 +60,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
 }
 
 fn unknown(cx: &mut Context<'_>, section: &Section, field: &Entry) {
-    if let Some(problem) = section.refusal(field) {
-        cx.refuse(problem);
-    }
+    section.judge(cx, field);
 }
 
 fn health(cx: &mut Context<'_>, entry: &Entry, health: &mut HealthPolicy) {

@@ -56,11 +56,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
             "extra_hosts" => cx.set(&mut build.extra_hosts, collect::hosts(field)),
             "no_cache" => cx.set(&mut build.no_cache, field.boolean()),
             "pull" => cx.set(&mut build.pull, field.boolean()),
-            _ => {
-                if let Some(problem) = refuse::BUILD.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => refuse::BUILD.judge(cx, field),
         }
     }
     if let Some(field) = dockerfile {

@@ -37,11 +37,7 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec
         "stop_signal" => cx.set_some(&mut spec.stop_signal, stop_signal(field)),
         "stop_grace_period" => cx.set_some(&mut spec.stop_grace, field.duration()),
         "healthcheck" => spec.healthcheck = healthcheck::read(cx, field),
-        _ => {
-            if let Some(problem) = refuse::SERVICE.refusal(field) {
-                cx.refuse(problem);
-            }
-        }
+        _ => refuse::SERVICE.judge(cx, field),
     }
 }
 
@@ -125,11 +121,7 @@ fn logging(cx: &mut Context<'_>, entry: &Entry) -> Option<Logging> {
                 let read = collect::string_map(field).map(|map| map.into_iter().collect());
                 cx.set(&mut logging.options, read);
             }
-            _ => {
-                if let Some(problem) = refuse::LOGGING.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => refuse::LOGGING.judge(cx, field),
         }
     }
     Some(logging)

@@ -56,11 +56,7 @@ fn conditions(cx: &mut Context<'_>, item: &Entry) -> (Condition, bool) {
                     cx.refuse(problem.hint("remove it: an accessory's restart leaves the apps that use it running"));
                 }
             }
-            _ => {
-                if let Some(problem) = refuse::DEPENDENCY.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => refuse::DEPENDENCY.judge(cx, field),
         }
     }
     (condition, required)

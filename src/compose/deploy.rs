@@ -53,9 +53,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
 }
 
 fn unknown(cx: &mut Context<'_>, section: &refuse::Section, field: &Entry) {
-    if let Some(problem) = section.refusal(field) {
-        cx.refuse(problem);
-    }
+    section.judge(cx, field);
 }
 
 /// `deploy.replicas` or `scale`; both may stand there if they agree.

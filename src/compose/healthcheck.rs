@@ -21,11 +21,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<Healthcheck> {
             "retries" => cx.set_some(&mut retries, number("retries", &field.value, 1..=1000)),
             "start_period" => cx.set_some(&mut start_period, field.duration()),
             "start_interval" => cx.set_some(&mut start_interval, field.positive_duration()),
-            _ => {
-                if let Some(problem) = refuse::HEALTHCHECK.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => refuse::HEALTHCHECK.judge(cx, field),
         }
     }
     if disabled || words.first().is_some_and(|word| word == "NONE") {

@@ -112,10 +112,8 @@ fn long(
 ) -> Read<Option<Mount>> {
     let field = |key: &str| map.get(key).filter(|entry| !entry.value.is_null());
     for entry in &map.entries {
-        if !refuse::MOUNT.known.contains(&entry.key.as_str())
-            && let Some(problem) = refuse::MOUNT.refusal(entry)
-        {
-            cx.refuse(problem);
+        if !refuse::MOUNT.known.contains(&entry.key.as_str()) {
+            refuse::MOUNT.judge(cx, entry);
         }
     }
     let kinds = [("volume", Kind::Volume), ("bind", Kind::Bind), ("tmpfs", Kind::Tmpfs)];
@@ -128,8 +126,8 @@ fn long(
     {
         for option in field(key).map(collect::map).transpose()?.map_or(&[][..], |map| &map.entries) {
             let kept = section.known.contains(&option.key.as_str());
-            if !kept && let Some(problem) = section.refusal(option) {
-                cx.refuse(problem);
+            if !kept {
+                section.judge(cx, option);
             }
             // The engine makes a missing folder, which is what `true`, the default, asks for.
             if option.key == "create_host_path" && !option.boolean()? {

@@ -89,8 +89,8 @@ fn aliases(cx: &mut Context<'_>, item: &Entry, role: Role<'_>) -> Vec<String> {
                         .hint(format!("use `http://{}`, which is the proxy", role.service)),
                 );
             }
-        } else if let Some(problem) = refuse::ATTACHMENT.refusal(field) {
-            cx.refuse(problem);
+        } else {
+            refuse::ATTACHMENT.judge(cx, field);
         }
     }
     aliases

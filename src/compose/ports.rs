@@ -85,11 +85,7 @@ fn long(cx: &mut Context<'_>, map: &Map, item: &Node) -> Read<PortBinding> {
             }
             // On a single host both modes publish alike; the other two are descriptions.
             "mode" | "name" | "app_protocol" => {}
-            _ => {
-                if let Some(problem) = refuse::PORT.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => refuse::PORT.judge(cx, field),
         }
     }
     if binding.container_port == 0 {

@@ -37,10 +37,8 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         if entry.key == "version" {
             let problem = Problem::at(entry.key_span, "`version` is obsolete and has no effect");
             cx.warn(problem.hint("remove it"));
-        } else if !refuse::TOP.known.contains(&entry.key.as_str())
-            && let Some(problem) = refuse::TOP.refusal(entry)
-        {
-            cx.refuse(problem);
+        } else if !refuse::TOP.known.contains(&entry.key.as_str()) {
+            refuse::TOP.judge(cx, entry);
         }
     }
     // What services name is resolved while they are read, so what they may name comes first.

@@ -23,9 +23,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> ProxySpec {
     };
     for part in fields(cx, entry) {
         if part.key != "proxy" {
-            if let Some(problem) = refuse::PROJECT_BLOCK.refusal(part) {
-                cx.refuse(problem);
-            }
+            refuse::PROJECT_BLOCK.judge(cx, part);
             continue;
         }
         for field in fields(cx, Some(part)).iter().filter(|field| !field.value.is_null()) {
@@ -35,11 +33,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> ProxySpec {
                 "bind" => cx.set_some(&mut proxy.bind, bind(field)),
                 "subnet" => cx.set_some(&mut proxy.subnet, subnet(field)),
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),
-                _ => {
-                    if let Some(problem) = refuse::PROXY.refusal(field) {
-                        cx.refuse(problem);
-                    }
-                }
+                _ => refuse::PROXY.judge(cx, field),
             }
         }
     }

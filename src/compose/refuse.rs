@@ -1,7 +1,8 @@
 //! What the compose specification knows and deploy-apps does not honour, and what to do instead.
 //!
-//! Nothing is ignored silently: a key is read, refused here by name, or unknown.
+//! Nothing is ignored silently: a key is read, warned about or refused here by name, or unknown.
 
+use super::context::Context;
 use super::error::Problem;
 use super::node::{Entry, Value, clip};
 use super::suggest::nearest;
@@ -12,6 +13,8 @@ pub(super) struct Section {
     pub name: &'static str,
     /// Read by us.
     pub known: &'static [&'static str],
+    /// Of the specification, without effect here and harmless, with why that is so.
+    pub warned: &'static [(&'static str, &'static str)],
     /// Of the specification, with what to do instead.
     pub refused: &'static [(&'static str, &'static str)],
 }
@@ -25,6 +28,7 @@ const RUN_LATER: &str = "remove it; for work before the flip use `x-deploy-apps.
 pub(super) const TOP: Section = Section {
     name: "compose file",
     known: &["name", "version", "services", "networks", "volumes", "x-deploy-apps"],
+    warned: &[],
     refused: &[
         ("configs", "mount a file with `volumes`, or build it into the image"),
         ("include", MERGING),
@@ -74,9 +78,9 @@ pub(super) const SERVICE: Section = Section {
         "working_dir",
         "x-deploy-apps",
     ],
+    warned: &[("attach", "logs are read with `deploy-apps logs`"), ("develop", "it is for `docker compose watch`")],
     refused: &[
         ("annotations", "use `labels`"),
-        ("attach", REMOVE),
         ("blkio_config", LATER),
         ("cgroup", LATER),
         ("cgroup_parent", LATER),
@@ -94,7 +98,6 @@ pub(super) const SERVICE: Section = Section {
         ("cpu_shares", "use `cpus`"),
         ("cpuset", "use `cpus`"),
         ("credential_spec", LATER),
-        ("develop", "remove it; it is for `docker compose watch`"),
         ("device_cgroup_rules", LATER),
         ("devices", LATER),
         ("dns", LATER),
@@ -153,6 +156,7 @@ pub(super) const BUILD: Section = Section {
         "pull",
         "target",
     ],
+    warned: &[],
     refused: &[
         ("additional_contexts", LATER),
         ("cache_from", REMOVE),
@@ -175,6 +179,7 @@ pub(super) const BUILD: Section = Section {
 pub(super) const DEPLOY: Section = Section {
     name: "deploy",
     known: &["labels", "mode", "replicas", "resources", "update_config"],
+    warned: &[],
     refused: &[
         ("endpoint_mode", SWARM),
         ("placement", SWARM),
@@ -186,34 +191,44 @@ pub(super) const DEPLOY: Section = Section {
 pub(super) const UPDATE_CONFIG: Section = Section {
     name: "update_config",
     known: &["delay", "failure_action", "max_failure_ratio", "monitor", "order", "parallelism"],
+    warned: &[],
     refused: &[],
 };
 
-pub(super) const RESOURCES: Section = Section { name: "resources", known: &["limits", "reservations"], refused: &[] };
+pub(super) const RESOURCES: Section =
+    Section { name: "resources", known: &["limits", "reservations"], warned: &[], refused: &[] };
 
 pub(super) const LIMITS: Section = Section {
     name: "resources",
     known: &["cpus", "memory", "pids"],
+    warned: &[],
     refused: &[("devices", LATER), ("generic_resources", SWARM)],
 };
 
 pub(super) const HEALTHCHECK: Section = Section {
     name: "healthcheck",
     known: &["disable", "interval", "retries", "start_interval", "start_period", "test", "timeout"],
+    warned: &[],
     refused: &[],
 };
 
-pub(super) const LOGGING: Section = Section { name: "logging", known: &["driver", "options"], refused: &[] };
+pub(super) const LOGGING: Section =
+    Section { name: "logging", known: &["driver", "options"], warned: &[], refused: &[] };
 
-pub(super) const ENV_FILE: Section =
-    Section { name: "env_file", known: &["path", "required"], refused: &[("format", "use single quotes in the file")] };
+pub(super) const ENV_FILE: Section = Section {
+    name: "env_file",
+    known: &["path", "required"],
+    warned: &[],
+    refused: &[("format", "use single quotes in the file")],
+};
 
 pub(super) const DEPENDENCY: Section =
-    Section { name: "depends_on", known: &["condition", "required", "restart"], refused: &[] };
+    Section { name: "depends_on", known: &["condition", "required", "restart"], warned: &[], refused: &[] };
 
 pub(super) const ATTACHMENT: Section = Section {
     name: "networks",
     known: &["aliases"],
+    warned: &[],
     refused: &[
         ("driver_opts", LATER),
         ("gw_priority", LATER),
@@ -229,6 +244,7 @@ pub(super) const ATTACHMENT: Section = Section {
 pub(super) const NETWORK: Section = Section {
     name: "network",
     known: &["driver", "external", "internal", "labels", "name"],
+    warned: &[],
     refused: &[
         ("attachable", SWARM),
         ("driver_opts", OWN_NETWORK),
@@ -243,55 +259,86 @@ const OWN_NETWORK: &str = "make the network with `docker network create`, and na
 pub(super) const VOLUME: Section = Section {
     name: "volume",
     known: &["driver", "external", "labels", "name"],
+    warned: &[],
     refused: &[("driver_opts", "make the volume with `docker volume create`, and name it here with `external: true`")],
 };
 
 pub(super) const MOUNT: Section = Section {
     name: "volumes",
     known: &["bind", "consistency", "read_only", "source", "target", "tmpfs", "type", "volume"],
+    warned: &[],
     refused: &[("image", LATER)],
 };
 
 pub(super) const MOUNT_BIND: Section = Section {
     name: "bind",
     known: &["create_host_path"],
+    warned: &[],
     refused: &[("propagation", LATER), ("recursive", LATER), ("selinux", LATER)],
 };
 
-pub(super) const MOUNT_VOLUME: Section =
-    Section { name: "volume", known: &[], refused: &[("labels", REMOVE), ("nocopy", LATER), ("subpath", LATER)] };
+pub(super) const MOUNT_VOLUME: Section = Section {
+    name: "volume",
+    known: &[],
+    warned: &[],
+    refused: &[("labels", REMOVE), ("nocopy", LATER), ("subpath", LATER)],
+};
 
-pub(super) const MOUNT_TMPFS: Section = Section { name: "tmpfs", known: &["mode", "size"], refused: &[] };
+pub(super) const MOUNT_TMPFS: Section = Section { name: "tmpfs", known: &["mode", "size"], warned: &[], refused: &[] };
 
 pub(super) const PORT: Section = Section {
     name: "ports",
     known: &["app_protocol", "host_ip", "mode", "name", "protocol", "published", "target"],
+    warned: &[],
     refused: &[],
 };
 
-pub(super) const ULIMIT: Section = Section { name: "ulimits", known: &["hard", "soft"], refused: &[] };
+pub(super) const ULIMIT: Section = Section { name: "ulimits", known: &["hard", "soft"], warned: &[], refused: &[] };
 
-pub(super) const PROJECT_BLOCK: Section = Section { name: "x-deploy-apps", known: &["proxy"], refused: &[] };
+pub(super) const PROJECT_BLOCK: Section =
+    Section { name: "x-deploy-apps", known: &["proxy"], warned: &[], refused: &[] };
 
 pub(super) const PROXY: Section =
-    Section { name: "proxy", known: &["base_image", "bind", "http_port", "name", "subnet"], refused: &[] };
+    Section { name: "proxy", known: &["base_image", "bind", "http_port", "name", "subnet"], warned: &[], refused: &[] };
 
 pub(super) const APP: Section = Section {
     name: "x-deploy-apps",
     known: &["balance", "drain", "health", "port", "release", "routes", "version"],
+    warned: &[],
     refused: &[],
 };
 
-pub(super) const ROUTE: Section = Section { name: "routes", known: &["host", "path", "strip"], refused: &[] };
+pub(super) const ROUTE: Section =
+    Section { name: "routes", known: &["host", "path", "strip"], warned: &[], refused: &[] };
 
-pub(super) const HEALTH: Section =
-    Section { name: "health", known: &["interval", "path", "probe_timeout", "successes", "timeout"], refused: &[] };
+pub(super) const HEALTH: Section = Section {
+    name: "health",
+    known: &["interval", "path", "probe_timeout", "successes", "timeout"],
+    warned: &[],
+    refused: &[],
+};
 
-pub(super) const DRAIN: Section = Section { name: "drain", known: &["timeout", "websocket_timeout"], refused: &[] };
+pub(super) const DRAIN: Section =
+    Section { name: "drain", known: &["timeout", "websocket_timeout"], warned: &[], refused: &[] };
 
-pub(super) const RELEASE: Section = Section { name: "release", known: &["command", "timeout"], refused: &[] };
+pub(super) const RELEASE: Section =
+    Section { name: "release", known: &["command", "timeout"], warned: &[], refused: &[] };
 
 impl Section {
+    /// What a key that no reader took comes to: a warning, a refusal, or nothing for extensions (`x-…`).
+    pub fn judge(&self, cx: &mut Context<'_>, entry: &Entry) {
+        match self.warned.iter().find(|(warned, _)| *warned == entry.key) {
+            Some((key, reason)) => {
+                cx.warn(Problem::at(entry.key_span, format!("`{key}` has no effect: {reason}")));
+            }
+            None => {
+                if let Some(problem) = self.refusal(entry) {
+                    cx.refuse(problem);
+                }
+            }
+        }
+    }
+
     /// The problem with a key that no reader took; `None` for extensions (`x-…`), which mean nothing to anyone.
     pub fn refusal(&self, entry: &Entry) -> Option<Problem> {
         let key = entry.key.as_str();

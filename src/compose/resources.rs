@@ -114,11 +114,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section, drivers: &[&st
                 let message = format!("`labels` of {} `{}` are not set", section.name, clip(&item.key));
                 cx.warn(Problem::at(field.key_span, message));
             }
-            _ => {
-                if let Some(problem) = section.refusal(field) {
-                    cx.refuse(problem);
-                }
-            }
+            _ => section.judge(cx, field),
         }
     }
     // Compose's own naming, so that a project that it started keeps its data.

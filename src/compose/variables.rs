@@ -49,10 +49,8 @@ fn file(cx: &mut Context<'_>, node: &Node) -> Read<EnvFile> {
         return Ok(EnvFile { path: text("env_file", node)?, required: true, span: node.span });
     };
     for field in &map.entries {
-        if !refuse::ENV_FILE.known.contains(&field.key.as_str())
-            && let Some(problem) = refuse::ENV_FILE.refusal(field)
-        {
-            cx.refuse(problem);
+        if !refuse::ENV_FILE.known.contains(&field.key.as_str()) {
+            refuse::ENV_FILE.judge(cx, field);
         }
     }
     let path = map.get("path").ok_or_else(|| Problem::at(node.span, "an env file needs its `path`"))?;

@@ -65,6 +65,14 @@ fn every_key_of_the_specification_that_is_not_read_is_refused_by_name() {
 }
 
 #[test]
+fn a_key_that_would_change_nothing_is_warned_about_and_not_refused() {
+    for (key, reason) in refuse::SERVICE.warned {
+        let case = Case::app(&format!("    {key}: true\n"));
+        assert_eq!(case.warnings(), [format!("compose.yaml:5:5: `{key}` has no effect: {reason}")]);
+    }
+}
+
+#[test]
 fn every_key_that_is_suggested_is_read() {
     for key in refuse::SERVICE.known {
         let error = super::super::load(&Case::accessory(&format!("    {key}: {{}}\n")).request());
