@@ -5,10 +5,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::event::Detail;
@@ -283,15 +284,11 @@ pub trait Proxy: Send + Sync + 'static {
         app: &AppKey,
         release: ReleaseNumber,
         event: &str,
-        details: serde_json::Map<String, serde_json::Value>,
+        details: Map<String, Value>,
     ) -> impl Future<Output = Result<(), ProxyError>> + Send;
 
     /// Newest first.
-    fn history(
-        &self,
-        app: &AppKey,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<serde_json::Value>, ProxyError>> + Send;
+    fn history(&self, app: &AppKey, limit: usize) -> impl Future<Output = Result<Vec<Value>, ProxyError>> + Send;
 }
 
 /// Who runs the deploy, for leases and history.
@@ -300,4 +297,33 @@ pub struct Operator {
     pub owner: String,
     pub host: String,
     pub project: ProjectName,
+    /// Found out beside the run, which it must not hold up; empty while it is not known.
+    pub origin: Arc<OnceLock<Origin>>,
+}
+
+/// Where a run comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// Of the compose file's folder; `…+dirty` with changes that are not committed.
+    pub commit: Option<String>,
+    pub branch: Option<String>,
+    /// Of the pipeline's run.
+    pub url: Option<String>,
+}
+
+impl Operator {
+    /// Who, from where and what for, as the fields of a history record. What is not known is left out.
+    #[must_use]
+    pub fn details(&self, purpose: &str) -> Map<String, Value> {
+        let origin = self.origin.get().cloned().unwrap_or_default();
+        let fields = [
+            ("purpose", Some(purpose.to_owned())),
+            ("owner", Some(self.owner.clone())),
+            ("host", Some(self.host.clone())),
+            ("commit", origin.commit),
+            ("branch", origin.branch),
+            ("url", origin.url),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
+    }
 }

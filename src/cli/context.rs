@@ -1,11 +1,12 @@
 //! What every command begins with: the project, the engine, the proxy and the way out for events.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
 use super::exit::{Exit, Failure};
+use super::origin;
 use super::signals::Signals;
 use crate::compose::{self, LoadRequest};
 use crate::docker::{self, DockerEngine, ExecDial};
@@ -26,6 +27,8 @@ pub struct Context {
     pub operator: Operator,
     pub lock_wait: std::time::Duration,
     pub format: Format,
+    /// Git is asked when a command begins to change something.
+    asked_origin: Once,
     /// Unpacked when a command first needs it; goes with the process.
     proxy_source: OnceLock<proxy::Unpacked>,
 }
@@ -54,6 +57,7 @@ impl Context {
             operator,
             lock_wait: args.lock_wait,
             format: args.format,
+            asked_origin: Once::new(),
             proxy_source: OnceLock::new(),
         })
     }
@@ -69,8 +73,11 @@ impl Context {
 
     /// A run whose events go elsewhere.
     pub fn run_into(&self, sink: Sink) -> Run<DockerEngine, ControlClient> {
+        self.asked_origin.call_once(|| origin::find_out(&self.project.folder, &self.operator.origin));
         let proxy = Arc::new(control_client(&self.engine, &self.project.proxy.name));
-        Run::new(Arc::clone(&self.engine), proxy, sink, self.signals.cancel.clone()).with_hook(crash_hook())
+        Run::new(Arc::clone(&self.engine), proxy, sink, self.signals.cancel.clone())
+            .with_hook(crash_hook())
+            .by(self.operator.clone())
     }
 
     /// The embedded proxy, ready to be built.
@@ -129,5 +136,5 @@ fn operator(project: &Project) -> Operator {
     let owner = first(&["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "SUDO_USER", "USER", "LOGNAME"])
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Operator { owner, host, project: project.name.clone() }
+    Operator { owner, host, project: project.name.clone(), origin: Arc::default() }
 }

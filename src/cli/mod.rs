@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod crash;
 mod exit;
+mod origin;
 mod signals;
 
 use std::process::ExitCode;

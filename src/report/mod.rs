@@ -10,6 +10,7 @@ pub mod plain;
 mod row;
 mod run;
 mod screen;
+pub mod table;
 pub mod terminal;
 mod text;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
 use super::observe::observe;
-use super::run::{Run, Scope};
+use super::run::{Run, Scope, Tally};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{DeployOptions, Plan, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy, plan_proxy_upgrade};
@@ -22,6 +22,9 @@ const SETUP_ATTEMPTS: usize = 12;
 
 /// How long a proxy that should run may be silent, as while the engine restarts it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What its lease and its records in the history are for.
+pub(super) const PURPOSE: &str = "deploy";
 
 /// What a deploy is asked to do.
 #[derive(Debug, Clone)]
@@ -191,8 +194,12 @@ fn lease_request(request: &DeployRequest<'_>) -> LeaseRequest {
         apps: request.apps.iter().map(|app| request.project.key(app)).collect(),
         owner: request.operator.owner.clone(),
         host: request.operator.host.clone(),
-        purpose: "deploy".to_owned(),
+        purpose: PURPOSE.to_owned(),
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The end of one app's run: to the reporters, and into the history on the host.
@@ -203,15 +210,17 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_
     if result.outcome == Outcome::UpToDate {
         return;
     }
-    let took = u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX);
-    let mut details = Map::new();
+    let mut details = request.operator.details(PURPOSE);
     details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or(Value::Null));
     details.insert("version".to_owned(), result.release.version.clone().into());
     details.insert("from".to_owned(), result.from.map(|release| release.0).into());
     details.insert("identity".to_owned(), result.release.identity.clone().into());
-    details.insert("owner".to_owned(), request.operator.owner.clone().into());
-    details.insert("host".to_owned(), request.operator.host.clone().into());
-    details.insert("took_ms".to_owned(), took.into());
+    details.insert("took_ms".to_owned(), milliseconds(result.took).into());
+    let Tally { flipped_after, drained, cut } = result.tally;
+    details.insert("flipped_after_ms".to_owned(), flipped_after.map(milliseconds).into());
+    for (name, count) in [("drained", drained), ("cut", cut)] {
+        details.insert(name.to_owned(), serde_json::to_value(count).unwrap_or(Value::Null));
+    }
     if let Err(error) = run.proxy.record(&result.app, result.release.number, "finished", details).await {
         run.emit(Some(&result.app), Fact::Warned { message: format!("the history was not written: {error}") });
     }

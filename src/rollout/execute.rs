@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
-use super::run::{Run, Scope};
+use super::run::{Run, Scope, Tally};
 use super::unwind::Unwound;
 use crate::event::{Fact, Outcome};
 use crate::model::{AppKey, Release, ReleaseNumber};
@@ -25,6 +25,7 @@ pub struct AppResult {
     /// What the plan was made from has changed under it; nothing is left of the attempt, and planning again may help.
     pub world_moved: bool,
     pub took: Duration,
+    pub tally: Tally,
 }
 
 impl AppResult {
@@ -43,6 +44,13 @@ struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
+    /// Called after the last flip, for the history.
+    fn note_flip(&self) {
+        if self.result.is_ok() && self.plan.flip.is_some() {
+            self.scope.flipped_after(self.begun.elapsed());
+        }
+    }
+
     fn failure(&self) -> Option<FailureKind> {
         self.result.as_ref().err().map(|failure| failure.kind)
     }
@@ -79,6 +87,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             let mut prepared = self.prepare(lease, app, &self.cancel).await;
             if let (Ok(()), Some(flip)) = (&prepared.result, &app.flip) {
                 prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.cancel).await;
+                prepared.note_flip();
             }
             ended(self.finish(lease, prepared).await).await
         });
@@ -108,6 +117,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             let result = self.step(Some(lease), &Scope::shared(), &flip, &self.cancel).await;
             for app in &mut apps {
                 app.result.clone_from(&result);
+                app.note_flip();
             }
         }
         self.share_failure(&mut apps);
@@ -192,6 +202,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             outcome,
             world_moved,
             took: begun.elapsed(),
+            tally: scope.tally(),
         }
     }
 

@@ -17,4 +17,4 @@ pub use deploy::{DeployRequest, deploy, prepare_proxy, upgrade_proxy};
 pub use execute::AppResult;
 pub use failure::{DeployError, StepFailure};
 pub use observe::observe;
-pub use run::{Run, Sink, StepHook};
+pub use run::{Run, Sink, StepHook, Tally};

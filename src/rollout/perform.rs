@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::deploy::PURPOSE;
 use super::failure::{FailureKind, StepFailure};
 use super::run::{Run, Scope};
 use crate::event::{Event, Fact};
@@ -35,7 +36,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Step::CreateNetwork(network) => self.engine.create_network(network).await?,
             Step::CreateVolume { name } => self.engine.create_volume(name).await?,
             Step::ReserveRelease { app, release, version } => {
-                let details = [("version".to_owned(), version.as_str().into())].into_iter().collect();
+                let mut details = self.operator.as_ref().map(|by| by.details(PURPOSE)).unwrap_or_default();
+                details.insert("version".to_owned(), version.as_str().into());
                 self.proxy.record(app, *release, "started", details).await?;
             }
             Step::BuildImage { tag, digest, build } => {
@@ -84,6 +86,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Step::AwaitDrained { app, peers, limits } => {
                 let told = |open| self.emit(Some(app), Fact::DrainProgressed { left: scope.draining(peers, open) });
                 let (waited, cut) = self.await_drained(peers, *limits, told, cancel).await?;
+                scope.drained(waited, cut);
                 self.emit(Some(app), Fact::Drained { waited, cut, took: begun.elapsed() });
             }
             Step::StopContainer { name, signal, grace, .. } => {

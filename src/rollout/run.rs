@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Fact};
 use crate::model::{AppKey, Generation, InFlight};
 use crate::plan::{AppPlan, FlipChange, Step};
-use crate::ports::{Engine, Proxy};
+use crate::ports::{Engine, Operator, Proxy};
 
 /// Takes the events of a run.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -27,18 +29,27 @@ pub struct Run<E, P: Proxy> {
     /// The first wish to stop; before the last flip it leads to an undo, after it the rest is left.
     pub cancel: CancellationToken,
     pub hook: Option<StepHook>,
+    /// For the history. `None` where no release is begun.
+    pub operator: Option<Operator>,
     pub started: Instant,
 }
 
 impl<E: Engine, P: Proxy> Run<E, P> {
     pub fn new(engine: Arc<E>, proxy: Arc<P>, sink: Sink, cancel: CancellationToken) -> Self {
-        Self { engine, proxy, sink, cancel, hook: None, started: Instant::now() }
+        Self { engine, proxy, sink, cancel, hook: None, operator: None, started: Instant::now() }
     }
 
     /// Calls `hook` after each step.
     #[must_use]
     pub fn with_hook(mut self, hook: Option<StepHook>) -> Self {
         self.hook = hook;
+        self
+    }
+
+    /// Says in the history who it was.
+    #[must_use]
+    pub fn by(mut self, operator: Operator) -> Self {
+        self.operator = Some(operator);
         self
     }
 
@@ -60,6 +71,16 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 }
 
+/// What a run has to tell the history besides its outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// From the run's beginning to its last flip.
+    pub flipped_after: Option<Duration>,
+    /// What was open on the outgoing replicas when they were flipped out, and what of it the limit ended.
+    pub drained: InFlight,
+    pub cut: InFlight,
+}
+
 /// What one app's run remembers while it goes on.
 pub(super) struct Scope {
     /// `None` for what the apps share.
@@ -71,6 +92,7 @@ pub(super) struct Scope {
     pub wanted: u32,
     /// Old and new replicas must not run beside each other, not even while a run is undone.
     pub one_writer: bool,
+    tally: Mutex<Tally>,
     /// What was last seen open on the replicas that drain, by their names.
     draining: Mutex<BTreeMap<String, InFlight>>,
     /// What has been done and could be taken back, in order.
@@ -85,6 +107,7 @@ impl Scope {
             healthy: AtomicU32::new(0),
             wanted: 0,
             one_writer: false,
+            tally: Mutex::default(),
             draining: Mutex::default(),
             done: Mutex::default(),
         }
@@ -117,6 +140,20 @@ impl Scope {
         let mut draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
         draining.insert(peers.join(" "), open);
         draining.values().copied().sum()
+    }
+
+    pub(super) fn flipped_after(&self, duration: Duration) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).flipped_after = Some(duration);
+    }
+
+    pub(super) fn drained(&self, waited: InFlight, cut: InFlight) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.drained = [tally.drained, waited].into_iter().sum();
+        tally.cut = [tally.cut, cut].into_iter().sum();
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn did(&self, step: Step) {

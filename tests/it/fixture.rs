@@ -1,6 +1,7 @@
 //! The projects that the tests deploy.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
@@ -123,5 +124,10 @@ pub fn proxy_image() -> ProxyImage {
 }
 
 pub fn operator(project: &Project) -> Operator {
-    Operator { owner: "ann".to_owned(), host: "laptop".to_owned(), project: project.name.clone() }
+    Operator {
+        owner: "ann".to_owned(),
+        host: "laptop".to_owned(),
+        project: project.name.clone(),
+        origin: Arc::default(),
+    }
 }

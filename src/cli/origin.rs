@@ -1,0 +1,131 @@
+//! Where a run comes from: the commit of the compose file's folder and the pipeline's address, for the history.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::ports::Origin;
+
+/// A deploy takes longer than this, so git never holds one up; on a slow disk the history goes without a commit.
+const GIT_LIMIT: Duration = Duration::from_millis(200);
+/// Longer than any pipeline's address is.
+const LONGEST: usize = 512;
+
+/// Starts to find out and returns at once; `found` has the answer when there is one.
+pub fn find_out(folder: &Path, found: &Arc<OnceLock<Origin>>) {
+    let (folder, found) = (folder.to_owned(), Arc::clone(found));
+    tokio::spawn(async move {
+        let env = |name: &str| std::env::var(name).ok();
+        let mut origin = of_pipeline(&env);
+        if let Some((commit, branch)) = of_git(&folder).await {
+            origin.commit = Some(commit);
+            // A pipeline checks out a commit, not a branch, and says the branch itself.
+            origin.branch = origin.branch.or(branch);
+        }
+        // Set once: only the first who asks starts this.
+        let _ = found.set(origin);
+    });
+}
+
+async fn of_git(folder: &Path) -> Option<(String, Option<String>)> {
+    let head = git(folder, ["rev-parse", "HEAD", "--abbrev-ref", "HEAD"]);
+    // Only what git tracks: whether a file of another is new is not worth the walk.
+    let changes = git(folder, ["status", "--porcelain", "--untracked-files=no"]);
+    let (head, changes) = tokio::join!(head, changes);
+    let head = head?;
+    let (commit, branch) = head.trim().split_once('\n')?;
+    let dirty = if changes.is_none_or(|changes| changes.trim().is_empty()) { "" } else { "+dirty" };
+    let branch = Some(branch.trim().to_owned()).filter(|branch| branch != "HEAD");
+    Some((format!("{commit}{dirty}"), branch))
+}
+
+/// `None` when there is no git, no repository, or no answer in time.
+async fn git<const N: usize>(folder: &Path, args: [&str; N]) -> Option<String> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(folder).args(args.map(OsStr::new)).stdin(Stdio::null()).stderr(Stdio::null());
+    // A look must not write the index of a repository that somebody works in.
+    command.env("GIT_OPTIONAL_LOCKS", "0").kill_on_drop(true);
+    let output = timeout(GIT_LIMIT, command.output()).await.ok()?.ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What the pipelines that we know of say about themselves. Nothing else of the environment is ever recorded.
+fn of_pipeline(env: &impl Fn(&str) -> Option<String>) -> Origin {
+    let set = |name: &str| env(name).filter(|value| !value.is_empty() && value.len() <= LONGEST);
+    let first = |names: &[&str]| names.iter().find_map(|name| set(name));
+    let github = || {
+        let (server, repository) = (set("GITHUB_SERVER_URL")?, set("GITHUB_REPOSITORY")?);
+        Some(format!("{server}/{repository}/actions/runs/{}", set("GITHUB_RUN_ID")?))
+    };
+    let url = github().or_else(|| {
+        first(&[
+            "CI_JOB_URL",
+            "BUILD_URL",
+            "BUILDKITE_BUILD_URL",
+            "CIRCLE_BUILD_URL",
+            "DRONE_BUILD_LINK",
+            "CI_PIPELINE_URL",
+        ])
+    });
+    Origin {
+        commit: first(&["GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT", "BUILDKITE_COMMIT", "CIRCLE_SHA1"]),
+        branch: first(&["GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BRANCH_NAME", "CIRCLE_BRANCH"]),
+        url: url.as_deref().and_then(without_login),
+    }
+}
+
+/// An address may carry a login before the `@`, which nobody wants to find in a history.
+fn without_login(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    if !matches!(scheme, "http" | "https") {
+        return None;
+    }
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    let host_start = rest[..host_end].rfind('@').map_or(0, |at| at + 1);
+    Some(format!("{scheme}://{}", &rest[host_start..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Origin {
+        of_pipeline(&|name: &str| {
+            variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn pipelines_say_where_they_run() {
+        let github = of(&[
+            ("GITHUB_SERVER_URL", "https://git.example"),
+            ("GITHUB_REPOSITORY", "shop/api"),
+            ("GITHUB_RUN_ID", "42"),
+            ("GITHUB_SHA", "c0ffee"),
+            ("GITHUB_REF_NAME", "main"),
+        ]);
+        assert_eq!(github.url.as_deref(), Some("https://git.example/shop/api/actions/runs/42"));
+        assert_eq!((github.commit.as_deref(), github.branch.as_deref()), (Some("c0ffee"), Some("main")));
+        let gitlab = of(&[("CI_JOB_URL", "https://git.example/-/jobs/7"), ("CI_COMMIT_REF_NAME", "fix")]);
+        assert_eq!(gitlab.url.as_deref(), Some("https://git.example/-/jobs/7"));
+        assert_eq!(of(&[("PATH", "/bin"), ("DB_PASSWORD", "hunter2")]), Origin::default());
+    }
+
+    #[test]
+    fn a_login_in_an_address_is_not_recorded() {
+        let url = |text: &str| of(&[("BUILD_URL", text)]).url;
+        assert_eq!(url("https://bot:secret@ci.example/job/1?a=b@c").as_deref(), Some("https://ci.example/job/1?a=b@c"));
+        assert_eq!(url("javascript:alert(1)"), None);
+    }
+
+    #[tokio::test]
+    async fn a_folder_outside_of_any_repository_has_no_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(of_git(folder.path()).await, None);
+    }
+}
