@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{AppKey, Generation, InFlight, ReleaseNumber};
+use crate::model::{AppKey, Generation, InFlight, ReleaseNumber, StepKind};
 
 /// One fact. `app` is `None` for what concerns the host, such as the proxy's start.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -25,6 +25,10 @@ pub enum Fact {
         host: String,
         age: Duration,
     },
+    /// The world has been looked at, and what to do is known. Said once for each attempt.
+    PlanMade {
+        took: Duration,
+    },
     /// What the plan will do with this app.
     AppPlanned {
         from: Option<ReleaseNumber>,
@@ -37,8 +41,11 @@ pub enum Fact {
     Warned {
         message: String,
     },
+    /// `subject` is what the step is about, such as a container's name or an image's tag.
     StepStarted {
         step: String,
+        kind: StepKind,
+        subject: Option<String>,
         because: String,
     },
     StepFinished {

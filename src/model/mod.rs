@@ -10,6 +10,7 @@ mod policy;
 mod project;
 mod record;
 mod release;
+mod step_kind;
 
 pub use address::{AddressPool, Subnet};
 pub use container::{
@@ -28,3 +29,4 @@ pub use project::{
 };
 pub use record::{AppRecord, Peer, Route};
 pub use release::{Release, identity};
+pub use step_kind::StepKind;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::{
     AppKey, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, NewContainer, NewNetwork,
-    ReleaseNumber,
+    ReleaseNumber, StepKind,
 };
 
 /// What to do.
@@ -218,6 +218,48 @@ impl Step {
                 | Self::ConfirmRoute { .. }
                 | Self::Pause { .. }
         )
+    }
+
+    /// What kind of work it is.
+    #[must_use]
+    pub fn kind(&self) -> StepKind {
+        match self {
+            Self::CreateNetwork(_) | Self::CreateVolume { .. } | Self::AwaitControl { .. } => StepKind::Setup,
+            Self::ReserveRelease { .. } => StepKind::Record,
+            Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
+            Self::CreateContainer(_) => StepKind::Create,
+            Self::StartContainer { .. } => StepKind::Start,
+            Self::AwaitHealthy { .. } => StepKind::Gate,
+            Self::AwaitExit { .. } => StepKind::Release,
+            Self::Flip { .. } => StepKind::Flip,
+            Self::ConfirmRoute { .. } => StepKind::Confirm,
+            Self::AwaitDrained { .. } => StepKind::Drain,
+            Self::StopContainer { .. } => StepKind::Stop,
+            Self::RemoveContainer { .. } => StepKind::Remove,
+            Self::Pause { .. } => StepKind::Pause,
+        }
+    }
+
+    /// The one thing on the engine that it is about, by its name there.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::CreateNetwork(network) => Some(&network.name),
+            Self::BuildImage { tag, .. } | Self::TagImage { tag, .. } | Self::UntagImage { tag } => Some(tag),
+            Self::CreateContainer(container) => Some(&container.name),
+            Self::CreateVolume { name }
+            | Self::StartContainer { name }
+            | Self::AwaitHealthy { name, .. }
+            | Self::AwaitControl { name, .. }
+            | Self::AwaitExit { name, .. }
+            | Self::StopContainer { name, .. }
+            | Self::RemoveContainer { name } => Some(name),
+            Self::ReserveRelease { .. }
+            | Self::Flip { .. }
+            | Self::ConfirmRoute { .. }
+            | Self::AwaitDrained { .. }
+            | Self::Pause { .. } => None,
+        }
     }
 
     /// What takes this step back, in the order of running. Empty when there is nothing to take back.

@@ -178,6 +178,7 @@ impl Row {
             }
             Fact::CancelRequested => self.cancelling = true,
             Fact::Warned { .. }
+            | Fact::PlanMade { .. }
             | Fact::ReplicaStarted { .. }
             | Fact::RouteConfirmed
             | Fact::ReplicaStopped { .. }

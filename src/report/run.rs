@@ -24,8 +24,8 @@ impl Run {
             self.rows.iter_mut().filter(|row| row.end.is_none()).for_each(Row::cancel);
             return;
         }
-        // The host gets its row with its first step: a warning alone has nothing to show in it.
-        let only_said = matches!(event.fact, Fact::Warned { .. });
+        // The host gets its row with its first step: what is only said has nothing to show in it.
+        let only_said = matches!(event.fact, Fact::Warned { .. } | Fact::PlanMade { .. });
         if event.app.is_none() && only_said {
             return;
         }

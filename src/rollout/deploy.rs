@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
@@ -114,8 +115,10 @@ async fn plan_and_share<E: Engine, P: Proxy>(
     lease: &P::Lease,
     apps: &[AppName],
 ) -> Result<Plan, DeployError> {
+    let begun = Instant::now();
     let observed = observe(run, request.project, apps).await?;
     let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+    run.emit(None, Fact::PlanMade { took: begun.elapsed() });
     run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
     Ok(plan)
 }

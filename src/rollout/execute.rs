@@ -285,7 +285,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
         let app = scope.app.as_ref();
         let step = &planned.step;
-        self.emit(app, Fact::StepStarted { step: step.to_string(), because: planned.because.0.clone() });
+        let started = Fact::StepStarted {
+            step: step.to_string(),
+            kind: step.kind(),
+            subject: step.subject().map(str::to_owned),
+            because: planned.because.0.clone(),
+        };
+        self.emit(app, started);
         let begun = Instant::now();
         match self.perform(lease, scope, step, cancel).await {
             Ok(()) => {

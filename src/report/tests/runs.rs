@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Detail, Event, Fact, Outcome};
-use crate::model::{Generation, InFlight, ReleaseNumber};
+use crate::model::{Generation, InFlight, ReleaseNumber, StepKind};
 
 pub fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -36,7 +36,16 @@ pub fn planned(from: u32, to: u32, version: &str) -> Fact {
 }
 
 pub fn started(step: &str) -> Fact {
-    Fact::StepStarted { step: step.to_owned(), because: "the image has changed".to_owned() }
+    let kind = match step.split(' ').next() {
+        Some("build") => StepKind::Build,
+        Some("create") => StepKind::Create,
+        Some("start") => StepKind::Start,
+        Some("await") => StepKind::Gate,
+        Some("confirm") => StepKind::Confirm,
+        _ => StepKind::Remove,
+    };
+    let subject = step.split('`').nth(1).filter(|_| kind != StepKind::Confirm).map(str::to_owned);
+    Fact::StepStarted { step: step.to_owned(), kind, subject, because: "the image has changed".to_owned() }
 }
 
 fn finished(step: &str, took: u64) -> Fact {
