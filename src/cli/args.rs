@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::commands::deploy::DeployArgs;
 use super::commands::drain_test::DrainTestArgs;
 use super::commands::proxy::ProxyCommand;
+use super::exit::Exit;
 use crate::compose::parse_duration;
 
 const ABOUT: &str = "Replaces running versions of HTTP apps on a Docker host without dropping one request";
@@ -25,21 +26,20 @@ version, starts it beside the old one, waits until the proxy sees it healthy, fl
 one acknowledged call, lets the old version finish its open requests, and only then stops it. Until the
 flip any failure leaves the old version as it was.
 
-Exit codes:
-  0  done, or nothing to do          6  the wish cannot be planned
-  1  failed and undone; the old      7  engine not reachable, not permitted or too old
-     version serves as before        8  proxy not reachable, or of another version
-  2  wrong use of the command line   9  another deploy holds the lease
-  3  done, something old is left    10  drain-test saw a failed request
-  4  stuck: a human must look      130  ended by SIGINT, 143 by SIGTERM
-  5  compose file not valid";
+Exit codes:";
+
+/// The examples, then the table of exit codes.
+fn after_help() -> String {
+    let line = |exit: &Exit| format!("\n{:>5}  {}", *exit as u8, exit.meaning().replace('`', ""));
+    EXAMPLES.to_owned() + &Exit::ALL.iter().map(line).collect::<String>()
+}
 
 #[derive(Debug, Parser)]
 #[command(
     name = "deploy-apps",
     version,
     about = ABOUT,
-    after_help = EXAMPLES,
+    after_help = after_help(),
     args_conflicts_with_subcommands = true,
     override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps proxy upgrade"
 )]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::compose::{ComposeError, ComposeErrorKind};
+use crate::compose::{ComposeError, ComposeErrorKind, Finding};
 use crate::event::{Detail, Outcome};
 use crate::ports::{EngineError, EngineErrorKind, ProxyError};
 use crate::rollout::DeployError;
@@ -23,8 +23,70 @@ pub enum Exit {
     NoProxy = 8,
     LeaseHeld = 9,
     LostRequests = 10,
+    PlanChanges = 11,
+    WorldMoved = 12,
+    TimedOut = 124,
     Interrupted = 130,
     Terminated = 143,
+}
+
+impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 16] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::Leftovers,
+        Self::Stuck,
+        Self::InvalidFile,
+        Self::Refused,
+        Self::NoEngine,
+        Self::NoProxy,
+        Self::LeaseHeld,
+        Self::LostRequests,
+        Self::PlanChanges,
+        Self::WorldMoved,
+        Self::TimedOut,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// The name that programs read in JSON; it never changes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What it means for whoever reads it; `--help` and the README say it in these words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        self.words().1
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Done => ("done", "done, or nothing to do"),
+            Self::Failed => ("failed", "failed and undone; the old version serves as before"),
+            Self::Usage => ("usage", "wrong use of the command line"),
+            Self::Leftovers => ("leftovers", "done; something old is left, which the next run removes"),
+            Self::Stuck => ("stuck", "stuck: nobody knows what the proxy routes; a human must look"),
+            Self::InvalidFile => ("invalid_file", "the compose file is not valid"),
+            Self::Refused => ("refused", "the wish cannot be planned, such as a route that another project has"),
+            Self::NoEngine => ("no_engine", "the engine is not reachable, not permitted or too old"),
+            Self::NoProxy => ("no_proxy", "the proxy is not reachable, or of another version"),
+            Self::LeaseHeld => ("lease_held", "another deploy holds the lease; the message says who"),
+            Self::LostRequests => ("lost_requests", "`drain-test` saw a failed request"),
+            Self::PlanChanges => ("plan_changes", "`plan`: a deploy would change something"),
+            Self::WorldMoved => ("world_moved", "the saved plan no longer fits; nothing was changed"),
+            Self::TimedOut => {
+                ("timed_out", "`--timeout` is over; undone before the flip, left for the next run after it")
+            }
+            Self::Interrupted => {
+                ("interrupted", "ended by SIGINT; undone before the flip, left for the next run after it")
+            }
+            Self::Terminated => ("terminated", "ended by SIGTERM, likewise"),
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -40,7 +102,7 @@ impl Exit {
         let rank = |exit: &Self| match exit {
             Self::Stuck => 4,
             Self::Failed => 3,
-            Self::Interrupted | Self::Terminated => 2,
+            Self::Interrupted | Self::Terminated | Self::TimedOut => 2,
             Self::Leftovers => 1,
             _ => 0,
         };
@@ -62,11 +124,13 @@ pub struct Failure {
     pub message: String,
     pub hint: Option<String>,
     pub details: Vec<Detail>,
+    /// What is wrong in a compose file. `message` holds all of it, for people.
+    pub findings: Vec<Finding>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None, details: Vec::new() }
+        Self { exit, message: message.into(), hint: None, details: Vec::new(), findings: Vec::new() }
     }
 
     /// The reporter has shown it already, as the failure of a step.
@@ -109,7 +173,8 @@ impl From<ComposeError> for Failure {
             ComposeErrorKind::NotFound | ComposeErrorKind::Invalid => Exit::InvalidFile,
         };
         // The compose error renders its place, its source line and its hint itself.
-        Self::new(exit, error.to_string())
+        let message = error.to_string();
+        Self { findings: error.findings, ..Self::new(exit, message) }
     }
 }
 
@@ -130,7 +195,7 @@ impl From<EngineError> for Failure {
             | EngineErrorKind::TimedOut
             | EngineErrorKind::Other => Exit::Failed,
         };
-        Self { exit, message: error.message, hint: error.hint, details: error.details }
+        Self { hint: error.hint, details: error.details, ..Self::new(exit, error.message) }
     }
 }
 
@@ -164,5 +229,26 @@ impl From<DeployError> for Failure {
             DeployError::Proxy(error) => error.into(),
             DeployError::Setup(_) => Self::told(Exit::Failed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_are_numbers_of_their_own_in_rising_order() {
+        let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| *exit as u8).collect();
+        assert!(numbers.is_sorted_by(|before, after| before < after), "{numbers:?}");
+    }
+
+    #[test]
+    fn the_readme_says_of_each_code_what_it_means() {
+        let readme = include_str!("../../README.md");
+        let table = readme.split("| exit code | meaning |\n| --- | --- |\n").nth(1).expect("a table of exit codes");
+        let written: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+        let real: Vec<String> =
+            Exit::ALL.iter().map(|exit| format!("| {} | {} |", *exit as u8, exit.meaning())).collect();
+        assert_eq!(written, real);
     }
 }

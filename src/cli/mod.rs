@@ -5,12 +5,14 @@ mod commands;
 mod context;
 mod crash;
 mod exit;
+mod failed;
 mod origin;
 mod signals;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 pub use exit::Exit;
 
@@ -19,9 +21,20 @@ use commands::{deploy, drain_test, proxy};
 use context::Context;
 use exit::Failure;
 
+/// The command line's grammar, for whoever makes something of it: completions, man pages, tests.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let started = Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failed::usage(&error),
+    };
+    let format = cli.common.format;
     // Several parts speak TLS, and each would ask for a provider of its own. An error says that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -37,9 +50,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            if !failure.is_told() {
-                eprintln!("{failure}");
-            }
+            failed::tell(&failure, format, started.elapsed());
             failure.exit.into()
         }
     }

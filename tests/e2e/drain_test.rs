@@ -64,5 +64,8 @@ async fn drain_test_asks_for_a_path_that_the_app_serves_before_it_counts() {
 /// The result is the last line of standard output, whatever was told before.
 fn report(output: &Output) -> Value {
     let line = output.stdout.lines().last().unwrap_or_default();
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("the last line is no report: {error}\n{output}"))
+    let report = serde_json::from_str(line);
+    let report = report.unwrap_or_else(|error| panic!("the last line is no report: {error}\n{output}"));
+    crate::schema::validates("drain-test", &report);
+    report
 }

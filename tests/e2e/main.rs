@@ -18,10 +18,13 @@ mod input_build;
 mod input_engine;
 mod input_file;
 mod long_requests;
+mod output;
 mod reboot;
 mod redeploys;
 mod replicas;
 mod samples;
+#[path = "../schema.rs"]
+mod schema;
 mod stops;
 mod streams;
 mod together;

@@ -10,6 +10,9 @@ mod layers;
 mod leases;
 mod plans;
 mod scenes;
+#[path = "../schema.rs"]
+mod schema;
+mod schemas;
 mod session;
 mod walks;
 mod world;

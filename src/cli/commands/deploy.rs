@@ -11,6 +11,13 @@ use crate::rollout::{DeployRequest, deploy};
 
 #[derive(Debug, Clone, Args)]
 pub struct DeployArgs {
+    #[command(flatten)]
+    pub wish: WishArgs,
+}
+
+/// What a deploy is asked for; `plan` is asked the same.
+#[derive(Debug, Clone, Args)]
+pub struct WishArgs {
     /// The apps to deploy
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
@@ -25,13 +32,19 @@ pub struct DeployArgs {
     pub atomic: bool,
 }
 
+impl WishArgs {
+    pub fn options(&self) -> DeployOptions {
+        DeployOptions { force: self.force, atomic: self.atomic }
+    }
+}
+
 /// Deploys the named apps and says how each ended.
 pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> {
-    let apps = named(context, args)?;
+    let apps = named(context, &args.wish)?;
     let request = DeployRequest {
         project: &context.project,
         apps: &apps,
-        options: DeployOptions { force: args.force, atomic: args.atomic },
+        options: args.wish.options(),
         proxy_image: &context.proxy_image()?,
         operator: &context.operator,
         lock_wait: context.lock_wait,
@@ -46,7 +59,7 @@ pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> 
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
 }
 
-fn named(context: &Context, args: &DeployArgs) -> Result<Vec<AppName>, Failure> {
+fn named(context: &Context, args: &WishArgs) -> Result<Vec<AppName>, Failure> {
     if args.all && !context.project.apps.is_empty() {
         return Ok(context.project.apps.keys().cloned().collect());
     }

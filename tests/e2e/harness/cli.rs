@@ -143,6 +143,26 @@ impl Output {
         self
     }
 
+    /// The one JSON document on standard output, which is as `docs/schema/<command>.json` says; needs `--format json`.
+    #[track_caller]
+    pub fn document(&self, command: &str) -> Value {
+        let document = serde_json::from_str(&self.stdout);
+        let document = document.unwrap_or_else(|error| panic!("not one JSON document: {error}\n{self}"));
+        crate::schema::validates(command, &document);
+        document
+    }
+
+    /// Asserts that every line of standard output is an event as `docs/schema/events.json` says.
+    #[track_caller]
+    pub fn streamed(self) -> Self {
+        assert!(!self.stdout.is_empty(), "no event at all\n{self}");
+        for line in self.stdout.lines() {
+            let event = serde_json::from_str(line);
+            crate::schema::validates("events", &event.unwrap_or_else(|error| panic!("{error}: {line}\n{self}")));
+        }
+        self
+    }
+
     /// All events of this name, in their order; needs `--format json`.
     pub fn events(&self, name: &str) -> Vec<Value> {
         let lines = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

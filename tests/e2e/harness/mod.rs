@@ -15,6 +15,7 @@ mod host;
 mod images;
 mod own_engine;
 mod raw;
+mod redact;
 mod scenario;
 mod sweep;
 mod wait;

@@ -1,0 +1,89 @@
+//! The last word of a command that did not get to its result: for people on standard error, for programs also as one
+//! object on standard output, which is a document of its own and the last line of an event stream at the same time.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::Format;
+use super::exit::{Exit, Failure};
+use crate::compose::Finding;
+
+/// Says why the command ended.
+pub fn tell(failure: &Failure, format: Format, elapsed: Duration) {
+    if !failure.is_told() {
+        eprintln!("{failure}");
+    }
+    if format == Format::Json {
+        println!("{}", document(failure, elapsed));
+    }
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the command line.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // Nowhere to say it is no reason to fail in another way.
+    drop(error.print());
+    if !error.use_stderr() {
+        return Exit::Done.into();
+    }
+    if asks_for_json(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned())) {
+        let text = error.to_string();
+        let (message, _) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message).trim_end();
+        let failure = Failure::new(Exit::Usage, message).hint("`deploy-apps --help` shows what can be said");
+        println!("{}", document(&failure, Duration::ZERO));
+    }
+    Exit::Usage.into()
+}
+
+/// What was typed cannot be parsed, but whoever reads the output still counts on its form.
+fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
+    let args: Vec<String> = args.collect();
+    args.iter().any(|arg| arg == "--format=json") || args.windows(2).any(|pair| pair == ["--format", "json"])
+}
+
+fn document(failure: &Failure, elapsed: Duration) -> Value {
+    // The events before it have told the rest.
+    let message =
+        if failure.is_told() { "a step failed before the apps' own began" } else { failure.message.trim_end() };
+    let findings: Vec<Value> = failure.findings.iter().map(finding).collect();
+    json!({
+        "v": 1,
+        "app": null,
+        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        "event": "failed",
+        "error": {
+            "code": failure.exit.name(),
+            "exit": failure.exit as u8,
+            "message": message,
+            "hint": failure.hint,
+            "details": failure.details,
+            "findings": findings,
+        },
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    let place = finding.place.as_ref();
+    json!({
+        "message": finding.message,
+        "hint": finding.hint,
+        "file": place.map(|place| &place.file),
+        "line": place.map(|place| place.line),
+        "column": place.map(|place| place.column),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_asked_for_in_either_spelling() {
+        let asks = |args: &[&str]| asks_for_json(args.iter().map(ToString::to_string));
+        assert!(asks(&["deploy-apps", "--bad", "--format", "json"]));
+        assert!(asks(&["deploy-apps", "--format=json"]));
+        assert!(!asks(&["deploy-apps", "--format", "text", "json"]));
+    }
+}
