@@ -34,7 +34,7 @@ async fn programs_read_why_a_command_did_not_get_to_its_work() {
 
     std::fs::write(host.folder().join("compose.yaml"), "services:\n  web:\n    comand: run\n").expect("a file");
     let invalid = host.deploy(&["web", "--format", "json"]).await.exited(5).streamed();
-    let finding = &invalid.document("error")["error"]["findings"][0];
+    let finding = &invalid.document("error")["error"]["findings"][1];
     assert_eq!(
         (&finding["file"], &finding["line"], &finding["column"]),
         (&"compose.yaml".into(), &3.into(), &5.into()),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deploy_apps::event::{Detail, Event, Fact, Outcome};
-use deploy_apps::model::{Generation, InFlight, ReleaseNumber};
+use deploy_apps::model::{Generation, InFlight, ReleaseNumber, StepKind};
 use deploy_apps::report::{Reporter, json::JsonReporter};
 use serde_json::{Value, json};
 
@@ -76,9 +76,10 @@ fn one_of_each() -> Vec<Fact> {
     let open = InFlight { requests: 3, websockets: 1 };
     let facts = vec![
         Fact::LeaseAwaited { owner: text(), host: text(), age: time },
+        Fact::PlanMade { took: time },
         Fact::AppPlanned { from: None, to: ReleaseNumber(1), version: text(), replicas: 2, up_to_date: false },
         Fact::Warned { message: text() },
-        Fact::StepStarted { step: text(), because: text() },
+        Fact::StepStarted { step: text(), kind: StepKind::Start, subject: None, because: text() },
         Fact::StepFinished { step: text(), took: time },
         Fact::BuildProgressed { line: text() },
         Fact::ImageBuilt { took: time, reused: true },
@@ -106,6 +107,7 @@ fn one_of_each() -> Vec<Fact> {
     for fact in &facts {
         match fact {
             Fact::LeaseAwaited { .. }
+            | Fact::PlanMade { .. }
             | Fact::AppPlanned { .. }
             | Fact::Warned { .. }
             | Fact::StepStarted { .. }

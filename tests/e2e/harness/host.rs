@@ -41,6 +41,8 @@ impl Host {
         let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
         let dial = ExecDial::new(engine.clone(), scenario.name.container(), command);
         let proxy = ControlClient::new(&scenario.name, Arc::new(dial));
+        // As the binary does; an error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Every request opens a connection of its own: what a kept one goes through is the load's business.
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60));
         Self { scenario, folder, engine, proxy, client: client.build().expect("a client"), _turn: turn }
