@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::event::Detail;
 use crate::model::{
     AppKey, BuildSpec, ContainerState, DockerHealth, EngineInfo, Generation, InFlight, NewContainer, NewNetwork,
-    ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber,
+    ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
 
@@ -183,6 +183,8 @@ pub enum ProxyError {
     Unreachable { proxy: String, reason: String },
     #[error("the proxy `{proxy}` speaks control API {found}, this deploy-apps speaks {wanted}")]
     WrongVersion { proxy: String, found: u64, wanted: u64 },
+    #[error("the proxy `{proxy}` is of an older build and does not know the call `{call}`")]
+    TooOld { proxy: String, call: String },
     #[error("app `{app}` is at generation {found}, not {expected}: another deploy has changed it")]
     GenerationMoved { app: AppKey, expected: u64, found: u64 },
     #[error("route `{route}` of app `{app}` belongs to app `{other}` already")]
@@ -289,6 +291,24 @@ pub trait Proxy: Send + Sync + 'static {
 
     /// Newest first.
     fn history(&self, app: &AppKey, limit: usize) -> impl Future<Output = Result<Vec<Value>, ProxyError>> + Send;
+
+    /// Keeps what a rollback to `release` needs; `document` is an object. Replaces what was kept under that number.
+    fn store_release(
+        &self,
+        app: &AppKey,
+        release: ReleaseNumber,
+        document: Value,
+    ) -> impl Future<Output = Result<(), ProxyError>> + Send;
+
+    /// What is kept of the app's releases, highest first.
+    fn releases(&self, app: &AppKey) -> impl Future<Output = Result<Vec<StoredRelease>, ProxyError>> + Send;
+
+    /// They can no longer be rolled back to. What is not kept is no error.
+    fn forget_releases(
+        &self,
+        app: &AppKey,
+        releases: &[ReleaseNumber],
+    ) -> impl Future<Output = Result<(), ProxyError>> + Send;
 }
 
 /// Who runs the deploy, for leases and history.

@@ -76,6 +76,7 @@ fn change(key: &AppKey, release: u32) -> FlipChange {
         routes: vec![Route { host: Some(format!("{}.localhost", key.app)), path: "/".to_owned(), strip: false }],
         balance: Balance::default(),
         hold_ms: 0,
+        scale: None,
         peers: (1..=PEERS).map(peer).collect(),
     };
     let limits = Limits { requests: Duration::ZERO, websockets: Duration::ZERO };

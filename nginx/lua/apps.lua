@@ -56,6 +56,15 @@ function _M.raise_last_release(app, release)
     end
 end
 
+-- Releases that ever got traffic, as served.lua writes them.
+function _M.served(app)
+    return dict:get("s:" .. app) or ""
+end
+
+function _M.set_served(app, text)
+    set("s:" .. app, text)
+end
+
 -- Did the app ever have a record or a history?
 function _M.is_known(app)
     return dict:get("known:" .. app) ~= nil

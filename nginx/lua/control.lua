@@ -68,6 +68,9 @@ local CALLS = {
     ["POST /v1/lease/heartbeat"] = call("lease", "heartbeat"),
     ["POST /v1/history"] = call("history", "append"),
     ["GET /v1/history"] = call("history", "read"),
+    ["POST /v1/release"] = call("releases", "store"),
+    ["GET /v1/releases"] = call("releases", "read"),
+    ["POST /v1/releases/forget"] = call("releases", "forget"),
     ["GET /v1/metrics"] = call("exposition", "serve"),
 }
 

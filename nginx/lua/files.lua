@@ -21,10 +21,14 @@ local SEEK_END = 2
 
 local _M = {}
 
+-- Why the call before it failed.
 local function problem(doing, path)
     return ("cannot %s `%s`: %s"):format(doing, path, ffi.string(C.strerror(ffi.errno())):lower())
 end
 
+_M.problem = problem
+
+-- Makes the names in the folder of `path` durable.
 local function sync_folder(path)
     local folder = path:match("^(.*)/")
     local fd = C.open(folder, O_DIRECTORY + O_CLOEXEC)
@@ -38,6 +42,8 @@ local function sync_folder(path)
     end
     return true
 end
+
+_M.sync_folder = sync_folder
 
 local function write_all(fd, data, offset)
     local done = 0
@@ -161,6 +167,21 @@ function _M.append_line(path, line)
         return sync_folder(path)
     end
     return ok, failed
+end
+
+-- Makes `text` the whole of `path`: written aside, synced, renamed. A reader finds the old or the new.
+function _M.replace(path, text)
+    local temporary = path .. ".tmp"
+    local ok, failed = _M.write_at(temporary, 0, text, true)
+    if not ok then
+        os.remove(temporary)
+        return nil, failed
+    end
+    local renamed, why = os.rename(temporary, path)
+    if not renamed then
+        return nil, "cannot rename " .. why
+    end
+    return sync_folder(path)
 end
 
 -- Makes the finished file `temporary` the file `path`; the one that was there is kept as `previous`.

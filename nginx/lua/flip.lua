@@ -7,6 +7,7 @@ local json = require "json"
 local lease = require "lease"
 local lock = require "lock"
 local record = require "record"
+local served = require "served"
 local snapshot = require "snapshot"
 local store = require "store"
 local validate = require "validate"
@@ -106,6 +107,7 @@ local function apply(changes, hosts, generation)
         apps.replace(change.app, generation, change.text)
         if change.new then
             apps.raise_last_release(change.app, change.new.release)
+            apps.set_served(change.app, served.with(apps.served(change.app), change.new))
         end
     end
     index.apply(changes, hosts)

@@ -15,6 +15,11 @@ local function peer(value)
         encode(value.version))
 end
 
+-- Left out where there is none, so that a record without it is the same text as ever.
+local function scale(value)
+    return value and (',"scale":{"replicas":%d,"file":%s}'):format(value.replicas, optional(value.file)) or ""
+end
+
 local function each(items, encode_item)
     local texts = {}
     for position, item in ipairs(items) do
@@ -32,8 +37,8 @@ end
 function _M.encode(value)
     local head = ('{"project":%s,"app":%s,"release":%d,"version":%s'):format(encode(value.project), encode(value.app),
         value.release, encode(value.version))
-    local rest = (',"routes":%s,"balance":%s,"hold_ms":%d,"peers":%s}'):format(_M.routes(value), encode(value.balance),
-        value.hold_ms, each(value.peers, peer))
+    local rest = (',"routes":%s,"balance":%s,"hold_ms":%d%s,"peers":%s}'):format(_M.routes(value),
+        encode(value.balance), value.hold_ms, scale(value.scale), each(value.peers, peer))
     return head .. rest
 end
 
@@ -45,6 +50,9 @@ function _M.decode(value)
     end
     for _, item in ipairs(record.routes) do
         item.host = item.host ~= json.null and item.host or nil
+    end
+    if record.scale == json.null then
+        record.scale = nil
     end
     for _, item in ipairs(record.peers) do
         item.port = item.port ~= json.null and item.port or nil

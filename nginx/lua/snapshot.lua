@@ -28,8 +28,8 @@ end
 
 local function entry(app)
     local text, generation = apps.record_text(app)
-    return ('%s:{"generation":%d,"last_release":%d,"record":%s}'):format(
-        json.encode(app), generation or apps.generation(app) or 0, apps.last_release(app), text or "null")
+    return ('%s:{"generation":%d,"last_release":%d,"served":[%s],"record":%s}'):format(json.encode(app),
+        generation or apps.generation(app) or 0, apps.last_release(app), apps.served(app), text or "null")
 end
 
 local function write_apps(offset)

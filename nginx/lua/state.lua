@@ -8,6 +8,9 @@ local workers = require "workers"
 
 local _M = {}
 
+-- What was added to API 1 since its first proxies: a CLI asks before it uses one of these.
+local FEATURES = '["releases","scale"]'
+
 function _M.version()
     local about = boot.about()
     return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d}'):format(about.api,
@@ -16,8 +19,8 @@ end
 
 local function app_text(name)
     local text, generation = apps.record_text(name)
-    return ('%s:{"generation":%d,"last_release":%d,"record":%s}'):format(json.encode(name),
-        generation or apps.generation(name) or 0, apps.last_release(name), text or "null")
+    return ('%s:{"generation":%d,"last_release":%d,"served":[%s],"record":%s}'):format(json.encode(name),
+        generation or apps.generation(name) or 0, apps.last_release(name), apps.served(name), text or "null")
 end
 
 -- The names asked for with `app=`, else all. An app that never was is left out.
@@ -51,8 +54,9 @@ function _M.state(arguments)
         texts[position] = app_text(name)
     end
     local about = boot.about()
-    return ('{"api":%d,"build":%s,"generation":%d,"apps":{%s},"in_flight":%s,"leases":%s}'):format(about.api,
-        json.encode(about.build), apps.table_generation(), table.concat(texts, ","), in_flight(),
+    local head = ('{"api":%d,"features":%s,"build":%s,"generation":%d'):format(about.api, FEATURES,
+        json.encode(about.build), apps.table_generation())
+    return head .. (',"apps":{%s},"in_flight":%s,"leases":%s}'):format(table.concat(texts, ","), in_flight(),
         json.list(lease.texts()))
 end
 

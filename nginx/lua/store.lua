@@ -9,6 +9,7 @@ local files = require "files"
 local index = require "index"
 local json = require "json"
 local record = require "record"
+local served = require "served"
 
 local dict = ngx.shared.apps
 
@@ -19,6 +20,7 @@ _M.SNAPSHOT = FOLDER .. "routes.json"
 _M.PREVIOUS = FOLDER .. "routes.json.previous"
 _M.TEMPORARY = FOLDER .. "routes.json.tmp"
 _M.HISTORY = FOLDER .. "history.jsonl"
+_M.RELEASES = FOLDER .. "releases"
 
 function _M.journal_path(number)
     return FOLDER .. "routes.journal." .. number
@@ -77,6 +79,12 @@ local function read_snapshot(path)
         local app = app_of(state, key)
         app.generation, app.last_release = value.generation, value.last_release
         app.record = read_record(key, value.record)
+        if type(value.served) == "table" then
+            app.served = table.concat(value.served, ",")
+        elseif app.record then
+            -- Written by a proxy that did not note it: of what serves it is known.
+            app.served = served.with("", value.record)
+        end
     end
     return state
 end
@@ -94,7 +102,10 @@ local function apply_line(state, line)
         if line.generation > app.generation then
             app.generation = line.generation
             app.record = read_record(change.app, change.record)
-            app.last_release = math.max(app.last_release, change.record ~= json.null and change.record.release or 0)
+            if change.record ~= json.null then
+                app.last_release = math.max(app.last_release, change.record.release)
+                app.served = served.with(app.served, change.record)
+            end
         end
     end
 end
@@ -203,6 +214,7 @@ local function publish(state)
         local app = state.apps[key]
         apps.remember(key)
         apps.raise_last_release(key, app.last_release)
+        apps.set_served(key, app.served or "")
         if app.generation > 0 then
             apps.replace(key, app.generation, app.record)
         end

@@ -128,8 +128,22 @@ local function unique(items, field, key_of, what)
     end
 end
 
+local SCALE = { replicas = true, file = true }
+
+-- Kept for the CLI: how many replicas somebody asked for by hand. The proxy itself does nothing with it.
+local function scale(value)
+    if not given(value) then
+        return nil
+    end
+    only_fields(value, "scale", SCALE)
+    return {
+        replicas = integer(value.replicas, "scale.replicas", 0, MOST_PEERS),
+        file = given(value.file) and integer(value.file, "scale.file", 0, MOST_PEERS) or nil,
+    }
+end
+
 local RECORD = { project = true, app = true, release = true, version = true, routes = true, balance = true,
-    hold_ms = true, peers = true }
+    hold_ms = true, scale = true, peers = true }
 
 local function record(value)
     only_fields(value, "", RECORD)
@@ -140,6 +154,7 @@ local function record(value)
         version = version(value.version, "version"),
         balance = given(value.balance) and value.balance or "least_connections",
         hold_ms = given(value.hold_ms) and integer(value.hold_ms, "hold_ms", 0, LONGEST_HOLD_MS) or 0,
+        scale = scale(value.scale),
         routes = {},
         peers = {},
     }

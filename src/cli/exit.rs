@@ -209,6 +209,8 @@ impl From<ProxyError> for Failure {
                 .hint("`deploy-apps proxy upgrade` replaces the proxy by the one of this deploy-apps"),
             ProxyError::WrongVersion { .. } => Self::new(Exit::NoProxy, message)
                 .hint("install the deploy-apps version that the proxy came from, or a newer one"),
+            ProxyError::TooOld { .. } => Self::new(Exit::NoProxy, message)
+                .hint("`deploy-apps proxy upgrade` replaces the proxy by the one of this deploy-apps"),
             ProxyError::Unreachable { proxy, .. } => Self::new(Exit::NoProxy, message)
                 .hint(format!("`docker logs {proxy}-proxy` says why; the next deploy starts it")),
             ProxyError::Malformed { .. }

@@ -143,6 +143,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             port: block.port,
             routes: block.routes.into_iter().map(|(route, _)| route).collect(),
             replicas: draft.deploy.replicas.map_or(1, |(count, _)| count),
+            replicas_stated: draft.deploy.replicas.is_some(),
             health: block.health,
             drain: block.drain,
             rollout: draft.deploy.rollout,

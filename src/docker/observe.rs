@@ -18,6 +18,8 @@ use crate::ports::EngineError;
 
 /// Enough to hide the round trips, few enough not to crowd the engine out for others.
 const INSPECTS_AT_ONCE: usize = 8;
+/// The names of all images that we have tagged for a release or an accessory.
+const OWN_TAGS: &str = "deploy-apps/*";
 
 pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
     let (containers, networks, volumes, images) =
@@ -103,7 +105,15 @@ async fn volumes(engine: &DockerEngine) -> Result<BTreeSet<String>, EngineError>
 }
 
 async fn images(engine: &DockerEngine) -> Result<Vec<ObservedImage>, EngineError> {
-    let options = ListImagesOptionsBuilder::default().filters(&filter("label", Label::SOURCE)).build();
+    let labelled = listed_images(engine, "label", Label::SOURCE);
+    // What was pulled bears no label of ours, only the tags of its releases.
+    let (mut images, tagged) = tokio::try_join!(labelled, listed_images(engine, "reference", OWN_TAGS))?;
+    images.extend(tagged.into_iter().filter(|image| image.source.is_none()));
+    Ok(images)
+}
+
+async fn listed_images(engine: &DockerEngine, key: &str, value: &str) -> Result<Vec<ObservedImage>, EngineError> {
+    let options = ListImagesOptionsBuilder::default().filters(&filter(key, value)).build();
     let listed = engine.call("list the images", engine.client.list_images(Some(options))).await?;
     Ok(listed.into_iter().map(observed_image).collect())
 }

@@ -10,7 +10,9 @@ mod policy;
 mod project;
 mod record;
 mod release;
+mod scale;
 mod step_kind;
+mod stored;
 
 pub use address::{AddressPool, Subnet};
 pub use container::{
@@ -29,4 +31,6 @@ pub use project::{
 };
 pub use record::{AppRecord, Peer, Route};
 pub use release::{Release, identity};
+pub use scale::{ReplicaCount, ReplicaSource, Scale};
 pub use step_kind::StepKind;
+pub use stored::StoredRelease;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppKey, AppName, AppRecord, Generation, OwnLabels, ReleaseNumber, Subnet};
+use super::{AppKey, AppName, AppRecord, Generation, OwnLabels, ReleaseNumber, StoredRelease, Subnet};
 
 /// Everything the planner may know of reality.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct ObservedState {
     pub proxy: ObservedProxy,
     /// Per service of the project: the image it would run, as far as it is known before a build.
     pub images: BTreeMap<AppName, ResolvedImage>,
+    /// Per app that is looked at: what the proxy keeps of its releases, highest first.
+    #[serde(default)]
+    pub releases: BTreeMap<AppKey, Vec<StoredRelease>>,
 }
 
 /// What the engine has. Containers of other projects on the same proxy are listed too: they hold addresses.
@@ -22,7 +25,7 @@ pub struct ObservedEngine {
     pub networks: Vec<ObservedNetwork>,
     pub volumes: BTreeSet<String>,
     pub containers: Vec<ObservedContainer>,
-    /// Images with our labels.
+    /// Images with our labels or our tags.
     pub images: Vec<ObservedImage>,
 }
 
@@ -137,6 +140,9 @@ pub struct ObservedProxy {
     pub apps: BTreeMap<AppKey, ObservedApp>,
     /// Per peer id, for every peer with open requests, also those that get no new ones.
     pub in_flight: BTreeMap<String, InFlight>,
+    /// It keeps releases and the number that `scale` has set. One of an older build does neither.
+    #[serde(default)]
+    pub keeps_releases: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -144,6 +150,9 @@ pub struct ObservedApp {
     pub generation: Generation,
     /// The highest release number ever used.
     pub last_release: ReleaseNumber,
+    /// The releases that ever got traffic, at most the last 50; the one that came last is at the end.
+    #[serde(default)]
+    pub served: Vec<ReleaseNumber>,
     /// `None` when the app has only history.
     pub record: Option<AppRecord>,
 }

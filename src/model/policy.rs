@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// When a replica counts as healthy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HealthPolicy {
     /// Asked with GET through the proxy; 2xx and 3xx are healthy.
     pub path: String,

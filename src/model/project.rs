@@ -73,12 +73,23 @@ pub struct App {
     /// Where the app listens; `None` makes it a worker, which is never routed.
     pub port: Option<u16>,
     pub routes: Vec<Route>,
+    /// What the compose file asks for, or else 1; see [`App::file_replicas`].
     pub replicas: u32,
+    /// The compose file says the number. Else it is the default.
+    pub replicas_stated: bool,
     pub health: HealthPolicy,
     pub drain: DrainPolicy,
     pub rollout: RolloutPolicy,
     pub balance: Balance,
     pub release: Option<ReleaseCommand>,
+}
+
+impl App {
+    /// The number of replicas that the compose file says, if it says one.
+    #[must_use]
+    pub fn file_replicas(&self) -> Option<u32> {
+        self.replicas_stated.then_some(self.replicas)
+    }
 }
 
 /// A service that apps depend on: created when missing, never restarted by a deploy.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppKey, AppName, Balance, ProjectName, ReleaseNumber};
+use super::{AppKey, AppName, Balance, ProjectName, ReleaseNumber, Scale};
 
 /// The proxy's record of one app: where its requests come from and which peers serve them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct AppRecord {
     pub balance: Balance,
     /// Milliseconds that a request waits for a peer while there is none.
     pub hold_ms: u64,
+    /// What `scale` has set. Left out where there is none, so that a proxy of an older build takes the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
     pub peers: Vec<Peer>,
 }
 

@@ -9,7 +9,7 @@ use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
 use super::way::Way;
 use super::{AppPlan, DeployOptions, Expect, PlanRefused, Verdict};
-use crate::model::{AddressPool, App, ObservedState, Order, Project, Release};
+use crate::model::{AddressPool, App, ObservedState, Order, Project, Release, ReplicaCount, ReplicaSource};
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.
 pub(super) fn plan_app(
@@ -21,7 +21,11 @@ pub(super) fn plan_app(
     taken: &mut BTreeSet<Ipv4Addr>,
 ) -> Result<AppPlan, PlanRefused> {
     let spec = effective_spec(project, app, pool);
-    let situation = Situation::of(project, app, spec, observed, options.force, app.replicas);
+    let known = observed.proxy.apps.get(&project.key(&app.service.name));
+    let memory = known.and_then(|known| known.record.as_ref()).and_then(|record| record.scale);
+    let count = ReplicaCount::wanted(app.file_replicas(), memory);
+    let scale = memory.filter(|_| count.source == ReplicaSource::Scaled);
+    let situation = Situation::of(project, app, spec, observed, options.force, count.count);
     let release = Release {
         number: situation.release,
         version: format!("{}+{}", app.version, situation.release.0),
@@ -29,9 +33,9 @@ pub(super) fn plan_app(
         identity: situation.identity.clone(),
     };
     let kept = u32::try_from(situation.keep.len()).unwrap_or(u32::MAX);
-    let missing = app.replicas.saturating_sub(kept);
+    let missing = count.count.saturating_sub(kept);
     let new = new_replicas(project, app, &situation, &release, missing, pool, taken)?;
-    let way = Way { project, app, observed, situation: &situation, release: &release, new: &new };
+    let way = Way { project, app, observed, situation: &situation, release: &release, new: &new, scale };
 
     let record = way.record(way.kept_peers().chain(new.iter().map(|replica| replica.peer.clone())).collect());
     let reroute = situation.record.as_ref() != Some(&record);
@@ -63,7 +67,8 @@ pub(super) fn plan_app(
         app: situation.key.clone(),
         from: situation.from,
         release: release.clone(),
-        replicas: app.replicas,
+        replicas: count.count,
+        replicas_from: count.source,
         verdict,
         warnings: way.warnings(),
         before,

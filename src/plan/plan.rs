@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Planned, Stage};
-use crate::model::{AppKey, Release, ReleaseNumber};
+use crate::model::{AppKey, Release, ReleaseNumber, ReplicaSource};
 
 /// What a deploy will do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,6 +34,7 @@ pub struct AppPlan {
     pub release: Release,
     /// How many replicas serve at the end.
     pub replicas: u32,
+    pub replicas_from: ReplicaSource,
     pub verdict: Verdict,
     pub warnings: Vec<String>,
     /// Undone in reverse order when any of it fails.
@@ -95,7 +96,8 @@ impl fmt::Display for AppPlan {
             (Verdict::Adjust, _) => write!(f, "{} {to} adjusted", self.app)?,
             (Verdict::UpToDate, _) => write!(f, "{} {to} up to date", self.app)?,
         }
-        writeln!(f, " ({}, {} {replicas})", self.release.version, self.replicas)?;
+        let scaled = if self.replicas_from == ReplicaSource::Scaled { " as scaled" } else { "" };
+        writeln!(f, " ({}, {} {replicas}{scaled})", self.release.version, self.replicas)?;
         for warning in &self.warnings {
             writeln!(f, "  warning: {warning}")?;
         }

@@ -6,7 +6,9 @@ use super::images::image_steps;
 use super::replicas::{NewReplica, release_command};
 use super::situation::Situation;
 use super::{DeployOptions, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step};
-use crate::model::{App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role};
+use crate::model::{
+    App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role, Scale,
+};
 
 /// What every part of an app's plan looks at.
 pub(super) struct Way<'a> {
@@ -16,6 +18,8 @@ pub(super) struct Way<'a> {
     pub situation: &'a Situation<'a>,
     pub release: &'a Release,
     pub new: &'a [NewReplica],
+    /// What `scale` has set and is still to be remembered.
+    pub scale: Option<Scale>,
 }
 
 impl Way<'_> {
@@ -40,6 +44,7 @@ impl Way<'_> {
             routes: self.app.routes.clone(),
             balance: self.app.balance,
             hold_ms: 0,
+            scale: self.scale,
             peers,
         }
     }

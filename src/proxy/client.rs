@@ -10,10 +10,10 @@ use super::channel::Opener;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::wire::{
-    ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, HistoryAnswer, HistoryRequest, LeaseCall, ProbeRequest,
-    ProbeResult, StateAnswer, VersionAnswer,
+    ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, ForgetRequest, HistoryAnswer, HistoryRequest, LeaseCall,
+    ProbeRequest, ProbeResult, ReleasesAnswer, StateAnswer, StoreRequest, VersionAnswer,
 };
-use crate::model::{AppKey, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber};
+use crate::model::{AppKey, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease};
 use crate::plan::FlipChange;
 use crate::ports::{Dial, LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
 
@@ -108,6 +108,30 @@ impl Proxy for ControlClient {
         let call = Call::get(format!("/v1/history?app={app}&limit={limit}"));
         let answer: HistoryAnswer = self.pool.call(&call).await?;
         Ok(answer.records)
+    }
+
+    async fn store_release(&self, app: &AppKey, release: ReleaseNumber, document: Value) -> Result<(), ProxyError> {
+        let Value::Object(mut document) = document else {
+            let (code, message) = ("invalid_release".to_owned(), "a release is an object".to_owned());
+            return Err(ProxyError::Refused { code, message });
+        };
+        // These two are the call's own.
+        document.remove("app");
+        document.remove("release");
+        // Storing it once more stores the same.
+        let call = Call::post("/v1/release", &StoreRequest { app, release, document }).repeatable();
+        self.pool.call(&call).await.map(|_: Value| ())
+    }
+
+    async fn releases(&self, app: &AppKey) -> Result<Vec<StoredRelease>, ProxyError> {
+        let answer: ReleasesAnswer = self.pool.call(&Call::get(format!("/v1/releases?app={app}"))).await?;
+        // One that a version to come has stored otherwise is for this version as if it were not there.
+        Ok(answer.releases.into_iter().filter_map(|document| serde_json::from_value(document).ok()).collect())
+    }
+
+    async fn forget_releases(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Result<(), ProxyError> {
+        let call = Call::post("/v1/releases/forget", &ForgetRequest { app, releases }).repeatable();
+        self.pool.call(&call).await.map(|_: Value| ())
     }
 }
 

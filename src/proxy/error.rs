@@ -26,7 +26,7 @@ pub(super) fn understand<T: DeserializeOwned>(
         return serde_json::from_slice(body).map_err(|error| malformed(error.to_string()));
     }
     match serde_json::from_slice::<ErrorAnswer>(body) {
-        Ok(answer) => Err(refusal(proxy, answer.error)),
+        Ok(answer) => Err(refusal(proxy, call, answer.error)),
         // Such as an HTML page of nginx itself.
         Err(_) => Err(malformed(format!("status {} with `{}`", status.as_u16(), excerpt(body)))),
     }
@@ -37,14 +37,14 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 /// A code whose details are missing is still told, by its code and message.
-fn refusal(proxy: &str, error: ErrorBody) -> ProxyError {
+fn refusal(proxy: &str, call: &Call, error: ErrorBody) -> ProxyError {
     let typed = match error.code.as_str() {
         "generation_moved" => generation_moved(&error),
         "route_conflict" => route_conflict(&error),
         "lease_lost" => lease_lost(&error),
         "lease_held" => lease_held(&error),
         "persist_failed" => Some(ProxyError::PersistFailed { message: error.message.clone() }),
-        "unknown_call" => wrong_version(proxy, &error),
+        "unknown_call" => wrong_version(proxy, &error).or_else(|| Some(too_old(proxy, call))),
         _ => None,
     };
     typed.unwrap_or(ProxyError::Refused { code: error.code, message: error.message })
@@ -79,6 +79,11 @@ fn lease_held(error: &ErrorBody) -> Option<ProxyError> {
         purpose: error.detail("purpose")?,
         age: Duration::from_millis(error.detail("age_ms")?),
     })
+}
+
+/// Of our API, but from before this call was added to it.
+fn too_old(proxy: &str, call: &Call) -> ProxyError {
+    ProxyError::TooOld { proxy: proxy.to_owned(), call: call.to_string() }
 }
 
 /// A proxy that lost or never had a call of ours is one of another API, if it says so.

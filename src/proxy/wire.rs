@@ -45,6 +45,9 @@ impl From<VersionAnswer> for ProxyVersion {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct StateAnswer {
+    /// What was added to the API since its first proxies.
+    #[serde(default)]
+    features: Vec<String>,
     generation: Generation,
     apps: BTreeMap<AppKey, AppAnswer>,
     in_flight: BTreeMap<String, InFlight>,
@@ -54,6 +57,8 @@ pub(super) struct StateAnswer {
 struct AppAnswer {
     generation: Generation,
     last_release: ReleaseNumber,
+    #[serde(default)]
+    served: Vec<ReleaseNumber>,
     record: Option<AppRecord>,
 }
 
@@ -62,12 +67,14 @@ impl From<StateAnswer> for ObservedProxy {
         let app = |app: AppAnswer| ObservedApp {
             generation: app.generation,
             last_release: app.last_release,
+            served: app.served,
             record: app.record,
         };
         Self {
             generation: answer.generation,
             apps: answer.apps.into_iter().map(|(key, answer)| (key, app(answer))).collect(),
             in_flight: answer.in_flight,
+            keeps_releases: answer.features.iter().any(|feature| feature == "releases"),
         }
     }
 }
@@ -157,6 +164,25 @@ pub(super) struct HistoryRequest<'a> {
     pub event: &'a str,
     #[serde(flatten)]
     pub details: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+pub(super) struct StoreRequest<'a> {
+    pub app: &'a AppKey,
+    pub release: ReleaseNumber,
+    #[serde(flatten)]
+    pub document: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReleasesAnswer {
+    pub releases: Vec<Value>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ForgetRequest<'a> {
+    pub app: &'a AppKey,
+    pub releases: &'a [ReleaseNumber],
 }
 
 #[derive(Debug, Deserialize)]

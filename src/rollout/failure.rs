@@ -97,6 +97,7 @@ impl From<ProxyError> for StepFailure {
             ProxyError::Unreachable { .. }
             | ProxyError::Malformed { .. }
             | ProxyError::WrongVersion { .. }
+            | ProxyError::TooOld { .. }
             | ProxyError::RouteConflict { .. }
             | ProxyError::LeaseLost { .. }
             | ProxyError::LeaseHeld { .. }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::run::Run;
 use crate::event::{Event, Fact};
 use crate::model::{
-    AppName, ImageSource, ObservedEngine, ObservedImage, ObservedState, Project, PullPolicy, ResolvedImage, Service,
+    AppKey, AppName, ImageSource, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Project, PullPolicy,
+    ResolvedImage, Service, StoredRelease,
 };
-use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy};
+use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy, ProxyError};
 
 use super::failure::DeployError;
 
@@ -27,13 +28,32 @@ pub async fn observe<E: Engine, P: Proxy>(
     let services = services_behind(project, apps);
     let (engine, proxy, sources) = tokio::join!(
         run.engine.observe(&project.proxy.name),
-        run.proxy.state(),
+        kept(run, project, apps),
         try_join_all(services.iter().map(|service| source(run, service))),
     );
     let engine = engine?;
     let images =
         sources?.into_iter().map(|(name, source)| (name, resolve(source, &engine))).collect::<BTreeMap<_, _>>();
-    Ok(ObservedState { engine, proxy: proxy?, images })
+    let (proxy, releases) = proxy?;
+    Ok(ObservedState { engine, proxy, images, releases })
+}
+
+type Releases = BTreeMap<AppKey, Vec<StoredRelease>>;
+
+/// The proxy's state, and what it keeps of the apps' releases: nothing, if it is of a build from before that.
+async fn kept<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    project: &Project,
+    apps: &[AppName],
+) -> Result<(ObservedProxy, Releases), ProxyError> {
+    let proxy = run.proxy.state().await?;
+    let mut releases = Releases::new();
+    // One after the other over the channel that is open: opening more of them would take longer.
+    for key in apps.iter().map(|app| project.key(app)).filter(|_| proxy.keeps_releases) {
+        let kept = run.proxy.releases(&key).await?;
+        releases.insert(key, kept);
+    }
+    Ok((proxy, releases))
 }
 
 /// The apps and the accessories that they depend on, directly or through others.

@@ -87,6 +87,7 @@ fn record() -> impl Strategy<Value = Option<AppRecord>> {
             routes: if routed { app(APP).routes } else { Vec::new() },
             balance: deploy_apps::model::Balance::default(),
             hold_ms,
+            scale: None,
             peers,
         }
     });
@@ -110,7 +111,7 @@ prop_compose! {
             let (requests, websockets) = *open.get(&id)?;
             Some((name.clone(), InFlight { requests, websockets }))
         });
-        let known = ObservedApp { generation: Generation(generation), last_release: ReleaseNumber(last_release), record };
+        let known = ObservedApp { generation: Generation(generation), last_release: ReleaseNumber(last_release), served: Vec::new(), record };
         let image = ObservedImage {
             id: "sha256:0".to_owned(),
             tags: tags.iter().map(|tag| format!("deploy-apps/sample-{APP}:r{tag}")).collect(),
@@ -122,9 +123,11 @@ prop_compose! {
                 generation: Generation(generation),
                 apps: [(format!("sample/{APP}").parse().expect("a valid key"), known)].into(),
                 in_flight: in_flight.collect(),
+                keeps_releases: true,
             },
             engine: ObservedEngine { containers: containers.into_values().collect(), images: vec![image], ..ObservedEngine::default() },
             images: [(name(APP), ResolvedImage::Source { digest: "d".to_owned(), built })].into(),
+            releases: BTreeMap::new(),
         }
     }
 }

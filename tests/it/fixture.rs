@@ -48,6 +48,7 @@ pub fn app(text: &str) -> App {
         port: Some(8080),
         routes: vec![Route { host: Some(format!("{text}.localhost")), path: "/".to_owned(), strip: false }],
         replicas: 1,
+        replicas_stated: false,
         health: HealthPolicy {
             path: "/healthz".to_owned(),
             timeout: Duration::from_secs(5),
@@ -61,7 +62,7 @@ pub fn app(text: &str) -> App {
 }
 
 pub fn replicas(count: u32, app: App) -> App {
-    App { replicas: count, ..app }
+    App { replicas: count, replicas_stated: true, ..app }
 }
 
 pub fn in_batches_of(parallelism: u32, mut app: App) -> App {

@@ -5,6 +5,7 @@ mod client;
 mod control;
 mod inflight;
 mod persistence;
+mod releases;
 mod retries;
 mod routing;
 mod streaming;

@@ -195,6 +195,7 @@ impl World {
             routes: vec![Route { host: Some(format!("{app}.test")), path: "/".to_owned(), strip: false }],
             balance: Balance::LeastConnections,
             hold_ms: 0,
+            scale: None,
             peers,
         }
     }

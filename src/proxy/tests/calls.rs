@@ -24,7 +24,7 @@ async fn the_state_lists_apps_with_and_without_a_record() {
             json!({
                 "api": 1, "build": "b1", "generation": 42, "unknown": {"to": "us"},
                 "apps": {
-                    "sample/go-app": {"generation": 42, "last_release": 8, "record": record_as_text},
+                    "sample/go-app": {"generation": 42, "last_release": 8, "served": [7, 8], "record": record_as_text},
                     "sample/old-app": {"generation": 0, "last_release": 3, "record": null},
                 },
                 "in_flight": {"sample-go-app-r7-1": {"requests": 3, "websockets": 1}},
@@ -34,11 +34,56 @@ async fn the_state_lists_apps_with_and_without_a_record() {
     });
     let state = proxy.client().state().await.expect("a state");
     assert_eq!(state.generation, Generation(42));
-    let routed = ObservedApp { generation: Generation(42), last_release: ReleaseNumber(8), record: Some(record()) };
-    let gone = ObservedApp { generation: Generation(0), last_release: ReleaseNumber(3), record: None };
+    let routed = ObservedApp {
+        generation: Generation(42),
+        last_release: ReleaseNumber(8),
+        served: vec![ReleaseNumber(7), ReleaseNumber(8)],
+        record: Some(record()),
+    };
+    let gone =
+        ObservedApp { generation: Generation(0), last_release: ReleaseNumber(3), served: Vec::new(), record: None };
     assert_eq!(state.apps[&key("sample/go-app")], routed);
     assert_eq!(state.apps[&key("sample/old-app")], gone);
     assert_eq!(state.in_flight["sample-go-app-r7-1"], InFlight { requests: 3, websockets: 1 });
+}
+
+#[tokio::test]
+async fn a_release_is_stored_read_and_forgotten_as_the_contract_writes_it() {
+    let proxy = ProxyInMemory::new(|seen| match seen.call.as_str() {
+        "POST /v1/release" => Reply::Json(200, json!({"at": 1})),
+        "POST /v1/releases/forget" => Reply::Json(200, json!({"forgotten": 1})),
+        _ => Reply::Json(
+            200,
+            json!({"releases": [
+                {"at": 5, "app": "sample/go-app", "release": 9, "of": "a version to come"},
+                {"at": 4, "app": "sample/go-app", "release": 8, "version": "1.4.0+8", "identity": "1f", "image": "d",
+                 "port": 8080, "health": {"path": "/healthz"}, "container": {"command": []}, "owner": "ann", "new": 1},
+            ]}),
+        ),
+    });
+    let (client, app) = (proxy.client(), key("sample/go-app"));
+    let kept = client.releases(&app).await.expect("releases");
+    let [kept] = &kept[..] else { panic!("what is not understood is left out: {kept:?}") };
+    assert_eq!((kept.number, kept.at, kept.owner.as_str()), (ReleaseNumber(8), 4, "ann"));
+    assert_eq!((kept.health.path.as_str(), kept.health.successes), ("/healthz", 2), "what is missing has its default");
+
+    let document = serde_json::to_value(kept).expect("a plain struct");
+    client.store_release(&app, ReleaseNumber(8), document).await.expect("stored");
+    client.forget_releases(&app, &[ReleaseNumber(3), ReleaseNumber(4)]).await.expect("forgotten");
+    let seen = proxy.seen();
+    assert_eq!(proxy.calls(), ["GET /v1/releases?app=sample/go-app", "POST /v1/release", "POST /v1/releases/forget"]);
+    assert_eq!((&seen[1].body["app"], &seen[1].body["release"]), (&json!("sample/go-app"), &json!(8)));
+    assert_eq!(seen[1].body["container"]["command"], json!([]));
+    assert_eq!(seen[1].body.get("at"), None, "the proxy says when");
+    assert_eq!(seen[2].body, json!({"app": "sample/go-app", "releases": [3, 4]}));
+}
+
+#[tokio::test]
+async fn a_proxy_from_before_a_call_is_told_from_one_of_another_api() {
+    let proxy = ProxyInMemory::new(|_| error(404, "unknown_call", json!({"api": 1})));
+    let refused = proxy.client().releases(&key("sample/go-app")).await.expect_err("an old proxy");
+    let call = "GET /v1/releases?app=sample/go-app".to_owned();
+    assert_eq!(refused, crate::ports::ProxyError::TooOld { proxy: "deploy-apps".to_owned(), call });
 }
 
 #[tokio::test]

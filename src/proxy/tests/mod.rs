@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::lease::Lease;
-use super::testing::{ProxyInMemory, Reply, Seen};
+use super::testing::{ProxyInMemory, Reply, Seen, error};
 use crate::model::{AppKey, AppRecord, Generation, Peer, ReleaseNumber, Route};
 use crate::plan::{Expect, FlipChange, Limits};
 use crate::ports::{LeaseRequest, Proxy, ProxyError};
@@ -33,6 +33,7 @@ fn record() -> AppRecord {
         ],
         balance: Default::default(),
         hold_ms: 0,
+        scale: None,
         peers: vec![Peer {
             id: "sample-go-app-r8-1".to_owned(),
             address: Ipv4Addr::new(10, 201, 4, 7),

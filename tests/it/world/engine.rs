@@ -1,5 +1,6 @@
 //! The engine's half of the world.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -222,10 +223,13 @@ impl State {
             health: container.health(now),
             address: container.address(),
         });
-        let images = self.built.iter().map(|(id, source)| ObservedImage {
+        // With our label, or with a tag of ours.
+        let tagged = self.tags.iter().filter(|(tag, _)| tag.starts_with("deploy-apps/")).map(|(_, id)| id);
+        let ids: BTreeSet<&String> = self.built.keys().chain(tagged).collect();
+        let images = ids.into_iter().map(|id| ObservedImage {
             id: id.clone(),
             tags: self.tags.iter().filter(|(_, other)| *other == id).map(|(tag, _)| tag.clone()).collect(),
-            source: Some(source.clone()),
+            source: self.built.get(id).cloned(),
         });
         ObservedEngine {
             networks: networks.collect(),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deploy_apps::model::{AppKey, AppRecord, ContainerState, Order, Project};
+use deploy_apps::model::{AppKey, AppRecord, ContainerState, Order, Project, ReplicaCount};
 use tokio::sync::Notify;
 
 pub use behaviour::Behaviour;
@@ -102,9 +102,10 @@ impl World {
         let mut state = self.state();
         for (name, app) in &project.apps {
             let key = project.key(name);
+            let memory = state.record(&key).and_then(|record| record.scale);
             let wish = Wish {
                 start_first: app.rollout.order == Order::StartFirst,
-                replicas: app.replicas,
+                replicas: ReplicaCount::wanted(app.file_replicas(), memory).count,
                 drain: app.drain.clone(),
                 successes: app.health.successes,
                 first: state.record(&key).is_none_or(|record| record.peers.is_empty()),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_apps::model::{AppKey, ContainerState, Generation, InFlight, ObservedProxy, ReleaseNumber, Role};
+use deploy_apps::model::{
+    AppKey, AppRecord, ContainerState, Generation, InFlight, ObservedProxy, ReleaseNumber, Role, StoredRelease,
+};
 use deploy_apps::plan::FlipChange;
 use deploy_apps::ports::{LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
 use serde_json::{Map, Value};
@@ -144,9 +146,46 @@ impl Proxy for Client {
         })
         .await
     }
+
+    async fn store_release(&self, app: &AppKey, release: ReleaseNumber, document: Value) -> Answer<()> {
+        let subject = format!("{app} {release}");
+        self.tell("store_release", &subject, |state| {
+            state.knows_releases("POST /v1/release")?;
+            let mut stored: StoredRelease = serde_json::from_value(document).expect("a whole document");
+            stored.at = 1_763_640_000_000 + u64::from(release.0) * 60_000;
+            state.stored.insert((app.clone(), release), stored);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn releases(&self, app: &AppKey) -> Answer<Vec<StoredRelease>> {
+        self.tell("releases", &app.to_string(), |state| {
+            state.knows_releases("GET /v1/releases")?;
+            let kept = state.stored.iter().rev().filter(|((key, _), _)| key == app);
+            Ok(kept.map(|(_, stored)| stored.clone()).collect())
+        })
+        .await
+    }
+
+    async fn forget_releases(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Answer<()> {
+        self.tell("forget_releases", &app.to_string(), |state| {
+            state.knows_releases("POST /v1/releases/forget")?;
+            state.stored.retain(|(key, release), _| key != app || !releases.contains(release));
+            Ok(())
+        })
+        .await
+    }
 }
 
 impl State {
+    fn knows_releases(&self, call: &str) -> Answer<()> {
+        if self.proxy_is_old {
+            return Err(ProxyError::TooOld { proxy: "deploy-apps".to_owned(), call: call.to_owned() });
+        }
+        Ok(())
+    }
+
     fn observe_proxy(&self) -> ObservedProxy {
         let now = Instant::now();
         let open = self.open.iter().filter(|open| open.ends > now).map(|open| open.peer.clone());
@@ -154,6 +193,7 @@ impl State {
             generation: Generation(self.generation),
             apps: self.apps.clone(),
             in_flight: open.map(|peer| (peer.clone(), self.in_flight(&[peer]))).collect(),
+            keeps_releases: !self.proxy_is_old,
         }
     }
 
@@ -204,6 +244,7 @@ impl State {
             let known = self.apps.entry(change.app.clone()).or_default();
             known.generation = Generation(self.generation);
             known.record.clone_from(&change.record);
+            serve(&mut known.served, change.record.as_ref());
         }
         let apps: Vec<String> = changes.iter().map(|change| change.to_string()).collect();
         self.judge_backends(&backends, &format!("flip {}", apps.join(", ")));
@@ -227,4 +268,14 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// The releases of the peers that a flip brings in get traffic.
+fn serve(served: &mut Vec<ReleaseNumber>, record: Option<&AppRecord>) {
+    let mut brought: Vec<ReleaseNumber> =
+        record.iter().flat_map(|record| &record.peers).map(|peer| peer.release).collect();
+    brought.sort();
+    brought.dedup();
+    served.retain(|release| !brought.contains(release));
+    served.extend(brought);
 }

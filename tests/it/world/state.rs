@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deploy_apps::model::{
     AppKey, AppRecord, ContainerState, DockerHealth, DrainPolicy, Generation, Healthcheck, InFlight, NewContainer,
-    ObservedApp, ReleaseNumber, Role, Subnet,
+    ObservedApp, ReleaseNumber, Role, StoredRelease, Subnet,
 };
 use tokio::time::Instant;
 
@@ -31,6 +31,10 @@ pub struct State {
     pub apps: BTreeMap<AppKey, ObservedApp>,
     /// What the apps of the last flip had before it.
     pub before_flip: BTreeMap<AppKey, Option<AppRecord>>,
+    /// What is kept of each release.
+    pub stored: BTreeMap<(AppKey, ReleaseNumber), StoredRelease>,
+    /// The proxy is of a build that keeps no releases.
+    pub proxy_is_old: bool,
     pub history: Vec<(AppKey, ReleaseNumber, String)>,
     /// From app to the token that holds it.
     pub leases: BTreeMap<AppKey, u64>,

@@ -1,0 +1,67 @@
+//! What the proxy keeps of each release, so that it can be run again without its source, its registry or its file.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContainerSpec, HealthPolicy, ReleaseNumber};
+
+/// One release as it was planned. Its environment may hold secrets: no command shows it, and nor does `Debug`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredRelease {
+    #[serde(rename = "release")]
+    pub number: ReleaseNumber,
+    /// Version text with the build number, such as `1.4.0+8`.
+    pub version: String,
+    /// As in the labels of its containers; see [`super::identity`].
+    pub identity: String,
+    /// The image's half of the identity: the digest of its source, or its id when it was not built here.
+    pub image: String,
+    /// `None` for a worker.
+    pub port: Option<u16>,
+    pub health: HealthPolicy,
+    /// The app's own, without what each replica gets.
+    pub container: ContainerSpec,
+    /// When it was stored, in milliseconds since 1970; the proxy's clock says so.
+    #[serde(default, skip_serializing)]
+    pub at: u64,
+    /// Who stored it, and from which machine. Filled in by the run, not by the plan.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
+}
+
+impl fmt::Debug for StoredRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("StoredRelease");
+        shown.field("number", &self.number).field("version", &self.version).field("identity", &self.identity);
+        shown.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_environment_is_not_shown() {
+        let mut container = ContainerSpec::default();
+        container.environment.insert("PASSWORD".to_owned(), "hunter2".to_owned());
+        let stored = StoredRelease {
+            number: ReleaseNumber(7),
+            version: "1.4.0+7".to_owned(),
+            identity: "1f".to_owned(),
+            image: "d".to_owned(),
+            port: Some(8080),
+            health: HealthPolicy::default(),
+            container,
+            at: 0,
+            owner: String::new(),
+            host: String::new(),
+        };
+        assert!(!format!("{stored:?}").contains("hunter2"), "{stored:?}");
+        let text = serde_json::to_string(&stored).expect("JSON");
+        assert!(text.contains("hunter2"), "a rollback needs it: {text}");
+    }
+}
