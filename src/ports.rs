@@ -2,6 +2,8 @@
 //!
 //! `docker` and `proxy` implement these for real; the tests implement them in memory.
 
+mod inspect;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +13,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use inspect::{
+    AppTraffic, HeldLease, InspectEngine, InspectProxy, Lifetime, LogLine, LogRequest, LogStream, OutputStream,
+    ProxyOverview, RequestCounts, Shell, ShellOutput, ShellRequest, Starts, Traffic,
+};
 
 use crate::event::Detail;
 use crate::model::{

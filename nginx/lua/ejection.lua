@@ -1,5 +1,7 @@
 -- Peers that cannot be reached are left out until they can be. All workers share what one has found out, and a
 -- background connection finds out when the peer is back, so that no request pays for trying.
+local json = require "json"
+
 local dict = ngx.shared.ejections
 
 local _M = {}
@@ -81,6 +83,19 @@ function _M.eject(peer)
     ngx.log(ngx.WARN, "`", peer.id, "` cannot be reached and is left out")
     ngx.timer.at(FIRST_TRIAL_S, try, peer, FIRST_TRIAL_S)
     return true
+end
+
+-- The ids of all that are left out now, as JSON texts.
+function _M.texts()
+    local found = {}
+    for _, key in ipairs(dict:get_keys(0)) do
+        local id = key:match("^peer:(.*)$")
+        if id and dict:get(key) then
+            found[#found + 1] = json.encode(id)
+        end
+    end
+    table.sort(found)
+    return found
 end
 
 return _M

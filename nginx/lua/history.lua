@@ -66,14 +66,17 @@ function _M.append(body, text)
 end
 
 function _M.read(arguments)
-    local app, limit = arguments.app, tonumber(arguments.limit) or USUAL_LIMIT
-    if not validate.is_app_key(app) then
-        invalid("app", "is not `<project>/<app>`")
+    local names, limit = arguments.app, tonumber(arguments.limit) or USUAL_LIMIT
+    names = type(names) == "table" and names or { names }
+    for _, app in ipairs(#names > 0 and names or { "" }) do
+        if not validate.is_app_key(app) then
+            invalid("app", "is not `<project>/<app>`")
+        end
     end
     if limit < 1 or limit > MOST_LIMIT then
         invalid("limit", ("is not a number from 1 to %d"):format(MOST_LIMIT))
     end
-    local records, problem = disk.run("history_file", "newest", store.HISTORY, app, limit)
+    local records, problem = disk.run("history_file", "newest", store.HISTORY, table.concat(names, "\n"), limit)
     if not records then
         control.refuse(500, "unreadable", problem)
     end

@@ -1,5 +1,7 @@
 -- Counters of this worker. A request adds to plain Lua tables; once a second the sums go to shared memory, where
 -- exposition.lua reads them. A worker that is killed loses the last second.
+local rates = require "rates"
+
 local dict = ngx.shared.metrics
 
 local _M = {}
@@ -96,6 +98,7 @@ function _M.flush()
         pending = {}
         for key, amount in pairs(sums) do
             dict:incr(key, amount, 0)
+            rates.add(key, amount)
         end
     end
 end

@@ -1,9 +1,11 @@
 -- What the proxy is and what it knows: `GET /version` and `GET /v1/state`.
 local apps = require "apps"
 local boot = require "boot"
+local ejection = require "ejection"
 local inflight = require "inflight"
 local json = require "json"
 local lease = require "lease"
+local rates = require "rates"
 local workers = require "workers"
 
 local _M = {}
@@ -56,8 +58,10 @@ function _M.state(arguments)
     local about = boot.about()
     local head = ('{"api":%d,"features":%s,"build":%s,"generation":%d'):format(about.api, FEATURES,
         json.encode(about.build), apps.table_generation())
-    return head .. (',"apps":{%s},"in_flight":%s,"leases":%s}'):format(table.concat(texts, ","), in_flight(),
-        json.list(lease.texts()))
+    local asked = arguments.rates
+    return head .. (',"apps":{%s},"in_flight":%s,"leases":%s,"ejected":%s,"rates":%s}'):format(
+        table.concat(texts, ","), in_flight(), json.list(lease.texts()), json.list(ejection.texts()),
+        type(asked) == "string" and rates.text(asked) or "null")
 end
 
 return _M

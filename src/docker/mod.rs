@@ -12,9 +12,12 @@ mod credentials;
 mod errors;
 mod exec;
 mod images;
+mod inspect;
+mod logs;
 mod networks;
 mod observe;
 mod pull;
+mod shell;
 mod text;
 
 use std::collections::HashMap;

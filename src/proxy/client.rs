@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::call::Call;
@@ -31,6 +32,10 @@ impl ControlClient {
     #[must_use]
     pub fn new(proxy: &ProxyName, dial: Arc<dyn Dial>) -> Self {
         Self { pool: Pool::new(Opener { proxy: proxy.to_string(), dial }) }
+    }
+
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ProxyError> {
+        self.pool.call(call).await
     }
 }
 

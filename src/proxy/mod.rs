@@ -8,6 +8,7 @@ mod client;
 mod embed;
 mod error;
 mod lease;
+mod overview;
 mod pool;
 mod wire;
 

@@ -5,6 +5,7 @@ mod client;
 mod control;
 mod inflight;
 mod persistence;
+mod rates;
 mod releases;
 mod retries;
 mod routing;
