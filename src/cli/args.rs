@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
 use super::commands::drain_test::DrainTestArgs;
 use super::commands::proxy::ProxyCommand;
@@ -58,6 +59,8 @@ pub enum Command {
     Deploy(DeployArgs),
     /// Prove zero downtime: send load while the apps are redeployed, and count every failure
     DrainTest(Box<DrainTestArgs>),
+    /// Print the compose files as they are understood: merged, interpolated, with long forms and absolute paths
+    Config(ConfigArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -67,9 +70,22 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
     // The loader reads the variables itself: it knows what they may hold.
-    /// The compose file; else $COMPOSE_FILE, else compose.yaml here or in a folder above
-    #[arg(short, long, value_name = "FILE", global = true)]
-    pub file: Option<PathBuf>,
+    /// A compose file, `-` for the standard input; several are merged. Else $COMPOSE_FILE, else compose.yaml and
+    /// compose.override.yaml here or in a folder above
+    #[arg(short, long = "file", value_name = "FILE", global = true)]
+    pub files: Vec<PathBuf>,
+    /// Where relative paths start; else the folder of the first compose file
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub project_directory: Option<PathBuf>,
+    /// A file with variables, instead of `.env`; a later one wins
+    #[arg(long = "env-file", value_name = "FILE", global = true)]
+    pub env_files: Vec<PathBuf>,
+    /// Let services of this profile take part, `*` for all; else $COMPOSE_PROFILES
+    #[arg(long = "profile", value_name = "NAME", global = true)]
+    pub profiles: Vec<String>,
+    // Not an option: what the command names takes part whatever its profiles are.
+    #[arg(skip)]
+    pub named: Vec<String>,
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
     #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
@@ -87,6 +103,20 @@ pub enum Format {
     Text,
     /// For programs: one JSON object a line
     Json,
+    /// For `config` only, whose text this is
+    Yaml,
+}
+
+impl Cli {
+    /// The apps that the command names.
+    pub fn named(&self) -> &[String] {
+        match &self.command {
+            None => &self.deploy.wish.apps,
+            Some(Command::Deploy(args)) => &args.wish.apps,
+            Some(Command::DrainTest(args)) => &args.apps,
+            Some(_) => &[],
+        }
+    }
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

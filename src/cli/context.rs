@@ -45,7 +45,7 @@ impl Context {
         let engine = Arc::new(docker::connect(|name| std::env::var(name).ok()).await?);
         let format = match args.format {
             Format::Json => report::Format::Json,
-            Format::Text => report::Format::for_people(surroundings()),
+            Format::Text | Format::Yaml => report::Format::for_people(surroundings()),
         };
         let reporter = Arc::from(format.reporter());
         let operator = operator(&project);
@@ -100,18 +100,34 @@ impl Context {
 }
 
 fn load_project(args: &CommonArgs) -> Result<Project, Failure> {
+    let loaded = compose::load(&load_request(args)?)?;
+    for warning in &loaded.warnings {
+        eprintln!("{warning}");
+    }
+    Ok(loaded.project)
+}
+
+/// What the options and the surroundings of this process ask to load.
+///
+/// # Errors
+/// When there is no current folder.
+pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
     let folder = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Failed, format!("the current folder is not to be read: {error}")))?;
     // Values that are not UTF-8 cannot stand in a compose file either.
     let env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let request = LoadRequest { file: args.file.clone(), folder, project_name: args.project_name.clone(), env };
-    let loaded = compose::load(&request)?;
-    for warning in &loaded.warnings {
-        eprintln!("{warning}");
-    }
-    Ok(loaded.project)
+    Ok(LoadRequest {
+        files: args.files.clone(),
+        folder,
+        project_folder: args.project_directory.clone(),
+        env_files: args.env_files.clone(),
+        profiles: args.profiles.clone(),
+        named: args.named.clone(),
+        project_name: args.project_name.clone(),
+        env,
+    })
 }
 
 fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {

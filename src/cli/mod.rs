@@ -16,8 +16,8 @@ use clap::{CommandFactory, Parser};
 
 pub use exit::Exit;
 
-use args::{Cli, Command};
-use commands::{deploy, drain_test, proxy};
+use args::{Cli, Command, Format};
+use commands::{config, deploy, drain_test, proxy};
 use context::Context;
 use exit::Failure;
 
@@ -56,12 +56,21 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+async fn dispatch(mut cli: Cli) -> Result<Exit, Failure> {
+    cli.common.named = cli.named().to_vec();
+    if let Some(Command::Config(args)) = &cli.command {
+        // It only reads files, so it works without an engine.
+        return config::run(&cli.common, args);
+    }
+    if cli.common.format == Format::Yaml {
+        return Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"));
+    }
     let context = Context::open(&cli.common).await?;
     match cli.command {
         None => deploy::run(&context, &cli.deploy).await,
         Some(Command::Deploy(args)) => deploy::run(&context, &args).await,
         Some(Command::DrainTest(args)) => drain_test::run(&context, &args).await,
+        Some(Command::Config(args)) => config::run(&cli.common, &args),
         Some(Command::Proxy(command)) => proxy::run(&context, command).await,
     }
 }

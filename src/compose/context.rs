@@ -19,18 +19,38 @@ pub(super) struct Environment {
 }
 
 impl Environment {
-    pub fn load(process: BTreeMap<String, String>, folder: &Path) -> Result<Self, ComposeError> {
-        let file = folder.join(".env");
-        if !file.is_file() {
-            return Ok(Self { process, dotenv: IndexMap::new() });
+    pub fn new(process: BTreeMap<String, String>) -> Self {
+        Self { process, dotenv: IndexMap::new() }
+    }
+
+    /// Adds what files say of names that have no value yet; a later file wins over an earlier one.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or one of its lines not be understood.
+    pub fn add_files(&mut self, files: &[PathBuf]) -> Result<(), ComposeError> {
+        let mut added: IndexMap<String, String> = IndexMap::new();
+        for file in files {
+            let text = source::read(file).map_err(|(kind, what, hint)| {
+                ComposeError::plain(kind, format!("`{}` {what}", file.display()), hint)
+            })?;
+            let known = |name: &str| self.get(name).or_else(|| added.get(name).cloned());
+            let read = dotenv::parse(&text, &known).map_err(|bad| {
+                let message = format!("{}:{}: {}", file.display(), bad.line, bad.message);
+                ComposeError::plain(ComposeErrorKind::Invalid, message, bad.hint)
+            })?;
+            added.extend(read);
         }
-        let invalid = |kind, message: String, hint: String| ComposeError::plain(kind, message, hint);
-        let text = source::read(&file)
-            .map_err(|(kind, what, hint)| invalid(kind, format!("`{}` {what}", file.display()), hint))?;
-        let dotenv = dotenv::parse(&text, &|name| process.get(name).cloned()).map_err(|bad| {
-            invalid(ComposeErrorKind::Invalid, format!("{}:{}: {}", file.display(), bad.line, bad.message), bad.hint)
-        })?;
-        Ok(Self { process, dotenv })
+        for (name, value) in added {
+            self.dotenv.entry(name).or_insert(value);
+        }
+        Ok(())
+    }
+
+    /// Every name with its value, sorted.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        let mut all: BTreeMap<String, String> = self.dotenv.clone().into_iter().collect();
+        all.extend(self.process.clone());
+        all
     }
 
     pub fn get(&self, name: &str) -> Option<String> {

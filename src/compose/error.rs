@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::node::Span;
-use super::source::Source;
+use super::source::Sources;
 
 /// One finding, before it is shown: it knows its place but not the file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(super) struct Problem {
     pub span: Option<Span>,
     pub message: String,
     pub hint: Option<String>,
+    /// The file is right, but asks for what deploy-apps does not do.
+    pub unsupported: bool,
 }
 
 /// What a reader of one value returns.
@@ -18,7 +20,18 @@ pub(super) type Read<T> = Result<T, Problem>;
 
 impl Problem {
     pub fn at(span: Span, message: impl Into<String>) -> Self {
-        Self { span: Some(span), message: message.into(), hint: None }
+        Self { span: Some(span), ..Self::plain(message) }
+    }
+
+    /// Of what has no place in a file.
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), hint: None, unsupported: false }
+    }
+
+    /// The file is right; we would not.
+    pub fn unsupported(mut self) -> Self {
+        self.unsupported = true;
+        self
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -58,13 +71,13 @@ impl ComposeError {
         Self { kind, findings: vec![finding], omitted: 0 }
     }
 
-    pub(super) fn invalid(source: &Source, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.span.map_or(usize::MAX, |span| span.start));
+    pub(super) fn invalid(sources: &Sources, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span.map_or((u16::MAX, usize::MAX), |span| (span.file, span.start)));
         // An anchor that is used in several services is wrong in all of them, but needs mending once.
         problems.dedup();
         let omitted = problems.len().saturating_sub(MOST_FINDINGS);
         problems.truncate(MOST_FINDINGS);
-        let findings = problems.into_iter().map(|problem| source.finding(problem)).collect();
+        let findings = problems.into_iter().map(|problem| sources.finding(problem)).collect();
         Self { kind: ComposeErrorKind::Invalid, findings, omitted }
     }
 }

@@ -62,7 +62,10 @@ impl<'a> Tree<'a> {
             Value::Map(map) => map.entries.iter_mut().for_each(|entry| self.walk(&mut entry.value)),
             Value::Scalar(text) => {
                 match interpolate(text, &mut self.lookup) {
-                    Ok(done) => *text = done,
+                    Ok(done) => {
+                        node.plain &= *text == done;
+                        *text = done;
+                    }
                     Err(failure) => self.failures.push((inside(node.span, text, self.source, failure.offset), failure)),
                 }
                 self.unset.extend(self.lookup.unset.drain(..).map(|name| (name, node.span)));

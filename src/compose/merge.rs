@@ -1,28 +1,219 @@
-//! YAML's merge key: `<<: *defaults` puts the anchor's entries under those that stand beside it.
-
-use std::collections::HashSet;
+//! Merging compose files by the specification's rules.
+//!
+//! Maps are merged key by key, lists are appended, and everything else is replaced; [`rule`] holds what differs from
+//! that. Short and long forms of one thing are brought into one form first, so that they meet each other's keys.
 
 use super::error::{Problem, Read};
-use super::node::{Entry, Node, Span, Value};
+use super::node::{Entry, Map, Node, Span, Steer, Value, clip};
 
-/// Adds the entries of `node` (a map or a list of maps) whose keys are not there yet; returns how many nodes that made.
-///
-/// What stands in the map itself wins over what is merged, and an earlier map of a list over a later one.
-pub(super) fn into(entries: &mut Vec<Entry>, key: Span, node: Node) -> Read<usize> {
-    match node.value {
+/// How two values of one key become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// By what the values are.
+    Plain,
+    Replace,
+    /// A text is the map's `context`.
+    Build,
+    /// `NAME=value` in a list is `NAME: value` in a map.
+    Pairs,
+    /// Names in a list are the keys of a map.
+    Names,
+    /// As names; a name alone says that the service has started and is required.
+    Dependencies,
+    /// One text is a list of it.
+    OneOrMore,
+    /// `name=address`, in a list or as a map.
+    Hosts,
+    /// Options belong to a driver: with another driver they are not merged.
+    Logging,
+    /// Pools are told apart by their `subnet`; those of the earlier file that the later one does not name go.
+    Pools,
+}
+
+fn rule(path: &[&str]) -> Rule {
+    match path {
+        ["services", _, rest @ ..] => match rest {
+            ["command" | "entrypoint"] | ["healthcheck", "test"] | ["ulimits", _] => Rule::Replace,
+            ["x-deploy-apps", "release"] | ["x-deploy-apps", "release", "command"] => Rule::Replace,
+            ["build"] => Rule::Build,
+            ["annotations" | "environment" | "labels" | "sysctls"] => Rule::Pairs,
+            ["build", "additional_contexts" | "args" | "labels"] | ["deploy", "labels"] => Rule::Pairs,
+            ["models" | "networks"] => Rule::Names,
+            ["depends_on"] => Rule::Dependencies,
+            ["dns" | "dns_opt" | "dns_search" | "env_file" | "label_file" | "tmpfs"] => Rule::OneOrMore,
+            ["extra_hosts"] | ["build", "extra_hosts"] => Rule::Hosts,
+            ["logging"] => Rule::Logging,
+            _ => Rule::Plain,
+        },
+        ["networks" | "volumes" | "secrets" | "configs", _, "labels"] => Rule::Pairs,
+        ["networks", _, "ipam", "config"] => Rule::Pools,
+        _ => Rule::Plain,
+    }
+}
+
+/// Where in the tree two values meet.
+pub(super) type Path<'a> = Vec<&'a str>;
+
+/// A whole file over those before it.
+pub(super) fn files(base: Node, over: Node) -> Read<Node> {
+    merge(base, over, &[])
+}
+
+/// A service over the one that it extends.
+pub(super) fn services(base: Node, over: Node) -> Read<Node> {
+    merge(base, over, &["services", "x"])
+}
+
+/// `over` wins. `!reset` and `!override` stay marked, since the result may still meet an earlier file: see [`tidy`].
+fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
+    if over.steer.is_some() || base.steer == Some(Steer::Reset) {
+        return Ok(over);
+    }
+    let rule = rule(path);
+    if rule == Rule::Replace || base.is_null() {
+        return Ok(over);
+    }
+    // A key without a value says nothing, so what was said before stays.
+    if over.is_null() {
+        return Ok(base);
+    }
+    let (base, over) = (in_form(rule, base), in_form(rule, over));
+    let steer = base.steer;
+    let merged = match (base.value, over.value) {
+        (Value::Map(one), Value::Map(other)) if rule == Rule::Logging && differ(&one, &other, "driver") => {
+            Value::Map(other)
+        }
+        (Value::Map(one), Value::Map(other)) => Value::Map(maps(one, other, path)?),
+        (Value::List(one), Value::List(other)) if rule == Rule::Pools => Value::List(pools(one, other, path)?),
+        (Value::List(mut one), Value::List(other)) => {
+            let fresh =
+                other.into_iter().filter(|item| rule != Rule::Hosts || !one.iter().any(|known| known.means(item)));
+            let fresh: Vec<Node> = fresh.collect();
+            one.extend(fresh);
+            Value::List(one)
+        }
+        (Value::Scalar(_), over_value) => {
+            return Ok(Node { value: over_value, span: over.span, plain: over.plain, steer });
+        }
+        (base_value, over_value) => {
+            let (one, other) = (Node::new(base.span, base_value), Node::new(over.span, over_value));
+            return Err(mismatch(&one, &other, path));
+        }
+    };
+    Ok(Node { value: merged, span: over.span, plain: false, steer })
+}
+
+fn maps(mut base: Map, over: Map, path: &[&str]) -> Read<Map> {
+    for entry in over.entries {
+        let Some(at) = base.entries.iter().position(|known| known.key == entry.key) else {
+            base.entries.push(entry);
+            continue;
+        };
+        let known = &mut base.entries[at];
+        let value = std::mem::replace(&mut known.value, Node::new(Span::default(), Value::Null));
+        let inner: Path<'_> = path.iter().copied().chain([entry.key.as_str()]).collect();
+        *known = Entry { value: merge(value, entry.value, &inner)?, key_span: entry.key_span, key: entry.key.clone() };
+    }
+    Ok(base)
+}
+
+fn pools(base: Vec<Node>, over: Vec<Node>, path: &[&str]) -> Read<Vec<Node>> {
+    let subnet = |node: &Node| node.as_map().and_then(|map| map.value("subnet")?.as_text().map(str::to_owned));
+    let merged = over.into_iter().map(|pool| match base.iter().find(|known| subnet(known) == subnet(&pool)) {
+        Some(known) => merge(known.clone(), pool, &[path, &["[]"]].concat()),
+        None => Ok(pool),
+    });
+    merged.collect()
+}
+
+fn differ(one: &Map, other: &Map, key: &str) -> bool {
+    matches!((one.value(key), other.value(key)), (Some(one), Some(other)) if !one.means(other))
+}
+
+fn mismatch(base: &Node, over: &Node, path: &[&str]) -> Problem {
+    let key = path.last().copied().unwrap_or("file");
+    let message = format!(
+        "`{}` is {} here, which cannot be merged with {} in the file before",
+        clip(key),
+        over.describe(),
+        base.describe()
+    );
+    Problem::at(over.span, message)
+        .hint(format!("write it in the same form, or replace it: `{}: !override …`", clip(key)))
+}
+
+/// The one form in which values of a rule are merged; what is not in any form of it stays for its reader to refuse.
+fn in_form(rule: Rule, node: Node) -> Node {
+    let Node { span, value, plain, steer } = node;
+    let value = match (rule, value) {
+        (Rule::Build, Value::Scalar(text)) => {
+            let context = Node { plain, ..Node::text_at(span, text) };
+            Value::Map(Map { entries: vec![Entry { key: "context".to_owned(), key_span: span, value: context }] })
+        }
+        (Rule::OneOrMore, Value::Scalar(text)) => Value::List(vec![Node { plain, ..Node::text_at(span, text) }]),
+        (Rule::Pairs, Value::List(items)) => keyed(items, |item| {
+            let text = item.as_text()?;
+            Some(match text.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Node::text_at(item.span, value)),
+                None => (text.to_owned(), Node::new(item.span, Value::Null)),
+            })
+        }),
+        (Rule::Names, Value::List(items)) => {
+            keyed(items, |item| Some((item.as_text()?.to_owned(), Node::new(item.span, Value::Null))))
+        }
+        (Rule::Dependencies, Value::List(items)) => keyed(items, |item| {
+            let field = |key: &str, text: &str| Entry {
+                key: key.to_owned(),
+                key_span: item.span,
+                value: Node { plain: true, ..Node::text_at(item.span, text) },
+            };
+            let entries = vec![field("condition", "service_started"), field("required", "true")];
+            Some((item.as_text()?.to_owned(), Node::new(item.span, Value::Map(Map { entries }))))
+        }),
+        (Rule::Hosts, Value::Map(map)) => Value::List(hosts(map)),
+        (_, value) => value,
+    };
+    Node { span, value, plain, steer }
+}
+
+/// The items as a map, of which a later one wins; as they are when one of them has no key.
+fn keyed(items: Vec<Node>, pair: impl Fn(&Node) -> Option<(String, Node)>) -> Value {
+    let mut map = Map::default();
+    for item in items.iter().filter(|item| item.steer != Some(Steer::Reset)) {
+        match pair(item) {
+            Some((key, value)) => map.set(&key, value),
+            None => return Value::List(items),
+        }
+    }
+    Value::Map(map)
+}
+
+fn hosts(map: Map) -> Vec<Node> {
+    let mut items = Vec::new();
+    for Entry { key, value, .. } in map.entries {
+        let addresses = match &value.value {
+            Value::List(addresses) => addresses.iter().filter_map(Node::as_text).collect(),
+            Value::Scalar(address) => vec![address.as_str()],
+            _ => Vec::new(),
+        };
+        items.extend(addresses.into_iter().map(|address| Node::text_at(value.span, format!("{key}={address}"))));
+    }
+    items
+}
+
+/// Takes away what `!reset` marks, and the marks themselves.
+pub(super) fn tidy(node: &mut Node) {
+    node.steer = None;
+    let stays = |node: &Node| node.steer != Some(Steer::Reset);
+    match &mut node.value {
         Value::Map(map) => {
-            let present: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-            let missing: Vec<Entry> = map.entries.into_iter().filter(|entry| !present.contains(&entry.key)).collect();
-            let added = missing.iter().map(|entry| 1 + entry.value.size()).sum();
-            entries.extend(missing);
-            Ok(added)
+            map.entries.retain(|entry| stays(&entry.value));
+            map.entries.iter_mut().for_each(|entry| tidy(&mut entry.value));
         }
-        Value::List(maps) if maps.iter().all(|map| matches!(map.value, Value::Map(_))) => {
-            maps.into_iter().try_fold(0, |sum, map| Ok(sum + into(entries, key, map)?))
+        Value::List(items) => {
+            items.retain(stays);
+            items.iter_mut().for_each(tidy);
         }
-        _ => {
-            let message = format!("`<<` takes a map or a list of maps, not {}", node.describe());
-            Err(Problem::at(key, message).hint("use an alias of a map: `<<: *defaults`"))
-        }
+        Value::Null | Value::Scalar(_) => {}
     }
 }

@@ -1,8 +1,9 @@
 //! From a compose file to a `Project`; refuses by name, with file and line, what it does not honour.
 //!
-//! The way of the text: [`source`] finds and reads it, [`parse`] makes a tree in which every node knows its place,
-//! [`interpolate`] puts the variables in, [`project`] and the readers below it give the tree its meaning.
-//! Problems are collected on the way, so that one run reports all of them.
+//! The way of the text: [`source`] finds and reads it, [`parse`] makes a tree in which every node knows its file and
+//! place, [`interpolate`] puts the variables in, [`layers`] completes each file by what it includes and extends and
+//! [`merge`]s it over those before it, [`profiles`] takes out what does not take part, [`project`] and the readers below
+//! it give the tree its meaning. [`config`] prints it instead. Problems are collected, so that one run reports all.
 
 mod app_block;
 mod build;
@@ -16,12 +17,17 @@ mod error;
 mod healthcheck;
 mod image;
 mod interpolate;
+mod layers;
 mod merge;
+mod merge_key;
 mod mounts;
 mod networks;
 mod node;
 mod parse;
+mod paths;
+mod port_forms;
 mod ports;
+mod profiles;
 mod project;
 mod proxy_block;
 mod refuse;
@@ -34,17 +40,19 @@ mod source;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod unique;
 mod variables;
 mod version;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use context::{Context, Environment};
 use error::{Problem, Read};
-use node::{Map, Node, Span, Value};
-use source::Source;
+use layers::{File, Layers, Scope, Unread};
+use node::{Node, Span, Value};
+use source::{Input, Sources, absolute};
 
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
 pub use scalar::parse_duration;
@@ -57,9 +65,18 @@ const NEEDS_SERVICES: &str = "it needs `services:` with at least one service in 
 /// What to load, and the surroundings it is loaded in.
 #[derive(Debug, Clone, Default)]
 pub struct LoadRequest {
-    /// `-f`; without it the file is looked for in `folder` and above, by compose's names.
-    pub file: Option<PathBuf>,
+    /// `-f`, each merged over those before it; without any the files are looked for in `folder` and above, by compose's
+    /// names. `-` is the standard input.
+    pub files: Vec<PathBuf>,
     pub folder: PathBuf,
+    /// `--project-directory`: where relative paths start, instead of the first file's folder.
+    pub project_folder: Option<PathBuf>,
+    /// `--env-file`, instead of `.env` beside the compose file; a later one wins.
+    pub env_files: Vec<PathBuf>,
+    /// `--profile`
+    pub profiles: Vec<String>,
+    /// The services named on the command line, which take part whatever their profiles are.
+    pub named: Vec<String>,
     /// `-p` or `COMPOSE_PROJECT_NAME`; wins over the file's `name`.
     pub project_name: Option<String>,
     /// The process' variables; they win over those of `.env` beside the compose file.
@@ -69,86 +86,162 @@ pub struct LoadRequest {
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub project: Project,
-    /// The compose file, absolute.
+    /// The first compose file, absolute; the project's folder when it came from the standard input.
     pub file: PathBuf,
     pub warnings: Vec<Warning>,
+    /// Every profile of the files, active or not.
+    pub profiles: Vec<String>,
+    /// What variables are taken from: the process' own, and those of `.env`.
+    pub environment: BTreeMap<String, String>,
 }
 
-/// Reads, checks and completes a compose file.
+/// Reads, merges, checks and completes the compose files.
 ///
 /// # Errors
 ///
-/// When there is no file, or with all that is wrong in it.
+/// When there is no file, or with all that is wrong in them.
 pub fn load(request: &LoadRequest) -> Result<Loaded, ComposeError> {
-    let (file, mut warnings) = source::find(request)?;
-    let from = source::absolute(Path::new(""), &request.folder);
-    // Messages name the file as the user would type it from here.
-    let shown = match file.strip_prefix(&from) {
-        Ok(here) if here.as_os_str().is_empty() => ".".to_owned(),
-        below => below.unwrap_or(&file).display().to_string(),
-    };
-    let text = source::read(&file)
-        .map_err(|(kind, what, hint)| ComposeError::plain(kind, format!("`{shown}` {what}"), hint))?;
-    let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
-    let environment = Environment::load(request.env.clone(), &folder)?;
-    let source = Source { shown, text };
-    let (project, found) = read(&source, environment, &folder, request.project_name.as_deref())
-        .map_err(|problems| ComposeError::invalid(&source, problems))?;
-    warnings.extend(found.into_iter().map(|problem| source.warning(problem)));
-    Ok(Loaded { project, file, warnings })
+    let mut model = resolve(request, true)?;
+    let project = model.read()?;
+    let environment = model.environment.all();
+    Ok(Loaded { project, file: model.file, warnings: model.warnings, profiles: model.profiles, environment })
 }
 
-/// The project and its warnings, or all problems.
-fn read(
-    source: &Source,
-    mut environment: Environment,
-    folder: &Path,
-    chosen: Option<&str>,
-) -> Result<(Project, Vec<Problem>), Vec<Problem>> {
-    let mut tree = parse::parse(&source.text).map_err(|problem| vec![problem])?;
-    let name = project_name(project::root(&tree).map_err(|problem| vec![problem])?, &environment, folder, chosen)
-        .map_err(|problem| vec![problem])?;
+/// The merged tree of a project, with all that it takes to read or print it.
+struct Model {
+    root: Node,
+    sources: Sources,
+    environment: Environment,
+    folder: PathBuf,
+    name: ProjectName,
+    file: PathBuf,
+    warnings: Vec<Warning>,
+    profiles: Vec<String>,
+}
+
+impl Model {
+    /// Gives the tree its meaning.
+    fn read(&mut self) -> Result<Project, ComposeError> {
+        let (project, problems) = self.try_read();
+        match project {
+            Some(project) => Ok(project),
+            None => Err(ComposeError::invalid(&self.sources, problems)),
+        }
+    }
+
+    /// The project when there are no problems; warnings are added to the model's.
+    fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
+        let mut cx = Context::new(&self.environment, &self.folder, &self.name);
+        let root = match project::root(&self.root) {
+            Ok(root) => root,
+            Err(problem) => return (None, vec![problem]),
+        };
+        let project = project::read(&mut cx, root);
+        let (problems, warnings) = cx.findings();
+        self.warnings.extend(warnings.into_iter().map(|problem| self.sources.warning(problem)));
+        (problems.is_empty().then_some(project), problems)
+    }
+}
+
+/// From the request to the merged tree.
+fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeError> {
+    let from = absolute(Path::new(""), &request.folder);
+    let mut environment = Environment::new(request.env.clone());
+    let chosen = env_files(request, &from, &environment);
+    // What lies where the user stands may name the files, so it is read first.
+    let start = request.project_folder.as_ref().map_or_else(|| from.clone(), |folder| absolute(&from, folder));
+    match &chosen {
+        Some(files) => environment.add_files(files)?,
+        None => environment.add_files(&dotenv_of(&start))?,
+    }
+    let (inputs, mut warnings) = source::find(request, &|name| environment.get(name))?;
+    let first = match inputs.first() {
+        Some(Input::File(file)) => Some(file.clone()),
+        _ => None,
+    };
+    let beside = first.as_ref().and_then(|file| file.parent()).map_or_else(|| from.clone(), Path::to_owned);
+    let folder = if request.project_folder.is_some() { start.clone() } else { beside };
+    if chosen.is_none() && folder != start {
+        environment.add_files(&dotenv_of(&folder))?;
+    }
+    let mut layers = Layers::new(from, interpolates);
+    let files = open(&mut layers, &inputs)?;
+    let invalid = |layers: &Layers, problems| ComposeError::invalid(&layers.sources, problems);
+    let chosen_name = request.project_name.as_deref();
+    let name =
+        project_name(&files, &environment, &folder, chosen_name).map_err(|problem| invalid(&layers, vec![problem]))?;
     // Compose lets the file use its own project's name.
     environment.set("COMPOSE_PROJECT_NAME", name.as_str());
-    let (problems, mut warnings) = put_in_variables(&mut tree, source, &environment);
-    if !problems.is_empty() {
-        return Err(problems);
+    let scope = Scope { folder: &folder, environment: &environment };
+    let root = layers.model(files, scope, &[]);
+    let mut problems = std::mem::take(&mut layers.problems);
+    let mut root = match root {
+        Ok(root) if problems.is_empty() => root,
+        Ok(_) => return Err(invalid(&layers, problems)),
+        Err(problem) => {
+            problems.push(problem);
+            return Err(invalid(&layers, problems));
+        }
+    };
+    merge::tidy(&mut root);
+    unique::enforce(&mut root);
+    let profiles = profiles::all(&root).into_iter().collect();
+    let active = active_profiles(request, &environment);
+    profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
+    warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
+    let file = first.unwrap_or_else(|| folder.clone());
+    Ok(Model { root, sources: layers.sources, environment, folder, name, file, warnings, profiles })
+}
+
+/// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.
+fn env_files(request: &LoadRequest, from: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
+    let listed = environment.get("COMPOSE_ENV_FILES").unwrap_or_default();
+    let files: Vec<PathBuf> = match request.env_files.is_empty() {
+        true => listed.split(',').filter(|file| !file.is_empty()).map(PathBuf::from).collect(),
+        false => request.env_files.clone(),
+    };
+    (!files.is_empty()).then(|| files.iter().map(|file| absolute(from, file)).collect())
+}
+
+fn dotenv_of(folder: &Path) -> Vec<PathBuf> {
+    Some(folder.join(".env")).filter(|file| file.is_file()).into_iter().collect()
+}
+
+fn active_profiles(request: &LoadRequest, environment: &Environment) -> Vec<String> {
+    let listed = environment.get("COMPOSE_PROFILES").unwrap_or_default();
+    let listed = listed.split(',').map(str::trim).filter(|profile| !profile.is_empty()).map(str::to_owned);
+    request.profiles.iter().cloned().chain(listed).collect()
+}
+
+fn open(layers: &mut Layers, inputs: &[Input]) -> Result<Vec<File>, ComposeError> {
+    let mut files = Vec::new();
+    for input in inputs {
+        let (shown, read) = match input {
+            Input::File(path) => (format!("`{}`", layers.shown(path)), layers.open(path)),
+            Input::Stdin => {
+                let text = source::read_stdin().map_err(|(kind, what, hint)| Unread::File(kind, what, hint));
+                let read = text.and_then(|text| layers.add(None, text).map_err(Unread::Text));
+                ("the standard input".to_owned(), read)
+            }
+        };
+        files.push(read.map_err(|unread| match unread {
+            Unread::File(kind, what, hint) => ComposeError::plain(kind, format!("{shown} {what}"), hint),
+            Unread::Text(problem) => ComposeError::invalid(&layers.sources, vec![problem]),
+        })?);
     }
-    let mut cx = Context::new(&environment, folder, &name);
-    let project = project::read(&mut cx, project::root(&tree).map_err(|problem| vec![problem])?);
-    let (problems, found) = cx.findings();
-    warnings.extend(found);
-    if problems.is_empty() { Ok((project, warnings)) } else { Err(problems) }
+    Ok(files)
 }
 
-fn put_in_variables(tree: &mut Node, source: &Source, environment: &Environment) -> (Vec<Problem>, Vec<Problem>) {
-    let value = |name: &str| environment.get(name);
-    let mut walker = interpolate::Tree::new(&source.text, &value);
-    walker.walk(tree);
-    let problems =
-        walker.failures.into_iter().map(|(span, failure)| Problem::at(span, failure.message).hint(failure.hint));
-    let problems = problems.collect();
-    // One warning for each name, where it is first used.
-    let mut seen = BTreeSet::new();
-    let warnings = walker
-        .unset
-        .into_iter()
-        .filter(|(name, _)| seen.insert(name.clone()))
-        .map(|(name, span)| {
-            let hint = format!("set it, or give it a default: `${{{name}:-…}}`");
-            Problem::at(span, format!("variable `{name}` is not set, so it is empty")).hint(hint)
-        })
-        .collect();
-    (problems, warnings)
-}
-
-/// `-p`, then the environment, then the file's `name`, then the folder's name made fit.
-fn project_name(root: &Map, environment: &Environment, folder: &Path, chosen: Option<&str>) -> Read<ProjectName> {
+/// `-p`, then the environment, then the last file's `name`, then the folder's name made fit.
+fn project_name(files: &[File], environment: &Environment, folder: &Path, chosen: Option<&str>) -> Read<ProjectName> {
+    let documents = || files.iter().flat_map(|file| &file.documents);
+    documents().try_for_each(|document| project::root(document).map(|_| ()))?;
     let given = chosen.map(str::to_owned).or_else(|| environment.get("COMPOSE_PROJECT_NAME"));
     if let Some(text) = given.filter(|text| !text.is_empty()) {
         return text.parse().map_err(|error| bad_name(None, &error));
     }
-    if let Some(entry) = root.get("name").filter(|entry| !entry.value.is_null()) {
+    let named = |document: &'_ Node| document.as_map().and_then(|root| root.get("name")).cloned();
+    if let Some(entry) = documents().rev().filter_map(named).find(|entry| !entry.value.is_null()) {
         let mut node = entry.value.clone();
         // Failures are reported when the whole file is interpolated; without that they would stop here alone.
         let value = |name: &str| environment.get(name);
@@ -165,11 +258,11 @@ fn project_name(root: &Map, environment: &Environment, folder: &Path, chosen: Op
         name.chars().filter(fit).collect::<String>().trim_start_matches(['-', '_']).chars().take(40).collect();
     name.parse().map_err(|_| {
         let message = format!("folder `{}` gives no project name", folder.display());
-        Problem { span: None, message, hint: Some("add `name: …` at the top of the file".to_owned()) }
+        Problem::plain(message).hint("add `name: …` at the top of the file")
     })
 }
 
 fn bad_name(span: Option<Span>, error: &InvalidName) -> Problem {
     let message = format!("`{}` is not a project name", node::clip(&error.text));
-    Problem { span, message, hint: Some(format!("use {}", error.rule)) }
+    Problem { span, ..Problem::plain(message) }.hint(format!("use {}", error.rule))
 }

@@ -5,37 +5,39 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::error::{Problem, Read};
-use super::merge;
-use super::node::{Entry, Map, Node, Span, Value, clip};
+use super::merge_key;
+use super::node::{Entry, Map, Node, Span, Steer, Value, clip};
 
 /// Every value, key and copy made by an anchor or alias counts: ten lines of nested aliases could else make billions.
-const MOST_NODES: usize = 200_000;
+pub(super) const MOST_NODES: usize = 200_000;
 
 /// The tree is walked by recursion; no compose file comes near this.
 const MOST_LEVELS: usize = 64;
 
-/// The document's root.
-pub(super) fn parse(text: &str) -> Read<Node> {
-    let mut builder = Builder { text, ..Builder::default() };
+/// The roots of the text's documents, of which each later one is merged over those before it; at least one.
+pub(super) fn parse(text: &str, file: u16) -> Read<Vec<Node>> {
+    let mut builder = Builder { text, file, ..Builder::default() };
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             let mark = error.marker();
             let start = mark.byte_offset().unwrap_or(text.len()).min(text.len());
-            let span = Span { start, end: start, line: mark.line(), column: mark.col() + 1 };
+            let span = Span { file, start, end: start, line: mark.line(), column: mark.col() + 1 };
             Problem::at(builder.within(span), format!("not valid YAML: {}", error.info()))
                 .hint("check indentation, quotes and colons around here")
         })?;
-        builder.take(event, convert(span))?;
+        let span = builder.convert(span);
+        builder.take(event, span)?;
     }
-    builder.root.ok_or_else(|| {
-        Problem::at(Span { line: 1, column: 1, ..Span::default() }, "the file is empty").hint(super::NEEDS_SERVICES)
-    })
-}
-
-fn convert(span: granit_parser::Span) -> Span {
-    let start = span.start.byte_offset().unwrap_or(0);
-    let end = span.end.byte_offset().unwrap_or(start);
-    Span { start, end: end.max(start), line: span.start.line(), column: span.start.col() + 1 }
+    // A document with nothing in it, such as one after a last `---`, changes nothing.
+    let mut roots = builder.roots;
+    if roots.len() > 1 {
+        roots.retain(|root| !root.is_null());
+    }
+    if roots.is_empty() {
+        let span = Span { file, line: 1, column: 1, ..Span::default() };
+        return Err(Problem::at(span, "the file is empty").hint(super::NEEDS_SERVICES));
+    }
+    Ok(roots)
 }
 
 #[derive(Default)]
@@ -45,18 +47,25 @@ struct Builder<'a> {
     open: Vec<Frame>,
     anchors: HashMap<usize, Node>,
     spent: usize,
-    root: Option<Node>,
+    file: u16,
+    roots: Vec<Node>,
 }
 
 struct Frame {
     span: Span,
     anchor: usize,
+    steer: Option<Steer>,
     content: Content,
 }
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, places: HashMap<String, Span>, key: Option<(Key, Span)>, merged: Option<(Span, Node)> },
+    Map {
+        entries: Vec<Entry>,
+        places: HashMap<String, Span>,
+        key: Option<(Key, Span)>,
+        merged: Option<(Span, Box<Node>)>,
+    },
 }
 
 enum Key {
@@ -68,10 +77,6 @@ enum Key {
 impl Builder<'_> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Read<()> {
         match event {
-            Event::DocumentStart(..) if self.root.is_some() => {
-                Err(Problem::at(self.within(span), "the file has several YAML documents")
-                    .hint("keep one, without `---` between"))
-            }
             Event::Scalar(text, style, anchor, tag) => {
                 let node = scalar(&text, style, tag.as_deref(), span)?;
                 let plain = style == ScalarStyle::Plain;
@@ -86,14 +91,15 @@ impl Builder<'_> {
                 if self.awaits_key() { self.key(&Node { span, ..node }, false) } else { self.complete(node, 0) }
             }
             Event::SequenceStart(_, anchor, tag) => {
-                check_tag(tag.as_deref(), span)?;
-                self.begin(span, anchor, Content::List(Vec::new()))
+                let steer = read_tag(tag.as_deref(), span)?;
+                self.begin(span, anchor, steer, Content::List(Vec::new()))
             }
             Event::MappingStart(_, anchor, tag) => {
-                check_tag(tag.as_deref(), span)?;
+                let steer = read_tag(tag.as_deref(), span)?;
                 self.begin(
                     span,
                     anchor,
+                    steer,
                     Content::Map { entries: Vec::new(), places: HashMap::new(), key: None, merged: None },
                 )
             }
@@ -102,28 +108,34 @@ impl Builder<'_> {
         }
     }
 
-    fn begin(&mut self, span: Span, anchor: usize, content: Content) -> Read<()> {
+    fn convert(&self, span: granit_parser::Span) -> Span {
+        let start = span.start.byte_offset().unwrap_or(0);
+        let end = span.end.byte_offset().unwrap_or(start);
+        Span { file: self.file, start, end: end.max(start), line: span.start.line(), column: span.start.col() + 1 }
+    }
+
+    fn begin(&mut self, span: Span, anchor: usize, steer: Option<Steer>, content: Content) -> Read<()> {
         if self.awaits_key() {
             return Err(Problem::at(span, "a key must be text, not a list or map").hint("quote it if it is text"));
         }
         self.check_depth(1, span)?;
-        self.open.push(Frame { span, anchor, content });
+        self.open.push(Frame { span, anchor, steer, content });
         Ok(())
     }
 
     fn end(&mut self) -> Read<()> {
-        let Some(Frame { span, anchor, content }) = self.open.pop() else { return Ok(()) };
+        let Some(Frame { span, anchor, steer, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
             Content::List(items) => Value::List(items),
             Content::Map { mut entries, merged, .. } => {
                 if let Some((key_span, node)) = merged {
-                    let added = merge::into(&mut entries, key_span, node)?;
+                    let added = merge_key::into(&mut entries, key_span, *node)?;
                     self.spend(added, key_span)?;
                 }
                 Value::Map(Map { entries })
             }
         };
-        self.complete(Node { span, value }, anchor)
+        self.complete(Node { steer, ..Node::new(span, value) }, anchor)
     }
 
     fn awaits_key(&self) -> bool {
@@ -155,11 +167,11 @@ impl Builder<'_> {
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut().map(|frame| &mut frame.content) {
-            None => self.root = Some(node),
+            None => self.roots.push(node),
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map { entries, key, merged, .. }) => match key.take() {
                 None => {}
-                Some((Key::Merge, key_span)) => *merged = Some((key_span, node)),
+                Some((Key::Merge, key_span)) => *merged = Some((key_span, Box::new(node))),
                 Some((Key::Name(name), key_span)) => {
                     if !matches!(node.value, Value::Scalar(_)) {
                         node.span = key_span;
@@ -195,28 +207,29 @@ impl Builder<'_> {
         }
         let line = text.lines().count();
         let column = text.lines().last().map_or(1, |last| last.chars().count().max(1));
-        Span { start: text.len(), end: text.len(), line, column }
+        Span { start: text.len(), end: text.len(), line, column, ..span }
     }
 }
 
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Read<Node> {
-    check_tag(tag, span)?;
-    let untyped = style == ScalarStyle::Plain && tag.is_none_or(|tag| tag.is_yaml_core_schema_tag("null"));
+    let steer = read_tag(tag, span)?;
+    let plain = style == ScalarStyle::Plain && (tag.is_none() || steer.is_some());
+    let untyped = plain || (style == ScalarStyle::Plain && tag.is_some_and(|tag| tag.is_yaml_core_schema_tag("null")));
     let null = untyped && matches!(text, "" | "~" | "null" | "Null" | "NULL");
-    Ok(Node { span, value: if null { Value::Null } else { Value::Scalar(text.to_owned()) } })
+    let value = if null { Value::Null } else { Value::Scalar(text.to_owned()) };
+    Ok(Node { span, value, plain, steer })
 }
 
-fn check_tag(tag: Option<&Tag>, span: Span) -> Read<()> {
-    let Some(tag) = tag else { return Ok(()) };
+fn read_tag(tag: Option<&Tag>, span: Span) -> Read<Option<Steer>> {
+    let Some(tag) = tag else { return Ok(None) };
     let name = tag.original();
     let core = ["str", "int", "float", "bool", "null", "map", "seq"];
     if core.iter().any(|known| tag.is_yaml_core_schema_tag(known)) || name == "!" {
-        return Ok(());
+        return Ok(None);
     }
-    let problem = match name.as_str() {
-        "!reset" | "!override" => Problem::at(span, format!("tag `{name}` is not supported yet"))
-            .hint("it steers the merging of several files; write the value that is meant into this file"),
-        _ => Problem::at(span, format!("unknown tag `{}`", clip(&name))).hint("remove it, or quote the text"),
-    };
-    Err(problem)
+    match name.as_str() {
+        "!reset" => Ok(Some(Steer::Reset)),
+        "!override" => Ok(Some(Steer::Override)),
+        _ => Err(Problem::at(span, format!("unknown tag `{}`", clip(&name))).hint("remove it, or quote the text")),
+    }
 }

@@ -20,18 +20,16 @@ pub(super) struct Section {
 }
 
 const LATER: &str = "remove it; it is planned for a later version";
-const MERGING: &str = "write what is meant into this file; merging of files is planned for a later version";
 const REMOVE: &str = "remove it";
 const SWARM: &str = "remove it; it is for a cluster of hosts";
 const RUN_LATER: &str = "remove it; for work before the flip use `x-deploy-apps.release`";
 
 pub(super) const TOP: Section = Section {
     name: "compose file",
-    known: &["name", "version", "services", "networks", "volumes", "x-deploy-apps"],
+    known: &["include", "name", "version", "services", "networks", "volumes", "x-deploy-apps"],
     warned: &[],
     refused: &[
         ("configs", "mount a file with `volumes`, or build it into the image"),
-        ("include", MERGING),
         ("models", LATER),
         ("secrets", "mount a file with `volumes`, read-only"),
     ],
@@ -51,6 +49,7 @@ pub(super) const SERVICE: Section = Section {
         "env_file",
         "environment",
         "expose",
+        "extends",
         "extra_hosts",
         "healthcheck",
         "hostname",
@@ -63,6 +62,7 @@ pub(super) const SERVICE: Section = Section {
         "networks",
         "pids_limit",
         "ports",
+        "profiles",
         "pull_policy",
         "read_only",
         "restart",
@@ -104,7 +104,6 @@ pub(super) const SERVICE: Section = Section {
         ("dns_opt", LATER),
         ("dns_search", LATER),
         ("domainname", "use `hostname`"),
-        ("extends", "use a YAML anchor: `<<: *defaults`"),
         ("external_links", "use `networks` with `external: true`; services of a network reach each other by name"),
         ("gpus", LATER),
         ("group_add", LATER),
@@ -126,7 +125,6 @@ pub(super) const SERVICE: Section = Section {
         ("pre_start", RUN_LATER),
         ("pre_stop", "remove it; a replica is drained before its `stop_signal`"),
         ("privileged", "use `cap_add` for what is really needed"),
-        ("profiles", "remove it; apps are chosen by name on the command line"),
         ("provider", LATER),
         ("runtime", LATER),
         ("secrets", "mount a file with `volumes`, read-only"),
@@ -295,6 +293,11 @@ pub(super) const PORT: Section = Section {
 
 pub(super) const ULIMIT: Section = Section { name: "ulimits", known: &["hard", "soft"], warned: &[], refused: &[] };
 
+pub(super) const INCLUDE: Section =
+    Section { name: "include", known: &["env_file", "path", "project_directory"], warned: &[], refused: &[] };
+
+pub(super) const EXTENDS: Section = Section { name: "extends", known: &["file", "service"], warned: &[], refused: &[] };
+
 pub(super) const PROJECT_BLOCK: Section =
     Section { name: "x-deploy-apps", known: &["proxy"], warned: &[], refused: &[] };
 
@@ -345,7 +348,9 @@ impl Section {
         if let Some((_, instead)) = self.refused.iter().find(|(refused, _)| *refused == key) {
             // Switched off is the same as not there.
             let off = matches!(&entry.value.value, Value::Scalar(text) if text == "false");
-            return (!off).then(|| Problem::at(entry.key_span, format!("`{key}` is not supported")).hint(*instead));
+            return (!off).then(|| {
+                Problem::at(entry.key_span, format!("`{key}` is not supported")).hint(*instead).unsupported()
+            });
         }
         let near = nearest(key, self.known.iter().copied());
         // A mistyped block of our own would make an app an accessory, silently.

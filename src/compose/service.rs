@@ -83,6 +83,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             "ports" => spec.ports = ports::read(cx, field),
             // Read together below.
             "build" | "image" | "pull_policy" | "environment" | "env_file" | "networks" | "x-deploy-apps" => {}
+            // Done before the service is read.
+            "extends" | "profiles" => {}
             // It only documents, here as everywhere: services of a network reach every port.
             "expose" => {}
             _ => container::read(cx, field, &mut spec),

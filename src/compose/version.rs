@@ -47,8 +47,7 @@ fn of_folder(cx: &mut Context<'_>, folder: &Path) -> Option<String> {
         return Some(line.to_owned());
     }
     let message = format!("`{}` starts with `{}`, which is no version", file.display(), clip(line));
-    let problem = Problem { span: None, message, hint: None };
-    cx.warn(problem.hint("write one line of at most 64 printable ASCII characters, such as `1.4.0`"));
+    cx.warn(Problem::plain(message).hint("write one line of at most 64 printable ASCII characters, such as `1.4.0`"));
     None
 }
 

@@ -1,5 +1,6 @@
 //! One file a command: its arguments, and what it does with them.
 
+pub(super) mod config;
 pub(super) mod deploy;
 pub(super) mod drain_test;
 pub(super) mod proxy;

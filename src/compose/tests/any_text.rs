@@ -1,16 +1,10 @@
 //! No text makes the loader panic, hang or grow without bound.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use proptest::prelude::*;
 
-use super::super::context::Environment;
-use super::super::dotenv;
-use super::super::error::ComposeError;
 use super::super::interpolate::{Lookup, interpolate};
-use super::super::source::Source;
-use super::super::{read, words};
+use super::super::{dotenv, load, words};
+use super::Case;
 
 /// Uses most keys, so that a mutation lands in every reader.
 const FULL: &str = r#"name: sample
@@ -44,17 +38,13 @@ networks: { back: { internal: true } }
 volumes: { data: { external: true, name: d } }
 "#;
 
-/// Loads without files; renders what it refuses, since that walks over the text as well.
+/// Renders what it refuses, since that walks over the text as well.
 fn try_load(text: &str) -> Result<(), String> {
-    let source = Source { shown: "compose.yaml".to_owned(), text: text.to_owned() };
-    let environment = Environment::load(BTreeMap::new(), Path::new("/nonexistent")).expect("no .env");
-    match read(&source, environment, Path::new("/nonexistent"), None) {
-        Ok(_) => Ok(()),
-        Err(problems) => {
-            assert!(!problems.is_empty());
-            Err(ComposeError::invalid(&source, problems).to_string())
-        }
-    }
+    let case = Case::new(text);
+    load(&case.request()).map(|_| ()).map_err(|error| {
+        assert!(!error.findings.is_empty());
+        error.to_string()
+    })
 }
 
 #[test]

@@ -24,17 +24,9 @@ fn the_file_is_looked_for_here_and_above() {
 }
 
 #[test]
-fn a_second_file_is_named_and_an_override_is_refused() {
+fn a_second_file_is_named() {
     let two = Case::new(ONE).file("docker-compose.yml", ONE);
     assert_eq!(two.warnings(), ["`compose.yaml` is used, not `docker-compose.yml` beside it"]);
-    Case::new(ONE).file("compose.override.yaml", "services: {}\n").says(
-        "`compose.override.yaml` beside `compose.yaml` is not merged: several files are not supported yet\n\
-         hint: name the one file to use: `-f compose.yaml`",
-    );
-    Case::new(ONE).env("COMPOSE_FILE", "a.yaml:b.yaml").says(
-        "`COMPOSE_FILE` names several files, `a.yaml:b.yaml`: merging them is not supported yet\n\
-         hint: name the one file to use: `-f FILE`",
-    );
     let chosen = Case::new("nonsense").file("mine.yaml", ONE).env("COMPOSE_FILE", "mine.yaml").loaded();
     assert!(chosen.file.ends_with("mine.yaml"));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::interpolate::{Lookup, interpolate};
-use super::super::node::{Node, Span, Value};
+use super::super::node::{Node, Span};
 use super::super::scalar;
 use super::super::suggest::nearest;
 use super::super::{dotenv, words};
@@ -96,7 +96,7 @@ fn dotenv_follows_composes_rules() {
 }
 
 fn node(text: &str) -> Node {
-    Node { span: Span::default(), value: Value::Scalar(text.to_owned()) }
+    Node::text_at(Span::default(), text)
 }
 
 #[test]

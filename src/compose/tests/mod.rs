@@ -7,6 +7,7 @@ mod formats;
 mod keys;
 mod refusals;
 mod sample;
+mod several;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -59,10 +60,10 @@ impl Case {
 
     pub fn request(&self) -> LoadRequest {
         LoadRequest {
-            file: None,
             folder: self.folder.path().to_owned(),
             project_name: Some("sample".to_owned()),
             env: self.env.clone(),
+            ..LoadRequest::default()
         }
     }
 

@@ -63,9 +63,6 @@ fn merge_keys_give_way_to_what_stands_beside_them() {
 
 #[test]
 fn tags_of_other_tools_are_refused_by_name() {
-    let hint = "it steers the merging of several files; write the value that is meant into this file";
-    Case::app("    command: !reset null\n").refuses("5:21: tag `!reset` is not supported yet", hint);
-    Case::app("    dns: !override [a]\n").refuses("5:20: tag `!override` is not supported yet", hint);
     Case::app("    user: !mine a\n").refuses("5:17: unknown tag `!mine`", "remove it, or quote the text");
     Case::app("    user: !!str 5\n").project();
 }
@@ -84,9 +81,7 @@ fn a_bomb_of_aliases_is_stopped_early() {
 }
 
 #[test]
-fn keys_must_be_text_and_documents_single() {
-    Case::new("services: { web: { image: a } }\n---\nb: 1\n")
-        .refuses("2:1: the file has several YAML documents", "keep one, without `---` between");
+fn keys_must_be_text() {
     Case::new("? [a]\n: b\n").refuses("1:3: a key must be text, not a list or map", "quote it if it is text");
     let error = Case::new("a: &a [*a]\n").error();
     assert!(error.starts_with("compose.yaml:1:"), "{error}");
@@ -113,7 +108,7 @@ fn columns_count_characters_and_excerpts_hold_no_control_characters() {
 fn a_file_that_cannot_be_read_says_why() {
     let case = Case::new("services: {}\n");
     let with =
-        |file: &str| load(&super::LoadRequest { file: Some(file.into()), ..case.request() }).expect_err("refused");
+        |file: &str| load(&super::LoadRequest { files: vec![file.into()], ..case.request() }).expect_err("refused");
     let missing = with("other.yaml");
     assert_eq!(missing.kind, ComposeErrorKind::NotFound);
     assert_eq!(missing.to_string(), "`other.yaml` does not exist\nhint: check its path");

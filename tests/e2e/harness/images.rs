@@ -55,7 +55,7 @@ fn fault_app_build() -> BuildSpec {
     let file = folder.path().join("compose.yaml");
     std::fs::write(&file, Scenario::new("image").app(App::new("app")).compose()).expect("written");
     let env = std::env::vars().collect();
-    let request = LoadRequest { file: Some(file), folder: folder.path().to_owned(), project_name: None, env };
+    let request = LoadRequest { files: vec![file], folder: folder.path().to_owned(), env, ..LoadRequest::default() };
     let project = compose::load(&request).expect("a valid file").project;
     match &project.apps.values().next().expect("one app").service.image {
         ImageSource::Build(build) => BuildSpec::clone(build),
