@@ -21,8 +21,8 @@ pub use inspect::{
 
 use crate::event::Detail;
 use crate::model::{
-    AppKey, BuildSpec, ContainerState, DockerHealth, EngineInfo, Generation, InFlight, NewContainer, NewNetwork,
-    ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber, StoredRelease,
+    AppKey, BuildSpec, ContainerState, DockerHealth, EngineInfo, Generation, Hook, InFlight, NewContainer, NewNetwork,
+    NewVolume, ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
 
@@ -94,6 +94,14 @@ pub struct ExitReport {
     pub oom_killed: bool,
 }
 
+/// How a command in a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookReport {
+    pub code: i64,
+    /// The last lines of what it said, both streams.
+    pub output: Vec<String>,
+}
+
 /// How a stop went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopReport {
@@ -141,9 +149,9 @@ pub trait Engine: Send + Sync + 'static {
 
     fn create_network(&self, network: &NewNetwork) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    fn create_volume(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+    fn create_volume(&self, volume: &NewVolume) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// Creates it with all its networks, not started.
+    /// Creates it with all its networks and files, not started.
     fn create_container(&self, container: &NewContainer) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     fn start_container(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
@@ -151,6 +159,11 @@ pub trait Engine: Send + Sync + 'static {
     /// `None` when there is no such container.
     fn container_status(&self, name: &str)
     -> impl Future<Output = Result<Option<ContainerStatus>, EngineError>> + Send;
+
+    /// Runs a command in a running container to its end. `None` when the container does not run (any more).
+    /// Unbounded in itself; a command that is given up goes on until its container ends.
+    fn run_hook(&self, name: &str, hook: &Hook)
+    -> impl Future<Output = Result<Option<HookReport>, EngineError>> + Send;
 
     /// Returns as soon as a started container is no longer running, also when that was so already.
     fn await_exit(&self, name: &str) -> impl Future<Output = Result<ExitReport, EngineError>> + Send;

@@ -22,8 +22,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
         labels: IndexMap::new(),
         network: None,
         extra_hosts: Vec::new(),
-        no_cache: false,
-        pull: false,
+        ..BuildSpec::default()
     };
     if let Value::Scalar(_) = entry.value.value {
         let read = context(cx, entry);

@@ -79,7 +79,7 @@ fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> 
         Some(path) if path.starts_with(['.', '/', '~']) => bind(cx, path),
         Some(name) => MountSource::Volume(declared.resolve(name, span)?),
     };
-    Ok(Mount { source, target: absolute(target, span)?, read_only })
+    Ok(Mount { source, target: absolute(target, span)?, read_only, ..Mount::default() })
 }
 
 /// The engine knows no relative paths, and its host is not always this machine: the path is fixed here.
@@ -151,7 +151,7 @@ fn long(
             return Err(Problem::at(item.span, "a bind mount needs its `source`").hint("add `source: ./folder`"));
         }
     };
-    Ok(Some(Mount { source, target, read_only }))
+    Ok(Some(Mount { source, target, read_only, ..Mount::default() }))
 }
 
 fn tmpfs_options(entry: &Entry) -> Read<String> {

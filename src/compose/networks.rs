@@ -70,7 +70,7 @@ fn attachment(network: String, mut aliases: Vec<String>, role: Role<'_>) -> Netw
         aliases.retain(|alias| alias != role.service);
         aliases.insert(0, role.service.to_owned());
     }
-    NetworkAttachment { network, aliases, address: None }
+    NetworkAttachment { network, aliases, ..NetworkAttachment::default() }
 }
 
 fn aliases(cx: &mut Context<'_>, item: &Entry, role: Role<'_>) -> Vec<String> {

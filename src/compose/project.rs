@@ -60,8 +60,8 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         proxy,
         apps,
         accessories,
-        networks: networks.own().collect(),
-        volumes: volumes.own().map(|(name, _)| name).collect(),
+        networks: networks.own_networks().collect(),
+        volumes: volumes.own_volumes().collect(),
         external_networks: networks.external().collect(),
         external_volumes: volumes.external().collect(),
     }
@@ -133,7 +133,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
         let depends_on = draft.depends_on.into_iter().map(|(dependency, _)| dependency).collect();
         let service = Service { name: name.clone(), image: draft.image, container, depends_on };
         let Some(block) = draft.app else {
-            accessories.insert(name, Accessory { service });
+            accessories.insert(name, Accessory { service, container_name: draft.container_name });
             continue;
         };
         let version = block.version.unwrap_or_else(|| version::found(cx, &service.image));
@@ -146,6 +146,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             replicas_stated: draft.deploy.replicas.is_some(),
             health: block.health,
             drain: block.drain,
+            rollback: draft.deploy.rollback.unwrap_or_else(|| draft.deploy.rollout.clone()),
             rollout: draft.deploy.rollout,
             balance: block.balance,
             release: block.release,

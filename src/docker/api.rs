@@ -24,6 +24,19 @@ pub(super) struct ApiVersion {
 }
 
 impl ApiVersion {
+    /// The first that keeps annotations.
+    pub(super) const ANNOTATIONS: Self = Self { major: 1, minor: 43 };
+    /// The first that checks quicker while a container starts.
+    pub(super) const START_INTERVAL: Self = Self { major: 1, minor: 44 };
+    /// The first that can be told not to go below a bind mount for `read_only`.
+    pub(super) const RECURSIVE_BINDS: Self = Self { major: 1, minor: 44 };
+    /// The first that takes a MAC address for each network.
+    pub(super) const MAC_PER_NETWORK: Self = Self { major: 1, minor: 44 };
+    /// The first that mounts a part of a volume.
+    pub(super) const SUBPATH: Self = Self { major: 1, minor: 45 };
+    /// The first that mounts images, and that can be told which network has the default route.
+    pub(super) const IMAGE_MOUNTS: Self = Self { major: 1, minor: 48 };
+    pub(super) const GW_PRIORITY: Self = Self { major: 1, minor: 48 };
     /// The first that takes several networks when a container is created.
     pub(super) const SEVERAL_NETWORKS: Self = Self { major: 1, minor: 44 };
     /// The first whose `stop` takes a signal.

@@ -1,51 +1,97 @@
 //! From our own form of a container to the engine's.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-    Mount as EngineMount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding as EnginePort, PortMap,
-    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, NetworkConnectRequest, NetworkingConfig,
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
 use super::api::ApiVersion;
-use super::{DockerEngine, containers};
-use crate::model::{
-    ContainerSpec, Healthcheck, Mount, MountSource, NetworkAttachment, NewContainer, PortBinding, Restart,
-};
-use crate::ports::EngineError;
+use super::host_config::{host_config, port_key};
+use super::{DockerEngine, containers, files};
+use crate::model::{ContainerSpec, Healthcheck, Label, MountSource, NetworkAttachment, NewContainer};
+use crate::ports::{EngineError, EngineErrorKind};
+
+/// The driver's option behind compose's `interface_name`.
+const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
 
 pub(super) async fn create_container(engine: &DockerEngine, container: &NewContainer) -> Result<(), EngineError> {
     let name = &container.name;
-    let networks = &container.spec.networks;
+    let container = &files::with_room(container)?;
+    check_api(engine.api, container)?;
+    let networks = if container.spec.host.network.is_some() { &[][..] } else { &container.spec.networks };
     let at_once = if engine.api >= ApiVersion::SEVERAL_NETWORKS { networks.len() } else { networks.len().min(1) };
     let (first, later) = networks.split_at(at_once);
 
-    let options = CreateContainerOptionsBuilder::default().name(name).build();
-    let create = engine.client.create_container(Some(options), body(container, first));
+    let mut options = CreateContainerOptionsBuilder::default().name(name);
+    if let Some(platform) = &container.spec.platform {
+        options = options.platform(platform);
+    }
+    let create = engine.client.create_container(Some(options.build()), body(container, first));
     engine.call(&format!("create container `{name}`"), create).await?;
-    for network in later {
-        if let Err(error) = connect(engine, name, network).await {
-            // Half connected it would start, and fail in ways that point elsewhere.
-            let _ = containers::remove(engine, name).await;
-            return Err(error);
+    let rest = async {
+        for network in later {
+            connect(engine, container, network).await?;
         }
+        files::put(engine, container).await
+    };
+    if let Err(error) = rest.await {
+        // Half made it would start, and fail in ways that point elsewhere.
+        let _ = containers::remove(engine, name).await;
+        return Err(error);
     }
     Ok(())
 }
 
-async fn connect(engine: &DockerEngine, name: &str, network: &NetworkAttachment) -> Result<(), EngineError> {
-    let request = NetworkConnectRequest { container: name.to_owned(), endpoint_config: Some(endpoint(network)) };
-    let doing = format!("connect container `{name}` to network `{}`", network.network);
+/// An older engine drops what it does not know without a word, so it is not asked.
+fn check_api(api: ApiVersion, container: &NewContainer) -> Result<(), EngineError> {
+    let spec = &container.spec;
+    let mounts = || spec.mounts.iter();
+    let endpoints = || spec.networks.iter().map(|network| &network.options);
+    let starts_quicker = matches!(&spec.healthcheck, Some(Healthcheck::Test { start_interval: Some(_), .. }));
+    let of_volume = |source: &MountSource| matches!(source, MountSource::Volume(_) | MountSource::Anonymous);
+    let needs = [
+        ("annotations", !spec.annotations.is_empty(), ApiVersion::ANNOTATIONS),
+        ("healthcheck.start_interval", starts_quicker, ApiVersion::START_INTERVAL),
+        ("bind.recursive", mounts().any(|mount| mount.options.recursive.is_some()), ApiVersion::RECURSIVE_BINDS),
+        ("networks.mac_address", endpoints().any(|options| options.mac_address.is_some()), ApiVersion::MAC_PER_NETWORK),
+        (
+            "volume.subpath",
+            mounts().any(|mount| of_volume(&mount.source) && mount.options.subpath.is_some()),
+            ApiVersion::SUBPATH,
+        ),
+        ("type: image", mounts().any(|mount| matches!(mount.source, MountSource::Image(_))), ApiVersion::IMAGE_MOUNTS),
+        ("gw_priority", endpoints().any(|options| options.gw_priority.is_some()), ApiVersion::GW_PRIORITY),
+        ("interface_name", endpoints().any(|options| options.interface_name.is_some()), ApiVersion::GW_PRIORITY),
+    ];
+    let lacking = needs.into_iter().find(|(_, asked, since)| *asked && api < *since);
+    lacking.map_or(Ok(()), |(key, _, since)| {
+        let message = format!(
+            "could not create container `{}`: `{key}` needs API {since}, the engine speaks {api}",
+            container.name
+        );
+        Err(EngineError::new(EngineErrorKind::TooOld, message)
+            .hint(format!("remove `{key}` from compose.yaml, or upgrade Docker Engine on that host")))
+    })
+}
+
+async fn connect(
+    engine: &DockerEngine,
+    container: &NewContainer,
+    network: &NetworkAttachment,
+) -> Result<(), EngineError> {
+    let endpoint = Some(endpoint(&container.spec, network));
+    let request = NetworkConnectRequest { container: container.name.clone(), endpoint_config: endpoint };
+    let doing = format!("connect container `{}` to network `{}`", container.name, network.network);
     engine.call(&doing, engine.client.connect_network(&network.network, request)).await
 }
 
 fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCreateBody {
     let spec = &container.spec;
     // Ours win: a user's label must not make the next run mistake the container for another.
-    let labels = spec.labels.clone().into_iter().chain(container.labels.to_map()).collect();
+    let hooks = spec.hooks.to_label().map(|text| (Label::HOOKS.to_owned(), text));
+    let labels = spec.labels.clone().into_iter().chain(hooks).chain(container.labels.to_map()).collect();
     ContainerCreateBody {
         image: Some(container.image.clone()),
         entrypoint: spec.entrypoint.clone(),
@@ -54,6 +100,9 @@ fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCr
         user: spec.user.clone(),
         working_dir: spec.working_dir.clone(),
         hostname: spec.hostname.clone(),
+        domainname: spec.dns.domainname.clone(),
+        tty: spec.tty.then_some(true),
+        open_stdin: spec.stdin_open.then_some(true),
         labels: Some(labels),
         stop_signal: spec.stop_signal.clone(),
         stop_timeout: spec.stop_grace.map(|grace| i64::from(whole_seconds(grace))),
@@ -62,105 +111,31 @@ fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCr
         host_config: Some(host_config(spec, networks)),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(
-                networks.iter().map(|network| (network.network.clone(), endpoint(network))).collect(),
+                networks.iter().map(|network| (network.network.clone(), endpoint(spec, network))).collect(),
             ),
         }),
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(spec: &ContainerSpec, networks: &[NetworkAttachment]) -> HostConfig {
-    let (binds, mounts): (Vec<_>, Vec<_>) = spec.mounts.iter().partition(|mount| bind_text(mount).is_some());
-    HostConfig {
-        // Without it the engine would join its default bridge as well.
-        network_mode: networks.first().map(|network| network.network.clone()),
-        binds: Some(binds.into_iter().filter_map(bind_text).collect()),
-        mounts: Some(mounts.into_iter().map(mount).collect()),
-        tmpfs: Some(spec.tmpfs.iter().map(|tmpfs| (tmpfs.target.clone(), tmpfs.options.clone())).collect()),
-        init: spec.init.then_some(true),
-        readonly_rootfs: Some(spec.read_only),
-        extra_hosts: Some(spec.extra_hosts.clone()),
-        cap_add: Some(spec.cap_add.clone()),
-        cap_drop: Some(spec.cap_drop.clone()),
-        security_opt: Some(spec.security_opt.clone()),
-        ulimits: Some(spec.ulimits.iter().map(ulimit).collect()),
-        sysctls: Some(spec.sysctls.clone().into_iter().collect()),
-        log_config: spec.logging.as_ref().map(|logging| HostConfigLogConfig {
-            typ: Some(logging.driver.clone()),
-            config: Some(logging.options.clone().into_iter().collect()),
-        }),
-        nano_cpus: spec.resources.nano_cpus,
-        memory: spec.resources.memory_bytes,
-        memory_reservation: spec.resources.memory_reservation_bytes,
-        pids_limit: spec.resources.pids,
-        restart_policy: Some(restart(spec.restart)),
-        port_bindings: Some(port_bindings(&spec.ports)),
-        ..HostConfig::default()
-    }
-}
-
-/// The short form, which makes a missing folder on the host as compose does. It cannot hold a path with a colon.
-fn bind_text(mount: &Mount) -> Option<String> {
-    let MountSource::Bind(source) = &mount.source else { return None };
-    let mode = if mount.read_only { ":ro" } else { "" };
-    (!source.contains(':') && !mount.target.contains(':')).then(|| format!("{source}:{}{mode}", mount.target))
-}
-
-fn mount(mount: &Mount) -> EngineMount {
-    let (typ, source) = match &mount.source {
-        MountSource::Volume(name) => (MountType::VOLUME, Some(name.clone())),
-        MountSource::Bind(path) => (MountType::BIND, Some(path.clone())),
-        MountSource::Anonymous => (MountType::VOLUME, None),
-    };
-    EngineMount {
-        typ: Some(typ),
-        source,
-        target: Some(mount.target.clone()),
-        read_only: Some(mount.read_only),
-        ..EngineMount::default()
-    }
-}
-
-fn ulimit(limit: &crate::model::Ulimit) -> ResourcesUlimits {
-    ResourcesUlimits { name: Some(limit.name.clone()), soft: Some(limit.soft), hard: Some(limit.hard) }
-}
-
-fn restart(restart: Restart) -> RestartPolicy {
-    let (name, retries) = match restart {
-        Restart::No => (RestartPolicyNameEnum::NO, None),
-        Restart::Always => (RestartPolicyNameEnum::ALWAYS, None),
-        Restart::UnlessStopped => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
-        Restart::OnFailure(retries) => (RestartPolicyNameEnum::ON_FAILURE, retries.map(i64::from)),
-    };
-    RestartPolicy { name: Some(name), maximum_retry_count: retries }
-}
-
-fn endpoint(network: &NetworkAttachment) -> EndpointSettings {
+fn endpoint(spec: &ContainerSpec, network: &NetworkAttachment) -> EndpointSettings {
+    let options = &network.options;
+    let interface = options.interface_name.iter().map(|name| (INTERFACE_NAME.to_owned(), name.clone()));
+    let driver_opts = options.driver_opts.clone().into_iter().chain(interface);
+    let fixed = network.address.is_some() || options.ipv6_address.is_some() || !options.link_local_ips.is_empty();
     EndpointSettings {
         aliases: Some(network.aliases.clone()),
-        ipam_config: network.address.map(|address| EndpointIpamConfig {
-            ipv4_address: Some(address.to_string()),
-            ..EndpointIpamConfig::default()
+        links: (!spec.dns.links.is_empty()).then(|| spec.dns.links.clone()),
+        mac_address: options.mac_address.clone(),
+        driver_opts: Some(driver_opts.collect()),
+        gw_priority: options.gw_priority,
+        ipam_config: fixed.then(|| EndpointIpamConfig {
+            ipv4_address: network.address.map(|address| address.to_string()),
+            ipv6_address: options.ipv6_address.clone(),
+            link_local_ips: (!options.link_local_ips.is_empty()).then(|| options.link_local_ips.clone()),
         }),
         ..EndpointSettings::default()
     }
-}
-
-fn port_key(port: &PortBinding) -> String {
-    format!("{}/{}", port.container_port, port.protocol)
-}
-
-/// One container port may be published at several addresses of the host.
-fn port_bindings(ports: &[PortBinding]) -> PortMap {
-    let mut bindings: PortMap = HashMap::new();
-    for port in ports {
-        let binding = EnginePort {
-            host_ip: port.host_ip.clone(),
-            host_port: Some(port.host_port.map(|port| port.to_string()).unwrap_or_default()),
-        };
-        bindings.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
-    }
-    bindings
 }
 
 fn health(check: &Healthcheck) -> HealthConfig {
@@ -196,16 +171,5 @@ mod tests {
         assert_eq!(whole_seconds(Duration::from_millis(500)), 1);
         assert_eq!(whole_seconds(Duration::from_secs(10)), 10);
         assert_eq!(whole_seconds(Duration::ZERO), 0);
-    }
-
-    #[test]
-    fn binds_take_the_short_form_unless_a_path_has_a_colon() {
-        let bind = |source: &str| Mount {
-            source: MountSource::Bind(source.to_owned()),
-            target: "/data".to_owned(),
-            read_only: true,
-        };
-        assert_eq!(bind_text(&bind("/srv/data")).as_deref(), Some("/srv/data:/data:ro"));
-        assert_eq!(bind_text(&bind("/srv/a:b")), None);
     }
 }

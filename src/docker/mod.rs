@@ -11,6 +11,9 @@ mod create;
 mod credentials;
 mod errors;
 mod exec;
+mod files;
+mod hook;
+mod host_config;
 mod images;
 mod inspect;
 mod logs;
@@ -30,8 +33,10 @@ use bollard::Docker;
 pub use connect::connect;
 pub use exec::ExecDial;
 
-use crate::model::{BuildSpec, EngineInfo, NewContainer, NewNetwork, ObservedEngine, ProxyName};
-use crate::ports::{ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, Progress, StopReport};
+use crate::model::{BuildSpec, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName};
+use crate::ports::{
+    ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
+};
 use api::ApiVersion;
 use credentials::Credentials;
 
@@ -128,8 +133,8 @@ impl Engine for DockerEngine {
         networks::create_network(self, network).await
     }
 
-    async fn create_volume(&self, name: &str) -> Result<(), EngineError> {
-        networks::create_volume(self, name).await
+    async fn create_volume(&self, volume: &NewVolume) -> Result<(), EngineError> {
+        networks::create_volume(self, volume).await
     }
 
     async fn create_container(&self, container: &NewContainer) -> Result<(), EngineError> {
@@ -142,6 +147,10 @@ impl Engine for DockerEngine {
 
     async fn container_status(&self, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
         containers::status(self, name).await
+    }
+
+    async fn run_hook(&self, name: &str, hook: &Hook) -> Result<Option<HookReport>, EngineError> {
+        hook::run_hook(self, name, hook).await
     }
 
     async fn await_exit(&self, name: &str) -> Result<ExitReport, EngineError> {

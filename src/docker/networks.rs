@@ -1,11 +1,11 @@
 //! Networks and volumes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
 
 use super::{DockerEngine, filter};
-use crate::model::{Label, NewNetwork};
+use crate::model::{Label, NetworkPool, NewNetwork, NewVolume};
 use crate::ports::{EngineError, EngineErrorKind};
 
 pub(super) async fn create_network(engine: &DockerEngine, network: &NewNetwork) -> Result<(), EngineError> {
@@ -25,29 +25,54 @@ pub(super) async fn create_network(engine: &DockerEngine, network: &NewNetwork) 
 }
 
 fn request(network: &NewNetwork) -> NetworkCreateRequest {
-    let ipam = network.subnet.map(|subnet| Ipam {
-        config: Some(vec![IpamConfig {
-            subnet: Some(subnet.to_string()),
-            ip_range: network.dynamic_range.map(|range| range.to_string()),
-            gateway: network.gateway.map(|gateway| gateway.to_string()),
-            ..IpamConfig::default()
-        }]),
-        ..Ipam::default()
+    let settings = &network.settings;
+    let fixed = network.subnet.map(|subnet| IpamConfig {
+        subnet: Some(subnet.to_string()),
+        ip_range: network.dynamic_range.map(|range| range.to_string()),
+        gateway: network.gateway.map(|gateway| gateway.to_string()),
+        ..IpamConfig::default()
+    });
+    let pools: Vec<IpamConfig> = fixed.into_iter().chain(settings.pools.iter().map(pool)).collect();
+    let asks_for_addresses = !pools.is_empty() || settings.ipam_driver.is_some() || !settings.ipam_options.is_empty();
+    let ipam = asks_for_addresses.then(|| Ipam {
+        driver: settings.ipam_driver.clone(),
+        config: Some(pools),
+        options: Some(settings.ipam_options.clone().into_iter().collect()),
     });
     let project = network.project.as_ref().map(|project| (Label::PROJECT.to_owned(), project.to_string()));
-    let labels = HashMap::from_iter(project.into_iter().chain([(Label::PROXY.to_owned(), network.proxy.to_string())]));
+    let own = project.into_iter().chain([(Label::PROXY.to_owned(), network.proxy.to_string())]);
     NetworkCreateRequest {
         name: network.name.clone(),
-        driver: Some("bridge".to_owned()),
-        internal: Some(network.internal),
+        driver: Some(settings.driver.clone().unwrap_or_else(|| "bridge".to_owned())),
+        internal: Some(settings.internal),
+        attachable: settings.attachable.then_some(true),
+        enable_ipv4: settings.enable_ipv4,
+        enable_ipv6: settings.enable_ipv6,
+        options: Some(settings.driver_opts.clone().into_iter().collect()),
         ipam,
-        labels: Some(labels),
+        labels: Some(settings.labels.clone().into_iter().chain(own).collect()),
         ..NetworkCreateRequest::default()
     }
 }
 
+fn pool(pool: &NetworkPool) -> IpamConfig {
+    IpamConfig {
+        subnet: pool.subnet.clone(),
+        ip_range: pool.ip_range.clone(),
+        gateway: pool.gateway.clone(),
+        auxiliary_addresses: Some(pool.aux_addresses.clone().into_iter().collect()),
+    }
+}
+
 /// An existing volume is left as it is.
-pub(super) async fn create_volume(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
-    let request = VolumeCreateRequest { name: Some(name.to_owned()), ..VolumeCreateRequest::default() };
-    engine.call(&format!("create volume `{name}`"), engine.client.create_volume(request)).await.map(drop)
+pub(super) async fn create_volume(engine: &DockerEngine, volume: &NewVolume) -> Result<(), EngineError> {
+    let map = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone().into_iter().collect());
+    let request = VolumeCreateRequest {
+        name: Some(volume.name.clone()),
+        driver: volume.driver.clone(),
+        driver_opts: map(&volume.driver_opts),
+        labels: map(&volume.labels),
+        ..VolumeCreateRequest::default()
+    };
+    engine.call(&format!("create volume `{}`", volume.name), engine.client.create_volume(request)).await.map(drop)
 }

@@ -11,8 +11,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{DockerEngine, containers, filter};
 use crate::model::{
-    ContainerState, DockerHealth, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, OwnLabels,
-    ProxyName,
+    ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork,
+    OwnLabels, ProxyName,
 };
 use crate::ports::EngineError;
 
@@ -48,6 +48,7 @@ async fn observed(
     summary: ContainerSummary,
 ) -> Result<Option<ObservedContainer>, EngineError> {
     let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
+    let hooks = labels.get(Label::HOOKS).map(|text| Hooks::from_label(text)).unwrap_or_default();
     let (Some(labels), Some(id)) = (OwnLabels::from_map(&labels), summary.id.clone()) else { return Ok(None) };
     let state = match summary.state {
         Some(ContainerSummaryStateEnum::RUNNING) => ContainerState::Running,
@@ -64,6 +65,7 @@ async fn observed(
         image_id: summary.image_id.clone().unwrap_or_default(),
         health: summary.status.as_deref().and_then(health),
         address: address(&summary, proxy),
+        hooks,
         id,
         labels,
         state,

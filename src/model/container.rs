@@ -7,7 +7,11 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{AppName, ProjectName, ProxyName, ReleaseNumber, Subnet};
+use super::keys::is_default;
+use super::{
+    AppName, ContainerFile, Dns, EndpointOptions, Hooks, HostAccess, MountOptions, NetworkSettings, ProjectName,
+    ProxyName, ReleaseNumber, Shares, Subnet,
+};
 
 /// The part of a service that reaches the engine. Two equal specs make the same container,
 /// so its hash is half of a release's identity.
@@ -44,23 +48,51 @@ pub struct ContainerSpec {
     pub healthcheck: Option<Healthcheck>,
     /// Host ports. A rolled app has none: its replicas would compete for them.
     pub ports: Vec<PortBinding>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns: Dns,
+    #[serde(skip_serializing_if = "is_default")]
+    pub host: HostAccess,
+    #[serde(skip_serializing_if = "is_default")]
+    pub shares: Shares,
+    /// Such as `linux/arm64`; `None` is the engine's own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub platform: Option<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub tty: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub stdin_open: bool,
+    /// `container` or `container:ro` each.
+    #[serde(skip_serializing_if = "is_default")]
+    pub volumes_from: Vec<String>,
+    /// Secrets and configs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub files: Vec<ContainerFile>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub hooks: Hooks,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     pub source: MountSource,
     pub target: String,
     pub read_only: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub options: MountOptions,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountSource {
     /// By its name on the engine, project prefix included.
     Volume(String),
     /// An absolute path on the engine's host.
     Bind(String),
+    /// By its reference.
+    Image(String),
     /// A new volume for each container.
+    #[default]
     Anonymous,
 }
 
@@ -71,13 +103,15 @@ pub struct Tmpfs {
     pub options: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkAttachment {
     /// By its name on the engine, project prefix included.
     pub network: String,
     pub aliases: Vec<String>,
-    /// Set by the plan; a wish from compose has none.
+    /// For a replica set by the plan; an accessory's is a wish from compose.
     pub address: Option<Ipv4Addr>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub options: EndpointOptions,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +204,8 @@ impl Label {
     pub const SOURCE: &str = "deploy-apps.source";
     /// On the proxy's image and container: the digest of the embedded `nginx/` folder.
     pub const PROXY_BUILD: &str = "deploy-apps.proxy-build";
+    /// On containers: [`Hooks::to_label`].
+    pub const HOOKS: &str = "deploy-apps.hooks";
 }
 
 /// Our labels on a container, in typed form.
@@ -256,6 +292,5 @@ pub struct NewNetwork {
     pub subnet: Option<Subnet>,
     pub dynamic_range: Option<Subnet>,
     pub gateway: Option<Ipv4Addr>,
-    /// No way out of it.
-    pub internal: bool,
+    pub settings: NetworkSettings,
 }

@@ -4,6 +4,9 @@
 
 mod address;
 mod container;
+mod files;
+mod hooks;
+mod keys;
 mod names;
 mod observed;
 mod policy;
@@ -19,12 +22,18 @@ pub use container::{
     ContainerSpec, Healthcheck, Label, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
     OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
 };
+pub use files::{ContainerFile, Content, refill};
+pub use hooks::{Hook, Hooks};
+pub use keys::{
+    Device, DeviceRate, DeviceRequest, Dns, EndpointOptions, HostAccess, MountOptions, NetworkPool, NetworkSettings,
+    NewVolume, Recursive, Shares,
+};
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
     ContainerState, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine, ObservedImage,
     ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
-pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, HealthPolicy, Order, RolloutPolicy};
+pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{
     Accessory, App, BuildSpec, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy, ReleaseCommand,
     Service,

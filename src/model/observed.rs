@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppKey, AppName, AppRecord, Generation, OwnLabels, ReleaseNumber, StoredRelease, Subnet};
+use super::{AppKey, AppName, AppRecord, Generation, Hooks, OwnLabels, ReleaseNumber, StoredRelease, Subnet};
 
 /// Everything the planner may know of reality.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +71,8 @@ pub struct ObservedContainer {
     pub health: Option<DockerHealth>,
     /// Its fixed address on the proxy's network, running or not.
     pub address: Option<Ipv4Addr>,
+    /// As it was made with them.
+    pub hooks: Hooks,
 }
 
 impl ObservedContainer {

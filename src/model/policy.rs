@@ -58,7 +58,20 @@ pub enum Order {
     StopFirst,
 }
 
-/// The part of `deploy.update_config` that a host-level rollout honours.
+/// What becomes of a rollout one of whose new replicas does not pass its gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureAction {
+    /// All batches are taken back: one version serves, the old one.
+    #[default]
+    Rollback,
+    /// The batches before stay, the rest is not begun: what serves is counted as it was, in two versions.
+    Pause,
+    /// The failed replica is left out, the old one in its place goes on serving, and the next batches follow.
+    Continue,
+}
+
+/// `deploy.update_config`, and `deploy.rollback_config` for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutPolicy {
     pub order: Order,
@@ -68,11 +81,21 @@ pub struct RolloutPolicy {
     pub delay: Duration,
     /// How long a new replica must stay up after its gate before it gets traffic.
     pub monitor: Duration,
+    pub failure_action: FailureAction,
+    /// New replicas that may fail before `failure_action` is due, in millionths of all new ones.
+    pub max_failure_millionths: u32,
 }
 
 impl Default for RolloutPolicy {
     fn default() -> Self {
-        Self { order: Order::StartFirst, parallelism: 0, delay: Duration::ZERO, monitor: Duration::ZERO }
+        Self {
+            order: Order::StartFirst,
+            parallelism: 0,
+            delay: Duration::ZERO,
+            monitor: Duration::ZERO,
+            failure_action: FailureAction::default(),
+            max_failure_millionths: 0,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{
-    AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, ProjectName, ProxyName, RolloutPolicy, Route,
-    Subnet,
+    AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, NetworkSettings, NewVolume, ProjectName,
+    ProxyName, RolloutPolicy, Route, Subnet, Ulimit,
 };
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
@@ -21,9 +21,9 @@ pub struct Project {
     /// In the file's order.
     pub apps: IndexMap<AppName, App>,
     pub accessories: IndexMap<AppName, Accessory>,
-    /// Names on the engine, project prefix included; `internal` ones have no way out. External ones are not listed.
-    pub networks: IndexMap<String, bool>,
-    pub volumes: Vec<String>,
+    /// By their names on the engine, project prefix included. External ones are not listed.
+    pub networks: IndexMap<String, NetworkSettings>,
+    pub volumes: Vec<NewVolume>,
     /// Networks and volumes that must exist already.
     pub external_networks: Vec<String>,
     pub external_volumes: Vec<String>,
@@ -80,6 +80,8 @@ pub struct App {
     pub health: HealthPolicy,
     pub drain: DrainPolicy,
     pub rollout: RolloutPolicy,
+    /// How a rollback is rolled: `rollback_config`, or as `rollout` where the file has none.
+    pub rollback: RolloutPolicy,
     pub balance: Balance,
     pub release: Option<ReleaseCommand>,
 }
@@ -96,6 +98,22 @@ impl App {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Accessory {
     pub service: Service,
+    /// `None` is [`Accessory::default_name`].
+    pub container_name: Option<String>,
+}
+
+impl Accessory {
+    /// The name of its container.
+    #[must_use]
+    pub fn container(&self, project: &ProjectName) -> String {
+        self.container_name.clone().unwrap_or_else(|| Self::default_name(project, self.service.name.as_str()))
+    }
+
+    /// Compose's own naming, so that a project that it started is gone on with.
+    #[must_use]
+    pub fn default_name(project: &ProjectName, service: &str) -> String {
+        format!("{project}-{service}-1")
+    }
 }
 
 /// What apps and accessories have in common.
@@ -138,7 +156,7 @@ pub enum PullPolicy {
 }
 
 /// How an image is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct BuildSpec {
     /// An absolute folder on this machine.
     pub context: PathBuf,
@@ -152,6 +170,14 @@ pub struct BuildSpec {
     pub extra_hosts: Vec<String>,
     pub no_cache: bool,
     pub pull: bool,
+    /// References whose layers the builder may take.
+    pub cache_from: Vec<String>,
+    /// Of the build's containers, in bytes.
+    pub shm_bytes: Option<i64>,
+    pub ulimits: Vec<Ulimit>,
+    pub platform: Option<String>,
+    /// More tags for the image.
+    pub tags: Vec<String>,
 }
 
 /// Runs once in the new image before anything is flipped, such as a migration.

@@ -22,10 +22,15 @@ pub struct Release {
 #[must_use]
 pub fn identity(image: &str, spec: &ContainerSpec) -> String {
     // Field order is fixed by the struct and map order by the compose file, so equal specs give equal text.
+    let files = &spec.files;
     let spec = serde_json::to_string(spec).unwrap_or_default();
     let mut hash = Sha256::new();
     for part in [image, "\0", &spec] {
         hash.update(part.as_bytes());
+    }
+    // A changed secret is a changed release. Its digest goes into the hash and nowhere else, so that no text has it.
+    for file in files {
+        hash.update(file.content.digest());
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::hooks::{post_start, run_once};
 use super::images::image_steps;
+use super::replicas::run_once_spec;
 use super::{Gate, PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    Accessory, AppName, Condition, ContainerState, Dependency, NewContainer, NewNetwork, ObservedState, OwnLabels,
-    Project, Role, identity,
+    Accessory, AppName, Condition, ContainerState, Dependency, NewContainer, NewNetwork, ObservedContainer,
+    ObservedState, OwnLabels, Project, Role, identity,
 };
 
 /// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
@@ -44,7 +46,7 @@ fn check_externals(project: &Project, observed: &ObservedState) -> Result<(), Pl
 
 fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Stage {
     let networks =
-        project.networks.iter().filter(|(name, _)| observed.engine.network(name).is_none()).map(|(name, internal)| {
+        project.networks.iter().filter(|(name, _)| observed.engine.network(name).is_none()).map(|(name, settings)| {
             let network = NewNetwork {
                 name: name.clone(),
                 project: Some(project.name.clone()),
@@ -52,15 +54,15 @@ fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Stage {
                 subnet: None,
                 dynamic_range: None,
                 gateway: None,
-                internal: *internal,
+                settings: settings.clone(),
             };
             vec![Planned::new(Step::CreateNetwork(network), "the project names it")]
         });
     let volumes = project
         .volumes
         .iter()
-        .filter(|name| !observed.engine.volumes.contains(*name))
-        .map(|name| vec![Planned::new(Step::CreateVolume { name: name.clone() }, "the project names it")]);
+        .filter(|volume| !observed.engine.volumes.contains(&volume.name))
+        .map(|volume| vec![Planned::new(Step::CreateVolume(volume.clone()), "the project names it")]);
     Stage::beside(networks.chain(volumes).collect())
 }
 
@@ -102,6 +104,13 @@ fn visit(
     Ok(())
 }
 
+fn is_of(container: &ObservedContainer, project: &Project, service: &AppName) -> bool {
+    let labels = &container.labels;
+    labels.role == Role::Accessory
+        && labels.project.as_ref() == Some(&project.name)
+        && labels.service.as_ref() == Some(service)
+}
+
 fn accessory_steps(
     project: &Project,
     accessory: &Accessory,
@@ -109,14 +118,16 @@ fn accessory_steps(
     observed: &ObservedState,
 ) -> Result<(Vec<Planned>, Option<String>), PlanRefused> {
     let service = &accessory.service;
-    let name = format!("{}-{}-1", project.name, service.name);
     let image = observed.images.get(&service.name).map_or("", |image| image.identity());
     let identity = identity(image, &service.container);
     let gate = Gate::Engine { condition, timeout: CONDITION_TIMEOUT, monitor: Duration::ZERO };
     let because = "an app depends on it";
+    let existing = observed.engine.containers.iter().find(|container| is_of(container, project, &service.name));
+    // Known by its labels: under a changed `container_name` a second one would write to the same volumes.
+    let name = existing.map_or_else(|| accessory.container(&project.name), |container| container.name.clone());
     let await_it = || Planned::new(Step::AwaitHealthy { name: name.clone(), gate: gate.clone() }, because);
 
-    let Some(container) = observed.engine.container(&name) else {
+    let Some(container) = existing else {
         let tag = format!("deploy-apps/{}-{}:accessory", project.name, service.name.as_str().to_lowercase());
         let mut steps = image_steps(service, observed, &tag)?;
         let labels = OwnLabels {
@@ -129,9 +140,23 @@ fn accessory_steps(
             version: None,
             identity,
         };
+        for (index, hook) in service.container.hooks.pre_start.iter().enumerate() {
+            let name = format!("{name}-pre-start-{}", index + 1);
+            if observed.engine.container(&name).is_some() {
+                steps.push(Planned::new(Step::RemoveContainer { name: name.clone() }, "an interrupted run left it"));
+            }
+            let once = NewContainer {
+                name,
+                image: hook.image.clone().unwrap_or_else(|| tag.clone()),
+                spec: run_once_spec(service.container.clone(), hook),
+                labels: OwnLabels { role: Role::ReleaseCommand, ..labels.clone() },
+            };
+            steps.extend(run_once(once, hook.timeout, "`pre_start` runs before the accessory is created"));
+        }
         let new = NewContainer { name: name.clone(), image: tag, spec: service.container.clone(), labels };
         steps.push(Planned::new(Step::CreateContainer(Box::new(new)), because));
         steps.push(Planned::new(Step::StartContainer { name: name.clone() }, because));
+        steps.extend(post_start(&name, &service.container.hooks));
         steps.push(await_it());
         return Ok((steps, None));
     };
@@ -141,10 +166,11 @@ fn accessory_steps(
         ContainerState::Running | ContainerState::Restarting => vec![await_it()],
         ContainerState::Exited { code: 0, .. } if condition == Condition::CompletedSuccessfully => Vec::new(),
         ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => {
-            vec![
-                Planned::new(Step::StartContainer { name: name.clone() }, "an app depends on it and it is not running"),
-                await_it(),
-            ]
+            let start = Step::StartContainer { name: name.clone() };
+            let mut steps = vec![Planned::new(start, "an app depends on it and it is not running")];
+            steps.extend(post_start(&name, &container.hooks));
+            steps.push(await_it());
+            steps
         }
     };
     Ok((steps, warning))

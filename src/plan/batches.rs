@@ -1,8 +1,9 @@
 //! The ways from outgoing to new replicas, up to the last flip: all at once, in batches, or stop-first.
 
+use super::hooks::{limits, post_start};
 use super::replicas::{NewReplica, gate};
 use super::way::Way;
-use super::{Expect, Planned, Stage, Step};
+use super::{Comeback, Expect, Planned, Stage, Step};
 use crate::model::{AppRecord, ObservedContainer};
 
 /// The stages before the last flip, and what that flip replaces.
@@ -61,9 +62,13 @@ pub(super) fn replace_stop_first(way: &Way<'_>) -> Batches {
     let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
     let serving = way.situation.record.clone();
     // As long as everything up to the next flip may take, so that a held request ends with an answer.
-    let release = way.app.release.as_ref().map_or(std::time::Duration::ZERO, |release| release.timeout);
+    let once = way.app.service.container.hooks.pre_start.iter().map(|hook| hook.timeout);
+    let release = way.app.release.iter().map(|release| release.timeout).chain(once).sum::<std::time::Duration>();
+    let outgoing_hooks = way.situation.outgoing.iter().filter_map(|outgoing| outgoing.container);
+    let hooks = outgoing_hooks.map(|container| limits(&container.hooks.pre_stop)).max().unwrap_or_default()
+        + limits(&way.app.service.container.hooks.post_start);
     let grace = way.app.service.container.stop_grace.unwrap_or(crate::model::DEFAULT_STOP_GRACE);
-    let hold = way.limits().requests.max(way.limits().websockets) + grace + release + way.app.health.timeout;
+    let hold = way.limits().requests.max(way.limits().websockets) + grace + release + hooks + way.app.health.timeout;
     let mut holding = serving.clone().unwrap_or_else(|| way.record(Vec::new()));
     holding.peers.clear();
     holding.hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
@@ -76,7 +81,7 @@ pub(super) fn replace_stop_first(way: &Way<'_>) -> Batches {
         "new requests wait at the proxy while no replica runs".to_owned(),
     );
     let mut stages = vec![Stage::beside(creates), Stage::line(vec![flip]), stop_stage(way, &outgoing)];
-    stages.push(Stage::line(way.release_command()));
+    stages.push(Stage::line(way.once_per_release()));
     stages.push(Stage::beside(way.new.iter().map(|replica| start(way, replica)).collect()));
     Batches { stages, expect: Expect::OwnLast, previous: Some(holding), outgoing_last: Vec::new() }
 }
@@ -95,10 +100,10 @@ fn start(way: &Way<'_>, replica: &NewReplica) -> Vec<Planned> {
     let name = replica.container.name.clone();
     let gate = gate(way.app, &replica.peer);
     let because = "no traffic before it is seen healthy";
-    vec![
-        Planned::new(Step::StartContainer { name: name.clone() }, because),
-        Planned::new(Step::AwaitHealthy { name, gate }, because),
-    ]
+    let mut steps = vec![Planned::new(Step::StartContainer { name: name.clone() }, because)];
+    steps.extend(post_start(&name, &replica.container.spec.hooks));
+    steps.push(Planned::new(Step::AwaitHealthy { name, gate }, because));
+    steps
 }
 
 /// Drains and stops, and leaves the containers for an undo.
@@ -106,14 +111,15 @@ fn stop_stage(way: &Way<'_>, leaving: &[String]) -> Stage {
     let lanes =
         way.situation.outgoing.iter().filter(|outgoing| leaving.contains(&outgoing.id)).filter_map(|outgoing| {
             let container = outgoing.container?;
-            let restart = restart_gate(way, container);
-            Some(way.drain(&outgoing.id).into_iter().chain([way.stop(container, restart)]).collect())
+            let restart = comeback(way, container);
+            Some(way.drain(&outgoing.id).into_iter().chain(way.stop(container, restart)).collect())
         });
     Stage::beside(lanes.collect())
 }
 
 /// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
-fn restart_gate(way: &Way<'_>, container: &ObservedContainer) -> Option<super::Gate> {
+fn comeback(way: &Way<'_>, container: &ObservedContainer) -> Option<Comeback> {
     let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
-    container.is_well().then(|| gate(way.app, peer))
+    let post_start = container.hooks.post_start.clone();
+    container.is_well().then(|| Comeback { gate: gate(way.app, peer), post_start })
 }

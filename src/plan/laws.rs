@@ -105,7 +105,9 @@ impl OnPaper {
                 self.running.remove(name);
             }
             Step::CreateNetwork(_)
-            | Step::CreateVolume { .. }
+            | Step::CreateVolume(_)
+            | Step::PostStart { .. }
+            | Step::PreStop { .. }
             | Step::ReserveRelease { .. }
             | Step::BuildImage { .. }
             | Step::TagImage { .. }

@@ -6,6 +6,7 @@ mod accessories;
 mod app;
 mod batches;
 mod deploy;
+mod hooks;
 mod images;
 mod laws;
 #[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]
@@ -23,4 +24,4 @@ pub use laws::{Broken, check_laws};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use proxy::{ProxyImage, address_pool, plan_proxy, plan_proxy_upgrade};
 pub use refusal::PlanRefused;
-pub use step::{Because, Expect, FlipChange, Gate, Limits, Planned, Stage, Step};
+pub use step::{Because, Comeback, Expect, FlipChange, Gate, Limits, Planned, Stage, Step};

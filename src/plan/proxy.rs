@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 
 use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    AddressPool, BuildSpec, ContainerSpec, ContainerState, Mount, MountSource, NetworkAttachment, NewContainer,
-    NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs, identity,
+    AddressPool, BuildSpec, ContainerSpec, ContainerState, Mount, MountSource, NetworkAttachment, NetworkSettings,
+    NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs, identity,
 };
 
 /// The embedded proxy image: its id and how it is built.
@@ -111,13 +111,13 @@ fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, p
             subnet: Some(pool.subnet()),
             dynamic_range: Some(pool.dynamic_range()),
             gateway: Some(pool.gateway()),
-            internal: false,
+            settings: NetworkSettings::default(),
         };
         lanes.push(vec![Planned::new(Step::CreateNetwork(network), "replicas get fixed addresses in it")]);
     }
     if !observed.volumes.contains(&spec.name.volume()) {
         lanes.push(vec![Planned::new(
-            Step::CreateVolume { name: spec.name.volume() },
+            Step::CreateVolume(spec.name.volume().as_str().into()),
             "routes and history outlive the proxy",
         )]);
     }
@@ -172,12 +172,13 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
         mounts: vec![Mount {
             source: MountSource::Volume(spec.name.volume()),
             target: "/var/lib/deploy-apps".to_owned(),
-            read_only: false,
+            ..Mount::default()
         }],
         networks: vec![NetworkAttachment {
             network: spec.name.network(),
             aliases: Vec::new(),
             address: Some(pool.proxy()),
+            ..NetworkAttachment::default()
         }],
         restart: Restart::UnlessStopped,
         stop_grace: Some(PROXY_STOP_GRACE),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::situation::Situation;
 use super::{Gate, PlanRefused};
 use crate::model::{
-    AddressPool, App, Condition, ContainerSpec, Healthcheck, NetworkAttachment, NewContainer, ObservedContainer,
-    OwnLabels, Peer, Project, Release, Restart, Role,
+    AddressPool, App, Condition, ContainerSpec, Healthcheck, Hook, Hooks, NetworkAttachment, NewContainer,
+    ObservedContainer, OwnLabels, Peer, Project, Release, Restart, Role,
 };
 
 /// How long a container that nobody can probe must stay up before it counts as started.
@@ -35,7 +35,7 @@ pub(super) fn effective_spec(project: &Project, app: &App, pool: AddressPool) ->
     }
     spec.environment.insert("DEPLOY_APPS_PROJECT".to_owned(), project.name.to_string());
     spec.environment.insert("DEPLOY_APPS_APP".to_owned(), app.service.name.to_string());
-    spec.networks.push(NetworkAttachment { network: project.proxy.name.network(), aliases: Vec::new(), address: None });
+    spec.networks.push(NetworkAttachment { network: project.proxy.name.network(), ..NetworkAttachment::default() });
     spec
 }
 
@@ -110,19 +110,66 @@ pub(super) fn release_command(
     release: &Release,
     command: &[String],
 ) -> NewContainer {
+    let hook = Hook { command: command.to_vec(), ..Hook::default() };
+    once(project, app, situation, release, "release", &hook)
+}
+
+/// The container of the `number`th `pre_start`: as that of a release command, in another image if it names one.
+pub(super) fn pre_start_of(
+    project: &Project,
+    app: &App,
+    situation: &Situation<'_>,
+    release: &Release,
+    number: usize,
+    hook: &Hook,
+) -> NewContainer {
+    once(project, app, situation, release, &format!("pre-start-{number}"), hook)
+}
+
+fn once(
+    project: &Project,
+    app: &App,
+    situation: &Situation<'_>,
+    release: &Release,
+    what: &str,
+    hook: &Hook,
+) -> NewContainer {
     let mut spec = situation.spec.clone();
-    spec.command = Some(command.to_vec());
-    spec.restart = Restart::No;
-    spec.healthcheck = Some(Healthcheck::Disabled);
     for (key, value) in [("RELEASE", release.number.to_string()), ("VERSION", release.version.clone())] {
         spec.environment.insert(format!("DEPLOY_APPS_{key}"), value);
     }
     NewContainer {
-        name: format!("{}-{}-{}-release", project.name, app.service.name, release.number),
-        image: release.image.clone(),
-        spec,
+        name: format!("{}-{}-{}-{what}", project.name, app.service.name, release.number),
+        image: hook.image.clone().unwrap_or_else(|| release.image.clone()),
+        spec: run_once_spec(spec, hook),
         labels: labels(project, situation, release, Role::ReleaseCommand, None),
     }
+}
+
+/// A service's container that runs one command and ends: without an address, a restart, ports or hooks.
+pub(super) fn run_once_spec(mut spec: ContainerSpec, hook: &Hook) -> ContainerSpec {
+    spec.command = (!hook.command.is_empty()).then(|| hook.command.clone()).or(spec.command);
+    spec.restart = Restart::No;
+    spec.healthcheck = Some(Healthcheck::Disabled);
+    spec.ports = Vec::new();
+    spec.hooks = Hooks::default();
+    spec.host.privileged |= hook.privileged;
+    if hook.image.is_some() {
+        // The service's entrypoint is a program of the service's image.
+        spec.entrypoint = None;
+    }
+    if hook.user.is_some() {
+        spec.user.clone_from(&hook.user);
+    }
+    if hook.working_dir.is_some() {
+        spec.working_dir.clone_from(&hook.working_dir);
+    }
+    spec.environment.extend(hook.environment.clone());
+    for network in &mut spec.networks {
+        network.address = None;
+        network.options = crate::model::EndpointOptions::default();
+    }
+    spec
 }
 
 fn labels(

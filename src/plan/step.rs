@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    AppKey, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, NewContainer, NewNetwork,
-    ReleaseNumber, StepKind,
+    AppKey, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, Hook, NewContainer, NewNetwork,
+    NewVolume, ReleaseNumber, StepKind,
 };
 
 /// What to do.
@@ -16,9 +16,7 @@ use crate::model::{
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     CreateNetwork(NewNetwork),
-    CreateVolume {
-        name: String,
-    },
+    CreateVolume(NewVolume),
     /// Writes the release's number into the proxy's history, so that it is never used again.
     ReserveRelease {
         app: AppKey,
@@ -40,6 +38,16 @@ pub enum Step {
     CreateContainer(Box<NewContainer>),
     StartContainer {
         name: String,
+    },
+    /// Runs a command in a started container. When it fails, so does the step: it has never served.
+    PostStart {
+        name: String,
+        hook: Hook,
+    },
+    /// The same before its stop. What fails is said, and the stop goes on: nothing would be won by waiting.
+    PreStop {
+        name: String,
+        hook: Hook,
     },
     AwaitHealthy {
         name: String,
@@ -68,12 +76,12 @@ pub enum Step {
         peers: Vec<String>,
         limits: Limits,
     },
-    /// `restart` is the gate for starting it again, for a container that an undo must bring back.
+    /// `restart` is for a container that an undo must bring back.
     StopContainer {
         name: String,
         signal: Option<String>,
         grace: Option<Duration>,
-        restart: Option<Gate>,
+        restart: Option<Comeback>,
     },
     RemoveContainer {
         name: String,
@@ -105,6 +113,14 @@ pub enum Expect {
     Observed(Generation),
     /// The one that this run's last flip of the app made.
     OwnLast,
+}
+
+/// How a stopped container serves again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comeback {
+    pub gate: Gate,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_start: Vec<Hook>,
 }
 
 /// When a started container counts as good.
@@ -271,16 +287,21 @@ impl Step {
             Self::StartContainer { name } => {
                 vec![Self::StopContainer { name: name.clone(), signal: None, grace: Some(UNDO_GRACE), restart: None }]
             }
-            Self::StopContainer { name, restart: Some(gate), .. } => vec![
-                Self::StartContainer { name: name.clone() },
-                Self::AwaitHealthy { name: name.clone(), gate: gate.clone() },
-            ],
+            Self::StopContainer { name, restart: Some(comeback), .. } => {
+                let start = std::iter::once(Self::StartContainer { name: name.clone() });
+                let hooks = comeback.post_start.iter().cloned();
+                let hooks = hooks.map(|hook| Self::PostStart { name: name.clone(), hook });
+                let gate = Self::AwaitHealthy { name: name.clone(), gate: comeback.gate.clone() };
+                start.chain(hooks).chain([gate]).collect()
+            }
             Self::Flip { changes } => undo_flip(changes),
             // Networks and volumes are shared and cost nothing; the rest has no effect to take back.
             Self::CreateNetwork(_)
-            | Self::CreateVolume { .. }
+            | Self::CreateVolume(_)
             | Self::ReserveRelease { .. }
             | Self::UntagImage { .. }
+            | Self::PostStart { .. }
+            | Self::PreStop { .. }
             | Self::AwaitHealthy { .. }
             | Self::AwaitExit { .. }
             | Self::AwaitControl { .. }
@@ -325,7 +346,7 @@ impl fmt::Display for Step {
                 Some(subnet) => write!(f, "create network `{}` {subnet}", network.name),
                 None => write!(f, "create network `{}`", network.name),
             },
-            Self::CreateVolume { name } => write!(f, "create volume `{name}`"),
+            Self::CreateVolume(volume) => write!(f, "create volume `{}`", volume.name),
             Self::ReserveRelease { app, release, version } => write!(f, "reserve {release} ({version}) of `{app}`"),
             Self::BuildImage { tag, .. } => write!(f, "build image `{tag}`"),
             Self::TagImage { image, tag } => write!(f, "tag image {} as `{tag}`", short(image)),
@@ -338,6 +359,8 @@ impl fmt::Display for Step {
                 }
             }
             Self::StartContainer { name } => write!(f, "start `{name}`"),
+            Self::PostStart { name, hook } => write!(f, "run post_start `{}` in `{name}`", hook.shown()),
+            Self::PreStop { name, hook } => write!(f, "run pre_stop `{}` in `{name}`", hook.shown()),
             Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
             Self::AwaitControl { name, timeout } => {
                 write!(f, "await the control channel of `{name}` within {timeout:?}")

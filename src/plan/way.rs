@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::hooks::{pre_stop, run_once};
 use super::images::image_steps;
-use super::replicas::{NewReplica, release_command};
+use super::replicas::{NewReplica, pre_start_of, release_command};
 use super::situation::Situation;
 use super::{DeployOptions, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step};
 use crate::model::{
@@ -88,7 +89,7 @@ impl Way<'_> {
         // With stop-first the volume has one writer, so the command waits until the old replicas are stopped.
         let stops_first = self.app.rollout.order == Order::StopFirst && !self.situation.outgoing.is_empty();
         if !stops_first {
-            main.extend(self.release_command());
+            main.extend(self.once_per_release());
         }
         lanes.insert(0, main);
         Ok(vec![Stage::beside(writers), Stage::beside(lanes)])
@@ -103,19 +104,21 @@ impl Way<'_> {
         self.writes(container) || !self.is_busy(container)
     }
 
-    /// Runs once per release, never for a change of scale, and not for an app that is put to rest.
-    pub(super) fn release_command(&self) -> Vec<Planned> {
-        let due = self.situation.is_new && !self.new.is_empty();
-        let (Some(command), true) = (&self.app.release, due) else { return Vec::new() };
-        let container = release_command(self.project, self.app, self.situation, self.release, &command.command);
-        let name = container.name.clone();
-        let because = "`release` runs in the new image before traffic reaches it";
-        vec![
-            Planned::new(Step::CreateContainer(Box::new(container)), because),
-            Planned::new(Step::StartContainer { name: name.clone() }, because),
-            Planned::new(Step::AwaitExit { name: name.clone(), timeout: command.timeout }, because),
-            Planned::new(Step::RemoveContainer { name }, "it has done its work"),
-        ]
+    /// What runs once per release, never for a change of scale, and not for an app that is put to rest:
+    /// the release command, then each `pre_start` in its order.
+    pub(super) fn once_per_release(&self) -> Vec<Planned> {
+        if !self.situation.is_new || self.new.is_empty() {
+            return Vec::new();
+        }
+        let release = self.app.release.iter().flat_map(|command| {
+            let container = release_command(self.project, self.app, self.situation, self.release, &command.command);
+            run_once(container, command.timeout, "`release` runs in the new image before traffic reaches it")
+        });
+        let hooks = self.situation.spec.hooks.pre_start.iter().enumerate().flat_map(|(index, hook)| {
+            let container = pre_start_of(self.project, self.app, self.situation, self.release, index + 1, hook);
+            run_once(container, hook.timeout, "`pre_start` runs before the first replica starts")
+        });
+        release.chain(hooks).collect()
     }
 
     /// After the last flip: confirm, then each outgoing replica drains, stops and goes on its own.
@@ -127,7 +130,7 @@ impl Way<'_> {
             let mut lane = Vec::new();
             if outgoing_last.contains(&outgoing.id) {
                 lane.extend(self.drain(&outgoing.id));
-                lane.extend(outgoing.container.map(|container| self.stop(container, None)));
+                lane.extend(outgoing.container.into_iter().flat_map(|container| self.stop(container, None)));
             }
             lane.extend(outgoing.container.map(remove));
             lanes.push(lane);
@@ -148,9 +151,13 @@ impl Way<'_> {
         Planned::new(Step::AwaitDrained { app, peers: vec![id.to_owned()], limits: self.limits() }, because)
     }
 
-    pub(super) fn stop(&self, container: &ObservedContainer, restart: Option<super::Gate>) -> Planned {
+    pub(super) fn stop(
+        &self,
+        container: &ObservedContainer,
+        restart: Option<super::Comeback>,
+    ) -> impl Iterator<Item = Planned> {
         let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
-        Planned::new(step, "it no longer serves")
+        pre_stop(container).chain([Planned::new(step, "it no longer serves")])
     }
 
     /// A container that an interrupted run has left and that the proxy does not route to.
@@ -160,7 +167,8 @@ impl Way<'_> {
         let drain = busy.then(|| self.drain_step(&container.name, "an interrupted run left it with open requests"));
         let stop = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart: None };
         let remove = Step::RemoveContainer { name: container.name.clone() };
-        drain.into_iter().chain([Planned::new(stop, because), Planned::new(remove, because)]).collect()
+        let end = [Planned::new(stop, because), Planned::new(remove, because)];
+        drain.into_iter().chain(pre_stop(container)).chain(end).collect()
     }
 
     fn is_busy(&self, container: &ObservedContainer) -> bool {

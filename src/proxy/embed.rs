@@ -58,8 +58,7 @@ pub fn unpack(base_image: &str) -> io::Result<Unpacked> {
         labels: IndexMap::new(),
         network: None,
         extra_hosts: Vec::new(),
-        no_cache: false,
-        pull: false,
+        ..BuildSpec::default()
     };
     Ok(Unpacked { _folder: folder, build })
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::run::Run;
 use crate::event::{Event, Fact};
 use crate::model::{
-    AppKey, AppName, ImageSource, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Project, PullPolicy,
-    ResolvedImage, Service, StoredRelease,
+    AppKey, AppName, ImageSource, MountSource, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Project,
+    PullPolicy, ResolvedImage, Service, StoredRelease,
 };
 use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy, ProxyError};
 
@@ -26,12 +26,14 @@ pub async fn observe<E: Engine, P: Proxy>(
     apps: &[AppName],
 ) -> Result<ObservedState, DeployError> {
     let services = services_behind(project, apps);
-    let (engine, proxy, sources) = tokio::join!(
+    let (engine, proxy, sources, others) = tokio::join!(
         run.engine.observe(&project.proxy.name),
         kept(run, project, apps),
         try_join_all(services.iter().map(|service| source(run, service))),
+        try_join_all(other_images(&services).into_iter().map(|reference| present(run, reference))),
     );
     let engine = engine?;
+    others?;
     let images =
         sources?.into_iter().map(|(name, source)| (name, resolve(source, &engine))).collect::<BTreeMap<_, _>>();
     let (proxy, releases) = proxy?;
@@ -70,6 +72,24 @@ fn services_behind<'a>(project: &'a Project, apps: &[AppName]) -> Vec<&'a Servic
         }
     }
     services
+}
+
+/// The images that services use besides their own.
+fn other_images<'a>(services: &[&'a Service]) -> BTreeSet<&'a str> {
+    let hooks = services.iter().flat_map(|service| &service.container.hooks.pre_start);
+    let mounts = services.iter().flat_map(|service| &service.container.mounts);
+    let mounted = mounts.filter_map(|mount| match &mount.source {
+        MountSource::Image(reference) => Some(reference.as_str()),
+        _ => None,
+    });
+    hooks.filter_map(|hook| hook.image.as_deref()).chain(mounted).collect()
+}
+
+async fn present<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<(), EngineError> {
+    match run.engine.image_id(reference).await? {
+        Some(_) => Ok(()),
+        None => pull(run, reference).await.map(drop),
+    }
 }
 
 /// What is known of a service's image before the engine's list of images is.

@@ -34,7 +34,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let begun = Instant::now();
         match step {
             Step::CreateNetwork(network) => self.engine.create_network(network).await?,
-            Step::CreateVolume { name } => self.engine.create_volume(name).await?,
+            Step::CreateVolume(volume) => self.engine.create_volume(volume).await?,
             Step::ReserveRelease { app, release, version } => {
                 let mut details = self.operator.as_ref().map(|by| by.details(PURPOSE)).unwrap_or_default();
                 details.insert("version".to_owned(), version.as_str().into());
@@ -57,6 +57,16 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Step::StartContainer { name } => {
                 self.engine.start_container(name).await?;
                 self.emit(app, Fact::ReplicaStarted { name: name.clone() });
+            }
+            Step::PostStart { name, hook } => self.post_start(name, hook, cancel).await?,
+            Step::PreStop { name, hook } => {
+                if let Err(failure) = self.run_hook(name, hook, cancel).await {
+                    if failure.kind == FailureKind::Cancelled {
+                        return Err(failure);
+                    }
+                    let message = format!("{}; its stop goes on", failure.message);
+                    self.emit(app, Fact::Warned { message });
+                }
             }
             Step::AwaitHealthy { name, gate } => {
                 self.await_healthy(name, gate, cancel).await?;

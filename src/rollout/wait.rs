@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
 use super::run::Run;
-use crate::model::{Condition, ContainerState, DockerHealth, InFlight, ObservedProxy};
+use crate::model::{Condition, ContainerState, DockerHealth, Hook, InFlight, ObservedProxy};
 use crate::plan::{Gate, Limits};
-use crate::ports::{ContainerStatus, Engine, ExitReport, Probe, ProbeAnswer, Proxy, ProxyError};
+use crate::ports::{ContainerStatus, Engine, ExitReport, HookReport, Probe, ProbeAnswer, Proxy, ProxyError};
 
 /// Log lines shown for a container that failed.
 const LOG_LINES: usize = 20;
@@ -128,6 +128,50 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
                 Some(_) => sleep(STATUS_INTERVAL).await,
                 None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
+            }
+        }
+    }
+
+    /// Runs a hook of a container that has just been started.
+    pub(super) async fn post_start(
+        &self,
+        name: &str,
+        hook: &Hook,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        match self.run_hook(name, hook, cancel).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let failure = StepFailure::failed(format!("`{name}` ended before its post_start command"));
+                Err(self.with_evidence(failure, name, Vec::new()).await)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Runs a command in a container to its end, or to its limit. Returns whether the container ran.
+    pub(super) async fn run_hook(
+        &self,
+        name: &str,
+        hook: &Hook,
+        cancel: &CancellationToken,
+    ) -> Result<bool, StepFailure> {
+        let command = hook.shown();
+        let report = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+            report = self.engine.run_hook(name, hook) => report?,
+            () = sleep(hook.timeout) => {
+                let message = format!("`{command}` in `{name}` did not finish within {:?}", hook.timeout);
+                return Err(StepFailure::failed(message));
+            }
+        };
+        match report {
+            None => Ok(false),
+            Some(HookReport { code: 0, .. }) => Ok(true),
+            Some(HookReport { code, output }) => {
+                let failure = StepFailure::failed(format!("`{command}` in `{name}` exited with code {code}"));
+                Err(failure.detail(format!("last output of `{command}`"), output))
             }
         }
     }

@@ -48,8 +48,8 @@ async fn a_container_joins_all_its_networks_at_its_fixed_address_and_is_observed
 #[tokio::test]
 async fn everything_in_a_spec_reaches_the_engine() {
     let world = World::new().await;
-    world.engine.create_volume(&world.name("data")).await.unwrap();
-    world.engine.create_volume(&world.name("data")).await.unwrap();
+    world.engine.create_volume(&world.name("data").as_str().into()).await.unwrap();
+    world.engine.create_volume(&world.name("data").as_str().into()).await.unwrap();
     let mut container = world.container("full", "sleep 60");
     let spec = &mut container.spec;
     spec.environment.insert("KEY".to_owned(), "a=b c".to_owned());
@@ -60,9 +60,19 @@ async fn everything_in_a_spec_reaches_the_engine() {
     spec.init = true;
     spec.read_only = true;
     spec.mounts = vec![
-        Mount { source: MountSource::Volume(world.name("data")), target: "/data".to_owned(), read_only: true },
-        Mount { source: MountSource::Bind("/etc".to_owned()), target: "/host".to_owned(), read_only: true },
-        Mount { source: MountSource::Anonymous, target: "/scratch".to_owned(), read_only: false },
+        Mount {
+            source: MountSource::Volume(world.name("data")),
+            target: "/data".to_owned(),
+            read_only: true,
+            ..Mount::default()
+        },
+        Mount {
+            source: MountSource::Bind("/etc".to_owned()),
+            target: "/host".to_owned(),
+            read_only: true,
+            ..Mount::default()
+        },
+        Mount { source: MountSource::Anonymous, target: "/scratch".to_owned(), read_only: false, ..Mount::default() },
     ];
     spec.tmpfs = vec![Tmpfs { target: "/run".to_owned(), options: "size=1m".to_owned() }];
     spec.extra_hosts = vec!["db:10.0.0.9".to_owned()];

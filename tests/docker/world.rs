@@ -76,7 +76,7 @@ impl World {
             subnet: Some(subnet),
             dynamic_range: None,
             gateway: None,
-            internal: false,
+            settings: deploy_apps::model::NetworkSettings::default(),
         }
     }
 
@@ -90,8 +90,7 @@ impl World {
             labels: IndexMap::from([(LABEL.to_owned(), "docker".to_owned())]),
             network: None,
             extra_hosts: Vec::new(),
-            no_cache: false,
-            pull: false,
+            ..BuildSpec::default()
         }
     }
 }
@@ -101,6 +100,7 @@ pub fn attach(network: &NewNetwork, address: Option<&str>) -> NetworkAttachment 
         network: network.name.clone(),
         aliases: vec!["alias".to_owned()],
         address: address.map(|address| address.parse().expect("an address")),
+        ..NetworkAttachment::default()
     }
 }
 

@@ -26,8 +26,7 @@ pub fn build(folder: &str) -> BuildSpec {
         labels: IndexMap::new(),
         network: None,
         extra_hosts: Vec::new(),
-        no_cache: false,
-        pull: false,
+        ..BuildSpec::default()
     }
 }
 
@@ -56,6 +55,7 @@ pub fn app(text: &str) -> App {
         },
         drain: DrainPolicy::default(),
         rollout: RolloutPolicy::default(),
+        rollback: RolloutPolicy::default(),
         balance: Balance::default(),
         release: None,
     }
@@ -115,7 +115,8 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
 }
 
 pub fn with_accessories(accessories: impl IntoIterator<Item = Service>, mut project: Project) -> Project {
-    let accessories = accessories.into_iter().map(|service| (service.name.clone(), Accessory { service }));
+    let accessories =
+        accessories.into_iter().map(|service| (service.name.clone(), Accessory { service, container_name: None }));
     project.accessories = accessories.collect();
     project
 }

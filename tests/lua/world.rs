@@ -104,7 +104,7 @@ impl World {
                 subnet: Some(format!("10.198.{third}.0/24").parse().expect("a subnet")),
                 dynamic_range: None,
                 gateway: Some(address(1)),
-                internal: false,
+                settings: deploy_apps::model::NetworkSettings::default(),
             };
             if self.engine.create_network(&network).await.is_ok() {
                 self.gateway = address(1);
@@ -127,7 +127,12 @@ impl World {
             security_opt: vec!["no-new-privileges".to_owned()],
             // So small that a body or an answer which is buffered on disk does not fit.
             tmpfs: vec![tmpfs("/run/deploy-apps", "1m"), tmpfs("/tmp", "8m")],
-            networks: vec![NetworkAttachment { network, aliases: Vec::new(), address: Some(address) }],
+            networks: vec![NetworkAttachment {
+                network,
+                aliases: Vec::new(),
+                address: Some(address),
+                ..NetworkAttachment::default()
+            }],
             environment: IndexMap::from([("WORKERS".to_owned(), setup.workers.to_string())]),
             labels: IndexMap::from([("deploy-apps.test".to_owned(), "lua".to_owned())]),
             ..ContainerSpec::default()
@@ -136,9 +141,9 @@ impl World {
             Some(size) => spec.tmpfs.push(tmpfs(STATE, size)),
             None => {
                 let volume = format!("{}-state", self.prefix);
-                self.engine.create_volume(&volume).await.expect("a volume");
+                self.engine.create_volume(&volume.as_str().into()).await.expect("a volume");
                 spec.mounts =
-                    vec![Mount { source: MountSource::Volume(volume), target: STATE.to_owned(), read_only: false }];
+                    vec![Mount { source: MountSource::Volume(volume), target: STATE.to_owned(), ..Mount::default() }];
             }
         }
         let labels = OwnLabels {
@@ -315,8 +320,7 @@ async fn build_image(engine: &DockerEngine, tag: &str, dockerfile: Option<String
         labels: IndexMap::new(),
         network: None,
         extra_hosts: Vec::new(),
-        no_cache: false,
-        pull: false,
+        ..BuildSpec::default()
     };
     let digest = engine.source_digest(&build).await.expect("a digest");
     engine.build_image(&build, tag, &digest, Arc::new(|_| {})).await.expect("an image of the proxy");

@@ -97,6 +97,9 @@ impl Context {
                 part(value.as_bytes());
             }
         }
+        if let Some(platform) = &build.platform {
+            part(platform.as_bytes());
+        }
         for entry in &self.entries {
             part(entry.path.as_os_str().as_encoded_bytes());
             match &entry.kind {
@@ -235,8 +238,7 @@ mod tests {
             labels: IndexMap::new(),
             network: None,
             extra_hosts: Vec::new(),
-            no_cache: false,
-            pull: false,
+            ..BuildSpec::default()
         }
     }
 

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
+use serde_json::json;
 
 use super::DockerEngine;
 use super::api::with_query;
-use crate::model::{BuildSpec, Label};
+use crate::model::{BuildSpec, Label, Ulimit};
 use crate::ports::{EngineError, EngineErrorKind, Progress};
 use archive::Upload;
 use context::Context;
@@ -73,9 +74,7 @@ impl Order<'_> {
         let options = self.options(builder, context.dockerfile_name.clone());
         let (upload, body) = Upload::begin(context);
         let credentials = self.engine.credentials.all();
-        let hosts: Vec<String> =
-            self.build.extra_hosts.iter().map(|host| format!("extrahosts={}", percent_encoded(host))).collect();
-        let client = with_query(self.engine, hosts.join("&")).with_timeout(SILENCE_LIMIT);
+        let client = with_query(self.engine, self.addition()).with_timeout(SILENCE_LIMIT);
         let stream = client.build_image(options, Some(credentials), Some(bollard::body_try_stream(body)));
         let mut steps = Steps::new(progress.clone());
         let outcome = follow(stream, &mut steps).await;
@@ -84,6 +83,18 @@ impl Order<'_> {
             // A file that could not be read breaks the upload, of which the engine knows only that it ended.
             Err(error) => Err(upload.error().await.map_or_else(|| Failure::new(self.tag, error, steps), Failure::from)),
         }
+    }
+
+    /// What bollard's options have no room for: lists of extra hosts, ulimits and tags.
+    fn addition(&self) -> String {
+        let hosts = self.build.extra_hosts.iter().map(|host| ("extrahosts", host.clone()));
+        let tags = self.build.tags.iter().map(|tag| ("t", tag.clone()));
+        let limit = |limit: &Ulimit| json!({ "Name": limit.name, "Soft": limit.soft, "Hard": limit.hard });
+        let limits: Vec<serde_json::Value> = self.build.ulimits.iter().map(limit).collect();
+        let limits = (!limits.is_empty()).then(|| ("ulimits", serde_json::Value::from(limits).to_string()));
+        let shm = self.build.shm_bytes.map(|bytes| ("shmsize", bytes.to_string()));
+        let pairs = hosts.chain(tags).chain(limits).chain(shm);
+        pairs.map(|(key, value)| format!("{key}={}", percent_encoded(&value))).collect::<Vec<_>>().join("&")
     }
 
     fn options(&self, version: BuilderVersion, dockerfile: String) -> BuildImageOptions {
@@ -100,6 +111,8 @@ impl Order<'_> {
             labels: Some(build.labels.clone().into_iter().chain([source]).collect()),
             networkmode: build.network.clone(),
             target: build.target.clone().unwrap_or_default(),
+            cachefrom: (!build.cache_from.is_empty()).then(|| build.cache_from.clone()),
+            platform: build.platform.clone().unwrap_or_default(),
             session: (version == BuilderVersion::BuilderBuildKit).then(session_id),
             version,
             ..BuildImageOptions::default()

@@ -14,6 +14,15 @@ pub struct Behaviour {
     pub ignores_stop: bool,
     /// Listens here whatever its configuration says.
     pub port: Option<u16>,
+    /// Of each command that is run in it.
+    pub hook: HookEnd,
+}
+
+/// How a command in a container ends.
+#[derive(Debug, Clone, Copy)]
+pub enum HookEnd {
+    Code(i64),
+    Never,
 }
 
 /// From the stop signal to the exit of an app that obeys.
@@ -27,6 +36,7 @@ impl Default for Behaviour {
             exits_after: None,
             ignores_stop: false,
             port: None,
+            hook: HookEnd::Code(0),
         }
     }
 }
@@ -52,6 +62,10 @@ impl Behaviour {
 
     pub fn ignores_stop() -> Self {
         Self { ignores_stop: true, ..Self::default() }
+    }
+
+    pub fn hooks_end(hook: HookEnd) -> Self {
+        Self { hook, ..Self::default() }
     }
 
     pub fn listens_on(port: u16) -> Self {

@@ -6,13 +6,15 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    BuildSpec, ContainerState, DEFAULT_STOP_GRACE, EngineInfo, NewContainer, NewNetwork, ObservedContainer,
-    ObservedEngine, ObservedImage, ObservedNetwork, ProxyName, Subnet,
+    BuildSpec, ContainerState, DEFAULT_STOP_GRACE, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume,
+    ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ProxyName, Subnet,
 };
-use deploy_apps::ports::{ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, Progress, StopReport};
+use deploy_apps::ports::{
+    ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
+};
 use tokio::time::{Instant, sleep_until};
 
-use super::behaviour::STOP_TAKES;
+use super::behaviour::{HookEnd, STOP_TAKES};
 use super::client::Client;
 use super::fault::{Error, Port};
 use super::state::{Container, State};
@@ -125,9 +127,9 @@ impl Engine for Client {
         .await
     }
 
-    async fn create_volume(&self, name: &str) -> Answer<()> {
-        self.ask("create_volume", name, |state| {
-            state.volumes.insert(name.to_owned());
+    async fn create_volume(&self, volume: &NewVolume) -> Answer<()> {
+        self.ask("create_volume", &volume.name, |state| {
+            state.volumes.insert(volume.name.clone());
             Ok(())
         })
         .await
@@ -150,6 +152,31 @@ impl Engine for Client {
             }))
         })
         .await
+    }
+
+    async fn run_hook(&self, name: &str, hook: &Hook) -> Answer<Option<HookReport>> {
+        let run = async {
+            let behaviour = {
+                let mut state = self.world.state();
+                let now = Instant::now();
+                let Some(container) = state.containers.get(name).filter(|container| container.runs(now)) else {
+                    return Ok(None);
+                };
+                let behaviour = container.behaviour.clone();
+                let command = hook.shown();
+                state.judge_hook(name, &command);
+                state.hooked.push((name.to_owned(), command));
+                behaviour
+            };
+            match behaviour.hook {
+                HookEnd::Code(code) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Ok(Some(HookReport { code, output: vec!["the hook's last words".to_owned()] }))
+                }
+                HookEnd::Never => pending().await,
+            }
+        };
+        self.call(Port::Engine, "run_hook", name, fails, run).await
     }
 
     async fn await_exit(&self, name: &str) -> Answer<ExitReport> {
@@ -222,6 +249,7 @@ impl State {
             state: container.state(now),
             health: container.health(now),
             address: container.address(),
+            hooks: container.new.spec.hooks.clone(),
         });
         // With our label, or with a tag of ours.
         let tagged = self.tags.iter().filter(|(tag, _)| tag.starts_with("deploy-apps/")).map(|(_, id)| id);

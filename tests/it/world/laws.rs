@@ -66,6 +66,24 @@ impl State {
         }
     }
 
+    /// Before a command runs in a container: `post_start` before the first probe, `pre_stop` after the last request.
+    pub fn judge_hook(&mut self, name: &str, command: &str) {
+        let Some(container) = self.containers.get(name) else { return };
+        let hooks = &container.new.spec.hooks;
+        let is_in = |list: &[deploy_apps::model::Hook]| list.iter().any(|hook| hook.shown() == command);
+        let (first, last, probed) = (is_in(&hooks.post_start), is_in(&hooks.pre_stop), container.probed);
+        let what = format!("`{command}` in `{name}`");
+        if first && (probed > 0 || self.server_of(name).is_some()) {
+            self.breach("post_start runs before the first probe", &what);
+        }
+        if last {
+            self.judge_end(name, &what);
+        }
+        if !first && !last {
+            self.breach("only hooks of the service run in its containers", &what);
+        }
+    }
+
     /// Before a flip takes effect.
     pub fn judge_flip(&mut self, change: &FlipChange) {
         let known = self.record(&change.app).cloned();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use deploy_apps::model::{AppKey, AppRecord, ContainerState, Order, Project, ReplicaCount};
 use tokio::sync::Notify;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, HookEnd};
 pub use client::Client;
 pub use fault::{Call, Error, Fault, Faults, Port};
 pub use state::{Container, Open, State, Wish};

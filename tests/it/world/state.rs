@@ -49,6 +49,8 @@ pub struct State {
     /// Peers that were in a record and left it, and when.
     pub left: BTreeMap<String, Instant>,
     pub breaches: Vec<String>,
+    /// The commands that were run in containers, in order, with the container's name.
+    pub hooked: Vec<(String, String)>,
 }
 
 /// An open request or WebSocket.
