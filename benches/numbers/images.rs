@@ -64,8 +64,7 @@ fn spec(context: PathBuf, base: &str, inline: Option<&str>) -> BuildSpec {
         labels: IndexMap::new(),
         network: None,
         extra_hosts: Vec::new(),
-        no_cache: false,
-        pull: false,
+        ..BuildSpec::default()
     }
 }
 

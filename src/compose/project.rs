@@ -133,7 +133,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
         let depends_on = draft.depends_on.into_iter().map(|(dependency, _)| dependency).collect();
         let service = Service { name: name.clone(), image: draft.image, container, depends_on };
         let Some(block) = draft.app else {
-            accessories.insert(name, Accessory { service, container_name: draft.container_name });
+            accessories.insert(name, Accessory { service, container_name: None });
             continue;
         };
         let version = block.version.unwrap_or_else(|| version::found(cx, &service.image));
@@ -146,7 +146,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             replicas_stated: draft.deploy.replicas.is_some(),
             health: block.health,
             drain: block.drain,
-            rollback: draft.deploy.rollback.unwrap_or_else(|| draft.deploy.rollout.clone()),
+            rollback: draft.deploy.rollout.clone(),
             rollout: draft.deploy.rollout,
             balance: block.balance,
             release: block.release,

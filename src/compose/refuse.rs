@@ -241,24 +241,37 @@ pub(super) const ATTACHMENT: Section = Section {
 
 pub(super) const NETWORK: Section = Section {
     name: "network",
-    known: &["driver", "external", "internal", "labels", "name"],
-    warned: &[],
-    refused: &[
-        ("attachable", SWARM),
-        ("driver_opts", OWN_NETWORK),
-        ("enable_ipv4", OWN_NETWORK),
-        ("enable_ipv6", OWN_NETWORK),
-        ("ipam", OWN_NETWORK),
+    known: &[
+        "attachable",
+        "driver",
+        "driver_opts",
+        "enable_ipv4",
+        "enable_ipv6",
+        "external",
+        "internal",
+        "ipam",
+        "labels",
+        "name",
     ],
+    warned: &[],
+    refused: &[],
 };
 
-const OWN_NETWORK: &str = "make the network with `docker network create`, and name it here with `external: true`";
+pub(super) const IPAM: Section =
+    Section { name: "ipam", known: &["config", "driver", "options"], warned: &[], refused: &[] };
+
+pub(super) const IPAM_CONFIG: Section = Section {
+    name: "ipam.config",
+    known: &["aux_addresses", "gateway", "ip_range", "subnet"],
+    warned: &[],
+    refused: &[],
+};
 
 pub(super) const VOLUME: Section = Section {
     name: "volume",
-    known: &["driver", "external", "labels", "name"],
+    known: &["driver", "driver_opts", "external", "labels", "name"],
     warned: &[],
-    refused: &[("driver_opts", "make the volume with `docker volume create`, and name it here with `external: true`")],
+    refused: &[],
 };
 
 pub(super) const MOUNT: Section = Section {

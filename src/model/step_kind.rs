@@ -14,6 +14,8 @@ pub enum StepKind {
     Build,
     Create,
     Start,
+    /// A command in a container that runs.
+    Hook,
     /// Until a started container counts as good.
     Gate,
     /// Until the command that runs once per release has ended.
@@ -37,6 +39,7 @@ impl StepKind {
             Self::Build => "build",
             Self::Create => "create",
             Self::Start => "start",
+            Self::Hook => "hook",
             Self::Gate => "gate",
             Self::Release => "release",
             Self::Flip => "flip",

@@ -240,11 +240,12 @@ impl Step {
     #[must_use]
     pub fn kind(&self) -> StepKind {
         match self {
-            Self::CreateNetwork(_) | Self::CreateVolume { .. } | Self::AwaitControl { .. } => StepKind::Setup,
+            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::AwaitControl { .. } => StepKind::Setup,
             Self::ReserveRelease { .. } => StepKind::Record,
             Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
             Self::CreateContainer(_) => StepKind::Create,
             Self::StartContainer { .. } => StepKind::Start,
+            Self::PostStart { .. } | Self::PreStop { .. } => StepKind::Hook,
             Self::AwaitHealthy { .. } => StepKind::Gate,
             Self::AwaitExit { .. } => StepKind::Release,
             Self::Flip { .. } => StepKind::Flip,
@@ -263,8 +264,10 @@ impl Step {
             Self::CreateNetwork(network) => Some(&network.name),
             Self::BuildImage { tag, .. } | Self::TagImage { tag, .. } | Self::UntagImage { tag } => Some(tag),
             Self::CreateContainer(container) => Some(&container.name),
-            Self::CreateVolume { name }
-            | Self::StartContainer { name }
+            Self::CreateVolume(volume) => Some(&volume.name),
+            Self::StartContainer { name }
+            | Self::PostStart { name, .. }
+            | Self::PreStop { name, .. }
             | Self::AwaitHealthy { name, .. }
             | Self::AwaitControl { name, .. }
             | Self::AwaitExit { name, .. }

@@ -58,6 +58,7 @@ fn container() -> impl Strategy<Value = ObservedContainer> {
                 state,
                 health,
                 address: address.map(|last| Ipv4Addr::new(10, 242, 21, last)),
+                hooks: deploy_apps::model::Hooks::default(),
             }
         },
     )

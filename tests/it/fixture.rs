@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    Accessory, App, AppName, Balance, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy, HealthPolicy,
-    ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand, RolloutPolicy, Route, Service,
+    Accessory, App, AppName, Balance, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy, HealthPolicy, Hook,
+    Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand, RolloutPolicy, Route,
+    Service,
 };
 use deploy_apps::plan::ProxyImage;
 use deploy_apps::ports::Operator;
@@ -82,6 +83,18 @@ pub fn worker(text: &str) -> App {
 pub fn with_release_command(app: App) -> App {
     let release = ReleaseCommand { command: vec!["./migrate".to_owned()], timeout: Duration::from_secs(60) };
     App { release: Some(release), ..app }
+}
+
+/// One of each hook, and two before the first replica.
+pub fn with_hooks(mut app: App) -> App {
+    let hook =
+        |command: &str| Hook { command: vec![command.to_owned()], timeout: Duration::from_secs(4), ..Hook::default() };
+    app.service.container.hooks = Hooks {
+        pre_start: vec![hook("./chown"), hook("./seed")],
+        post_start: vec![hook("./register")],
+        pre_stop: vec![hook("./deregister")],
+    };
+    app
 }
 
 pub fn from_image(reference: &str, policy: PullPolicy, mut app: App) -> App {

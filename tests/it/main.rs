@@ -4,6 +4,7 @@
 
 mod fixture;
 mod flips;
+mod hooks;
 mod judge;
 mod laws;
 mod layers;

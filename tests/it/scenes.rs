@@ -87,6 +87,7 @@ pub async fn first_deploys() -> Vec<Scene> {
         )
         .await,
         changed("first deploy of a worker", neighbour.clone(), project([worker("mailer")])).await,
+        changed("first deploy with hooks", neighbour.clone(), project([with_hooks(app("go-app"))])).await,
         changed("first deploy with an accessory", neighbour, behind_redis()).await,
     ]
 }
@@ -118,6 +119,10 @@ pub async fn redeploys() -> Vec<Scene> {
         edited("redeploy, stop-first", project([with_release_command(stop_first(replicas(2, app("go-app"))))])).await,
         changed("a worker gets a port", project([worker("go-app")]), project([app("go-app")])).await,
         changed("an app becomes a worker", project([app("go-app")]), project([stop_first(worker("go-app"))])).await,
+        edited("redeploy with hooks", project([with_hooks(with_release_command(replicas(2, app("go-app"))))])).await,
+        edited("redeploy with hooks, stop-first", project([with_hooks(stop_first(app("go-app")))])).await,
+        edited("redeploy with hooks, in batches", project([with_hooks(in_batches_of(1, replicas(2, app("go-app"))))]))
+            .await,
         edited("redeploy of a worker", project([replicas(2, worker("mailer"))])).await,
         forced,
     ]

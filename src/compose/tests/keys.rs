@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Case;
 use crate::model::{
-    BuildSpec, Condition, Healthcheck, ImageSource, Logging, MountSource, Order, Resources, Restart, Tmpfs, Ulimit,
+    BuildSpec, Condition, Healthcheck, ImageSource, Logging, MountSource, NewVolume, Order, Resources, Restart, Tmpfs,
+    Ulimit,
 };
 
 fn words(command: Option<Vec<String>>) -> Option<String> {
@@ -85,6 +86,7 @@ fn builds_are_a_folder_or_a_map() {
         extra_hosts: vec!["a:10.0.0.1".to_owned()],
         no_cache: true,
         pull: true,
+        ..BuildSpec::default()
     };
     assert_eq!(long, expected);
     assert_eq!(build("{ dockerfile_inline: FROM a }").0.dockerfile_inline.as_deref(), Some("FROM a"));
@@ -254,7 +256,7 @@ fn volumes_have_short_and_long_forms() {
     let tmpfs = |target: &str, options: &str| Tmpfs { target: target.to_owned(), options: options.to_owned() };
     let expected = [tmpfs("/run", ""), tmpfs("/tmp", "size=64m,mode=1777"), tmpfs("/t", "size=1048576,mode=0700")];
     assert_eq!(container.tmpfs, expected);
-    assert_eq!(project.volumes, ["sample_data", "the-name"]);
+    assert_eq!(project.volumes, ["sample_data", "the-name"].map(NewVolume::from));
     assert_eq!(project.external_volumes, ["outer"]);
 }
 
@@ -270,10 +272,6 @@ fn volumes_that_cannot_be_are_refused() {
     refuses("{ type: npipe, target: /x }", "4:23: `type` must be `volume`, `bind` or `tmpfs`, not `npipe`", "");
     refuses("{ type: bind, target: /x }", "4:15: a bind mount needs its `source`", "add `source: ./folder`");
     refuses("{ type: bind }", "4:15: a volume needs its `target`", "add `target: /path`");
-    Case::accessory("volumes: { data: { driver: nfs } }\n").refuses(
-        "4:28: volume driver `nfs` is not supported",
-        "make it with `docker volume create`, and name it here with `external: true`",
-    );
 }
 
 #[test]
@@ -289,8 +287,8 @@ fn networks_carry_the_projects_name_and_the_accessorys() {
     };
     assert_eq!(names(&project.accessories[0].service.container), ["sample_back db,data", "shared db"]);
     assert_eq!(names(&project.apps[0].service.container), ["sample_back ", "sample_default "]);
-    let own: Vec<_> = project.networks.into_iter().collect();
-    assert_eq!(own, [("sample_back".to_owned(), true), ("sample_default".to_owned(), false)]);
+    let own: Vec<_> = project.networks.iter().map(|(name, found)| (name.as_str(), found.internal)).collect();
+    assert_eq!(own, [("sample_back", true), ("sample_default", false)]);
     assert_eq!(project.external_networks, ["shared"]);
     Case::accessory("    networks: [bcak]\nnetworks: { back: }\n")
         .refuses("4:16: network `bcak` is not declared", "did you mean `back`?");

@@ -64,8 +64,8 @@ fn an_app_meets_its_accessories_on_the_projects_network() {
          volumes: { data: }\n",
     );
     let project = case.project();
-    assert_eq!(project.networks.get("sample_default"), Some(&false));
-    assert_eq!(project.volumes, ["sample_data"]);
+    assert_eq!(project.networks.get("sample_default"), Some(&crate::model::NetworkSettings::default()));
+    assert_eq!(project.volumes, ["sample_data"].map(crate::model::NewVolume::from));
     let (web, redis) = (&project.apps[0].service, &project.accessories[0].service);
     assert_eq!(web.container.networks[0].network, "sample_default");
     assert!(web.container.networks[0].aliases.is_empty(), "an app's name leads to the proxy");

@@ -1,6 +1,6 @@
 //! Nothing serves yet.
 
-use deploy_apps::model::{Condition, PullPolicy};
+use deploy_apps::model::{Condition, NetworkSettings, PullPolicy};
 
 use super::reads;
 use crate::fixture::*;
@@ -61,8 +61,8 @@ async fn a_pulled_image_is_tagged_for_its_release() {
 #[tokio::test(start_paused = true)]
 async fn a_missing_accessory_is_made_before_the_app_and_its_networks_and_volumes_too() {
     let mut wanted = crate::scenes::behind_redis();
-    wanted.networks.insert("sample_default".to_owned(), false);
-    wanted.volumes.push("sample_data".to_owned());
+    wanted.networks.insert("sample_default".to_owned(), NetworkSettings::default());
+    wanted.volumes.push("sample_data".into());
     reads("accessory-missing", &changed("missing", project([app_beside()]), wanted).await).await;
 }
 

@@ -41,6 +41,16 @@ async fn stop_first_holds_requests_while_its_release_command_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hooks_run_once_before_in_each_after_its_start_and_in_each_before_its_stop() {
+    named("redeploy-hooks", "redeploy with hooks").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_of_a_single_writer_run_while_requests_wait() {
+    named("redeploy-hooks-stop-first", "redeploy with hooks, stop-first").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn workers_are_replaced_start_first() {
     named("redeploy-worker", "redeploy of a worker").await;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deploy_apps::model::{AppKey, AppRecord, Peer, Role};
+use deploy_apps::model::{AppKey, AppRecord, Hook, Peer, Role};
 use deploy_apps::plan::FlipChange;
 use tokio::time::Instant;
 
@@ -70,10 +70,13 @@ impl State {
     pub fn judge_hook(&mut self, name: &str, command: &str) {
         let Some(container) = self.containers.get(name) else { return };
         let hooks = &container.new.spec.hooks;
-        let is_in = |list: &[deploy_apps::model::Hook]| list.iter().any(|hook| hook.shown() == command);
-        let (first, last, probed) = (is_in(&hooks.post_start), is_in(&hooks.pre_stop), container.probed);
+        let is_in = |list: &[Hook], command: &str| list.iter().any(|hook| hook.shown() == command);
+        let (first, last) = (is_in(&hooks.post_start, command), is_in(&hooks.pre_stop, command));
+        let probed = container.probed;
         let what = format!("`{command}` in `{name}`");
-        if first && (probed > 0 || self.server_of(name).is_some()) {
+        // An undo takes back the leave that a `pre_stop` has taken, also where the stop behind it had no effect.
+        let back = self.hooked.iter().any(|(other, command)| other == name && is_in(&hooks.pre_stop, command));
+        if first && !back && (probed > 0 || self.server_of(name).is_some()) {
             self.breach("post_start runs before the first probe", &what);
         }
         if last {

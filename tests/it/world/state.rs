@@ -174,7 +174,9 @@ impl State {
         match script {
             Some((_, behaviour)) => behaviour.clone(),
             // A release command does its work and ends.
-            None if name.ends_with("-release") => Behaviour::exits_after(Duration::from_millis(100), 0),
+            None if name.ends_with("-release") || name.contains("-pre-start-") => {
+                Behaviour::exits_after(Duration::from_millis(100), 0)
+            }
             None => Behaviour::default(),
         }
     }
