@@ -53,6 +53,16 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+impl Cli {
+    /// The name under which traces and webhooks know this command; `None` when it changes no app.
+    pub fn operation(&self) -> Option<&'static str> {
+        match &self.command {
+            None | Some(Command::Deploy(_)) => Some("deploy"),
+            Some(Command::Config(_) | Command::DrainTest(_) | Command::Proxy(_)) => None,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Deploy apps: the same as naming them right away

@@ -6,6 +6,7 @@ use std::sync::{Arc, Once, OnceLock};
 use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
 use super::exit::{Exit, Failure};
+use super::listeners::Listeners;
 use super::origin;
 use super::signals::Signals;
 use crate::compose::{self, LoadRequest};
@@ -27,6 +28,9 @@ pub struct Context {
     pub operator: Operator,
     pub lock_wait: std::time::Duration,
     pub format: Format,
+    /// The command's name, when it changes something: then others hear of it as well.
+    operation: Option<&'static str>,
+    listeners: Arc<Listeners>,
     /// Git is asked when a command begins to change something.
     asked_origin: Once,
     /// Unpacked when a command first needs it; goes with the process.
@@ -57,17 +61,31 @@ impl Context {
             operator,
             lock_wait: args.lock_wait,
             format: args.format,
+            operation: None,
+            listeners: Arc::default(),
             asked_origin: Once::new(),
             proxy_source: OnceLock::new(),
         })
     }
 
-    /// A run whose events go to the reporter.
+    /// Lets these hear of the runs of this command.
+    #[must_use]
+    pub fn heard_by(mut self, listeners: &Arc<Listeners>, operation: Option<&'static str>) -> Self {
+        (self.listeners, self.operation) = (Arc::clone(listeners), operation);
+        self
+    }
+
+    /// A run whose events go to the reporter and to all who listen.
     pub fn run(&self) -> Run<DockerEngine, ControlClient> {
         let (reporter, signals) = (Arc::clone(&self.reporter), self.signals.clone());
+        let listeners = Arc::clone(&self.listeners);
+        if let Some(operation) = self.operation {
+            listeners.begin(operation, &self.project, &self.operator, &self.signals.cancel);
+        }
         self.run_into(Arc::new(move |event: Event| {
             signals.follow(&event);
             reporter.event(&event);
+            listeners.event(&event);
         }))
     }
 

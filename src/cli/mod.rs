@@ -6,10 +6,12 @@ mod context;
 mod crash;
 mod exit;
 mod failed;
+mod listeners;
 mod origin;
 mod signals;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{CommandFactory, Parser};
@@ -20,6 +22,7 @@ use args::{Cli, Command, Format};
 use commands::{config, deploy, drain_test, proxy};
 use context::Context;
 use exit::Failure;
+use listeners::Listeners;
 
 /// The command line's grammar, for whoever makes something of it: completions, man pages, tests.
 #[must_use]
@@ -44,19 +47,18 @@ pub fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let result = runtime.block_on(dispatch(cli));
+    let listeners = Arc::new(Listeners::default());
+    let result = runtime.block_on(dispatch(cli, &listeners));
+    if let Err(failure) = &result {
+        failed::tell(failure, format, started.elapsed());
+    }
+    runtime.block_on(listeners.close(&result));
     // A cancelled pull or a closed lease may still have a task; none of them holds anything that matters.
     runtime.shutdown_background();
-    match result {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            failed::tell(&failure, format, started.elapsed());
-            failure.exit.into()
-        }
-    }
+    result.unwrap_or_else(|failure| failure.exit).into()
 }
 
-async fn dispatch(mut cli: Cli) -> Result<Exit, Failure> {
+async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Failure> {
     cli.common.named = cli.named().to_vec();
     if let Some(Command::Config(args)) = &cli.command {
         // It only reads files, so it works without an engine.
@@ -65,7 +67,7 @@ async fn dispatch(mut cli: Cli) -> Result<Exit, Failure> {
     if cli.common.format == Format::Yaml {
         return Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"));
     }
-    let context = Context::open(&cli.common).await?;
+    let context = Context::open(&cli.common).await?.heard_by(listeners, cli.operation());
     match cli.command {
         None => deploy::run(&context, &cli.deploy).await,
         Some(Command::Deploy(args)) => deploy::run(&context, &args).await,

@@ -23,6 +23,7 @@ mod merge_key;
 mod mounts;
 mod networks;
 mod node;
+mod notify_block;
 mod parse;
 mod paths;
 mod port_forms;

@@ -42,7 +42,7 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         }
     }
     // What services name is resolved while they are read, so what they may name comes first.
-    let proxy = proxy_block::read(cx, root.get("x-deploy-apps"));
+    let (proxy, notify) = proxy_block::read(cx, root.get("x-deploy-apps"));
     let mut networks = Resources::networks(cx, root);
     let mut volumes = Resources::volumes(cx, root);
     let drafts = services(cx, root, &mut networks, &mut volumes);
@@ -58,6 +58,7 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         name: cx.project.clone(),
         folder: cx.folder.to_owned(),
         proxy,
+        notify,
         apps,
         accessories,
         networks: networks.own_networks().collect(),

@@ -1,19 +1,21 @@
-//! The top-level `x-deploy-apps`: the host's proxy.
+//! The top-level `x-deploy-apps`: the host's proxy, and who is told of a run's end.
 
 use super::collect;
 use super::context::Context;
 use super::error::{Problem, Read};
 use super::node::{Entry, clip};
+use super::notify_block;
 use super::refuse;
 use super::scalar::number;
-use crate::model::{AddressPool, ProxyName, ProxySpec, Subnet};
+use crate::model::{AddressPool, ProxyName, ProxySpec, Subnet, Webhook};
 
 /// High enough to need no rights, and the port that developers expect.
 const HTTP_PORT: u16 = 8080;
 
 const BASE_IMAGE: &str = "debian:trixie-slim";
 
-pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> ProxySpec {
+pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, Vec<Webhook>) {
+    let mut notify = Vec::new();
     let mut proxy = ProxySpec {
         name: ProxyName::default(),
         http_port: HTTP_PORT,
@@ -22,6 +24,10 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> ProxySpec {
         base_image: BASE_IMAGE.to_owned(),
     };
     for part in fields(cx, entry) {
+        if part.key == "notify" {
+            notify = notify_block::read(cx, part);
+            continue;
+        }
         if part.key != "proxy" {
             refuse::PROJECT_BLOCK.judge(cx, part);
             continue;
@@ -37,7 +43,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> ProxySpec {
             }
         }
     }
-    proxy
+    (proxy, notify)
 }
 
 fn fields<'n>(cx: &mut Context<'_>, entry: Option<&'n Entry>) -> &'n [Entry] {

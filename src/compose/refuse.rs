@@ -312,7 +312,10 @@ pub(super) const INCLUDE: Section =
 pub(super) const EXTENDS: Section = Section { name: "extends", known: &["file", "service"], warned: &[], refused: &[] };
 
 pub(super) const PROJECT_BLOCK: Section =
-    Section { name: "x-deploy-apps", known: &["proxy"], warned: &[], refused: &[] };
+    Section { name: "x-deploy-apps", known: &["notify", "proxy"], warned: &[], refused: &[] };
+
+pub(super) const NOTIFY: Section =
+    Section { name: "notify", known: &["format", "headers", "on", "timeout", "url"], warned: &[], refused: &[] };
 
 pub(super) const PROXY: Section =
     Section { name: "proxy", known: &["base_image", "bind", "http_port", "name", "subnet"], warned: &[], refused: &[] };

@@ -16,6 +16,7 @@ mod release;
 mod scale;
 mod step_kind;
 mod stored;
+mod webhook;
 
 pub use address::{AddressPool, Subnet};
 pub use container::{
@@ -43,3 +44,4 @@ pub use release::{Release, identity};
 pub use scale::{ReplicaCount, ReplicaSource, Scale};
 pub use step_kind::StepKind;
 pub use stored::StoredRelease;
+pub use webhook::{Secret, Webhook, WebhookFormat};

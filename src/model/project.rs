@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, NetworkSettings, NewVolume, ProjectName,
-    ProxyName, RolloutPolicy, Route, Subnet, Ulimit,
+    ProxyName, RolloutPolicy, Route, Subnet, Ulimit, Webhook,
 };
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
@@ -18,6 +18,8 @@ pub struct Project {
     /// The folder of the compose file; relative paths in it start here.
     pub folder: PathBuf,
     pub proxy: ProxySpec,
+    /// Who is told of a run's end.
+    pub notify: Vec<Webhook>,
     /// In the file's order.
     pub apps: IndexMap<AppName, App>,
     pub accessories: IndexMap<AppName, Accessory>,

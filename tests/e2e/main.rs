@@ -27,4 +27,6 @@ mod samples;
 mod schema;
 mod stops;
 mod streams;
+mod telemetry;
 mod together;
+mod webhooks;

@@ -118,6 +118,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             subnet: None,
             base_image: "debian:trixie-slim".to_owned(),
         },
+        notify: Vec::new(),
         apps: apps.into_iter().map(|app| (app.service.name.clone(), app)).collect(),
         accessories: IndexMap::new(),
         networks: IndexMap::new(),

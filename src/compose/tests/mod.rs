@@ -5,6 +5,7 @@ mod apps;
 mod files;
 mod formats;
 mod keys;
+mod notify;
 mod refusals;
 mod sample;
 mod several;

@@ -33,6 +33,11 @@ impl Cli {
         for name in ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "DEPLOY_APPS_CRASH_AFTER", "HTTP_PORT", "VERSION"] {
             command.env_remove(name);
         }
+        let telemetry =
+            std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("OTEL_"));
+        for name in telemetry {
+            command.env_remove(name);
+        }
         command.kill_on_drop(true);
         Self { command }
     }

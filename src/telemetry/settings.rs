@@ -1,0 +1,74 @@
+//! What the environment says about telemetry, by the names of the OpenTelemetry specification.
+
+use std::collections::HashMap;
+
+use opentelemetry::Context;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+
+/// Where traces go. The exporter itself reads the rest, such as headers and resource attributes, from the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The whole URL of the traces.
+    pub(super) endpoint: String,
+    /// For messages: without path, user and password.
+    pub(super) place: String,
+    /// The service's name when the environment does not give one.
+    pub(super) default_name: bool,
+    /// Of the pipeline that started this run.
+    parent: HashMap<String, String>,
+    /// Worth a word to the user.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// `None` when no endpoint is set, or when telemetry is switched off.
+    ///
+    /// # Errors
+    /// With what the user should read when an endpoint is set that is none.
+    pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
+        let env = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let off = env("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            || env("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
+        let (variable, endpoint) = match (env(TRACES_ENDPOINT), env(ENDPOINT)) {
+            _ if off => return Ok(None),
+            (Some(whole), _) => (TRACES_ENDPOINT, whole),
+            (None, Some(base)) => (ENDPOINT, format!("{}/v1/traces", base.trim_end_matches('/'))),
+            (None, None) => return Ok(None),
+        };
+        let place = place(&endpoint).ok_or_else(|| {
+            format!("no trace is exported: `{variable}` is not a URL such as `http://localhost:4318`")
+        })?;
+        let names = env("OTEL_RESOURCE_ATTRIBUTES")
+            .is_some_and(|list| list.split(',').any(|pair| pair.trim_start().starts_with("service.name=")));
+        let protocol = env("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or_else(|| env("OTEL_EXPORTER_OTLP_PROTOCOL"));
+        let foreign = protocol.filter(|protocol| protocol != "http/protobuf").map(|protocol| {
+            format!("traces are sent as `http/protobuf`, not `{protocol}`: the collector's HTTP port is usually 4318")
+        });
+        let parent = [("traceparent", "TRACEPARENT"), ("tracestate", "TRACESTATE")]
+            .into_iter()
+            .filter_map(|(key, variable)| Some((key.to_owned(), env(variable)?)));
+        Ok(Some(Self {
+            endpoint,
+            place,
+            default_name: env("OTEL_SERVICE_NAME").is_none() && !names,
+            parent: parent.collect(),
+            warnings: foreign.into_iter().collect(),
+        }))
+    }
+
+    /// The context that a pipeline has passed on; empty when there is none, or when it cannot be read.
+    pub(super) fn parent(&self) -> Context {
+        TraceContextPropagator::new().extract_with_context(&Context::new(), &self.parent)
+    }
+}
+
+/// Host and port of an `http://` or `https://` URL. Users and passwords in it must never be printed.
+fn place(endpoint: &str) -> Option<String> {
+    let url = reqwest::Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let host = url.host_str()?;
+    Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
