@@ -37,6 +37,12 @@ pub enum Fact {
         replicas: u32,
         up_to_date: bool,
     },
+    /// This app will be taken away. `containers` counts also those that an interrupted run has left.
+    RemovalPlanned {
+        release: ReleaseNumber,
+        version: String,
+        containers: u32,
+    },
     /// Something harmless that the user should know.
     Warned {
         message: String,

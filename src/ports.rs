@@ -21,8 +21,8 @@ pub use inspect::{
 
 use crate::event::Detail;
 use crate::model::{
-    AppKey, BuildSpec, ContainerState, DockerHealth, EngineInfo, Generation, Hook, InFlight, NewContainer, NewNetwork,
-    NewVolume, ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber, StoredRelease,
+    AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, InFlight, NewContainer,
+    NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
 
@@ -178,6 +178,20 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Also kills it if it runs, and removes its anonymous volumes.
     fn remove_container(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    fn remove_network(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// With its data. An error when a container still uses it.
+    fn remove_volume(&self, name: &str) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Removes images that we built and that have neither a tag nor a container.
+    fn remove_dangling(&self) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// The disk where the engine keeps its images; `None` where nobody can tell from here.
+    fn disk(&self, proxy: &ProxyName) -> impl Future<Output = Result<Option<DiskSpace>, EngineError>> + Send;
+
+    /// Bytes that all images take on the engine's disk, what they share counted once.
+    fn image_bytes(&self) -> impl Future<Output = Result<u64, EngineError>> + Send;
 
     /// The last lines of its output, both streams in order of arrival.
     fn log_tail(&self, name: &str, lines: usize) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;

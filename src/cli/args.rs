@@ -7,8 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
+use super::commands::down::DownArgs;
 use super::commands::drain_test::DrainTestArgs;
 use super::commands::proxy::ProxyCommand;
+use super::commands::remove::RemoveArgs;
 use super::exit::Exit;
 use crate::compose::parse_duration;
 
@@ -42,7 +44,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     args_conflicts_with_subcommands = true,
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -71,6 +73,10 @@ pub enum Command {
     DrainTest(Box<DrainTestArgs>),
     /// Print the compose files as they are understood: merged, interpolated, with long forms and absolute paths
     Config(ConfigArgs),
+    /// Take apps away: out of the proxy, drained, stopped, removed
+    Remove(RemoveArgs),
+    /// Take the whole project away: its apps, then its accessories and networks
+    Down(DownArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),

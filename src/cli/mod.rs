@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod confirm;
 mod context;
 mod crash;
 mod exit;
@@ -19,7 +20,7 @@ use clap::{CommandFactory, Parser};
 pub use exit::Exit;
 
 use args::{Cli, Command, Format};
-use commands::{config, deploy, drain_test, proxy};
+use commands::{config, deploy, down, drain_test, proxy, remove};
 use context::Context;
 use exit::Failure;
 use listeners::Listeners;
@@ -73,6 +74,8 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Deploy(args)) => deploy::run(&context, &args).await,
         Some(Command::DrainTest(args)) => drain_test::run(&context, &args).await,
         Some(Command::Config(args)) => config::run(&cli.common, &args),
+        Some(Command::Remove(args)) => remove::run(&context, &args).await,
+        Some(Command::Down(args)) => down::run(&context, &args).await,
         Some(Command::Proxy(command)) => proxy::run(&context, command).await,
     }
 }

@@ -109,6 +109,19 @@ pub(super) fn versioned(mut request: BollardRequest, api: ApiVersion) -> Bollard
     request
 }
 
+/// A client all of whose requests go to this path and query: for an answer that bollard has no call for.
+pub(super) fn redirected(engine: &DockerEngine, target: &'static str) -> Docker {
+    let api = engine.api;
+    engine.client.clone().with_request_modifier(move |mut request: BollardRequest| {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::from_static(target));
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+        versioned(request, api)
+    })
+}
+
 /// A client whose builds have `addition` in their query: bollard's options hold one extra host, not several.
 pub(super) fn with_query(engine: &DockerEngine, addition: String) -> Docker {
     let api = engine.api;

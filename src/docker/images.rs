@@ -1,8 +1,11 @@
 //! Images that are on the engine, and their tags.
 
-use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
+use std::collections::HashMap;
+
+use bollard::query_parameters::{PruneImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 
 use super::{DockerEngine, present};
+use crate::model::Label;
 use crate::ports::{EngineError, EngineErrorKind};
 
 pub(super) async fn image_id(engine: &DockerEngine, reference: &str) -> Result<Option<String>, EngineError> {
@@ -31,6 +34,16 @@ pub(super) async fn untag_image(engine: &DockerEngine, tag: &str) -> Result<(), 
         .hint(format!("`docker rm {container}` if it is not needed")),
         None => error,
     })
+}
+
+/// A build whose image has no tag yet may be under way, so only what has lain there for a while goes.
+const DANGLING_SINCE: &str = "10m";
+
+pub(super) async fn remove_dangling(engine: &DockerEngine) -> Result<(), EngineError> {
+    let filters =
+        HashMap::from([("dangling", vec!["true"]), ("label", vec![Label::SOURCE]), ("until", vec![DANGLING_SINCE])]);
+    let options = PruneImagesOptionsBuilder::default().filters(&filters).build();
+    engine.call("remove untagged images", engine.client.prune_images(Some(options))).await.map(drop)
 }
 
 /// The container in "container 0f… is using its referenced image".

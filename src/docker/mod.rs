@@ -9,6 +9,7 @@ mod connect;
 mod containers;
 mod create;
 mod credentials;
+mod disk;
 mod errors;
 mod exec;
 mod files;
@@ -33,7 +34,9 @@ use bollard::Docker;
 pub use connect::connect;
 pub use exec::ExecDial;
 
-use crate::model::{BuildSpec, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName};
+use crate::model::{
+    BuildSpec, DiskSpace, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName,
+};
 use crate::ports::{
     ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
 };
@@ -168,6 +171,26 @@ impl Engine for DockerEngine {
 
     async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
         containers::remove(self, name).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
+        networks::remove_network(self, name).await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+        networks::remove_volume(self, name).await
+    }
+
+    async fn remove_dangling(&self) -> Result<(), EngineError> {
+        images::remove_dangling(self).await
+    }
+
+    async fn disk(&self, proxy: &ProxyName) -> Result<Option<DiskSpace>, EngineError> {
+        disk::disk(self, proxy).await
+    }
+
+    async fn image_bytes(&self) -> Result<u64, EngineError> {
+        disk::image_bytes(self).await
     }
 
     async fn log_tail(&self, name: &str, lines: usize) -> Result<Vec<String>, EngineError> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
+use bollard::query_parameters::RemoveVolumeOptions;
 
-use super::{DockerEngine, filter};
+use super::{DockerEngine, filter, present};
 use crate::model::{Label, NetworkPool, NewNetwork, NewVolume};
 use crate::ports::{EngineError, EngineErrorKind};
 
@@ -75,4 +76,28 @@ pub(super) async fn create_volume(engine: &DockerEngine, volume: &NewVolume) -> 
         ..VolumeCreateRequest::default()
     };
     engine.call(&format!("create volume `{}`", volume.name), engine.client.create_volume(request)).await.map(drop)
+}
+
+pub(super) async fn remove_network(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
+    let doing = format!("remove network `{name}`");
+    present(engine.call(&doing, engine.client.remove_network(name)).await).map(drop).map_err(|error| {
+        if !error.message.contains("active endpoints") {
+            return error;
+        }
+        let message = format!("could not {doing}: containers of somebody else are in it");
+        EngineError::new(EngineErrorKind::Conflict, message).hint(format!("`docker network inspect {name}` names them"))
+    })
+}
+
+pub(super) async fn remove_volume(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
+    let doing = format!("remove volume `{name}`");
+    let removal = engine.client.remove_volume(name, None::<RemoveVolumeOptions>);
+    present(engine.call(&doing, removal).await).map(drop).map_err(|error| {
+        if !error.message.contains("volume is in use") {
+            return error;
+        }
+        let message = format!("could not {doing}: a container of somebody else uses it");
+        EngineError::new(EngineErrorKind::Conflict, message)
+            .hint(format!("`docker ps -a --filter volume={name}` names it"))
+    })
 }

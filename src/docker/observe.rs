@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, ImageSummary, Network};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, ImageSummary, MountPoint, Network};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
 };
@@ -12,7 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{DockerEngine, containers, filter};
 use crate::model::{
     ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork,
-    OwnLabels, ProxyName,
+    OwnLabels, ProjectName, ProxyName,
 };
 use crate::ports::EngineError;
 
@@ -24,7 +24,8 @@ const OWN_TAGS: &str = "deploy-apps/*";
 pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
     let (containers, networks, volumes, images) =
         tokio::try_join!(containers_of(engine, proxy), networks(engine), volumes(engine), images(engine))?;
-    Ok(ObservedEngine { networks, volumes, containers, images })
+    let (volumes, project_volumes) = volumes;
+    Ok(ObservedEngine { networks, volumes, project_volumes, containers, images })
 }
 
 async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ObservedContainer>, EngineError> {
@@ -66,6 +67,7 @@ async fn observed(
         health: summary.status.as_deref().and_then(health),
         address: address(&summary, proxy),
         hooks,
+        volumes: summary.mounts.iter().flatten().filter_map(volume_of).collect(),
         id,
         labels,
         state,
@@ -89,6 +91,11 @@ fn address(summary: &ContainerSummary, proxy: &ProxyName) -> Option<Ipv4Addr> {
     [fixed, endpoint.ip_address.as_deref()].into_iter().flatten().find_map(|address| address.parse().ok())
 }
 
+/// Binds have a source only.
+fn volume_of(mount: &MountPoint) -> Option<String> {
+    mount.name.clone().filter(|name| !name.is_empty())
+}
+
 async fn networks(engine: &DockerEngine) -> Result<Vec<ObservedNetwork>, EngineError> {
     let listed = engine.call("list the networks", engine.client.list_networks(None::<ListNetworksOptions>)).await?;
     Ok(listed.into_iter().filter_map(observed_network).collect())
@@ -98,14 +105,26 @@ async fn networks(engine: &DockerEngine) -> Result<Vec<ObservedNetwork>, EngineE
 fn observed_network(network: Network) -> Option<ObservedNetwork> {
     let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let subnets = configs.iter().filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect();
-    Some(ObservedNetwork { id: network.id?, name: network.name?, subnets })
+    let project = network.labels.unwrap_or_default().remove(Label::PROJECT).and_then(|name| name.parse().ok());
+    Some(ObservedNetwork { id: network.id?, name: network.name?, subnets, project })
 }
 
-async fn volumes(engine: &DockerEngine) -> Result<BTreeSet<String>, EngineError> {
+/// All names, and the projects of those that we made for one.
+type Volumes = (BTreeSet<String>, BTreeMap<String, ProjectName>);
+
+async fn volumes(engine: &DockerEngine) -> Result<Volumes, EngineError> {
     let listed = engine.call("list the volumes", engine.client.list_volumes(None::<ListVolumesOptions>)).await?;
-    Ok(listed.volumes.unwrap_or_default().into_iter().map(|volume| volume.name).collect())
+    let (mut names, mut projects) = (BTreeSet::new(), BTreeMap::new());
+    for volume in listed.volumes.unwrap_or_default() {
+        if let Some(project) = volume.labels.get(Label::PROJECT).and_then(|name| name.parse().ok()) {
+            projects.insert(volume.name.clone(), project);
+        }
+        names.insert(volume.name);
+    }
+    Ok((names, projects))
 }
 
+/// Those that we built, and those that bear a tag of ours: a pulled image has only that.
 async fn images(engine: &DockerEngine) -> Result<Vec<ObservedImage>, EngineError> {
     let labelled = listed_images(engine, "label", Label::SOURCE);
     // What was pulled bears no label of ours, only the tags of its releases.

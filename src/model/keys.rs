@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Label, ProjectName};
+
 /// Whether a field may be left out of the serialised form.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -242,6 +244,22 @@ pub struct NewVolume {
     pub driver_opts: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
+}
+
+impl NewVolume {
+    /// The same, marked as this project's: only what is marked is ever removed with a project.
+    #[must_use]
+    pub fn made_for(&self, project: &ProjectName) -> Self {
+        let mut volume = self.clone();
+        volume.labels.insert(Label::PROJECT.to_owned(), project.to_string());
+        volume
+    }
+
+    /// The project that it is marked with.
+    #[must_use]
+    pub fn project(&self) -> Option<ProjectName> {
+        self.labels.get(Label::PROJECT)?.parse().ok()
+    }
 }
 
 impl From<&str> for NewVolume {

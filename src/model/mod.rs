@@ -31,8 +31,8 @@ pub use keys::{
 };
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
-    ContainerState, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine, ObservedImage,
-    ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
+    ContainerState, DiskSpace, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine,
+    ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{

@@ -5,7 +5,9 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppKey, AppName, AppRecord, Generation, Hooks, OwnLabels, ReleaseNumber, StoredRelease, Subnet};
+use super::{
+    AppKey, AppName, AppRecord, Generation, Hooks, OwnLabels, ProjectName, ReleaseNumber, StoredRelease, Subnet,
+};
 
 /// Everything the planner may know of reality.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,8 @@ pub struct ObservedState {
 pub struct ObservedEngine {
     pub networks: Vec<ObservedNetwork>,
     pub volumes: BTreeSet<String>,
+    /// Those of `volumes` that were made for a project, and for which.
+    pub project_volumes: BTreeMap<String, ProjectName>,
     pub containers: Vec<ObservedContainer>,
     /// Images with our labels or our tags.
     pub images: Vec<ObservedImage>,
@@ -53,11 +57,23 @@ pub struct EngineInfo {
     pub local: bool,
 }
 
+/// A disk of the engine's host, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSpace {
+    /// What lies on it, on the engine's host.
+    pub path: String,
+    pub size: u64,
+    /// What an ordinary process may still write.
+    pub free: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedNetwork {
     pub id: String,
     pub name: String,
     pub subnets: Vec<Subnet>,
+    /// The project that it was made for.
+    pub project: Option<ProjectName>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +89,8 @@ pub struct ObservedContainer {
     pub address: Option<Ipv4Addr>,
     /// As it was made with them.
     pub hooks: Hooks,
+    /// The volumes it mounts, by name.
+    pub volumes: Vec<String>,
 }
 
 impl ObservedContainer {

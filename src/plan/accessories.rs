@@ -58,11 +58,10 @@ fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Stage {
             };
             vec![Planned::new(Step::CreateNetwork(network), "the project names it")]
         });
-    let volumes = project
-        .volumes
-        .iter()
-        .filter(|volume| !observed.engine.volumes.contains(&volume.name))
-        .map(|volume| vec![Planned::new(Step::CreateVolume(volume.clone()), "the project names it")]);
+    let volumes =
+        project.volumes.iter().filter(|volume| !observed.engine.volumes.contains(&volume.name)).map(|volume| {
+            vec![Planned::new(Step::CreateVolume(volume.made_for(&project.name)), "the project names it")]
+        });
     Stage::beside(networks.chain(volumes).collect())
 }
 

@@ -116,6 +116,11 @@ impl OnPaper {
             | Step::AwaitExit { .. }
             | Step::AwaitControl { .. }
             | Step::ConfirmRoute { .. }
+            | Step::ConfirmGone { .. }
+            | Step::ForgetReleases { .. }
+            | Step::RemoveNetwork { .. }
+            | Step::RemoveVolume { .. }
+            | Step::RemoveDangling
             | Step::Pause { .. } => {}
         }
     }

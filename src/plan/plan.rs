@@ -67,6 +67,8 @@ pub enum Verdict {
     Deploy,
     /// The same release with more, fewer or other replicas, or with other routes.
     Adjust,
+    /// Nothing of it serves any more, and its containers go.
+    Remove,
 }
 
 impl fmt::Display for Plan {
@@ -95,9 +97,13 @@ impl fmt::Display for AppPlan {
             (Verdict::Deploy, None) => write!(f, "{} first release {to}", self.app)?,
             (Verdict::Adjust, _) => write!(f, "{} {to} adjusted", self.app)?,
             (Verdict::UpToDate, _) => write!(f, "{} {to} up to date", self.app)?,
+            (Verdict::Remove, _) => write!(f, "{} {to} goes", self.app)?,
         }
         let scaled = if self.replicas_from == ReplicaSource::Scaled { " as scaled" } else { "" };
-        writeln!(f, " ({}, {} {replicas}{scaled})", self.release.version, self.replicas)?;
+        match self.verdict {
+            Verdict::Remove => writeln!(f, " ({})", self.release.version)?,
+            _ => writeln!(f, " ({}, {} {replicas}{scaled})", self.release.version, self.replicas)?,
+        }
         for warning in &self.warnings {
             writeln!(f, "  warning: {warning}")?;
         }
@@ -112,7 +118,7 @@ impl fmt::Display for AppPlan {
 }
 
 /// One number per stage; lanes that run beside each other carry a letter.
-fn write_stages(f: &mut fmt::Formatter<'_>, stages: &[Stage], number: &mut usize) -> fmt::Result {
+pub(super) fn write_stages(f: &mut fmt::Formatter<'_>, stages: &[Stage], number: &mut usize) -> fmt::Result {
     for stage in stages.iter().filter(|stage| !stage.is_empty()) {
         *number += 1;
         for (index, lane) in stage.lanes.iter().enumerate() {

@@ -31,7 +31,7 @@ const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The image's user, who is not root.
 const PROXY_TMPFS: &str = "uid=10001,gid=10001,mode=0750";
 /// Long enough for open requests when the proxy itself is replaced.
-const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
+pub(super) const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
 
 /// The steps after which the proxy runs. Empty when it does.
 ///

@@ -23,6 +23,8 @@ pub enum PlanRefused {
     NoImage { service: AppName },
     #[error("service `{service}` depends on itself through {through}")]
     DependencyCycle { service: AppName, through: String },
+    #[error("the proxy `{proxy}` serves other projects too: {apps}")]
+    ProxyServesOthers { proxy: String, apps: String },
 }
 
 impl PlanRefused {
@@ -46,6 +48,7 @@ impl PlanRefused {
             }
             Self::ExternalMissing { kind, name } => format!("`docker {kind} create {name}`"),
             Self::NoImage { service } => format!("give `{service}` an `image` or a `build`"),
+            Self::ProxyServesOthers { .. } => "leave out `--proxy`, or take those projects down first".to_owned(),
             Self::DependencyCycle { .. } => "remove one of the `depends_on` entries".to_owned(),
         }
     }

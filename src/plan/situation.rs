@@ -138,7 +138,7 @@ fn restored(record: &AppRecord, app: &App, own: &[&ObservedContainer]) -> AppRec
     AppRecord { peers, hold_ms, ..record.clone() }
 }
 
-fn belongs(container: &ObservedContainer, key: &AppKey) -> bool {
+pub(super) fn belongs(container: &ObservedContainer, key: &AppKey) -> bool {
     let labels = &container.labels;
     matches!(labels.role, Role::Replica | Role::ReleaseCommand)
         && labels.project.as_ref() == Some(&key.project)

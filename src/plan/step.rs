@@ -86,6 +86,24 @@ pub enum Step {
     RemoveContainer {
         name: String,
     },
+    /// Asks the proxy whether it has forgotten the app's routes.
+    ConfirmGone {
+        app: AppKey,
+    },
+    RemoveNetwork {
+        name: String,
+    },
+    /// Its data goes with it, so this is planned only when the user has asked for it by name.
+    RemoveVolume {
+        name: String,
+    },
+    /// Makes the proxy forget what a rollback to these releases would need.
+    ForgetReleases {
+        app: AppKey,
+        releases: Vec<ReleaseNumber>,
+    },
+    /// Removes images of ours that have no tag and that no container uses; the engine decides which those are.
+    RemoveDangling,
     /// Lets time pass between two batches, as `delay` asks.
     Pause {
         duration: Duration,
@@ -232,6 +250,7 @@ impl Step {
                 | Self::AwaitControl { .. }
                 | Self::AwaitDrained { .. }
                 | Self::ConfirmRoute { .. }
+                | Self::ConfirmGone { .. }
                 | Self::Pause { .. }
         )
     }
@@ -241,7 +260,7 @@ impl Step {
     pub fn kind(&self) -> StepKind {
         match self {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::AwaitControl { .. } => StepKind::Setup,
-            Self::ReserveRelease { .. } => StepKind::Record,
+            Self::ReserveRelease { .. } | Self::ForgetReleases { .. } => StepKind::Record,
             Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
             Self::CreateContainer(_) => StepKind::Create,
             Self::StartContainer { .. } => StepKind::Start,
@@ -249,10 +268,13 @@ impl Step {
             Self::AwaitHealthy { .. } => StepKind::Gate,
             Self::AwaitExit { .. } => StepKind::Release,
             Self::Flip { .. } => StepKind::Flip,
-            Self::ConfirmRoute { .. } => StepKind::Confirm,
+            Self::ConfirmRoute { .. } | Self::ConfirmGone { .. } => StepKind::Confirm,
             Self::AwaitDrained { .. } => StepKind::Drain,
             Self::StopContainer { .. } => StepKind::Stop,
-            Self::RemoveContainer { .. } => StepKind::Remove,
+            Self::RemoveContainer { .. }
+            | Self::RemoveNetwork { .. }
+            | Self::RemoveVolume { .. }
+            | Self::RemoveDangling => StepKind::Remove,
             Self::Pause { .. } => StepKind::Pause,
         }
     }
@@ -272,8 +294,13 @@ impl Step {
             | Self::AwaitControl { name, .. }
             | Self::AwaitExit { name, .. }
             | Self::StopContainer { name, .. }
-            | Self::RemoveContainer { name } => Some(name),
+            | Self::RemoveContainer { name }
+            | Self::RemoveNetwork { name }
+            | Self::RemoveVolume { name } => Some(name),
             Self::ReserveRelease { .. }
+            | Self::ConfirmGone { .. }
+            | Self::ForgetReleases { .. }
+            | Self::RemoveDangling
             | Self::Flip { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }
@@ -312,6 +339,11 @@ impl Step {
             | Self::AwaitDrained { .. }
             | Self::StopContainer { restart: None, .. }
             | Self::RemoveContainer { .. }
+            | Self::ConfirmGone { .. }
+            | Self::ForgetReleases { .. }
+            | Self::RemoveNetwork { .. }
+            | Self::RemoveVolume { .. }
+            | Self::RemoveDangling
             | Self::Pause { .. } => Vec::new(),
         }
     }
@@ -384,6 +416,14 @@ impl fmt::Display for Step {
             }
             Self::StopContainer { name, .. } => write!(f, "stop `{name}`"),
             Self::RemoveContainer { name } => write!(f, "remove `{name}`"),
+            Self::ConfirmGone { app } => write!(f, "confirm that `{app}` is routed nowhere"),
+            Self::ForgetReleases { app, releases } => {
+                let releases: Vec<String> = releases.iter().map(ToString::to_string).collect();
+                write!(f, "forget {} of `{app}`", releases.join(" "))
+            }
+            Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
+            Self::RemoveVolume { name } => write!(f, "remove volume `{name}` and its data"),
+            Self::RemoveDangling => f.write_str("remove untagged images that deploy-apps has built"),
             Self::Pause { duration } => write!(f, "pause {duration:?}"),
         }
     }

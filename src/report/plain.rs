@@ -117,6 +117,9 @@ fn settled(fact: &Fact) -> Option<String> {
             let from = from.filter(|from| from != to).map(|from| format!("{from} → ")).unwrap_or_default();
             format!("{from}{to} {version}, {}", text::count((*replicas).into(), "replica"))
         }
+        Fact::RemovalPlanned { release, version, containers } => {
+            format!("{release} {version} goes, {}", text::count((*containers).into(), "container"))
+        }
         Fact::ImageBuilt { reused: true, .. } => "image unchanged".to_owned(),
         Fact::ImageBuilt { took, .. } => format!("built in {}", text::duration(*took)),
         Fact::ImagePulled { reference, took } => format!("pulled `{reference}` in {}", text::duration(*took)),

@@ -49,6 +49,8 @@ pub(super) struct Row {
     drain: Option<Drain>,
     failed: Option<String>,
     cancelling: bool,
+    /// Its end is that nothing of it is left.
+    removing: bool,
     pub end: Option<End>,
 }
 
@@ -131,6 +133,11 @@ impl Row {
             Fact::AppPlanned { from, to, version, .. } => {
                 self.lease = None;
                 self.planned = Some(Planned { from: *from, to: *to, version: version.clone() });
+            }
+            Fact::RemovalPlanned { release, version, .. } => {
+                self.lease = None;
+                self.removing = true;
+                self.planned = Some(Planned { from: Some(*release), to: *release, version: version.clone() });
             }
             Fact::StepStarted { step, .. } => {
                 self.lease = None;
@@ -264,6 +271,11 @@ impl Row {
     pub fn ending(&self, end: &End) -> Piece {
         let before = self.planned.as_ref().and_then(|planned| planned.from);
         match end.outcome {
+            Outcome::UpToDate | Outcome::Completed if self.removing => Piece::new(Tone::Success, "✔ removed"),
+            Outcome::CompletedWithLeftovers if self.removing => Piece::new(Tone::Warning, "✔ removed, with leftovers"),
+            Outcome::Cancelled if self.removing && self.flips > 0 => {
+                Piece::new(Tone::Warning, "✘ cancelled, it serves no more and its containers are left")
+            }
             Outcome::UpToDate => Piece::new(Tone::Dim, "up to date (routes confirmed)"),
             Outcome::Completed => Piece::new(Tone::Success, served("✔", end)),
             Outcome::CompletedWithLeftovers => Piece::new(Tone::Warning, served("✔ with leftovers", end)),

@@ -177,7 +177,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let Prepared { plan, scope, result, begun } = prepared;
         let mut world_moved = false;
         let outcome = match result {
-            Ok(()) if plan.flip.is_some() => self.after_flip(lease, plan, &scope).await,
+            Ok(()) if plan.flip.is_some() => self.after_flip(Some(lease), &plan.after, &scope).await,
             Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.cancel).await {
                 Ok(()) => Outcome::UpToDate,
                 Err(failure) => {
@@ -209,9 +209,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     /// The only way is forward: a lane that fails leaves its rest for the next run and does not stop the others.
     ///
     /// A stage that fails ends the run of them: nothing is stopped unless the proxy has confirmed what it routes.
-    async fn after_flip(&self, lease: &P::Lease, plan: &AppPlan, scope: &Scope) -> Outcome {
+    pub(super) async fn after_flip(&self, lease: Option<&P::Lease>, stages: &[Stage], scope: &Scope) -> Outcome {
         let mut outcome = Outcome::Completed;
-        for stage in &plan.after {
+        for stage in stages {
             if outcome != Outcome::Completed {
                 for planned in stage.lanes.iter().filter_map(|lane| lane.first()) {
                     let error = "an earlier step has failed".to_owned();
@@ -221,7 +221,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             }
             let lanes = stage.lanes.iter().map(|lane| async move {
                 for planned in lane {
-                    let result = self.step(Some(lease), scope, planned, &self.cancel).await;
+                    let result = self.step(lease, scope, planned, &self.cancel).await;
                     let Err(failure) = result else { continue };
                     let fact = Fact::LeftBehind { what: planned.step.to_string(), error: failure.message.clone() };
                     self.emit(scope.app.as_ref(), fact);
@@ -273,7 +273,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// One step with its events, its place in the undo list and the hook.
-    async fn step(
+    pub(super) async fn step(
         &self,
         lease: Option<&P::Lease>,
         scope: &Scope,

@@ -107,6 +107,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 );
             }
             Step::RemoveContainer { name } => self.engine.remove_container(name).await?,
+            Step::ConfirmGone { app } => self.confirm_gone(app, cancel).await?,
+            Step::ForgetReleases { app, releases } => self.proxy.forget_releases(app, releases).await?,
+            Step::RemoveNetwork { name } => self.engine.remove_network(name).await?,
+            Step::RemoveVolume { name } => self.engine.remove_volume(name).await?,
+            Step::RemoveDangling => self.engine.remove_dangling().await?,
             Step::Pause { duration } => self.pause(*duration, cancel).await?,
         }
         Ok(())
@@ -176,6 +181,19 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             return Ok(());
         }
         Err(StepFailure::new(FailureKind::WorldMoved, format!("the proxy does not route `{app}` to this release")))
+    }
+
+    /// The same for an app that was taken out.
+    async fn confirm_gone(&self, app: &AppKey, cancel: &CancellationToken) -> Result<(), StepFailure> {
+        let state = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+            state = self.await_state(CONFIRM_PATIENCE) => state?,
+        };
+        match state.apps.get(app).and_then(|known| known.record.as_ref()) {
+            None => Ok(()),
+            Some(_) => Err(StepFailure::new(FailureKind::WorldMoved, format!("the proxy routes `{app}` again"))),
+        }
     }
 
     fn progress(&self, app: Option<&AppKey>) -> Progress {

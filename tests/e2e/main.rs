@@ -21,6 +21,7 @@ mod long_requests;
 mod output;
 mod reboot;
 mod redeploys;
+mod removals;
 mod replicas;
 mod samples;
 #[path = "../schema.rs"]

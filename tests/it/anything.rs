@@ -59,6 +59,7 @@ fn container() -> impl Strategy<Value = ObservedContainer> {
                 health,
                 address: address.map(|last| Ipv4Addr::new(10, 242, 21, last)),
                 hooks: deploy_apps::model::Hooks::default(),
+                volumes: Vec::new(),
             }
         },
     )

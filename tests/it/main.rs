@@ -25,3 +25,4 @@ mod cancels;
 mod crashes;
 mod drains;
 mod failures;
+mod removals;

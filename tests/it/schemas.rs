@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::schema::{path_of, validates};
 
 /// Commands that change something write the event stream instead of one document.
-const STREAMS: [&str; 2] = ["deploy", "proxy-upgrade"];
+const STREAMS: [&str; 4] = ["deploy", "down", "proxy-upgrade", "remove"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
 const EXEMPT: [(&str, &str); 0] = [];
 
@@ -78,6 +78,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::LeaseAwaited { owner: text(), host: text(), age: time },
         Fact::PlanMade { took: time },
         Fact::AppPlanned { from: None, to: ReleaseNumber(1), version: text(), replicas: 2, up_to_date: false },
+        Fact::RemovalPlanned { release: ReleaseNumber(1), version: text(), containers: 2 },
         Fact::Warned { message: text() },
         Fact::StepStarted { step: text(), kind: StepKind::Start, subject: None, because: text() },
         Fact::StepFinished { step: text(), took: time },
@@ -109,6 +110,7 @@ fn one_of_each() -> Vec<Fact> {
             Fact::LeaseAwaited { .. }
             | Fact::PlanMade { .. }
             | Fact::AppPlanned { .. }
+            | Fact::RemovalPlanned { .. }
             | Fact::Warned { .. }
             | Fact::StepStarted { .. }
             | Fact::StepFinished { .. }

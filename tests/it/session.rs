@@ -101,9 +101,9 @@ pub fn at_first(what: &'static str, fault: Fault) -> Faults {
     Arc::new(move |call| (call.what == what && !done.swap(true, Ordering::Relaxed)).then_some(fault))
 }
 
-type Events = Arc<Mutex<Vec<Event>>>;
+pub type Events = Arc<Mutex<Vec<Event>>>;
 
-fn run_of(client: &Arc<Client>) -> (Run<Client, Client>, Events) {
+pub fn run_of(client: &Arc<Client>) -> (Run<Client, Client>, Events) {
     let events = Events::default();
     let sink = Arc::clone(&events);
     let sink = Arc::new(move |event| sink.lock().unwrap_or_else(PoisonError::into_inner).push(event));

@@ -76,6 +76,12 @@ impl Host {
         self.write();
     }
 
+    /// Takes an app out of the compose file; what is deployed of it stays.
+    pub fn forget(&mut self, app: &str) {
+        self.scenario.apps.retain(|other| other.name != app);
+        self.write();
+    }
+
     pub(super) fn write(&self) {
         std::fs::write(self.folder().join("compose.yaml"), self.scenario.compose()).expect("a writable folder");
     }

@@ -21,7 +21,7 @@ async fn reads(file: &str, scene: &Scene) {
 }
 
 #[track_caller]
-fn compare(file: &str, text: &str) {
+pub fn compare(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/plans").join(format!("{file}.txt"));
     if std::env::var_os("UPDATE_PLANS").is_some() {
         std::fs::write(&path, text).expect("a writable checkout");

@@ -58,7 +58,7 @@ async fn a_full_network_has_no_address_left() {
 
 fn engine_with(name: &str, subnet: &str) -> ObservedEngine {
     let subnets: Vec<Subnet> = vec![subnet.parse().expect("a subnet")];
-    let network = ObservedNetwork { id: "n".to_owned(), name: name.to_owned(), subnets };
+    let network = ObservedNetwork { id: "n".to_owned(), name: name.to_owned(), subnets, project: None };
     ObservedEngine { networks: vec![network], ..ObservedEngine::default() }
 }
 

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    BuildSpec, ContainerState, DEFAULT_STOP_GRACE, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume,
+    BuildSpec, ContainerState, DEFAULT_STOP_GRACE, DiskSpace, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume,
     ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ProxyName, Subnet,
 };
 use deploy_apps::ports::{
@@ -120,6 +120,7 @@ impl Engine for Client {
                 true => Err(EngineError::new(EngineErrorKind::Conflict, "the network exists")),
                 false => {
                     state.networks.insert(network.name.clone(), subnet.into_iter().collect());
+                    state.owners.extend(network.project.clone().map(|project| (network.name.clone(), project)));
                     Ok(())
                 }
             }
@@ -130,9 +131,51 @@ impl Engine for Client {
     async fn create_volume(&self, volume: &NewVolume) -> Answer<()> {
         self.ask("create_volume", &volume.name, |state| {
             state.volumes.insert(volume.name.clone());
+            state.owners.extend(volume.project().map(|project| (volume.name.clone(), project)));
             Ok(())
         })
         .await
+    }
+
+    async fn remove_network(&self, name: &str) -> Answer<()> {
+        self.ask("remove_network", name, |state| {
+            let mut networks = state.containers.values().flat_map(|container| &container.new.spec.networks);
+            if networks.any(|network| network.network == name) {
+                return Err(EngineError::new(EngineErrorKind::Conflict, format!("network `{name}` is in use")));
+            }
+            state.networks.remove(name);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Answer<()> {
+        self.ask("remove_volume", name, |state| {
+            if state.containers.values().any(|container| container.volumes().any(|volume| volume == name)) {
+                return Err(EngineError::new(EngineErrorKind::Conflict, format!("volume `{name}` is in use")));
+            }
+            state.volumes.remove(name);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_dangling(&self) -> Answer<()> {
+        self.ask("remove_dangling", "", |state| {
+            let State { tags, built, containers, .. } = state;
+            let used = |id: &String| containers.values().any(|container| container.image_id == *id);
+            built.retain(|id, _| used(id) || tags.values().any(|tagged| tagged == id));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn disk(&self, _: &ProxyName) -> Answer<Option<DiskSpace>> {
+        self.ask("disk", "", |state| Ok(state.disk.clone())).await
+    }
+
+    async fn image_bytes(&self) -> Answer<u64> {
+        self.ask("image_bytes", "", |state| Ok(state.built.len() as u64 * 1_000_000)).await
     }
 
     async fn create_container(&self, container: &NewContainer) -> Answer<()> {
@@ -240,6 +283,7 @@ impl State {
             id: format!("id of {name}"),
             name: name.clone(),
             subnets: subnets.clone(),
+            project: self.owners.get(name).cloned(),
         });
         let containers = self.containers.values().map(|container| ObservedContainer {
             id: format!("id of {}", container.new.name),
@@ -250,6 +294,7 @@ impl State {
             health: container.health(now),
             address: container.address(),
             hooks: container.new.spec.hooks.clone(),
+            volumes: container.volumes().map(str::to_owned).collect(),
         });
         // With our label, or with a tag of ours.
         let tagged = self.tags.iter().filter(|(tag, _)| tag.starts_with("deploy-apps/")).map(|(_, id)| id);
@@ -262,6 +307,7 @@ impl State {
         ObservedEngine {
             networks: networks.collect(),
             volumes: self.volumes.clone(),
+            project_volumes: self.owners.clone().into_iter().filter(|(name, _)| self.volumes.contains(name)).collect(),
             containers: containers.collect(),
             images: images.collect(),
         }

@@ -32,7 +32,7 @@ impl State {
         for (key, _) in
             before.iter().filter(|(key, count)| **count > 0 && after.get(*key).is_none_or(|left| *left == 0))
         {
-            let Some(wish) = self.wishes.get(key) else { continue };
+            let Some(wish) = self.wishes.get(key).filter(|_| !self.going.contains(key)) else { continue };
             let to_zero = wish.replicas == 0 && self.record(key).is_some_and(|record| record.peers.is_empty());
             let taken_back = wish.first && self.record(key).is_none_or(|record| record.peers.is_empty());
             if wish.start_first && !to_zero && !taken_back {

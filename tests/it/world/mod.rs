@@ -8,7 +8,7 @@ mod laws;
 mod proxy;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -100,6 +100,7 @@ impl World {
     /// What the laws are judged by: the wish, and whether an app is deployed for the first time.
     pub fn expect(&self, project: &Project) {
         let mut state = self.state();
+        state.going.clear();
         for (name, app) in &project.apps {
             let key = project.key(name);
             let memory = state.record(&key).and_then(|record| record.scale);
@@ -113,6 +114,11 @@ impl World {
             };
             state.wishes.insert(key, wish);
         }
+    }
+
+    /// These apps shall be taken away; everything else is to be kept as `expect` has it.
+    pub fn expect_gone(&self, apps: BTreeSet<AppKey>) {
+        self.state().going = apps;
     }
 
     /// Fails the test when a law was broken.

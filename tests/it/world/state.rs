@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AppKey, AppRecord, ContainerState, DockerHealth, DrainPolicy, Generation, Healthcheck, InFlight, NewContainer,
-    ObservedApp, ReleaseNumber, Role, StoredRelease, Subnet,
+    AppKey, AppRecord, ContainerState, DiskSpace, DockerHealth, DrainPolicy, Generation, Healthcheck, InFlight,
+    MountSource, NewContainer, ObservedApp, ProjectName, ReleaseNumber, Role, StoredRelease, Subnet,
 };
 use tokio::time::Instant;
 
@@ -24,6 +24,10 @@ pub struct State {
     pub published: BTreeMap<String, u32>,
     pub networks: BTreeMap<String, Vec<Subnet>>,
     pub volumes: BTreeSet<String>,
+    /// From a network or volume to the project that it was made for.
+    pub owners: BTreeMap<String, ProjectName>,
+    /// `None`: nobody can tell.
+    pub disk: Option<DiskSpace>,
     /// How often an app's source was edited, by the last part of its context.
     pub sources: BTreeMap<String, u32>,
 
@@ -46,6 +50,8 @@ pub struct State {
     pub load_requests: Vec<Duration>,
     pub load_websockets: Vec<Duration>,
     pub wishes: BTreeMap<AppKey, Wish>,
+    /// Apps that shall serve no more.
+    pub going: BTreeSet<AppKey>,
     /// Peers that were in a record and left it, and when.
     pub left: BTreeMap<String, Instant>,
     pub breaches: Vec<String>,
@@ -122,6 +128,14 @@ impl Container {
 
     pub fn address(&self) -> Option<Ipv4Addr> {
         self.new.spec.networks.iter().find_map(|network| network.address)
+    }
+
+    /// The named ones that it mounts.
+    pub fn volumes(&self) -> impl Iterator<Item = &str> {
+        self.new.spec.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Volume(name) => Some(name.as_str()),
+            MountSource::Bind(_) | MountSource::Image(_) | MountSource::Anonymous => None,
+        })
     }
 
     pub fn settled(&self, now: Instant) -> bool {

@@ -1,0 +1,139 @@
+//! `deploy-apps remove APP…`
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::args::Format;
+use crate::cli::confirm::confirm;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::model::{AppName, ObservedEngine, ObservedProxy, Project};
+use crate::plan::{Planned, Removal, RemoveOptions, Stage, deployed_apps};
+use crate::rollout::{Goal, RemoveRequest, look_at_removal, remove};
+
+#[derive(Debug, Clone, Args)]
+pub struct RemoveArgs {
+    /// The apps to take away; they need not be in the compose file any more
+    #[arg(value_name = "APP", required = true)]
+    pub apps: Vec<String>,
+    #[command(flatten)]
+    pub removal: RemovalArgs,
+}
+
+/// What `remove` and `down` have in common.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RemovalArgs {
+    /// Do not ask; needed where there is no terminal
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Also the project's named volumes that nothing else uses, with their data
+    #[arg(long)]
+    pub volumes: bool,
+    /// Also the images of all releases; nothing can be rolled back to afterwards
+    #[arg(long)]
+    pub images: bool,
+    /// Print every step and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl RemovalArgs {
+    pub fn options(self) -> RemoveOptions {
+        RemoveOptions { volumes: self.volumes, images: self.images }
+    }
+}
+
+/// Takes the named apps away. What is not deployed is said, and is no error: a pipeline may say it twice.
+pub async fn run(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> {
+    let mut names = Vec::new();
+    for text in &args.apps {
+        let name = text.parse::<AppName>().map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let goal = Goal::Apps { names: &names, options: args.removal.options() };
+    let request = request(context, goal);
+    let run = context.run();
+    let (engine, proxy, removal) = look_at_removal(&run, &request).await?;
+    for name in &names {
+        check(&context.project, name, &engine, &proxy)?;
+    }
+    let absent = |name: &&AppName| !removal.apps.iter().any(|app| app.app.app == **name);
+    for name in names.iter().filter(absent) {
+        eprintln!("app `{name}` is not deployed");
+    }
+    carry_out(context, &request, args.removal, &removal).await
+}
+
+pub(super) fn request<'a>(context: &'a Context, goal: Goal<'a>) -> RemoveRequest<'a> {
+    RemoveRequest { project: &context.project, goal, operator: &context.operator, lock_wait: context.lock_wait }
+}
+
+/// Asks, removes, and says how it ended.
+pub(super) async fn carry_out(
+    context: &Context,
+    request: &RemoveRequest<'_>,
+    args: RemovalArgs,
+    removal: &Removal,
+) -> Result<Exit, Failure> {
+    if args.dry_run {
+        return Ok(show(context, removal));
+    }
+    if removal.is_empty() {
+        return Ok(Exit::Done);
+    }
+    if !confirm(context, &removal.summary(), args.yes).await? {
+        if context.signals.cancel.is_cancelled() {
+            return Ok(context.signals.exit());
+        }
+        eprintln!("nothing was removed");
+        return Ok(Exit::Done);
+    }
+    let result = remove(&context.run(), request).await;
+    context.reporter.finish();
+    let removed = match result {
+        Ok(removed) => removed,
+        Err(_) if context.signals.cancel.is_cancelled() => return Ok(context.signals.exit()),
+        Err(error) => return Err(error.into()),
+    };
+    let outcomes = removed.apps.iter().map(|result| result.outcome).chain(removed.rest);
+    Ok(Exit::of(outcomes, context.signals.exit()))
+}
+
+/// The whole plan, on standard output.
+fn show(context: &Context, removal: &Removal) -> Exit {
+    match context.format {
+        Format::Text | Format::Yaml => print!("{removal}"),
+        Format::Json => {
+            let text = |planned: &Planned| planned.step.to_string();
+            let apps = removal.apps.iter().map(|app| {
+                let steps: Vec<String> = app.steps().map(text).collect();
+                json!({ "app": app.app, "release": app.from, "steps": steps })
+            });
+            let then: Vec<String> = removal.rest.iter().flat_map(Stage::steps).map(text).collect();
+            println!("{}", json!({ "v": 1, "apps": apps.collect::<Vec<_>>(), "then": then }));
+        }
+    }
+    Exit::Done
+}
+
+/// A name that neither the compose file nor the host knows is a slip of the fingers.
+fn check(project: &Project, name: &AppName, engine: &ObservedEngine, proxy: &ObservedProxy) -> Result<(), Failure> {
+    if project.accessories.contains_key(name) {
+        return Err(Failure::new(Exit::Usage, format!("`{name}` is an accessory, not an app"))
+            .hint("`deploy-apps down` removes it together with its project"));
+    }
+    let deployed = deployed_apps(&project.name, engine, proxy);
+    let is_known =
+        project.apps.contains_key(name) || deployed.contains(name) || proxy.apps.contains_key(&project.key(name));
+    if is_known {
+        return Ok(());
+    }
+    let message = format!("app `{name}` is neither in the compose file nor on the host");
+    let names = deployed.iter().map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(Exit::Usage, message).hint(match deployed.is_empty() {
+        true => format!("nothing of project `{}` is deployed", project.name),
+        false => format!("deployed are {names}"),
+    }))
+}

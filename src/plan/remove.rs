@@ -1,0 +1,382 @@
+//! Takes apps away: out of the proxy first, then drained, stopped and removed. A project goes down the same way, and
+//! its accessories, networks and, where asked for, volumes after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::hooks::pre_stop;
+use super::images::{release_of_tag, release_tag};
+use super::plan::write_stages;
+use super::proxy::PROXY_STOP_GRACE;
+use super::situation::belongs;
+use super::{AppPlan, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step, Verdict};
+use crate::model::{
+    AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, MountSource, ObservedContainer, ObservedEngine,
+    ObservedProxy, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
+};
+
+/// What goes besides the containers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemoveOptions {
+    /// The named volumes that nobody else uses, with their data.
+    pub volumes: bool,
+    /// The images of all releases; a rollback is not possible afterwards.
+    pub images: bool,
+}
+
+/// What goes when a whole project goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DownOptions {
+    pub remove: RemoveOptions,
+    /// The host's proxy too, which is refused while other projects use it.
+    pub proxy: bool,
+}
+
+/// What a removal will do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Removal {
+    pub apps: Vec<AppPlan>,
+    /// When every app is gone: accessories, networks, volumes, the proxy. What fails is left and said.
+    pub rest: Vec<Stage>,
+}
+
+impl Removal {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.apps.is_empty() && self.rest.iter().all(Stage::is_empty)
+    }
+
+    /// What will be gone, a line each; for the question before it.
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        let apps = self.apps.iter().map(|app| {
+            let AppPlan { app: key, release, .. } = app;
+            let count = containers(app);
+            let noun = if count == 1 { "container" } else { "containers" };
+            let images = app.steps().filter(|planned| matches!(planned.step, Step::UntagImage { .. })).count();
+            let images = match images {
+                0 => String::new(),
+                1 => ", 1 image".to_owned(),
+                more => format!(", {more} images"),
+            };
+            format!("app `{}` {} ({}): {count} {noun}{images}", key.app, release.number, release.version)
+        });
+        let rest = self.rest.iter().flat_map(Stage::steps).filter_map(|planned| match &planned.step {
+            Step::RemoveContainer { name } => Some(format!("container `{name}`")),
+            Step::RemoveNetwork { name } => Some(format!("network `{name}`")),
+            Step::RemoveVolume { name } => Some(format!("volume `{name}` and its data")),
+            Step::UntagImage { tag } => Some(format!("image `{tag}`")),
+            _ => None,
+        });
+        apps.chain(rest).collect()
+    }
+}
+
+/// How many containers of an app go.
+pub(super) fn containers(app: &AppPlan) -> usize {
+    app.steps().filter(|planned| matches!(planned.step, Step::RemoveContainer { .. })).count()
+}
+
+impl AppPlan {
+    /// How many containers it removes.
+    #[must_use]
+    pub fn removes(&self) -> u32 {
+        u32::try_from(containers(self)).unwrap_or(u32::MAX)
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for app in &self.apps {
+            write!(f, "{app}")?;
+        }
+        if !self.rest.iter().all(Stage::is_empty) {
+            writeln!(f, "then")?;
+            write_stages(f, &self.rest, &mut 0)?;
+        }
+        Ok(())
+    }
+}
+
+/// The apps of a project that are routed or have containers, whatever its compose file says.
+#[must_use]
+pub fn deployed_apps(project: &ProjectName, engine: &ObservedEngine, proxy: &ObservedProxy) -> BTreeSet<AppName> {
+    let routed = proxy.apps.iter().filter(|(key, known)| key.project == *project && known.record.is_some());
+    let routed = routed.map(|(key, _)| key.app.clone());
+    let labels = engine.containers.iter().map(|container| &container.labels);
+    let own = labels.filter(|labels| {
+        matches!(labels.role, Role::Replica | Role::ReleaseCommand) && labels.project.as_ref() == Some(project)
+    });
+    routed.chain(own.filter_map(|labels| labels.service.clone())).collect()
+}
+
+/// Plans the removal of these apps, in the compose file or not. What is not deployed has no part in it.
+#[must_use]
+pub fn plan_remove(
+    project: &Project,
+    apps: &[AppName],
+    engine: &ObservedEngine,
+    proxy: &ObservedProxy,
+    options: RemoveOptions,
+) -> Removal {
+    let names: BTreeSet<&AppName> = apps.iter().collect();
+    let host = Host { project, engine, proxy };
+    let plans = names.iter().filter_map(|name| host.app(name, options)).collect();
+    let volumes = if options.volumes { host.volumes_of_apps(&names) } else { BTreeSet::new() };
+    let rest = Stage::beside(volumes.into_iter().map(|name| vec![remove_volume(name)]).collect());
+    Removal { apps: plans, rest: [rest].into_iter().filter(|stage| !stage.is_empty()).collect() }
+}
+
+/// Plans the removal of everything of the project.
+///
+/// # Errors
+/// When the proxy shall go and others use it.
+pub fn plan_down(
+    project: &Project,
+    engine: &ObservedEngine,
+    proxy: &ObservedProxy,
+    options: DownOptions,
+) -> Result<Removal, PlanRefused> {
+    let host = Host { project, engine, proxy };
+    if options.proxy {
+        host.check_others()?;
+    }
+    let mut names = deployed_apps(&project.name, engine, proxy);
+    if options.remove.images {
+        names.extend(project.apps.keys().cloned());
+    }
+    let apps = names.iter().filter_map(|name| host.app(name, options.remove)).collect();
+    let mut rest = host.accessories();
+    rest.push(host.networks());
+    let mut data = Vec::new();
+    if options.remove.volumes {
+        data.extend(host.volumes_of_project().into_iter().map(|name| vec![remove_volume(name)]));
+    }
+    if options.remove.images {
+        data.extend(host.accessory_tags().map(|tag| vec![untag(tag)]));
+    }
+    rest.push(Stage::beside(data));
+    if options.proxy {
+        rest.extend(host.proxy(options.remove.volumes));
+    }
+    rest.retain(|stage| !stage.is_empty());
+    Ok(Removal { apps, rest })
+}
+
+/// What a removal looks at.
+struct Host<'a> {
+    project: &'a Project,
+    engine: &'a ObservedEngine,
+    proxy: &'a ObservedProxy,
+}
+
+impl Host<'_> {
+    /// `None` when nothing of it is there.
+    fn app(&self, name: &AppName, options: RemoveOptions) -> Option<AppPlan> {
+        let key = self.project.key(name);
+        let known = self.proxy.apps.get(&key);
+        let record = known.and_then(|known| known.record.as_ref());
+        let own: Vec<_> = self.engine.containers.iter().filter(|container| belongs(container, &key)).collect();
+        let tags = if options.images { self.tags(&key) } else { BTreeMap::new() };
+        if record.is_none() && own.is_empty() && tags.is_empty() {
+            return None;
+        }
+        // Without the compose file's word the defaults count, which are patient.
+        let drain = self.project.apps.get(name).map_or_else(DrainPolicy::default, |app| app.drain.clone());
+        let limits = Limits::from(&drain);
+        let flip = record.zip(known).map(|(record, known)| {
+            let expect = Expect::Observed(known.generation);
+            let change = FlipChange { app: key.clone(), expect, record: None, before: Some(record.clone()), limits };
+            Planned::new(Step::Flip { changes: vec![change] }, "its removal was asked for")
+        });
+        let mut after = Vec::new();
+        if flip.is_some() {
+            let confirm = Step::ConfirmGone { app: key.clone() };
+            after.push(Stage::line(vec![Planned::new(confirm, "nothing stops while the proxy may still route to it")]));
+        }
+        let serves = |container: &ObservedContainer| record.is_some_and(|record| record.serves(&container.name));
+        let lanes = own.iter().map(|container| self.ending(&key, container, serves(container), limits));
+        after.push(Stage::beside(lanes.collect()));
+        if !tags.is_empty() && self.proxy.keeps_releases {
+            let step = Step::ForgetReleases { app: key.clone(), releases: tags.keys().copied().collect() };
+            after.push(Stage::line(vec![Planned::new(step, "a rollback needs their images")]));
+        }
+        after.push(Stage::beside(tags.into_values().map(|tag| vec![untag(tag)]).collect()));
+        after.retain(|stage| !stage.is_empty());
+
+        let newest = own.iter().filter_map(|container| container.labels.release).max();
+        let number = record.map(|record| record.release).or(newest).or(known.map(|known| known.last_release));
+        let number = number.unwrap_or_default();
+        let labelled = own.iter().find(|container| container.labels.release == Some(number));
+        let version = record.map(|record| record.version.clone());
+        let version = version.or_else(|| labelled.and_then(|container| container.labels.version.clone()));
+        let release = Release {
+            number,
+            version: version.unwrap_or_else(|| "not running".to_owned()),
+            image: release_tag(&key, number),
+            identity: labelled.map(|container| container.labels.identity.clone()).unwrap_or_default(),
+        };
+        Some(AppPlan {
+            from: record.map(|record| record.release),
+            app: key,
+            release,
+            replicas: 0,
+            replicas_from: ReplicaSource::Default,
+            verdict: Verdict::Remove,
+            warnings: Vec::new(),
+            before: Vec::new(),
+            flip,
+            after,
+        })
+    }
+
+    /// Drains what has served, or is busy since an interrupted run; then it stops and goes.
+    fn ending(&self, key: &AppKey, container: &ObservedContainer, served: bool, limits: Limits) -> Vec<Planned> {
+        let name = &container.name;
+        let busy = self.proxy.in_flight.get(name).is_some_and(|open| !open.is_zero());
+        let mut steps = Vec::new();
+        if served || busy {
+            let step = Step::AwaitDrained { app: key.clone(), peers: vec![name.clone()], limits };
+            steps.push(Planned::new(step, "its open requests finish first"));
+        }
+        let because = if served { "it no longer serves" } else { "an interrupted run left it" };
+        steps.extend(stop_and_remove(container, None, because));
+        steps
+    }
+
+    fn tags(&self, key: &AppKey) -> BTreeMap<ReleaseNumber, String> {
+        let tags = self.engine.images.iter().flat_map(|image| &image.tags);
+        tags.filter_map(|tag| Some((release_of_tag(key, tag)?, tag.clone()))).collect()
+    }
+
+    /// Volumes that only these apps use. One that is not marked as the project's, or that is external, is never named.
+    fn volumes_of_apps(&self, names: &BTreeSet<&AppName>) -> BTreeSet<String> {
+        let goes = |container: &&ObservedContainer| {
+            let labels = &container.labels;
+            labels.project.as_ref() == Some(&self.project.name)
+                && labels.service.as_ref().is_some_and(|service| names.contains(service))
+        };
+        let (going, staying): (Vec<_>, Vec<_>) = self.engine.containers.iter().partition(goes);
+        let wanted = |keep: bool| {
+            let apps = self.project.apps.iter().map(|(name, app)| (name, &app.service));
+            let others = self.project.accessories.iter().map(|(name, accessory)| (name, &accessory.service));
+            let services = apps.chain(others).filter(move |(name, _)| names.contains(name) != keep);
+            services.flat_map(|(_, service)| mounted(&service.container))
+        };
+        let kept: BTreeSet<&str> =
+            staying.iter().flat_map(|container| &container.volumes).map(String::as_str).chain(wanted(true)).collect();
+        let used = going.iter().flat_map(|container| &container.volumes).map(String::as_str).chain(wanted(false));
+        let project_owns = self.volumes_of_project();
+        used.filter(|name| !kept.contains(name)).map(str::to_owned).filter(|name| project_owns.contains(name)).collect()
+    }
+
+    fn volumes_of_project(&self) -> BTreeSet<String> {
+        let marked = self.engine.project_volumes.iter().filter(|(_, project)| **project == self.project.name);
+        let named = self.project.volumes.iter().map(|volume| &volume.name);
+        let named = named.filter(|name| self.engine.volumes.contains(*name));
+        let all = marked.map(|(name, _)| name).chain(named);
+        all.filter(|name| !self.project.external_volumes.contains(name)).cloned().collect()
+    }
+
+    /// Those that nothing depends on go first; those that the compose file no longer names, before all others.
+    fn accessories(&self) -> Vec<Stage> {
+        let own = |container: &&ObservedContainer| {
+            container.labels.role == Role::Accessory && container.labels.project.as_ref() == Some(&self.project.name)
+        };
+        let mut left: Vec<&ObservedContainer> = self.engine.containers.iter().filter(own).collect();
+        let mut stages = Vec::new();
+        while !left.is_empty() {
+            let needed: BTreeSet<&AppName> = left.iter().flat_map(|container| self.dependencies(container)).collect();
+            let is_needed = |container: &&ObservedContainer| {
+                container.labels.service.as_ref().is_some_and(|service| needed.contains(service))
+            };
+            let (mut later, mut now): (Vec<_>, Vec<_>) = left.into_iter().partition(is_needed);
+            if now.is_empty() {
+                // They depend on each other; a deploy refuses that, so the file has changed since.
+                now = std::mem::take(&mut later);
+            }
+            let lanes = now.into_iter().map(|container| stop_and_remove(container, None, "its project goes"));
+            stages.push(Stage::beside(lanes.collect()));
+            left = later;
+        }
+        stages
+    }
+
+    fn dependencies<'b>(&'b self, container: &ObservedContainer) -> impl Iterator<Item = &'b AppName> + use<'b> {
+        let accessory = container.labels.service.as_ref().and_then(|service| self.project.accessories.get(service));
+        let depends_on = accessory.into_iter().flat_map(|accessory| &accessory.service.depends_on);
+        depends_on.map(|dependency| &dependency.service)
+    }
+
+    fn networks(&self) -> Stage {
+        let own = self.engine.networks.iter().filter(|network| network.project.as_ref() == Some(&self.project.name));
+        let remove = |name: &String| {
+            vec![Planned::new(Step::RemoveNetwork { name: name.clone() }, "it was made for this project")]
+        };
+        Stage::beside(own.map(|network| remove(&network.name)).collect())
+    }
+
+    fn accessory_tags(&self) -> impl Iterator<Item = String> {
+        let tag =
+            |name: &AppName| format!("deploy-apps/{}-{}:accessory", self.project.name, name.as_str().to_lowercase());
+        let wanted: BTreeSet<String> = self.project.accessories.keys().map(tag).collect();
+        let tags = self.engine.images.iter().flat_map(|image| &image.tags);
+        tags.filter(move |tag| wanted.contains(*tag)).cloned().collect::<BTreeSet<_>>().into_iter()
+    }
+
+    fn check_others(&self) -> Result<(), PlanRefused> {
+        let routed = self.proxy.apps.iter().filter(|(_, known)| known.record.is_some()).map(|(key, _)| key.clone());
+        let labels = self.engine.containers.iter().map(|container| &container.labels);
+        let present =
+            labels.filter_map(|labels| Some(AppKey { project: labels.project.clone()?, app: labels.service.clone()? }));
+        let others: BTreeSet<AppKey> = routed.chain(present).filter(|key| key.project != self.project.name).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let apps = others.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        Err(PlanRefused::ProxyServesOthers { proxy: self.project.proxy.name.to_string(), apps })
+    }
+
+    /// The container, then its network and, with `state`, its routes and history for good.
+    fn proxy(&self, state: bool) -> Vec<Stage> {
+        let name = &self.project.proxy.name;
+        let container = self.engine.container(&name.container());
+        let because = "`--proxy` was asked for";
+        let ending =
+            container.map(|container| stop_and_remove(container, Some(PROXY_STOP_GRACE), because)).unwrap_or_default();
+        let mut lanes = Vec::new();
+        if self.engine.network(&name.network()).is_some() {
+            lanes.push(vec![Planned::new(Step::RemoveNetwork { name: name.network() }, because)]);
+        }
+        if state && self.engine.volumes.contains(&name.volume()) {
+            lanes.push(vec![remove_volume(name.volume())]);
+        }
+        vec![Stage::line(ending), Stage::beside(lanes)]
+    }
+}
+
+fn stop_and_remove(container: &ObservedContainer, grace: Option<std::time::Duration>, because: &str) -> Vec<Planned> {
+    let name = container.name.clone();
+    let runs = matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting);
+    let stop = Step::StopContainer { name: name.clone(), signal: None, grace, restart: None };
+    let stop = runs.then(|| Planned::new(stop, because));
+    let end = [Planned::new(Step::RemoveContainer { name }, because)];
+    pre_stop(container).chain(stop).chain(end).collect()
+}
+
+fn mounted(spec: &ContainerSpec) -> impl Iterator<Item = &str> {
+    spec.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Volume(name) => Some(name.as_str()),
+        MountSource::Bind(_) | MountSource::Image(_) | MountSource::Anonymous => None,
+    })
+}
+
+fn remove_volume(name: String) -> Planned {
+    Planned::new(Step::RemoveVolume { name }, "`--volumes` was asked for")
+}
+
+fn untag(tag: String) -> Planned {
+    Planned::new(Step::UntagImage { tag }, "`--images` was asked for")
+}
