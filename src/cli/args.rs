@@ -60,7 +60,9 @@ impl Cli {
     pub fn operation(&self) -> Option<&'static str> {
         match &self.command {
             None | Some(Command::Deploy(_)) => Some("deploy"),
-            Some(Command::Config(_) | Command::DrainTest(_) | Command::Proxy(_)) => None,
+            Some(
+                Command::Config(_) | Command::Down(_) | Command::DrainTest(_) | Command::Proxy(_) | Command::Remove(_),
+            ) => None,
         }
     }
 }
