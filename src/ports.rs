@@ -15,8 +15,7 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use inspect::{
-    AppTraffic, HeldLease, InspectEngine, InspectProxy, Lifetime, LogLine, LogRequest, LogStream, OutputStream,
-    ProxyOverview, RequestCounts, Shell, ShellOutput, ShellRequest, Starts, Traffic,
+    InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Shell, ShellOutput, ShellRequest, Starts,
 };
 
 use crate::event::Detail;

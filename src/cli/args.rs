@@ -9,8 +9,10 @@ use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
 use super::commands::down::DownArgs;
 use super::commands::drain_test::DrainTestArgs;
+use super::commands::history::HistoryArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::remove::RemoveArgs;
+use super::commands::status::StatusArgs;
 use super::exit::Exit;
 use crate::compose::parse_duration;
 
@@ -61,7 +63,13 @@ impl Cli {
         match &self.command {
             None | Some(Command::Deploy(_)) => Some("deploy"),
             Some(
-                Command::Config(_) | Command::Down(_) | Command::DrainTest(_) | Command::Proxy(_) | Command::Remove(_),
+                Command::Config(_)
+                | Command::Down(_)
+                | Command::DrainTest(_)
+                | Command::History(_)
+                | Command::Proxy(_)
+                | Command::Remove(_)
+                | Command::Status(_),
             ) => None,
         }
     }
@@ -79,6 +87,10 @@ pub enum Command {
     Remove(RemoveArgs),
     /// Take the whole project away: its apps, then its accessories and networks
     Down(DownArgs),
+    /// How the apps stand: releases, replicas, traffic, drift from the compose file, who deploys
+    Status(StatusArgs),
+    /// What was deployed when, by whom and from where, and how it ended
+    History(HistoryArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -132,6 +144,8 @@ impl Cli {
             None => &self.deploy.wish.apps,
             Some(Command::Deploy(args)) => &args.wish.apps,
             Some(Command::DrainTest(args)) => &args.apps,
+            Some(Command::Status(args)) => &args.apps,
+            Some(Command::History(args)) => &args.apps,
             Some(_) => &[],
         }
     }

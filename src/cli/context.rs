@@ -98,6 +98,22 @@ impl Context {
             .by(self.operator.clone())
     }
 
+    /// A client of the project's proxy; it opens nothing before the first call.
+    pub fn proxy(&self) -> ControlClient {
+        control_client(&self.engine, &self.project.proxy.name)
+    }
+
+    /// Whether results may be redrawn in place.
+    pub fn stdout_is_live(&self) -> bool {
+        let Surroundings { dumb, ci, .. } = surroundings();
+        console::user_attended() && !dumb && !ci
+    }
+
+    /// Whether results for people may have colour.
+    pub fn stdout_has_colour(&self) -> bool {
+        self.stdout_is_live() && !surroundings().no_color
+    }
+
     /// The embedded proxy, ready to be built.
     ///
     /// # Errors

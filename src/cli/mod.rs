@@ -8,6 +8,7 @@ mod crash;
 mod exit;
 mod failed;
 mod listeners;
+mod names;
 mod origin;
 mod signals;
 
@@ -20,7 +21,7 @@ use clap::{CommandFactory, Parser};
 pub use exit::Exit;
 
 use args::{Cli, Command, Format};
-use commands::{config, deploy, down, drain_test, proxy, remove};
+use commands::{config, deploy, down, drain_test, history, proxy, remove, status};
 use context::Context;
 use exit::Failure;
 use listeners::Listeners;
@@ -76,6 +77,8 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Config(args)) => config::run(&cli.common, &args),
         Some(Command::Remove(args)) => remove::run(&context, &args).await,
         Some(Command::Down(args)) => down::run(&context, &args).await,
+        Some(Command::Status(args)) => status::run(&context, &args).await,
+        Some(Command::History(args)) => history::run(&context, &args).await,
         Some(Command::Proxy(command)) => proxy::run(&context, command).await,
     }
 }

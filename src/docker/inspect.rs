@@ -6,8 +6,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::{DockerEngine, containers, logs, shell};
-use crate::model::ProxyName;
-use crate::ports::{EngineError, InspectEngine, Lifetime, LogRequest, LogStream, Shell, ShellRequest, Starts};
+use crate::model::{Lifetime, ProxyName};
+use crate::ports::{EngineError, InspectEngine, LogRequest, LogStream, Shell, ShellRequest, Starts};
 
 /// Enough to hide the round trips, few enough not to crowd the engine out for others.
 const AT_ONCE: usize = 16;

@@ -5,10 +5,12 @@
 mod address;
 mod container;
 mod files;
+mod history;
 mod hooks;
 mod keys;
 mod names;
 mod observed;
+mod overview;
 mod policy;
 mod project;
 mod record;
@@ -24,6 +26,7 @@ pub use container::{
     OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
 };
 pub use files::{ContainerFile, Content, refill};
+pub use history::{PastRun, RunEnd, past_runs};
 pub use hooks::{Hook, Hooks};
 pub use keys::{
     Device, DeviceRate, DeviceRequest, Dns, EndpointOptions, HostAccess, MountOptions, NetworkPool, NetworkSettings,
@@ -34,6 +37,7 @@ pub use observed::{
     ContainerState, DiskSpace, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine,
     ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
+pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{
     Accessory, App, BuildSpec, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy, ReleaseCommand,

@@ -53,7 +53,7 @@ fn taken_addresses(observed: &ObservedState) -> BTreeSet<Ipv4Addr> {
 }
 
 /// The proxy refuses a route that another app has; so does the plan, before anything is built.
-fn check_routes(
+pub(super) fn check_routes(
     project: &Project,
     name: &AppName,
     routes: &[Route],

@@ -6,6 +6,7 @@ mod accessories;
 mod app;
 mod batches;
 mod deploy;
+mod drift;
 mod hooks;
 mod images;
 mod laws;
@@ -16,14 +17,19 @@ mod refusal;
 mod remove;
 mod replicas;
 mod situation;
+mod standing;
 mod step;
 mod way;
 
 pub use deploy::{DeployOptions, plan_deploy};
+pub use drift::{Drift, drift};
 pub use images::release_tag;
 pub use laws::{Broken, check_laws};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use proxy::{ProxyImage, address_pool, plan_proxy, plan_proxy_upgrade};
 pub use refusal::PlanRefused;
 pub use remove::{DownOptions, Removal, RemoveOptions, deployed_apps, plan_down, plan_remove};
+pub use standing::{
+    AccessoryStanding, AppStanding, AppState, Part, ReplicaStanding, Seen, accessories_standing, apps_standing,
+};
 pub use step::{Because, Comeback, Expect, FlipChange, Gate, Limits, Planned, Stage, Step};

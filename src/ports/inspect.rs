@@ -1,6 +1,6 @@
 //! What the commands that only look need of the world, and `exec`. Apart from a deploy's own ports, which stay small.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -10,18 +10,7 @@ use serde_json::Value;
 use tokio::io::AsyncWrite;
 
 use super::{EngineError, ProxyError};
-use crate::model::{AppKey, ObservedProxy, ProjectName, ProxyName, ReleaseNumber};
-
-/// How long a container has been what it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lifetime {
-    /// Of the last start; `None` when it never ran.
-    pub started_at: Option<Timestamp>,
-    /// `None` while it runs.
-    pub finished_at: Option<Timestamp>,
-    /// By its restart policy, not by hand.
-    pub restarts: u64,
-}
+use crate::model::{AppKey, Lifetime, ProjectName, ProxyName, ProxyOverview};
 
 /// Which of its two outputs a process wrote to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,55 +80,6 @@ pub trait InspectEngine: Send + Sync + 'static {
 
     /// How a command that has ended did so.
     fn shell_exit(&self, id: &str) -> impl Future<Output = Result<i64, EngineError>> + Send;
-}
-
-/// Who deploys an app right now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldLease {
-    pub app: AppKey,
-    pub owner: String,
-    pub host: String,
-    pub purpose: String,
-    pub since: Timestamp,
-}
-
-/// Requests by how they were answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RequestCounts {
-    pub requests: u64,
-    /// Answered with 5xx, by the app or by the proxy for it.
-    pub errors: u64,
-}
-
-/// What an app was asked lately.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct AppTraffic {
-    /// Of the long window, in milliseconds.
-    pub p50_ms: Option<f64>,
-    pub p99_ms: Option<f64>,
-    /// By the release that answered, `r0` where none was reached: in the short window, and in the long one.
-    pub releases: BTreeMap<ReleaseNumber, (RequestCounts, RequestCounts)>,
-}
-
-/// What a proxy has counted lately. How long its windows are differs by a few seconds from look to look.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Traffic {
-    pub short_ms: u64,
-    pub long_ms: u64,
-    pub apps: BTreeMap<AppKey, AppTraffic>,
-}
-
-/// Everything that a proxy can tell in one call.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ProxyOverview {
-    pub state: ObservedProxy,
-    /// The digest of the `nginx/` folder that it was built from.
-    pub build: String,
-    pub leases: Vec<HeldLease>,
-    /// Peers that are left out because they could not be reached.
-    pub ejected: BTreeSet<String>,
-    /// `None` from a proxy that does not count this yet.
-    pub traffic: Option<Traffic>,
 }
 
 /// The proxy, for those who look.

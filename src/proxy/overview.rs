@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::ControlClient;
 use super::call::Call;
 use super::wire::{HistoryAnswer, StateAnswer};
-use crate::model::{AppKey, ProjectName, ReleaseNumber};
-use crate::ports::{AppTraffic, HeldLease, InspectProxy, ProxyError, ProxyOverview, RequestCounts, Traffic};
+use crate::model::{AppKey, AppTraffic, HeldLease, ProjectName, ProxyOverview, ReleaseNumber, RequestCounts, Traffic};
+use crate::ports::{InspectProxy, ProxyError};
 
 /// The proxy's own bound for one answer.
 const MOST_RECORDS: usize = 1000;

@@ -5,14 +5,17 @@
 
 mod block;
 mod frame;
+pub mod history;
 pub mod json;
 pub mod plain;
 mod row;
 mod run;
 mod screen;
+pub mod status;
 pub mod table;
 pub mod terminal;
 mod text;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

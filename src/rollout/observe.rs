@@ -93,7 +93,7 @@ async fn present<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Resul
 }
 
 /// What is known of a service's image before the engine's list of images is.
-enum Source {
+pub(super) enum Source {
     Digest(String),
     Image(String),
 }
@@ -128,7 +128,7 @@ async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<S
     Ok(id)
 }
 
-fn resolve(source: Source, engine: &ObservedEngine) -> ResolvedImage {
+pub(super) fn resolve(source: Source, engine: &ObservedEngine) -> ResolvedImage {
     match source {
         Source::Image(id) => ResolvedImage::Image { id },
         Source::Digest(digest) => {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use deploy_apps::model::ReleaseNumber;
-use deploy_apps::ports::{AppTraffic, InspectProxy, Proxy, RequestCounts};
+use deploy_apps::model::{AppTraffic, ReleaseNumber, RequestCounts};
+use deploy_apps::ports::{InspectProxy, Proxy};
 use serde_json::{Map, json};
 
 use crate::control::closed_port;

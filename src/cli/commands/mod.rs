@@ -4,5 +4,7 @@ pub(super) mod config;
 pub(super) mod deploy;
 pub(super) mod down;
 pub(super) mod drain_test;
+pub(super) mod history;
 pub(super) mod proxy;
 pub(super) mod remove;
+pub(super) mod status;

@@ -1,0 +1,73 @@
+//! `deploy-apps history [APP…]`
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::args::Format;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::names::known_apps;
+use crate::model::{AppKey, AppName, PastRun, ProxyOverview, past_runs};
+use crate::ports::InspectProxy;
+use crate::report::history::{History, brought_in};
+
+#[derive(Debug, Clone, Args)]
+pub struct HistoryArgs {
+    /// The apps to tell of; without any, all of the project, also those that were removed
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+    /// How many runs of each app
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub limit: u16,
+}
+
+/// Tells what has been done to the apps, by whom and how it went.
+pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
+    let history = tokio::select! {
+        biased;
+        () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
+        history = gather(context, args) => history?,
+    };
+    let text = match context.format {
+        Format::Json => history.document().to_string(),
+        Format::Text | Format::Yaml => history.lines(&TimeZone::system()).join("\n"),
+    };
+    // A reader that went away has read what it wanted.
+    drop(writeln!(std::io::stdout(), "{text}"));
+    Ok(Exit::Done)
+}
+
+async fn gather(context: &Context, args: &HistoryArgs) -> Result<History, Failure> {
+    let (project, proxy) = (&context.project, context.proxy());
+    let overview = proxy.overview(&project.name).await?;
+    let on_host: Vec<&AppName> = ours(context, &overview).map(|key| &key.app).collect();
+    known_apps(project, &args.apps, on_host.iter().copied())?;
+    let all: BTreeSet<&AppName> = project.apps.keys().chain(on_host).collect();
+    let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
+    let keys: Vec<AppKey> = all.into_iter().filter(|name| named(name)).map(|name| project.key(name)).collect();
+    let limit = usize::from(args.limit);
+    // A run that begins a release has two records, and the oldest may have lost its first one.
+    let records = proxy.histories(&keys, 2 * limit + 1).await?;
+    let is_busy = |app: &AppKey| overview.leases.iter().any(|lease| lease.app == *app);
+    let runs = past_runs(&records, limit, is_busy);
+    let mut told: BTreeSet<AppKey> = BTreeSet::new();
+    let runs = runs.into_iter().map(|run| {
+        let serves = serves(&overview, &run) && brought_in(&run) && told.insert(run.app.clone());
+        (run, serves)
+    });
+    Ok(History { project: project.name.clone(), now: Timestamp::now(), runs: runs.collect(), apps: keys.len() })
+}
+
+/// The project's apps that the proxy remembers.
+fn ours<'a>(context: &'a Context, overview: &'a ProxyOverview) -> impl Iterator<Item = &'a AppKey> {
+    overview.state.apps.keys().filter(|key| key.project == context.project.name)
+}
+
+fn serves(overview: &ProxyOverview, run: &PastRun) -> bool {
+    let record = overview.state.apps.get(&run.app).and_then(|known| known.record.as_ref());
+    record.is_some_and(|record| record.release == run.release && !record.peers.is_empty())
+}

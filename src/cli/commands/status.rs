@@ -1,0 +1,145 @@
+//! `deploy-apps status [APP…]`
+
+use std::io::Write;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+
+use crate::cli::args::Format;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::names::known_apps;
+use crate::model::{AppName, ContainerState};
+use crate::plan::{Seen, accessories_standing, apps_standing};
+use crate::ports::Engine;
+use crate::proxy::{self, ControlClient};
+use crate::report::status::{ProxyStanding, Status};
+use crate::report::watch::Watch;
+use crate::rollout::{Look, look};
+
+/// From one look of `--watch` to the next.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// The apps to show; without any, all of the project with accessories and proxy
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+    /// Look again every second until Ctrl-C; off a terminal, one snapshot after the other
+    #[arg(short, long)]
+    pub watch: bool,
+    /// Do not read the sources to see what a deploy would change
+    #[arg(long)]
+    pub no_drift: bool,
+}
+
+/// Shows how the apps stand.
+pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
+    let proxy = context.proxy();
+    if args.watch {
+        return watch(context, &proxy, args).await;
+    }
+    let status = tokio::select! {
+        biased;
+        () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
+        status = gather(context, &proxy, args) => status?,
+    };
+    let text = match context.format {
+        Format::Json => status.document().to_string(),
+        Format::Text | Format::Yaml => status.lines(context.stdout_has_colour()).join("\n"),
+    };
+    // A reader that went away has read what it wanted.
+    drop(writeln!(std::io::stdout(), "{text}"));
+    Ok(exit(&status))
+}
+
+/// Whoever asks for a status gets one, also when the proxy is down; the code tells a script that it is.
+fn exit(status: &Status) -> Exit {
+    let is_needed = status.apps.iter().any(|app| !app.replicas.is_empty());
+    match (&status.proxy.error, status.proxy.state) {
+        (None, _) => Exit::Done,
+        // A host without any deploy has nothing that could be down.
+        (Some(_), None) if !is_needed => Exit::Done,
+        (Some(_), _) => Exit::NoProxy,
+    }
+}
+
+/// Until Ctrl-C, which is how it is meant to end.
+async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Exit, Failure> {
+    let mut screen = (context.format == Format::Text && context.stdout_is_live()).then(Watch::default);
+    loop {
+        let next = Instant::now() + INTERVAL;
+        let look = async {
+            let status = gather(context, proxy, args).await?;
+            let shown = match (&mut screen, context.format) {
+                (Some(screen), _) => screen.show(&status.lines(context.stdout_has_colour())),
+                (None, Format::Json) => writeln!(std::io::stdout(), "{}", status.document()),
+                (None, Format::Text | Format::Yaml) => {
+                    writeln!(std::io::stdout(), "{}\n", status.lines(false).join("\n"))
+                }
+            };
+            Ok::<_, Failure>(shown.is_ok())
+        };
+        tokio::select! {
+            biased;
+            () = context.signals.cancel.cancelled() => return Ok(Exit::Done),
+            seen = look => if !seen? { return Ok(Exit::Done) },
+        }
+        tokio::select! {
+            () = context.signals.cancel.cancelled() => return Ok(Exit::Done),
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+async fn gather(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Status, Failure> {
+    let project = &context.project;
+    let in_file: Vec<AppName> = project.apps.keys().cloned().collect();
+    let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
+    let compared: Vec<AppName> = in_file.into_iter().filter(named).collect();
+    let seen = look(&*context.engine, proxy, project, &compared, !args.no_drift).await?;
+    let info = context.engine.info().await?;
+    let standing = Seen {
+        observed: &seen.observed,
+        lifetimes: &seen.lifetimes,
+        proxy: seen.proxy.as_ref().ok(),
+        compared: &seen.compared,
+    };
+    let mut apps = apps_standing(project, &standing);
+    known_apps(project, &args.apps, apps.iter().map(|app| &app.app.app))?;
+    apps.retain(|app| named(&app.app.app));
+    let accessories = if args.apps.is_empty() { accessories_standing(project, &standing) } else { Vec::new() };
+    let traffic = standing.proxy.and_then(|proxy| proxy.traffic.as_ref());
+    Ok(Status {
+        project: project.name.clone(),
+        at: Timestamp::now(),
+        engine: (info.address, info.version),
+        proxy: proxy_standing(context, &seen),
+        windows: traffic.map(|traffic| (traffic.short_ms, traffic.long_ms)),
+        apps,
+        accessories,
+        compared: !args.no_drift,
+    })
+}
+
+fn proxy_standing(context: &Context, seen: &Look) -> ProxyStanding {
+    let name = &context.project.proxy.name;
+    let container = seen.observed.engine.container(&name.container());
+    let error = match (&seen.proxy, container.map(|container| container.state)) {
+        (Ok(_), _) => None,
+        (Err(_), None) => Some("there is none on this host".to_owned()),
+        // Why nothing answers is plain when nothing runs.
+        (Err(_), Some(state)) if state != ContainerState::Running => Some("it does not run".to_owned()),
+        (Err(error), Some(_)) => Some(error.to_string()),
+    };
+    ProxyStanding {
+        name: name.to_string(),
+        state: container.map(|container| container.state),
+        error,
+        build: seen.proxy.as_ref().ok().map(|overview| overview.build.clone()),
+        own_build: proxy::build_id(),
+        lifetime: container.and_then(|container| seen.lifetimes.get(&container.id)).copied().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,110 @@
+//! One look for those who only ask how things stand. Pulls nothing, builds nothing, and waits for nothing long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use crate::model::{
+    AppKey, AppName, ImageSource, Lifetime, ObservedEngine, ObservedState, Project, ProxyOverview, Service,
+    StoredRelease,
+};
+use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy, Proxy, ProxyError};
+
+use super::observe::{Source, resolve};
+
+/// A proxy that hangs is told of as such, and what the engine knows is shown.
+const PROXY_PATIENCE: Duration = Duration::from_secs(5);
+/// Reading a build context takes as long as it is large. A status that is late for it helps nobody.
+const SOURCE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Look {
+    pub observed: ObservedState,
+    pub lifetimes: BTreeMap<String, Lifetime>,
+    pub proxy: Result<ProxyOverview, ProxyError>,
+    /// Apps whose sources are known.
+    pub compared: BTreeSet<AppName>,
+}
+
+/// What the images of services would be now; `None` for one that is not on the engine. Services that take too long to
+/// read, or cannot be read, are left out.
+async fn sources<E: Engine>(engine: &E, project: &Project, apps: &[AppName]) -> Vec<(AppName, Option<Source>)> {
+    let accessories = project.accessories.values().map(|accessory| &accessory.service);
+    let services = apps.iter().filter_map(|app| project.apps.get(app)).map(|app| &app.service).chain(accessories);
+    let found = join_all(services.map(|service| async {
+        let source = timeout(SOURCE_PATIENCE, source(engine, service)).await.ok()?.ok()?;
+        Some((service.name.clone(), source))
+    }));
+    found.await.into_iter().flatten().collect()
+}
+
+async fn source<E: Engine>(engine: &E, service: &Service) -> Result<Option<Source>, EngineError> {
+    Ok(match &service.image {
+        ImageSource::Build(build) => Some(Source::Digest(engine.source_digest(build).await?)),
+        ImageSource::Pull { reference, .. } => engine.image_id(reference).await?.map(Source::Image),
+    })
+}
+
+/// Looks at everything at once: the proxy's answer takes as long as all the rest together.
+///
+/// # Errors
+/// When the engine cannot be asked. A proxy that does not answer is part of what is seen.
+pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
+    engine: &E,
+    proxy: &P,
+    project: &Project,
+    apps: &[AppName],
+    compare: bool,
+) -> Result<Look, EngineError> {
+    let compared = if compare { apps } else { &[] };
+    let (engine, told, sources) = tokio::join!(containers(engine, project), tell(proxy, project, compared), async {
+        if compare { sources(engine, project, apps).await } else { Vec::new() }
+    },);
+    let (engine, lifetimes) = engine?;
+    let (proxy, releases) = match told {
+        Ok((overview, releases)) => (Ok(overview), releases),
+        Err(error) => (Err(error), BTreeMap::new()),
+    };
+    let compared = sources.iter().map(|(name, _)| name.clone()).collect();
+    let resolved = sources.into_iter().filter_map(|(name, source)| Some((name, resolve(source?, &engine))));
+    let images = resolved.collect();
+    let state = proxy.as_ref().map(|overview| overview.state.clone()).unwrap_or_default();
+    Ok(Look { observed: ObservedState { engine, proxy: state, images, releases }, lifetimes, proxy, compared })
+}
+
+async fn containers<E: Engine + InspectEngine>(
+    engine: &E,
+    project: &Project,
+) -> Result<(ObservedEngine, BTreeMap<String, Lifetime>), EngineError> {
+    let observed = engine.observe(&project.proxy.name).await?;
+    let ours = observed
+        .containers
+        .iter()
+        .filter(|container| container.labels.project.as_ref().is_none_or(|owner| *owner == project.name));
+    let ids: Vec<String> = ours.map(|container| container.id.clone()).collect();
+    let lifetimes = engine.lifetimes(&ids).await?;
+    Ok((observed, lifetimes))
+}
+
+type Told = (ProxyOverview, BTreeMap<AppKey, Vec<StoredRelease>>);
+
+/// All over one channel: opening it takes longer than everything that is asked.
+async fn tell<P: Proxy + InspectProxy>(proxy: &P, project: &Project, apps: &[AppName]) -> Result<Told, ProxyError> {
+    let asking = async {
+        let overview = proxy.overview(&project.name).await?;
+        let mut releases = BTreeMap::new();
+        let deployed = |key: &AppKey| overview.state.apps.get(key).is_some_and(|known| known.record.is_some());
+        for key in apps.iter().map(|app| project.key(app)).filter(|_| overview.state.keeps_releases).filter(deployed) {
+            let kept = proxy.releases(&key).await?;
+            releases.insert(key, kept);
+        }
+        Ok((overview, releases))
+    };
+    timeout(PROXY_PATIENCE, asking).await.unwrap_or_else(|_| {
+        let reason = format!("no answer within {PROXY_PATIENCE:?}");
+        Err(ProxyError::Unreachable { proxy: project.proxy.name.to_string(), reason })
+    })
+}
