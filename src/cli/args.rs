@@ -12,6 +12,8 @@ use super::commands::drain_test::DrainTestArgs;
 use super::commands::history::HistoryArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::remove::RemoveArgs;
+use super::commands::rollback::RollbackArgs;
+use super::commands::scale::ScaleArgs;
 use super::commands::status::StatusArgs;
 use super::exit::Exit;
 use crate::compose::parse_duration;
@@ -23,6 +25,8 @@ Examples:
   deploy-apps go-app node-app             deploy what has changed; both apps beside each other
   deploy-apps go-app --force              redeploy although nothing has changed
   deploy-apps go-app node-app --atomic    flip both in one call, or neither
+  deploy-apps scale go-app=4 node-app=1   more or fewer replicas of what serves
+  deploy-apps rollback go-app             back to the release that served before
   deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
                                           prove that redeploys lose no request
 
@@ -46,7 +50,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     args_conflicts_with_subcommands = true,
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -62,6 +66,8 @@ impl Cli {
     pub fn operation(&self) -> Option<&'static str> {
         match &self.command {
             None | Some(Command::Deploy(_)) => Some("deploy"),
+            Some(Command::Rollback(_)) => Some("rollback"),
+            Some(Command::Scale(_)) => Some("scale"),
             Some(
                 Command::Config(_)
                 | Command::Down(_)
@@ -91,6 +97,8 @@ pub enum Command {
     Status(StatusArgs),
     /// What was deployed when, by whom and from where, and how it ended
     History(HistoryArgs),
+    Rollback(RollbackArgs),
+    Scale(ScaleArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),

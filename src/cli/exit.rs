@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::compose::{ComposeError, ComposeErrorKind, Finding};
 use crate::event::{Detail, Outcome};
+use crate::plan::{PlanRefused, RollbackTarget};
 use crate::ports::{EngineError, EngineErrorKind, ProxyError};
 use crate::rollout::DeployError;
 
@@ -223,10 +224,36 @@ impl From<ProxyError> for Failure {
     }
 }
 
+impl From<PlanRefused> for Failure {
+    fn from(refused: PlanRefused) -> Self {
+        let mut failure = Self::new(Exit::Refused, refused.to_string()).hint(refused.hint());
+        let targets = refused.targets();
+        if !targets.is_empty() {
+            let wide = |length: fn(&RollbackTarget) -> usize| targets.iter().map(length).max().unwrap_or(0);
+            let number = wide(|target| target.release.to_string().len());
+            let version = wide(|target| target.version.chars().count());
+            let line = |target: &RollbackTarget| {
+                let by = if target.owner.is_empty() { String::new() } else { format!(" by {}", target.owner) };
+                let (release, text) = (target.release, &target.version);
+                format!("{release:<number$}  {text:<version$}  {}{by}", moment(target.at))
+            };
+            let lines = targets.iter().map(line).collect();
+            failure.details.push(Detail { title: "releases that can be rolled back to".to_owned(), lines });
+        }
+        failure
+    }
+}
+
+/// To the minute, in UTC: the proxy's clock is that of another machine.
+fn moment(milliseconds: u64) -> String {
+    let moment = i64::try_from(milliseconds).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    moment.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
 impl From<DeployError> for Failure {
     fn from(error: DeployError) -> Self {
         match error {
-            DeployError::Refused(refused) => Self::new(Exit::Refused, refused.to_string()).hint(refused.hint()),
+            DeployError::Refused(refused) => refused.into(),
             DeployError::Engine(error) => error.into(),
             DeployError::Proxy(error) => error.into(),
             DeployError::Setup(_) => Self::told(Exit::Failed),

@@ -21,7 +21,7 @@ use clap::{CommandFactory, Parser};
 pub use exit::Exit;
 
 use args::{Cli, Command, Format};
-use commands::{config, deploy, down, drain_test, history, proxy, remove, status};
+use commands::{config, deploy, down, drain_test, history, proxy, remove, rollback, scale, status};
 use context::Context;
 use exit::Failure;
 use listeners::Listeners;
@@ -79,6 +79,8 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Down(args)) => down::run(&context, &args).await,
         Some(Command::Status(args)) => status::run(&context, &args).await,
         Some(Command::History(args)) => history::run(&context, &args).await,
+        Some(Command::Rollback(args)) => rollback::run(&context, &args).await,
+        Some(Command::Scale(args)) => scale::run(&context, &args).await,
         Some(Command::Proxy(command)) => proxy::run(&context, command).await,
     }
 }

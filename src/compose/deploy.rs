@@ -6,10 +6,9 @@ use super::error::Problem;
 use super::node::{Entry, Span};
 use super::refuse;
 use super::scalar::{bytes, choice, nano_cpus, number};
-use crate::model::{Order, Resources, RolloutPolicy};
+use crate::model::{Order, ReplicaCount, Resources, RolloutPolicy};
 
-/// Far more than one host serves well; a typing mistake must not start thousands of containers.
-const MOST_REPLICAS: u32 = 100;
+const MOST_REPLICAS: u32 = ReplicaCount::MOST;
 
 /// The engine starts no container with less.
 const LEAST_MEMORY: i64 = 6 << 20;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, NetworkSettings, NewVolume, ProjectName,
@@ -183,7 +183,7 @@ pub struct BuildSpec {
 }
 
 /// Runs once in the new image before anything is flipped, such as a migration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseCommand {
     pub command: Vec<String>,
     pub timeout: Duration,

@@ -32,6 +32,9 @@ pub enum ReplicaSource {
 }
 
 impl ReplicaCount {
+    /// Far more than one host serves well; a typing mistake must not start thousands of containers.
+    pub const MOST: u32 = 100;
+
     /// What the compose file alone asks for.
     #[must_use]
     pub fn of_file(file: Option<u32>) -> Self {

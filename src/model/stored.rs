@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, HealthPolicy, ReleaseNumber};
+use super::{ContainerSpec, HealthPolicy, ReleaseCommand, ReleaseNumber};
 
 /// One release as it was planned. Its environment may hold secrets: no command shows it, and nor does `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct StoredRelease {
     pub health: HealthPolicy,
     /// The app's own, without what each replica gets.
     pub container: ContainerSpec,
+    /// Run again by a rollback only when that is asked for.
+    #[serde(default, rename = "release_command")]
+    pub release: Option<ReleaseCommand>,
     /// When it was stored, in milliseconds since 1970; the proxy's clock says so.
     #[serde(default, skip_serializing)]
     pub at: u64,
@@ -56,6 +59,7 @@ mod tests {
             port: Some(8080),
             health: HealthPolicy::default(),
             container,
+            release: None,
             at: 0,
             owner: String::new(),
             host: String::new(),

@@ -22,7 +22,7 @@ pub(super) fn shared_stages(
     observed: &ObservedState,
 ) -> Result<(Vec<Stage>, Vec<String>), PlanRefused> {
     check_externals(project, observed)?;
-    let mut stages = vec![networks_and_volumes(project, observed)];
+    let mut stages = networks_and_volumes(project, observed);
     let mut warnings = Vec::new();
     for (name, condition) in needed(project, apps)? {
         let Some(accessory) = project.accessories.get(&name) else { continue };
@@ -44,7 +44,8 @@ fn check_externals(project: &Project, observed: &ObservedState) -> Result<(), Pl
     }
 }
 
-fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Stage {
+/// What the project names and is missing.
+pub(super) fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Vec<Stage> {
     let networks =
         project.networks.iter().filter(|(name, _)| observed.engine.network(name).is_none()).map(|(name, settings)| {
             let network = NewNetwork {
@@ -62,7 +63,8 @@ fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Stage {
         project.volumes.iter().filter(|volume| !observed.engine.volumes.contains(&volume.name)).map(|volume| {
             vec![Planned::new(Step::CreateVolume(volume.made_for(&project.name)), "the project names it")]
         });
-    Stage::beside(networks.chain(volumes).collect())
+    let stage = Stage::beside(networks.chain(volumes).collect());
+    if stage.is_empty() { Vec::new() } else { vec![stage] }
 }
 
 /// The accessories behind `apps`, each after those it depends on itself, with the strictest condition asked of it.

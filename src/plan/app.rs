@@ -4,59 +4,64 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::batches::{Batches, replace_in_batches, replace_stop_first};
+use super::goal::Goal;
 use super::images::release_tag;
 use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
 use super::way::Way;
 use super::{AppPlan, DeployOptions, Expect, PlanRefused, Verdict};
-use crate::model::{AddressPool, App, ObservedState, Order, Project, Release, ReplicaCount, ReplicaSource};
+use crate::model::{AddressPool, ObservedState, Order, Project, Release};
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.
 pub(super) fn plan_app(
     project: &Project,
-    app: &App,
+    goal: &Goal<'_>,
     observed: &ObservedState,
     options: &DeployOptions,
     pool: AddressPool,
     taken: &mut BTreeSet<Ipv4Addr>,
 ) -> Result<AppPlan, PlanRefused> {
+    let app = goal.app.as_ref();
     let spec = effective_spec(project, app, pool);
-    let known = observed.proxy.apps.get(&project.key(&app.service.name));
-    let memory = known.and_then(|known| known.record.as_ref()).and_then(|record| record.scale);
-    let count = ReplicaCount::wanted(app.file_replicas(), memory);
-    let scale = memory.filter(|_| count.source == ReplicaSource::Scaled);
-    let situation = Situation::of(project, app, spec, observed, options.force, count.count);
+    let count = goal.count;
+    let situation = Situation::of(project, app, spec, observed, options.force, count.count, goal.pinned);
     let release = Release {
         number: situation.release,
-        version: format!("{}+{}", app.version, situation.release.0),
+        version: match goal.pinned {
+            Some(stored) => stored.version.clone(),
+            None => format!("{}+{}", app.version, situation.release.0),
+        },
         image: release_tag(&situation.key, situation.release),
         identity: situation.identity.clone(),
     };
     let kept = u32::try_from(situation.keep.len()).unwrap_or(u32::MAX);
     let missing = count.count.saturating_sub(kept);
-    let new = new_replicas(project, app, &situation, &release, missing, pool, taken)?;
-    let way = Way { project, app, observed, situation: &situation, release: &release, new: &new, scale };
+    let new = new_replicas(project, app, observed, &situation, &release, missing, pool, taken)?;
+    let way = Way { project, goal, app, observed, situation: &situation, release: &release, new: &new };
 
     let record = way.record(way.kept_peers().chain(new.iter().map(|replica| replica.peer.clone())).collect());
     let reroute = situation.record.as_ref() != Some(&record);
     let verdict = match (situation.is_new, reroute) {
         (true, _) => Verdict::Deploy,
+        (false, true) if situation.from.is_some_and(|from| from > release.number) => Verdict::Rollback,
         (false, true) => Verdict::Adjust,
         (false, false) => Verdict::UpToDate,
     };
 
     let mut before = way.preparation()?;
     let after;
-    let mut flip = None;
+    let (mut look, mut flip) = (None, None);
     if reroute {
         let stop_first = app.rollout.order == Order::StopFirst && !new.is_empty() && !situation.outgoing.is_empty();
         let batches = if stop_first { replace_stop_first(&way) } else { replace_in_batches(&way) };
-        let Batches { stages, expect, outgoing_last, previous } = batches;
+        let Batches { stages, last, expect, outgoing_last, previous } = batches;
         if options.atomic && expect == Expect::OwnLast {
             let why = if stop_first { "`order: stop-first`" } else { "`parallelism`" };
             return Err(PlanRefused::NotAtomic { app: situation.key.clone(), why });
         }
         before.extend(stages);
+        // Of several apps, each waits for all.
+        look = way.look_again(last, options.atomic);
         flip = Some(way.flip(expect, Some(record.clone()), previous, way.reason(options)));
         after = way.cleanup(&record, &outgoing_last);
     } else {
@@ -70,8 +75,9 @@ pub(super) fn plan_app(
         replicas: count.count,
         replicas_from: count.source,
         verdict,
-        warnings: way.warnings(),
+        warnings: goal.warnings.iter().cloned().chain(way.warnings()).collect(),
         before,
+        look,
         flip,
         after,
     })

@@ -1,14 +1,17 @@
 //! The ways from outgoing to new replicas, up to the last flip: all at once, in batches, or stop-first.
 
+use super::goal::kept;
 use super::hooks::{limits, post_start};
 use super::replicas::{NewReplica, gate};
 use super::way::Way;
-use super::{Comeback, Expect, Planned, Stage, Step};
+use super::{Comeback, Expect, Gate, Planned, Stage, Step};
 use crate::model::{AppRecord, ObservedContainer};
 
 /// The stages before the last flip, and what that flip replaces.
-pub(super) struct Batches {
+pub(super) struct Batches<'a> {
     pub stages: Vec<Stage>,
+    /// The replicas that only the last flip brings in.
+    pub last: &'a [NewReplica],
     pub expect: Expect,
     /// What an undo of the last flip would put back.
     pub previous: Option<AppRecord>,
@@ -18,7 +21,7 @@ pub(super) struct Batches {
 
 /// Start-first, `parallelism` at a time. A batch that fails brings back what earlier batches have stopped; for that
 /// the stopped containers stay until the last flip.
-pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
+pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
     let size = match way.app.rollout.parallelism {
         0 => way.new.len().max(1),
         // Held requests wait for the whole of it; there is nothing to keep up meanwhile.
@@ -43,7 +46,9 @@ pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
         peers.extend(done.iter().map(|replica| replica.peer.clone()));
         let record = way.record(peers);
         let because = format!("batch {} of {count}", batch + 1);
-        stages.push(Stage::line(vec![way.flip(expect, Some(record.clone()), serving.clone(), because)]));
+        let look = way.look_again(&way.new[batch * size..(batch + 1) * size], false);
+        let flip = way.flip(expect, Some(record.clone()), serving.clone(), because);
+        stages.push(Stage::line(look.into_iter().chain([flip]).collect()));
         stages.push(stop_stage(way, leaving));
         if !way.app.rollout.delay.is_zero() {
             let pause = Step::Pause { duration: way.app.rollout.delay };
@@ -52,13 +57,14 @@ pub(super) fn replace_in_batches(way: &Way<'_>) -> Batches {
         serving = Some(record);
         expect = Expect::OwnLast;
     }
-    stages.push(start_stage(way, &way.new[(count - 1) * size.min(way.new.len())..]));
+    let last = &way.new[(count - 1) * size.min(way.new.len())..];
+    stages.push(start_stage(way, last));
     let outgoing_last = outgoing[outgoing.len().min((count - 1) * share)..].to_vec();
-    Batches { stages, expect, previous: serving, outgoing_last }
+    Batches { stages, last, expect, previous: serving, outgoing_last }
 }
 
 /// One writer at a time: hold new requests, let the open ones finish, stop, start. Nothing is refused meanwhile.
-pub(super) fn replace_stop_first(way: &Way<'_>) -> Batches {
+pub(super) fn replace_stop_first<'a>(way: &Way<'a>) -> Batches<'a> {
     let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
     let serving = way.situation.record.clone();
     // As long as everything up to the next flip may take, so that a held request ends with an answer.
@@ -83,7 +89,7 @@ pub(super) fn replace_stop_first(way: &Way<'_>) -> Batches {
     let mut stages = vec![Stage::beside(creates), Stage::line(vec![flip]), stop_stage(way, &outgoing)];
     stages.push(Stage::line(way.once_per_release()));
     stages.push(Stage::beside(way.new.iter().map(|replica| start(way, replica)).collect()));
-    Batches { stages, expect: Expect::OwnLast, previous: Some(holding), outgoing_last: Vec::new() }
+    Batches { stages, last: way.new, expect: Expect::OwnLast, previous: Some(holding), outgoing_last: Vec::new() }
 }
 
 fn start_stage(way: &Way<'_>, replicas: &[NewReplica]) -> Stage {
@@ -120,6 +126,12 @@ fn stop_stage(way: &Way<'_>, leaving: &[String]) -> Stage {
 /// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
 fn comeback(way: &Way<'_>, container: &ObservedContainer) -> Option<Comeback> {
     let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
+    // Of another release it is known how that one told its health, if it is kept.
+    let policy = kept(&way.situation.key, way.observed, peer.release).map(|stored| &stored.health);
+    let mut gate = gate(way.app, peer);
+    if let (Gate::Probe { policy: health, .. }, Some(policy)) = (&mut gate, policy) {
+        health.clone_from(policy);
+    }
     let post_start = container.hooks.post_start.clone();
-    container.is_well().then(|| Comeback { gate: gate(way.app, peer), post_start })
+    container.is_well().then_some(Comeback { gate, post_start })
 }

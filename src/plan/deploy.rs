@@ -1,14 +1,39 @@
 //! From wish and reality to the plan of a deploy. The same way serves a first deploy, a redeploy, a change of scale
 //! and the run after a crash: what serves and what is left over decide which steps there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use super::accessories::shared_stages;
+use super::accessories::{networks_and_volumes, shared_stages};
 use super::app::plan_app;
+use super::goal::Goal;
 use super::proxy::address_pool;
 use super::{Plan, PlanRefused};
-use crate::model::{AppName, ObservedState, Project, Route};
+use crate::model::{AppName, ObservedState, Project, ReleaseNumber, Route};
+
+/// Which release of each app it is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Intent {
+    /// What the compose file says.
+    #[default]
+    Deploy,
+    /// What serves now, with so many replicas.
+    Scale(BTreeMap<AppName, u32>),
+    /// What served before. An app without a number goes back to the highest release before the serving one.
+    Rollback { to: BTreeMap<AppName, ReleaseNumber>, release_command: bool },
+}
+
+impl Intent {
+    /// As leases and the history name it.
+    #[must_use]
+    pub fn purpose(&self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Scale(_) => "scale",
+            Self::Rollback { .. } => "rollback",
+        }
+    }
+}
 
 /// What the user asked for besides the compose file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +42,9 @@ pub struct DeployOptions {
     pub force: bool,
     /// All named apps flip in one call, or none.
     pub atomic: bool,
+    /// Scale to this number at the same time.
+    pub replicas: Option<u32>,
+    pub intent: Intent,
 }
 
 /// Plans a deploy of `apps`, which are apps of the project.
@@ -30,13 +58,18 @@ pub fn plan_deploy(
     options: &DeployOptions,
 ) -> Result<Plan, PlanRefused> {
     let pool = address_pool(&project.proxy, &observed.engine)?;
-    let (shared, warnings) = shared_stages(project, apps, observed)?;
+    let (shared, warnings) = match options.intent {
+        Intent::Deploy => shared_stages(project, apps, observed)?,
+        // A kept release runs with the accessories that are there: their images may not be to be had right now.
+        Intent::Scale(_) | Intent::Rollback { .. } => (networks_and_volumes(project, observed), Vec::new()),
+    };
     let mut taken = taken_addresses(observed);
     let mut plans = Vec::new();
     for name in apps {
         let Some(app) = project.apps.get(name) else { continue };
-        check_routes(project, name, &app.routes, observed)?;
-        let mut plan = plan_app(project, app, observed, options, pool, &mut taken)?;
+        let goal = Goal::of(project, app, observed, options)?;
+        check_routes(project, name, &goal.app.routes, observed)?;
+        let mut plan = plan_app(project, &goal, observed, options, pool, &mut taken)?;
         if plans.is_empty() {
             plan.warnings.extend(warnings.iter().cloned());
         }

@@ -1,7 +1,9 @@
 //! Which image a release runs, and how it comes to bear the release's tag.
 
 use super::{PlanRefused, Planned, Step};
-use crate::model::{AppKey, ImageSource, ObservedState, ReleaseNumber, ResolvedImage, Service};
+use crate::model::{
+    AppKey, ImageSource, ObservedImage, ObservedState, ReleaseNumber, ResolvedImage, Service, StoredRelease,
+};
 
 /// The tag that keeps a release's image on the engine, for its replicas and for a later rollback.
 #[must_use]
@@ -15,6 +17,30 @@ pub(super) fn release_of_tag(app: &AppKey, tag: &str) -> Option<ReleaseNumber> {
     let prefix = release_tag(app, ReleaseNumber(0));
     let number = tag.strip_prefix(prefix.strip_suffix('0')?)?;
     number.parse().ok().map(ReleaseNumber)
+}
+
+/// The id of a kept release's image, if the engine still has it: by the release's tag, or else by what it was made from.
+pub(super) fn kept_image<'a>(app: &AppKey, stored: &StoredRelease, observed: &'a ObservedState) -> Option<&'a str> {
+    let tag = release_tag(app, stored.number);
+    // The same check for both: somebody may have given the tag to another image.
+    let is_it = |image: &&ObservedImage| image.source.as_ref() == Some(&stored.image) || image.id == stored.image;
+    let images = || observed.engine.images.iter().filter(is_it);
+    images().find(|image| image.tags.contains(&tag)).or_else(|| images().next()).map(|image| image.id.as_str())
+}
+
+/// The steps after which a kept release's image bears its tag. Nothing is built or pulled.
+pub(super) fn kept_image_steps(
+    app: &AppKey,
+    stored: &StoredRelease,
+    observed: &ObservedState,
+) -> Result<Vec<Planned>, PlanRefused> {
+    let tag = release_tag(app, stored.number);
+    let Some(id) = kept_image(app, stored, observed) else {
+        return Err(PlanRefused::ImageGone { app: app.clone(), release: stored.number });
+    };
+    let is_tagged = observed.engine.images.iter().any(|image| image.id == id && image.tags.contains(&tag));
+    let step = Step::TagImage { image: id.to_owned(), tag };
+    Ok(if is_tagged { Vec::new() } else { vec![Planned::new(step, "the tag keeps the image for this release")] })
 }
 
 /// The steps after which `tag` names the service's image.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{AppPlan, Plan, Planned, Step};
-use crate::model::{AppRecord, ObservedState, Order, Project};
+use crate::model::{AppRecord, ObservedState, Order, Peer, Project, ReleaseNumber};
 
 /// A law that a plan would break, with the step that does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ struct OnPaper {
     /// Peers that were in a record and left it.
     flipped_out: BTreeSet<String>,
     start_first: bool,
+    /// Releases that the proxy keeps; `None` when it keeps none at all.
+    kept: Option<BTreeSet<ReleaseNumber>>,
     broken: Vec<Broken>,
 }
 
@@ -47,6 +49,10 @@ impl OnPaper {
             flipped_out: busy.filter(|id| serving.as_ref().is_none_or(|record| !record.serves(id))).collect(),
             start_first,
             serving,
+            kept: observed.proxy.keeps_releases.then(|| {
+                let kept = observed.releases.get(&app.app);
+                kept.into_iter().flatten().map(|stored| stored.number).collect()
+            }),
             broken: Vec::new(),
         }
     }
@@ -77,6 +83,16 @@ impl OnPaper {
                     self.breach("only a started container is waited for", planned);
                 }
                 self.seen_healthy.insert(name.clone());
+            }
+            Step::StoreRelease { release, .. } => {
+                if let Some(kept) = &mut self.kept {
+                    kept.insert(release.number);
+                }
+            }
+            Step::LookAgain { replicas } => {
+                if replicas.iter().any(|look| !self.seen_healthy.contains(&look.name)) {
+                    self.breach("only what has passed its gate is looked at again", planned);
+                }
             }
             Step::Flip { changes } => {
                 for change in changes {
@@ -129,6 +145,11 @@ impl OnPaper {
         let new: Vec<&str> = record.iter().flat_map(|record| &record.peers).map(|peer| peer.id.as_str()).collect();
         if new.iter().any(|peer| !self.seen_healthy.contains(*peer)) {
             self.breach("a replica gets traffic only after it was seen healthy", planned);
+        }
+        let serves = |peer: &&Peer| self.serves(&peer.id);
+        let entering = record.iter().flat_map(|record| &record.peers).filter(|peer| !serves(peer));
+        if self.kept.as_ref().is_some_and(|kept| entering.clone().any(|peer| !kept.contains(&peer.release))) {
+            self.breach("what gets traffic can be rolled back to", planned);
         }
         let had_backends =
             self.serving.iter().flat_map(|record| &record.peers).any(|peer| self.running.contains(&peer.id));

@@ -7,6 +7,7 @@ mod app;
 mod batches;
 mod deploy;
 mod drift;
+mod goal;
 mod hooks;
 mod images;
 mod laws;
@@ -16,12 +17,13 @@ mod proxy;
 mod refusal;
 mod remove;
 mod replicas;
+mod rollback;
 mod situation;
 mod standing;
 mod step;
 mod way;
 
-pub use deploy::{DeployOptions, plan_deploy};
+pub use deploy::{DeployOptions, Intent, plan_deploy};
 pub use drift::{Drift, drift};
 pub use images::release_tag;
 pub use laws::{Broken, check_laws};
@@ -29,7 +31,8 @@ pub use plan::{AppPlan, Plan, Verdict};
 pub use proxy::{ProxyImage, address_pool, plan_proxy, plan_proxy_upgrade};
 pub use refusal::PlanRefused;
 pub use remove::{DownOptions, Removal, RemoveOptions, deployed_apps, plan_down, plan_remove};
+pub use rollback::{NoTarget, RollbackTarget, rollback_targets};
 pub use standing::{
     AccessoryStanding, AppStanding, AppState, Part, ReplicaStanding, Seen, accessories_standing, apps_standing,
 };
-pub use step::{Because, Comeback, Expect, FlipChange, Gate, Limits, Planned, Stage, Step};
+pub use step::{Because, Comeback, Expect, FlipChange, Gate, Limits, Look, Planned, Stage, Step};

@@ -39,6 +39,8 @@ pub struct AppPlan {
     pub warnings: Vec<String>,
     /// Undone in reverse order when any of it fails.
     pub before: Vec<Stage>,
+    /// Right before the flip, when some of the new replicas have waited for others.
+    pub look: Option<Planned>,
     /// The point of no return. `None` when what serves stays as it is.
     pub flip: Option<Planned>,
     /// Best effort: what fails here is left for the next run.
@@ -53,7 +55,12 @@ impl AppPlan {
 
     /// Every step in the order of running, lane by lane.
     pub fn steps(&self) -> impl Iterator<Item = &Planned> {
-        self.before.iter().flat_map(Stage::steps).chain(&self.flip).chain(self.after.iter().flat_map(Stage::steps))
+        self.before
+            .iter()
+            .flat_map(Stage::steps)
+            .chain(&self.look)
+            .chain(&self.flip)
+            .chain(self.after.iter().flat_map(Stage::steps))
     }
 }
 
@@ -69,6 +76,8 @@ pub enum Verdict {
     Adjust,
     /// Nothing of it serves any more, and its containers go.
     Remove,
+    /// An earlier release replaces what serves.
+    Rollback,
 }
 
 impl fmt::Display for Plan {
@@ -95,7 +104,8 @@ impl fmt::Display for AppPlan {
         match (self.verdict, self.from) {
             (Verdict::Deploy, Some(from)) => write!(f, "{} {from} → {to}", self.app)?,
             (Verdict::Deploy, None) => write!(f, "{} first release {to}", self.app)?,
-            (Verdict::Adjust, _) => write!(f, "{} {to} adjusted", self.app)?,
+            (Verdict::Rollback, Some(from)) => write!(f, "{} {from} back to {to}", self.app)?,
+            (Verdict::Adjust | Verdict::Rollback, _) => write!(f, "{} {to} adjusted", self.app)?,
             (Verdict::UpToDate, _) => write!(f, "{} {to} up to date", self.app)?,
             (Verdict::Remove, _) => write!(f, "{} {to} goes", self.app)?,
         }
@@ -109,9 +119,9 @@ impl fmt::Display for AppPlan {
         }
         let mut number = 0;
         write_stages(f, &self.before, &mut number)?;
-        if let Some(flip) = &self.flip {
+        for planned in self.look.iter().chain(&self.flip) {
             number += 1;
-            writeln!(f, "  [{number}] {flip}")?;
+            writeln!(f, "  [{number}] {planned}")?;
         }
         write_stages(f, &self.after, &mut number)
     }

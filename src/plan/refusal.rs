@@ -1,6 +1,7 @@
 //! What the planner will not do, with the numbers that say why.
 
-use crate::model::{AppKey, AppName, Subnet};
+use super::{NoTarget, RollbackTarget};
+use crate::model::{AppKey, AppName, ReleaseNumber, Subnet};
 
 /// We would not. Nothing has been touched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +22,22 @@ pub enum PlanRefused {
     ExternalMissing { kind: &'static str, name: String },
     #[error("service `{service}` has no image that the engine can run")]
     NoImage { service: AppName },
+    #[error("app `{app}` is not deployed yet")]
+    NotDeployed { app: AppKey },
+    #[error("what {release} of app `{app}` is made of is not kept by the proxy")]
+    NotKept { app: AppKey, release: ReleaseNumber },
+    #[error("{release} of app `{app}` was deployed with no replica, so it has never been seen healthy")]
+    NeverServed { app: AppKey, release: ReleaseNumber },
+    #[error("the image of {release} of app `{app}` is no longer on the engine")]
+    ImageGone { app: AppKey, release: ReleaseNumber },
+    #[error("{release} of app `{app}` needs {kind} `{name}`, which is no longer on the engine")]
+    ResourceGone { app: AppKey, release: ReleaseNumber, kind: &'static str, name: String },
+    #[error("{release} of app `{app}` needs secret or config `{file}`, whose value the compose file no longer gives")]
+    FileGone { app: AppKey, release: ReleaseNumber, file: String },
+    #[error("app `{app}` cannot have {replicas} replicas: with `order: stop-first` only one may write to `{volume}`")]
+    OneWriter { app: AppKey, replicas: u32, volume: String },
+    #[error("app `{app}` cannot be rolled back: {why}")]
+    NoTarget { app: AppKey, why: NoTarget, targets: Vec<RollbackTarget> },
     #[error("service `{service}` depends on itself through {through}")]
     DependencyCycle { service: AppName, through: String },
     #[error("the proxy `{proxy}` serves other projects too: {apps}")]
@@ -28,6 +45,15 @@ pub enum PlanRefused {
 }
 
 impl PlanRefused {
+    /// What could be rolled back to instead, when that was asked for.
+    #[must_use]
+    pub fn targets(&self) -> &[RollbackTarget] {
+        match self {
+            Self::NoTarget { targets, .. } => targets,
+            _ => &[],
+        }
+    }
+
     /// What mends it.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -49,6 +75,24 @@ impl PlanRefused {
             Self::ExternalMissing { kind, name } => format!("`docker {kind} create {name}`"),
             Self::NoImage { service } => format!("give `{service}` an `image` or a `build`"),
             Self::ProxyServesOthers { .. } => "leave out `--proxy`, or take those projects down first".to_owned(),
+            Self::NotDeployed { app } | Self::NotKept { app, .. } => {
+                format!("`deploy-apps {}` deploys it; with `--replicas N` with another number of replicas", app.app)
+            }
+            Self::NeverServed { app, .. } => {
+                format!("`deploy-apps {} --replicas N` starts what the compose file says", app.app)
+            }
+            Self::ImageGone { app, .. } => format!("`deploy-apps {}` builds or pulls it anew", app.app),
+            Self::ResourceGone { kind, name, .. } => format!("`docker {kind} create {name}`"),
+            Self::FileGone { app, file, .. } => format!("give `{}` the secret or config `{file}` again", app.app),
+            Self::OneWriter { .. } => "use `order: start-first` if several may write at once, or mount it read-only; \
+                                       else one replica is all it can have"
+                .to_owned(),
+            Self::NoTarget { app, targets, .. } => match targets.first() {
+                Some(target) => {
+                    format!("`deploy-apps rollback {} {}` goes back to the newest of them", app.app, target.release)
+                }
+                None => "a release can be rolled back to once it has served and another has replaced it".to_owned(),
+            },
             Self::DependencyCycle { .. } => "remove one of the `depends_on` entries".to_owned(),
         }
     }

@@ -227,6 +227,7 @@ impl Host<'_> {
             verdict: Verdict::Remove,
             warnings: Vec::new(),
             before: Vec::new(),
+            look: None,
             flip,
             after,
         })

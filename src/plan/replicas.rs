@@ -8,7 +8,7 @@ use super::situation::Situation;
 use super::{Gate, PlanRefused};
 use crate::model::{
     AddressPool, App, Condition, ContainerSpec, Healthcheck, Hook, Hooks, NetworkAttachment, NewContainer,
-    ObservedContainer, OwnLabels, Peer, Project, Release, Restart, Role,
+    ObservedContainer, ObservedState, OwnLabels, Peer, Project, Release, Restart, Role,
 };
 
 /// How long a container that nobody can probe must stay up before it counts as started.
@@ -39,10 +39,13 @@ pub(super) fn effective_spec(project: &Project, app: &App, pool: AddressPool) ->
     spec
 }
 
-/// `count` replicas with numbers that no container of this release has had.
+/// `count` replicas with numbers that nothing of this release has right now: neither a container, running or not, nor a
+/// peer whose container is gone, nor what still has requests open. So no count of one is ever taken for another's.
+#[expect(clippy::too_many_arguments, reason = "what a replica is made from, each a thing of its own")]
 pub(super) fn new_replicas(
     project: &Project,
     app: &App,
+    observed: &ObservedState,
     situation: &Situation<'_>,
     release: &Release,
     count: u32,
@@ -52,8 +55,13 @@ pub(super) fn new_replicas(
     let of_release = |container: &&ObservedContainer| container.labels.release == Some(release.number);
     let existing = situation.keep.iter().chain(&situation.leftovers).copied();
     let outgoing = situation.outgoing.iter().filter_map(|outgoing| outgoing.container);
-    let used =
-        existing.chain(outgoing).filter(of_release).filter_map(|container| container.labels.replica).max().unwrap_or(0);
+    let existing = existing.chain(outgoing).filter(of_release).filter_map(|container| container.labels.replica);
+    let peers = situation.record.iter().flat_map(|record| &record.peers);
+    let peers = peers.filter(|peer| peer.release == release.number).map(|peer| peer.replica);
+    let prefix = format!("{}-{}-{}-", project.name, app.service.name, release.number);
+    let busy = observed.proxy.in_flight.iter().filter(|(_, open)| !open.is_zero());
+    let busy = busy.filter_map(|(id, _)| id.strip_prefix(&prefix)?.parse().ok());
+    let used = existing.chain(peers).chain(busy).max().unwrap_or(0);
     (used + 1..=used + count)
         .map(|number| {
             let name = format!("{}-{}-{}-{number}", project.name, app.service.name, release.number);

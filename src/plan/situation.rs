@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::goal::kept;
 use super::images::release_of_tag;
 use crate::model::{
     App, AppKey, AppRecord, ContainerSpec, Generation, ObservedContainer, ObservedState, Peer, Project, ReleaseNumber,
-    Role, identity,
+    Role, StoredRelease, identity,
 };
 
 /// One app's reality, sorted by what it means for the wish.
@@ -51,12 +52,14 @@ impl<'a> Situation<'a> {
         observed: &'a ObservedState,
         force: bool,
         replicas: u32,
+        pinned: Option<&StoredRelease>,
     ) -> Self {
         let key = project.key(&app.service.name);
         let known = observed.proxy.apps.get(&key);
         let record = known.and_then(|known| known.record.as_ref());
         let image = observed.images.get(&app.service.name).map_or("", |image| image.identity());
-        let identity = identity(image, &spec);
+        // A kept release stays what it was, also where the project around it has changed since.
+        let identity = pinned.map_or_else(|| identity(image, &spec), |stored| stored.identity.clone());
 
         let own: Vec<&ObservedContainer> =
             observed.engine.containers.iter().filter(|container| belongs(container, &key)).collect();
@@ -67,9 +70,11 @@ impl<'a> Situation<'a> {
             .filter(|container| !force && serves(container) && container.labels.identity == identity)
             .filter_map(|container| container.labels.release)
             .max();
-        // Scaled to zero there is no container left to tell the identity, and nothing to replace either.
+        // Scaled to zero there is no container left to tell the identity, only what is kept of the release.
+        let differs = |release| kept(&key, observed, release).is_some_and(|stored| stored.identity != identity);
         let at_rest = record.filter(|record| replicas == 0 && record.peers.is_empty() && !force);
-        let current = current.or(at_rest.map(|record| record.release));
+        let at_rest = at_rest.map(|record| record.release).filter(|release| !differs(*release));
+        let current = pinned.map(|stored| stored.number).or(current).or(at_rest);
         let mut keep: Vec<&ObservedContainer> = own
             .iter()
             .copied()
@@ -138,6 +143,7 @@ fn restored(record: &AppRecord, app: &App, own: &[&ObservedContainer]) -> AppRec
     AppRecord { peers, hold_ms, ..record.clone() }
 }
 
+/// Whether it is a replica or a release command of the app.
 pub(super) fn belongs(container: &ObservedContainer, key: &AppKey) -> bool {
     let labels = &container.labels;
     matches!(labels.role, Role::Replica | Role::ReleaseCommand)

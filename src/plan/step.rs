@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::{
     AppKey, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, Hook, NewContainer, NewNetwork,
-    NewVolume, ReleaseNumber, StepKind,
+    NewVolume, ReleaseNumber, StepKind, StoredRelease,
 };
 
 /// What to do.
@@ -22,6 +22,13 @@ pub enum Step {
         app: AppKey,
         release: ReleaseNumber,
         version: String,
+    },
+    /// Keeps in the proxy what a release is made of, so that it can be run again.
+    StoreRelease {
+        app: AppKey,
+        /// Its environment may hold secrets: a plan that is shown does without it.
+        #[serde(skip_serializing)]
+        release: Box<StoredRelease>,
     },
     BuildImage {
         tag: String,
@@ -52,6 +59,10 @@ pub enum Step {
     AwaitHealthy {
         name: String,
         gate: Gate,
+    },
+    /// Asks new replicas once more, right before they get traffic: one may have died while others started.
+    LookAgain {
+        replicas: Vec<Look>,
     },
     /// Waits until the proxy in this container answers on its control channel.
     AwaitControl {
@@ -159,6 +170,31 @@ pub enum Gate {
     Engine { condition: Condition, timeout: Duration, monitor: Duration },
 }
 
+/// A replica that has passed its gate, and how it is asked once more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Look {
+    pub name: String,
+    pub gate: Gate,
+}
+
+impl Gate {
+    /// The same with a single success, for what has passed it already.
+    #[must_use]
+    pub fn once_more(&self) -> Self {
+        match self.clone() {
+            Self::Probe { address, port, host, policy, .. } => {
+                // A probe that is lost on the way may be asked again within the time of one.
+                let policy = HealthPolicy { successes: 1, timeout: policy.probe_timeout, ..policy };
+                Self::Probe { address, port, host, policy, monitor: Duration::ZERO }
+            }
+            Self::Engine { condition, .. } => Self::Engine { condition, timeout: LOOK_LIMIT, monitor: Duration::ZERO },
+        }
+    }
+}
+
+/// The engine answers in milliseconds, unless it is very busy.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long to wait for open requests, and for open WebSockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Limits {
@@ -246,6 +282,7 @@ impl Step {
         matches!(
             self,
             Self::AwaitHealthy { .. }
+                | Self::LookAgain { .. }
                 | Self::AwaitExit { .. }
                 | Self::AwaitControl { .. }
                 | Self::AwaitDrained { .. }
@@ -260,12 +297,12 @@ impl Step {
     pub fn kind(&self) -> StepKind {
         match self {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::AwaitControl { .. } => StepKind::Setup,
-            Self::ReserveRelease { .. } | Self::ForgetReleases { .. } => StepKind::Record,
+            Self::ReserveRelease { .. } | Self::StoreRelease { .. } | Self::ForgetReleases { .. } => StepKind::Record,
             Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
             Self::CreateContainer(_) => StepKind::Create,
             Self::StartContainer { .. } => StepKind::Start,
             Self::PostStart { .. } | Self::PreStop { .. } => StepKind::Hook,
-            Self::AwaitHealthy { .. } => StepKind::Gate,
+            Self::AwaitHealthy { .. } | Self::LookAgain { .. } => StepKind::Gate,
             Self::AwaitExit { .. } => StepKind::Release,
             Self::Flip { .. } => StepKind::Flip,
             Self::ConfirmRoute { .. } | Self::ConfirmGone { .. } => StepKind::Confirm,
@@ -299,8 +336,10 @@ impl Step {
             | Self::RemoveVolume { name } => Some(name),
             Self::ReserveRelease { .. }
             | Self::ConfirmGone { .. }
-            | Self::ForgetReleases { .. }
             | Self::RemoveDangling
+            | Self::StoreRelease { .. }
+            | Self::ForgetReleases { .. }
+            | Self::LookAgain { .. }
             | Self::Flip { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }
@@ -313,6 +352,9 @@ impl Step {
     pub fn undo(&self) -> Vec<Step> {
         match self {
             Self::BuildImage { tag, .. } | Self::TagImage { tag, .. } => vec![Self::UntagImage { tag: tag.clone() }],
+            Self::StoreRelease { app, release } => {
+                vec![Self::ForgetReleases { app: app.clone(), releases: vec![release.number] }]
+            }
             Self::CreateContainer(container) => vec![Self::RemoveContainer { name: container.name.clone() }],
             Self::StartContainer { name } => {
                 vec![Self::StopContainer { name: name.clone(), signal: None, grace: Some(UNDO_GRACE), restart: None }]
@@ -333,6 +375,7 @@ impl Step {
             | Self::PostStart { .. }
             | Self::PreStop { .. }
             | Self::AwaitHealthy { .. }
+            | Self::LookAgain { .. }
             | Self::AwaitExit { .. }
             | Self::AwaitControl { .. }
             | Self::ConfirmRoute { .. }
@@ -383,6 +426,11 @@ impl fmt::Display for Step {
             },
             Self::CreateVolume(volume) => write!(f, "create volume `{}`", volume.name),
             Self::ReserveRelease { app, release, version } => write!(f, "reserve {release} ({version}) of `{app}`"),
+            Self::StoreRelease { app, release } => write!(f, "keep what {} of `{app}` is made of", release.number),
+            Self::LookAgain { replicas } => {
+                let names: Vec<String> = replicas.iter().map(|look| format!("`{}`", look.name)).collect();
+                write!(f, "look again at {}", names.join(" "))
+            }
             Self::BuildImage { tag, .. } => write!(f, "build image `{tag}`"),
             Self::TagImage { image, tag } => write!(f, "tag image {} as `{tag}`", short(image)),
             Self::UntagImage { tag } => write!(f, "untag image `{tag}`"),

@@ -2,25 +2,24 @@
 
 use std::collections::BTreeSet;
 
+use super::goal::{Goal, kept};
 use super::hooks::{pre_stop, run_once};
-use super::images::image_steps;
-use super::replicas::{NewReplica, pre_start_of, release_command};
+use super::replicas::{NewReplica, gate, pre_start_of, release_command};
 use super::situation::Situation;
-use super::{DeployOptions, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step};
+use super::{DeployOptions, Expect, FlipChange, Limits, Look, PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role, Scale,
+    App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role, StoredRelease,
 };
 
 /// What every part of an app's plan looks at.
 pub(super) struct Way<'a> {
     pub project: &'a Project,
+    pub goal: &'a Goal<'a>,
     pub app: &'a App,
     pub observed: &'a ObservedState,
     pub situation: &'a Situation<'a>,
     pub release: &'a Release,
     pub new: &'a [NewReplica],
-    /// What `scale` has set and is still to be remembered.
-    pub scale: Option<Scale>,
 }
 
 impl Way<'_> {
@@ -45,7 +44,7 @@ impl Way<'_> {
             routes: self.app.routes.clone(),
             balance: self.app.balance,
             hold_ms: 0,
-            scale: self.scale,
+            scale: self.goal.scale,
             peers,
         }
     }
@@ -84,8 +83,9 @@ impl Way<'_> {
             main.push(Planned::new(step, "a number is never used twice, even if this run fails"));
         }
         if !self.new.is_empty() {
-            main.extend(image_steps(&self.app.service, self.observed, &self.release.image)?);
+            main.extend(self.goal.image_steps(&self.situation.key, self.observed, &self.release.image)?);
         }
+        main.extend(self.store());
         // With stop-first the volume has one writer, so the command waits until the old replicas are stopped.
         let stops_first = self.app.rollout.order == Order::StopFirst && !self.situation.outgoing.is_empty();
         if !stops_first {
@@ -93,6 +93,46 @@ impl Way<'_> {
         }
         lanes.insert(0, main);
         Ok(vec![Stage::beside(writers), Stage::beside(lanes)])
+    }
+
+    /// Before anything of it gets traffic. Also a release from before releases were kept is made up for.
+    fn store(&self) -> Option<Planned> {
+        let (key, release) = (&self.situation.key, self.release);
+        if self.goal.pinned.is_some()
+            || !self.observed.proxy.keeps_releases
+            || kept(key, self.observed, release.number).is_some()
+        {
+            return None;
+        }
+        let image = self.observed.images.get(&key.app).map(|image| image.identity().to_owned());
+        let stored = StoredRelease {
+            number: release.number,
+            version: release.version.clone(),
+            identity: release.identity.clone(),
+            image: image.unwrap_or_default(),
+            port: self.app.port,
+            health: self.app.health.clone(),
+            container: self.app.service.container.clone(),
+            release: self.app.release.clone(),
+            at: 0,
+            owner: String::new(),
+            host: String::new(),
+        };
+        let step = Step::StoreRelease { app: key.clone(), release: Box::new(stored) };
+        Some(Planned::new(step, "a rollback and a change of scale need it"))
+    }
+
+    /// One look at all of these replicas, unless they have only just passed their gate.
+    pub(super) fn look_again(&self, replicas: &[NewReplica], waits_for_others: bool) -> Option<Planned> {
+        if replicas.is_empty() || (replicas.len() == 1 && !waits_for_others) {
+            return None;
+        }
+        let look = |replica: &NewReplica| Look {
+            name: replica.container.name.clone(),
+            gate: gate(self.app, &replica.peer).once_more(),
+        };
+        let step = Step::LookAgain { replicas: replicas.iter().map(look).collect() };
+        Some(Planned::new(step, "one may have died while it waited for the others"))
     }
 
     fn writes(&self, container: &ObservedContainer) -> bool {
@@ -105,9 +145,10 @@ impl Way<'_> {
     }
 
     /// What runs once per release, never for a change of scale, and not for an app that is put to rest:
-    /// the release command, then each `pre_start` in its order.
+    /// the release command, then each `pre_start` in its order. A rollback runs it again only when that is asked for.
     pub(super) fn once_per_release(&self) -> Vec<Planned> {
-        if !self.situation.is_new || self.new.is_empty() {
+        let due = if self.goal.pinned.is_some() { self.goal.once_more } else { self.situation.is_new };
+        if !due || self.new.is_empty() {
             return Vec::new();
         }
         let release = self.app.release.iter().flat_map(|command| {
@@ -176,6 +217,9 @@ impl Way<'_> {
     }
 
     pub(super) fn reason(&self, options: &DeployOptions) -> String {
+        if let Some(because) = &self.goal.because {
+            return because.clone();
+        }
         match (&self.situation.record, self.situation.is_new) {
             (None, _) => "nothing serves yet".to_owned(),
             (Some(_), true) if options.force => "a redeploy was asked for".to_owned(),

@@ -7,11 +7,14 @@ use tokio::time::Instant;
 
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
-use super::observe::observe;
+use super::observe::observe_for;
 use super::run::{Run, Scope, Tally};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
-use crate::plan::{DeployOptions, Plan, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy, plan_proxy_upgrade};
+use crate::plan::{
+    DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy,
+    plan_proxy_upgrade,
+};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
@@ -23,9 +26,6 @@ const SETUP_ATTEMPTS: usize = 12;
 
 /// How long a proxy that should run may be silent, as while the engine restarts it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
-
-/// What its lease and its records in the history are for.
-pub(super) const PURPOSE: &str = "deploy";
 
 /// What a deploy is asked to do.
 #[derive(Debug, Clone)]
@@ -59,6 +59,9 @@ async fn deploy_all<E: Engine, P: Proxy>(
     request: &DeployRequest<'_>,
 ) -> Result<Vec<AppResult>, DeployError> {
     let wanted = lease_request(request);
+    if request.options.intent != Intent::Deploy {
+        check_proxy(run, request).await?;
+    }
     // Opening a channel to the proxy takes longer than all the rest of a run that has nothing to do, so both are opened
     // at once. Where there is no proxy yet, the first try fails and the second finds it.
     let (prepared, early) =
@@ -108,6 +111,17 @@ async fn deploy_all<E: Engine, P: Proxy>(
     Ok(results)
 }
 
+/// Where there is no proxy nothing is deployed, so there is nothing to scale or to go back to, and no reason to make one.
+async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>) -> Result<(), DeployError> {
+    let engine = run.engine.observe(&request.project.proxy.name).await?;
+    match request.apps.first() {
+        Some(app) if engine.container(&request.project.proxy.name.container()).is_none() => {
+            Err(PlanRefused::NotDeployed { app: request.project.key(app) }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Everything that comes before the apps' own parts.
 async fn plan_and_share<E: Engine, P: Proxy>(
     run: &Run<E, P>,
@@ -116,7 +130,7 @@ async fn plan_and_share<E: Engine, P: Proxy>(
     apps: &[AppName],
 ) -> Result<Plan, DeployError> {
     let begun = Instant::now();
-    let observed = observe(run, request.project, apps).await?;
+    let observed = observe_for(run, request.project, apps, &request.options).await?;
     let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
     run.emit(None, Fact::PlanMade { took: begun.elapsed() });
     run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
@@ -197,7 +211,7 @@ fn lease_request(request: &DeployRequest<'_>) -> LeaseRequest {
         apps: request.apps.iter().map(|app| request.project.key(app)).collect(),
         owner: request.operator.owner.clone(),
         host: request.operator.host.clone(),
-        purpose: PURPOSE.to_owned(),
+        purpose: request.options.intent.purpose().to_owned(),
     }
 }
 
@@ -213,9 +227,10 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_
     if result.outcome == Outcome::UpToDate {
         return;
     }
-    let mut details = request.operator.details(PURPOSE);
+    let mut details = request.operator.details(request.options.intent.purpose());
     details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or(Value::Null));
     details.insert("version".to_owned(), result.release.version.clone().into());
+    details.insert("replicas".to_owned(), result.replicas.into());
     details.insert("from".to_owned(), result.from.map(|release| release.0).into());
     details.insert("identity".to_owned(), result.release.identity.clone().into());
     details.insert("took_ms".to_owned(), milliseconds(result.took).into());

@@ -21,6 +21,8 @@ pub struct AppResult {
     pub app: AppKey,
     pub from: Option<ReleaseNumber>,
     pub release: Release,
+    /// How many serve at the end of the plan.
+    pub replicas: u32,
     pub outcome: Outcome,
     /// What the plan was made from has changed under it; nothing is left of the attempt, and planning again may help.
     pub world_moved: bool,
@@ -85,6 +87,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let ended = &ended;
         let runs = plan.apps.iter().map(|app| async move {
             let mut prepared = self.prepare(lease, app, &self.cancel).await;
+            self.look(lease, &mut prepared).await;
             if let (Ok(()), Some(flip)) = (&prepared.result, &app.flip) {
                 prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.cancel).await;
                 prepared.note_flip();
@@ -111,6 +114,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             prepared
         });
         let mut apps = join_all(runs).await;
+        if apps.iter().all(|app| app.result.is_ok()) {
+            join_all(apps.iter_mut().map(|app| self.look(lease, app))).await;
+        }
         let changes: Vec<_> = plan.apps.iter().filter_map(|app| app.flip.as_ref()).flat_map(changes_of).collect();
         if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
             let flip = Planned::new(Step::Flip { changes }, "all apps or none");
@@ -148,6 +154,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// The last look at what the flip brings in.
+    async fn look(&self, lease: &P::Lease, prepared: &mut Prepared<'_>) {
+        if let (Ok(()), Some(look)) = (&prepared.result, &prepared.plan.look) {
+            prepared.result = self.step(Some(lease), &prepared.scope, look, &self.cancel).await;
         }
     }
 
@@ -199,6 +212,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             app: plan.app.clone(),
             from: plan.from,
             release: plan.release.clone(),
+            replicas: plan.replicas,
             outcome,
             world_moved,
             took: begun.elapsed(),

@@ -19,6 +19,6 @@ pub use deploy::{DeployRequest, deploy, prepare_proxy, upgrade_proxy};
 pub use execute::AppResult;
 pub use failure::{DeployError, StepFailure};
 pub use look::{Look, look};
-pub use observe::observe;
+pub use observe::{observe, observe_for};
 pub use remove::{Goal, RemoveRequest, Removed, look_at_removal, remove};
 pub use run::{Run, Sink, StepHook, Tally};

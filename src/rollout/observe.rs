@@ -12,9 +12,33 @@ use crate::model::{
     AppKey, AppName, ImageSource, MountSource, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Project,
     PullPolicy, ResolvedImage, Service, StoredRelease,
 };
+use crate::plan::{DeployOptions, Intent};
 use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy, ProxyError};
 
 use super::failure::DeployError;
+
+/// As [`observe`], for what is asked for. A kept release needs no image but the engine's own, so for a change of scale
+/// and a rollback no source is read and no registry asked.
+///
+/// # Errors
+/// As [`observe`]; and when the proxy is of a build that keeps no releases and one is needed.
+pub async fn observe_for<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    project: &Project,
+    apps: &[AppName],
+    options: &DeployOptions,
+) -> Result<ObservedState, DeployError> {
+    if options.intent == Intent::Deploy {
+        if options.replicas.is_some() {
+            // What was set by hand would be forgotten by an older one.
+            kept(run, project, apps, true).await?;
+        }
+        return observe(run, project, apps).await;
+    }
+    let (engine, proxy) = tokio::join!(run.engine.observe(&project.proxy.name), kept(run, project, apps, true));
+    let (proxy, releases) = proxy?;
+    Ok(ObservedState { engine: engine?, proxy, images: BTreeMap::new(), releases })
+}
 
 /// Everything the planner needs to know for `apps`. Pulls images where their policy asks for it; builds nothing.
 ///
@@ -28,7 +52,7 @@ pub async fn observe<E: Engine, P: Proxy>(
     let services = services_behind(project, apps);
     let (engine, proxy, sources, others) = tokio::join!(
         run.engine.observe(&project.proxy.name),
-        kept(run, project, apps),
+        kept(run, project, apps, false),
         try_join_all(services.iter().map(|service| source(run, service))),
         try_join_all(other_images(&services).into_iter().map(|reference| present(run, reference))),
     );
@@ -42,16 +66,18 @@ pub async fn observe<E: Engine, P: Proxy>(
 
 type Releases = BTreeMap<AppKey, Vec<StoredRelease>>;
 
-/// The proxy's state, and what it keeps of the apps' releases: nothing, if it is of a build from before that.
+/// The proxy's state, and what it keeps of the apps' releases. One of a build from before that keeps nothing, which is
+/// an error only where it `must`.
 async fn kept<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     project: &Project,
     apps: &[AppName],
+    must: bool,
 ) -> Result<(ObservedProxy, Releases), ProxyError> {
     let proxy = run.proxy.state().await?;
     let mut releases = Releases::new();
     // One after the other over the channel that is open: opening more of them would take longer.
-    for key in apps.iter().map(|app| project.key(app)).filter(|_| proxy.keeps_releases) {
+    for key in apps.iter().map(|app| project.key(app)).filter(|_| must || proxy.keeps_releases) {
         let kept = run.proxy.releases(&key).await?;
         releases.insert(key, kept);
     }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::deploy::PURPOSE;
 use super::failure::{FailureKind, StepFailure};
 use super::run::{Run, Scope};
 use crate::event::{Event, Fact};
 use crate::model::{AppKey, AppRecord, Generation};
-use crate::plan::{Expect, FlipChange, Step};
+use crate::plan::{Expect, FlipChange, Intent, Step};
 use crate::ports::{Engine, Progress, Proxy, ProxyError};
 
 /// How long it may take to learn whether a flip whose answer was lost took effect: a proxy restarts within it.
@@ -36,9 +36,24 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Step::CreateNetwork(network) => self.engine.create_network(network).await?,
             Step::CreateVolume(volume) => self.engine.create_volume(volume).await?,
             Step::ReserveRelease { app, release, version } => {
-                let mut details = self.operator.as_ref().map(|by| by.details(PURPOSE)).unwrap_or_default();
+                let mut details =
+                    self.operator.as_ref().map(|by| by.details(Intent::Deploy.purpose())).unwrap_or_default();
                 details.insert("version".to_owned(), version.as_str().into());
                 self.proxy.record(app, *release, "started", details).await?;
+            }
+            Step::StoreRelease { app, release } => {
+                let mut release = release.clone();
+                if let Some(operator) = &self.operator {
+                    release.owner.clone_from(&operator.owner);
+                    release.host.clone_from(&operator.host);
+                }
+                let document = serde_json::to_value(&release)
+                    .map_err(|error| StepFailure::failed(format!("a release cannot be written: {error}")))?;
+                self.proxy.store_release(app, release.number, document).await?;
+            }
+            Step::LookAgain { replicas } => {
+                let looks = replicas.iter().map(|look| self.await_healthy(&look.name, &look.gate, cancel));
+                join_all(looks).await.into_iter().collect::<Result<(), _>>()?;
             }
             Step::BuildImage { tag, digest, build } => {
                 tokio::select! {

@@ -160,6 +160,7 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
         app: app.clone(),
         from: plan.from,
         release: release.clone(),
+        replicas: 0,
         outcome,
         world_moved,
         tally: scope.tally(),

@@ -115,6 +115,8 @@ fn clears(step: &Step) -> Option<&str> {
         Step::StopContainer { name, .. } | Step::RemoveContainer { name } | Step::UntagImage { tag: name } => {
             Some(name)
         }
+        // What is kept of a release that serves nowhere does no harm.
+        Step::ForgetReleases { app, .. } => Some(app.app.as_str()),
         _ => None,
     }
 }

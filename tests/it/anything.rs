@@ -158,7 +158,7 @@ proptest! {
     fn whatever_is_found_the_plan_keeps_the_laws(observed in observed(), app in wanted(), force in any::<bool>()) {
         let project = project([app]);
         let apps: Vec<_> = project.apps.keys().cloned().collect();
-        let options = DeployOptions { force, atomic: false };
+        let options = DeployOptions { force, ..DeployOptions::default() };
         let plan = plan_deploy(&project, &apps, &observed, &options).expect("a plan");
         prop_assert_eq!(check_laws(&plan, &project, &observed), Vec::new(), "{}", plan);
 

@@ -121,7 +121,9 @@ async fn a_failure_while_undoing_leaves_what_serves_alone() {
                 }
                 // And the next run, with a version that works, mends it all.
                 world.script("sample", Behaviour::default());
-                world.script("-release", Behaviour::exits_after(Duration::from_millis(100), 0));
+                for once in ["-release", "-pre-start"] {
+                    world.script(once, Behaviour::exits_after(Duration::from_millis(100), 0));
+                }
                 succeed(&world, &scene.wish).await;
                 assert!(crate::judge::stray(&world).is_empty(), "{context}");
             }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::schema::{path_of, validates};
 
 /// Commands that change something write the event stream instead of one document.
-const STREAMS: [&str; 4] = ["deploy", "down", "proxy-upgrade", "remove"];
+const STREAMS: [&str; 6] = ["deploy", "down", "proxy-upgrade", "remove", "rollback", "scale"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
 const EXEMPT: [(&str, &str); 0] = [];
 

@@ -37,6 +37,7 @@ fn release(number: u32) -> StoredRelease {
         port: Some(8080),
         health: HealthPolicy::default(),
         container,
+        release: None,
         at: 0,
         owner: "ann".to_owned(),
         host: "laptop".to_owned(),

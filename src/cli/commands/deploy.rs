@@ -2,11 +2,12 @@
 
 use clap::Args;
 
+use super::scale::replicas;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::compose;
 use crate::model::AppName;
-use crate::plan::DeployOptions;
+use crate::plan::{DeployOptions, Intent};
 use crate::rollout::{DeployRequest, deploy};
 
 #[derive(Debug, Clone, Args)]
@@ -30,21 +31,29 @@ pub struct WishArgs {
     /// Flip all named apps in one call, or none of them
     #[arg(long)]
     pub atomic: bool,
+    /// Scale to this number of replicas at the same time, as `scale` would
+    #[arg(long, value_name = "N", value_parser = replicas, allow_hyphen_values = true)]
+    pub replicas: Option<u32>,
 }
 
 impl WishArgs {
     pub fn options(&self) -> DeployOptions {
-        DeployOptions { force: self.force, atomic: self.atomic }
+        DeployOptions { force: self.force, atomic: self.atomic, replicas: self.replicas, intent: Intent::Deploy }
     }
 }
 
 /// Deploys the named apps and says how each ended.
 pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> {
     let apps = named(context, &args.wish)?;
+    carry_out(context, &apps, args.wish.options()).await
+}
+
+/// What every command that changes what serves does: plan, execute, and the outcome as an exit code.
+pub async fn carry_out(context: &Context, apps: &[AppName], options: DeployOptions) -> Result<Exit, Failure> {
     let request = DeployRequest {
         project: &context.project,
-        apps: &apps,
-        options: args.wish.options(),
+        apps,
+        options,
         proxy_image: &context.proxy_image()?,
         operator: &context.operator,
         lock_wait: context.lock_wait,

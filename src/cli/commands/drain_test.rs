@@ -167,7 +167,7 @@ async fn redeploy(context: &Context, apps: &[AppName], image: &ProxyImage, force
     let request = DeployRequest {
         project: &context.project,
         apps,
-        options: DeployOptions { force, atomic: false },
+        options: DeployOptions { force, ..DeployOptions::default() },
         proxy_image: image,
         operator: &context.operator,
         lock_wait: context.lock_wait,

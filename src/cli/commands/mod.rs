@@ -7,4 +7,6 @@ pub(super) mod drain_test;
 pub(super) mod history;
 pub(super) mod proxy;
 pub(super) mod remove;
+pub(super) mod rollback;
+pub(super) mod scale;
 pub(super) mod status;

@@ -1,0 +1,223 @@
+//! What one app shall become: what the compose file says, or a release that the proxy has kept.
+
+use std::borrow::Cow;
+
+use super::images::{image_steps, kept_image_steps};
+use super::rollback::target;
+use super::{DeployOptions, Intent, PlanRefused, Planned};
+use crate::model::{
+    App, AppKey, AppRecord, MountSource, ObservedState, Order, Project, ReleaseNumber, ReplicaCount, ReplicaSource,
+    Scale, StoredRelease, refill,
+};
+
+/// One app's wish, complete.
+pub(super) struct Goal<'a> {
+    /// With the container, port and health of the release that is wished for.
+    pub app: Cow<'a, App>,
+    /// The release that it shall be; `None`: the one that the compose file makes, new or not.
+    pub pinned: Option<&'a StoredRelease>,
+    pub count: ReplicaCount,
+    /// What `scale` has set and is to be remembered.
+    pub scale: Option<Scale>,
+    /// What runs once per release runs again, for a kept one.
+    pub once_more: bool,
+    /// Why it is wished for, where that is not seen from the situation.
+    pub because: Option<String>,
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Goal<'a> {
+    pub(super) fn of(
+        project: &Project,
+        app: &'a App,
+        observed: &'a ObservedState,
+        options: &DeployOptions,
+    ) -> Result<Self, PlanRefused> {
+        let key = project.key(&app.service.name);
+        let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
+        match &options.intent {
+            Intent::Deploy => Self::deploy(app, &key, record, options),
+            Intent::Scale(counts) => {
+                let count = counts.get(&app.service.name).copied().unwrap_or(app.replicas);
+                Self::scale(project, app, &key, observed, count)
+            }
+            Intent::Rollback { to, release_command } => {
+                let stored = target(&key, observed, to.get(&app.service.name).copied())?;
+                Self::rollback(project, app, stored, observed, *release_command)
+            }
+        }
+    }
+
+    /// The compose file's wish, with the number that was scaled to for as long as it holds.
+    fn deploy(
+        app: &'a App,
+        key: &AppKey,
+        record: Option<&AppRecord>,
+        options: &DeployOptions,
+    ) -> Result<Self, PlanRefused> {
+        let (count, scale, warnings) = match options.replicas {
+            Some(replicas) => {
+                check_writers(key, app, replicas)?;
+                let (count, scale) = ReplicaCount::scaled(replicas, app.file_replicas());
+                (count, scale, Vec::new())
+            }
+            None => remembered(app, record),
+        };
+        Ok(Self { app: Cow::Borrowed(app), pinned: None, count, scale, once_more: false, because: None, warnings })
+    }
+
+    /// The serving release with another number of replicas: neither a newer image nor a newer configuration.
+    fn scale(
+        project: &Project,
+        app: &'a App,
+        key: &AppKey,
+        observed: &'a ObservedState,
+        replicas: u32,
+    ) -> Result<Self, PlanRefused> {
+        let known = observed.proxy.apps.get(key);
+        let Some((known, record)) = known.and_then(|known| Some((known, known.record.as_ref()?))) else {
+            return Err(PlanRefused::NotDeployed { app: key.clone() });
+        };
+        let release = record.release;
+        let Some(stored) = kept(key, observed, release) else {
+            return Err(PlanRefused::NotKept { app: key.clone(), release });
+        };
+        if replicas > 0 && !known.served.contains(&release) {
+            return Err(PlanRefused::NeverServed { app: key.clone(), release });
+        }
+        let mut wished = as_stored(key, app, stored)?;
+        // Also where they are reached stays as it is: a change of the compose file comes with the next deploy.
+        wished.routes.clone_from(&record.routes);
+        wished.balance = record.balance;
+        check_writers(key, &wished, replicas)?;
+        if replicas > 0 {
+            check_resources(project, key, stored, observed)?;
+        }
+        let (count, scale) = ReplicaCount::scaled(replicas, app.file_replicas());
+        let app = Cow::Owned(wished);
+        Ok(Self { app, pinned: Some(stored), count, scale, once_more: false, because: None, warnings: Vec::new() })
+    }
+
+    /// An earlier release, with the routes and the policies that the compose file has now.
+    fn rollback(
+        project: &Project,
+        app: &'a App,
+        stored: &'a StoredRelease,
+        observed: &ObservedState,
+        release_command: bool,
+    ) -> Result<Self, PlanRefused> {
+        let key = project.key(&app.service.name);
+        check_resources(project, &key, stored, observed)?;
+        let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
+        let (count, scale, mut warnings) = remembered(app, record);
+        let mut wished = as_stored(&key, app, stored)?;
+        let has_command = stored.release.is_some() || !stored.container.hooks.pre_start.is_empty();
+        if release_command && !has_command {
+            warnings.push(format!("{} has no release command to run", stored.number));
+        }
+        if stored.port.is_none() {
+            wished.routes.clear();
+        } else if wished.routes.is_empty() {
+            warnings.push(format!("{} has a port, but the compose file gives the app no route", stored.number));
+        }
+        let serving = record.map(|record| record.release);
+        let because =
+            (serving != Some(stored.number)).then(|| format!("a rollback to {} was asked for", stored.number));
+        let app = Cow::Owned(wished);
+        Ok(Self { app, pinned: Some(stored), count, scale, once_more: release_command, because, warnings })
+    }
+
+    /// The steps after which `tag` names the image of this release.
+    pub(super) fn image_steps(
+        &self,
+        key: &AppKey,
+        observed: &ObservedState,
+        tag: &str,
+    ) -> Result<Vec<Planned>, PlanRefused> {
+        match self.pinned {
+            Some(stored) => kept_image_steps(key, stored, observed),
+            None => image_steps(&self.app.service, observed, tag),
+        }
+    }
+}
+
+/// What the proxy has kept of a release.
+pub(super) fn kept<'a>(key: &AppKey, observed: &'a ObservedState, release: ReleaseNumber) -> Option<&'a StoredRelease> {
+    observed.releases.get(key)?.iter().find(|stored| stored.number == release)
+}
+
+/// The app as it was then. The values of its secrets and configs are kept nowhere, so they are those of now.
+fn as_stored(key: &AppKey, app: &App, stored: &StoredRelease) -> Result<App, PlanRefused> {
+    let mut wished = app.clone();
+    let mut container = stored.container.clone();
+    refill(&mut container.files, &app.service.container.files).map_err(|file| PlanRefused::FileGone {
+        app: key.clone(),
+        release: stored.number,
+        file,
+    })?;
+    wished.service.container = container;
+    wished.port = stored.port;
+    wished.health = stored.health.clone();
+    wished.release = stored.release.clone();
+    Ok(wished)
+}
+
+/// The number of replicas without anybody asking for one now, and what to say when a remembered one no longer holds.
+fn remembered(app: &App, record: Option<&AppRecord>) -> (ReplicaCount, Option<Scale>, Vec<String>) {
+    let memory = record.and_then(|record| record.scale);
+    let count = ReplicaCount::wanted(app.file_replicas(), memory);
+    if count.source == ReplicaSource::Scaled {
+        return (count, memory, Vec::new());
+    }
+    let said = |file: Option<u32>| file.map_or("no number".to_owned(), |count| count.to_string());
+    let warning = memory.map(|scale| {
+        let (then, now) = (said(scale.file), said(app.file_replicas()));
+        format!(
+            "it was scaled to {} while the compose file said {then}; that says {now} now, which counts again",
+            scale.replicas
+        )
+    });
+    (count, None, warning.into_iter().collect())
+}
+
+/// A stop-first app with a volume has one writer. A file that asks for several has decided otherwise.
+fn check_writers(key: &AppKey, app: &App, replicas: u32) -> Result<(), PlanRefused> {
+    if replicas <= 1 || app.rollout.order != Order::StopFirst || app.file_replicas().is_some_and(|count| count > 1) {
+        return Ok(());
+    }
+    let shared = app.service.container.mounts.iter().find_map(|mount| match &mount.source {
+        MountSource::Volume(name) | MountSource::Bind(name) if !mount.read_only => Some(name.clone()),
+        _ => None,
+    });
+    match shared {
+        Some(volume) => Err(PlanRefused::OneWriter { app: key.clone(), replicas, volume }),
+        None => Ok(()),
+    }
+}
+
+/// The engine would make a missing volume anew, and empty. What the project names itself is made before.
+fn check_resources(
+    project: &Project,
+    key: &AppKey,
+    stored: &StoredRelease,
+    observed: &ObservedState,
+) -> Result<(), PlanRefused> {
+    let gone = |kind, name: &str| PlanRefused::ResourceGone {
+        app: key.clone(),
+        release: stored.number,
+        kind,
+        name: name.to_owned(),
+    };
+    for network in stored.container.networks.iter().map(|attachment| &attachment.network) {
+        if observed.engine.network(network).is_none() && !project.networks.contains_key(network) {
+            return Err(gone("network", network));
+        }
+    }
+    for mount in &stored.container.mounts {
+        let MountSource::Volume(volume) = &mount.source else { continue };
+        if !observed.engine.volumes.contains(volume) && !project.volumes.iter().any(|own| own.name == *volume) {
+            return Err(gone("volume", volume));
+        }
+    }
+    Ok(())
+}

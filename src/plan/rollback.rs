@@ -1,0 +1,122 @@
+//! Which release a rollback leads to, and which it could lead to.
+
+use std::fmt;
+
+use super::PlanRefused;
+use super::goal::kept;
+use super::images::kept_image;
+use super::situation::belongs;
+use crate::model::{AppKey, AppRecord, ContainerState, ObservedState, ReleaseNumber, Role, StoredRelease};
+
+/// A release that can be rolled back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollbackTarget {
+    pub release: ReleaseNumber,
+    pub version: String,
+    /// When it was stored, in milliseconds since 1970.
+    pub at: u64,
+    pub owner: String,
+    pub host: String,
+}
+
+/// Why a release cannot be rolled back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoTarget {
+    /// No release before this one is kept.
+    NothingBefore(ReleaseNumber),
+    Unknown(ReleaseNumber),
+    NeverServed(ReleaseNumber),
+    Serves(ReleaseNumber),
+    NotKept(ReleaseNumber),
+    NoImage(ReleaseNumber),
+}
+
+impl fmt::Display for NoTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingBefore(release) => write!(f, "no release before {release} is kept that has served"),
+            Self::Unknown(release) => write!(f, "there is no {release}"),
+            Self::NeverServed(release) => write!(f, "{release} has never served"),
+            Self::Serves(release) => write!(f, "{release} serves already"),
+            Self::NotKept(release) => write!(f, "what {release} was made of is no longer kept"),
+            Self::NoImage(release) => write!(f, "the image of {release} is no longer on the engine"),
+        }
+    }
+}
+
+/// All releases that the app can be rolled back to, highest first.
+#[must_use]
+pub fn rollback_targets(app: &AppKey, observed: &ObservedState) -> Vec<RollbackTarget> {
+    let Some(known) = observed.proxy.apps.get(app) else { return Vec::new() };
+    let serving = known.record.as_ref().map(|record| record.release);
+    let kept = observed.releases.get(app).into_iter().flatten();
+    kept.filter(|stored| Some(stored.number) != serving && known.served.contains(&stored.number))
+        .filter(|stored| kept_image(app, stored, observed).is_some())
+        .map(|stored| RollbackTarget {
+            release: stored.number,
+            version: stored.version.clone(),
+            at: stored.at,
+            owner: stored.owner.clone(),
+            host: stored.host.clone(),
+        })
+        .collect()
+}
+
+/// The release that is meant; without a `wanted` one, the highest that has served before the serving one.
+pub(super) fn target<'a>(
+    key: &AppKey,
+    observed: &'a ObservedState,
+    wanted: Option<ReleaseNumber>,
+) -> Result<&'a StoredRelease, PlanRefused> {
+    let known = observed.proxy.apps.get(key);
+    let Some((known, record)) = known.and_then(|known| Some((known, known.record.as_ref()?))) else {
+        return Err(PlanRefused::NotDeployed { app: key.clone() });
+    };
+    let refused = |why| PlanRefused::NoTarget { app: key.clone(), why, targets: rollback_targets(key, observed) };
+    let from = rolled_back_from(key, record, &known.served, observed);
+    let before = || {
+        let kept = observed.releases.get(key).into_iter().flatten();
+        let served = kept.filter(|stored| known.served.contains(&stored.number)).map(|stored| stored.number);
+        served.filter(|release| *release < from).max()
+    };
+    let release = match wanted.or_else(before) {
+        Some(release) => release,
+        None => return Err(refused(NoTarget::NothingBefore(from))),
+    };
+    let stored = kept(key, observed, release);
+    let why = match stored {
+        _ if release > known.last_release || release == ReleaseNumber(0) => NoTarget::Unknown(release),
+        _ if !known.served.contains(&release) => NoTarget::NeverServed(release),
+        _ if serves_undisturbed(key, record, release, observed) => NoTarget::Serves(release),
+        None => NoTarget::NotKept(release),
+        Some(stored) if kept_image(key, stored, observed).is_none() => NoTarget::NoImage(release),
+        Some(stored) => return Ok(stored),
+    };
+    Err(refused(why))
+}
+
+/// The release before which the default target lies: the highest that serves, or that an interrupted rollback has left
+/// running. So the same command, given again after a crash, leads to the same release.
+fn rolled_back_from(
+    key: &AppKey,
+    record: &AppRecord,
+    served: &[ReleaseNumber],
+    observed: &ObservedState,
+) -> ReleaseNumber {
+    let peers = record.peers.iter().map(|peer| peer.release);
+    let left = observed.engine.containers.iter().filter(|container| {
+        belongs(container, key) && container.labels.role == Role::Replica && container.state != ContainerState::Created
+    });
+    let left = left.filter_map(|container| container.labels.release).filter(|release| served.contains(release));
+    peers.chain(left).chain([record.release]).max().unwrap_or_default()
+}
+
+/// It serves alone, and nothing is left of another run that would have to be finished.
+fn serves_undisturbed(key: &AppKey, record: &AppRecord, release: ReleaseNumber, observed: &ObservedState) -> bool {
+    let own = observed.engine.containers.iter().filter(|container| belongs(container, key));
+    let is_left = |name: &str| !record.serves(name);
+    record.release == release
+        && record.hold_ms == 0
+        && record.peers.iter().all(|peer| peer.release == release)
+        && !own.map(|container| container.name.as_str()).any(is_left)
+}
