@@ -142,6 +142,11 @@ fn mismatch(base: &Node, over: &Node, path: &[&str]) -> Problem {
         .hint(format!("write it in the same form, or replace it: `{}: !override …`", clip(key)))
 }
 
+/// A value in the form in which it would meet another: what has a short form loses it.
+pub(super) fn in_one_form(node: Node, path: &[&str]) -> Node {
+    in_form(rule(path), node)
+}
+
 /// The one form in which values of a rule are merged; what is not in any form of it stays for its reader to refuse.
 fn in_form(rule: Rule, node: Node) -> Node {
     let Node { span, value, plain, steer } = node;
@@ -171,6 +176,7 @@ fn in_form(rule: Rule, node: Node) -> Node {
             Some((item.as_text()?.to_owned(), Node::new(item.span, Value::Map(Map { entries }))))
         }),
         (Rule::Hosts, Value::Map(map)) => Value::List(hosts(map)),
+        (Rule::Hosts, Value::List(items)) => Value::List(items.into_iter().map(host).collect()),
         (_, value) => value,
     };
     Node { span, value, plain, steer }
@@ -186,6 +192,14 @@ fn keyed(items: Vec<Node>, pair: impl Fn(&Node) -> Option<(String, Node)>) -> Va
         }
     }
     Value::Map(map)
+}
+
+/// `name:address` is the older way to write `name=address`.
+fn host(item: Node) -> Node {
+    match item.as_text().filter(|text| !text.contains('=')).and_then(|text| text.split_once(':')) {
+        Some((name, address)) => Node::text_at(item.span, format!("{name}={address}")),
+        None => item,
+    }
 }
 
 fn hosts(map: Map) -> Vec<Node> {

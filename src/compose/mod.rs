@@ -8,6 +8,7 @@
 mod app_block;
 mod build;
 mod collect;
+mod config;
 mod container;
 mod context;
 mod depends;
@@ -55,6 +56,7 @@ use layers::{File, Layers, Scope, Unread};
 use node::{Node, Span, Value};
 use source::{Input, Sources, absolute};
 
+pub use config::{Config, config};
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
 pub use scalar::parse_duration;
 pub use select::select;
@@ -124,13 +126,18 @@ impl Model {
     /// Gives the tree its meaning.
     fn read(&mut self) -> Result<Project, ComposeError> {
         let (project, problems) = self.try_read();
+        // Without an app nothing is ever deployed, so what a deploy would not do is no reason to refuse the file.
+        let harmless = |project: &Project| project.apps.is_empty() && problems.iter().all(|found| found.unsupported);
         match project {
-            Some(project) => Ok(project),
-            None => Err(ComposeError::invalid(&self.sources, problems)),
+            Some(project) if problems.is_empty() || harmless(&project) => {
+                self.warnings.extend(problems.into_iter().map(|problem| self.sources.warning(problem)));
+                Ok(project)
+            }
+            _ => Err(ComposeError::invalid(&self.sources, problems)),
         }
     }
 
-    /// The project when there are no problems; warnings are added to the model's.
+    /// The project, which is complete when there are no problems; warnings are added to the model's.
     fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
         let root = match project::root(&self.root) {
@@ -140,7 +147,7 @@ impl Model {
         let project = project::read(&mut cx, root);
         let (problems, warnings) = cx.findings();
         self.warnings.extend(warnings.into_iter().map(|problem| self.sources.warning(problem)));
-        (problems.is_empty().then_some(project), problems)
+        (Some(project), problems)
     }
 }
 

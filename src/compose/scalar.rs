@@ -43,10 +43,28 @@ pub(super) fn number<T>(what: &str, node: &Node, range: RangeInclusive<T>) -> Re
 where
     T: FromStr + PartialOrd + std::fmt::Display,
 {
-    let parsed = raw(what, node).ok().and_then(|text| text.parse().ok());
+    let text = raw(what, node).ok();
+    let parsed = text.and_then(|text| text.parse().ok().or_else(|| parse_integer(text)?.to_string().parse().ok()));
     parsed
         .filter(|value| range.contains(value))
         .ok_or_else(|| expected(what, &format!("a whole number from {} to {}", range.start(), range.end()), node))
+}
+
+/// As YAML reads whole numbers: also `0x1f`, `0o17`, `0b1` and `1_000`.
+pub(super) fn parse_integer(text: &str) -> Option<i64> {
+    let (negative, digits) =
+        text.strip_prefix('-').map_or((false, text.strip_prefix('+').unwrap_or(text)), |rest| (true, rest));
+    let (radix, digits) = match digits.get(..2) {
+        Some("0x" | "0X") => (16, &digits[2..]),
+        Some("0o" | "0O") => (8, &digits[2..]),
+        Some("0b" | "0B") => (2, &digits[2..]),
+        _ => (10, digits),
+    };
+    if !digits.starts_with(|c: char| c.is_digit(radix)) {
+        return None;
+    }
+    let number = i64::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+    Some(if negative { -number } else { number })
 }
 
 /// One of a few words.
@@ -108,7 +126,7 @@ pub(super) fn bytes(what: &str, node: &Node) -> Read<i64> {
         .ok_or_else(|| expected(what, "a size in bytes or with its unit, such as `64m` or `1.5g`", node))
 }
 
-fn parse_bytes(text: &str) -> Option<i64> {
+pub(super) fn parse_bytes(text: &str) -> Option<i64> {
     let (amount, tail) = split_number(text)?;
     let unit = tail.trim_start().to_ascii_lowercase();
     let letter = unit.trim_end_matches("ib").trim_end_matches('b');

@@ -120,7 +120,7 @@ fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deplo
     }
     if let Some((count, span)) = deploy.replicas.filter(|(count, _)| *count != 1) {
         let message = format!("`{name}` has {count} replicas, but a service without an `x-deploy-apps` block has one");
-        cx.refuse(Problem::at(span, message).hint("add the block to roll it, or remove the number"));
+        cx.refuse(Problem::at(span, message).hint("add the block to roll it, or remove the number").unsupported());
     }
     if let Some(span) = deploy.update_config {
         let message = format!("`update_config` has no effect on `{name}`, which is not rolled");

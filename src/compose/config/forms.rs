@@ -1,0 +1,456 @@
+//! Long forms and defaults, as compose fills them in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map as Object, Value as Json};
+
+use super::super::context::Context;
+use super::super::node::{Entry, Map, Node, Span, Value};
+use super::super::source::absolute;
+use super::super::{Model, merge, paths, port_forms, variables, words};
+use super::kinds::{self, Kind};
+use super::used;
+
+/// The order of the top level; extensions follow.
+const SECTIONS: [&str; 6] = ["services", "networks", "volumes", "secrets", "configs", "models"];
+
+/// The whole model. Dollar signs are doubled where variables were put in, so that they are not put in again.
+pub(super) fn model(model: &Model, resolved: bool) -> Json {
+    let mut root = model.root.clone();
+    paths::resolve(&mut root, &model.folder);
+    let mut printed = Object::new();
+    printed.insert("name".to_owned(), Json::from(model.name.as_str()));
+    let mut writer = Writer { model, resolved };
+    let Some(root) = root.as_map_mut() else { return Json::Object(printed) };
+    writer.declare_default_network(root);
+    for section in SECTIONS {
+        let Some(Entry { value: Node { value: Value::Map(map), .. }, .. }) = root.remove(section) else { continue };
+        let mut entries = BTreeMap::new();
+        for entry in map.entries {
+            let value = match section {
+                "services" => writer.service(entry.value, &entry.key),
+                _ => writer.resource(section, entry.value, &entry.key),
+            };
+            entries.insert(entry.key, value);
+        }
+        if !entries.is_empty() {
+            printed.insert(section.to_owned(), Json::Object(entries.into_iter().collect()));
+        }
+    }
+    if resolved {
+        used::keep(&mut printed);
+    }
+    let extensions: BTreeMap<&str, &Entry> = root
+        .entries
+        .iter()
+        .filter(|entry| entry.key.starts_with("x-"))
+        .map(|entry| (entry.key.as_str(), entry))
+        .collect();
+    for (key, entry) in extensions {
+        printed.insert(key.to_owned(), writer.json(&entry.value, &[key]));
+    }
+    Json::Object(printed)
+}
+
+struct Writer<'a> {
+    model: &'a Model,
+    resolved: bool,
+}
+
+impl Writer<'_> {
+    /// Compose's project network exists without being declared, when a service is on it.
+    fn declare_default_network(&mut self, root: &mut Map) {
+        let services = root.value("services").and_then(Node::as_map);
+        let uses = |entry: &Entry| {
+            let Some(service) = entry.value.as_map() else { return false };
+            match service.value("networks").map(|node| &node.value) {
+                Some(Value::List(items)) if !items.is_empty() => {
+                    items.iter().any(|item| item.as_text() == Some("default"))
+                }
+                Some(Value::Map(map)) if !map.entries.is_empty() => map.get("default").is_some(),
+                _ => service.value("network_mode").is_none() && service.value("provider").is_none(),
+            }
+        };
+        if !services.is_some_and(|map| map.entries.iter().any(uses)) {
+            return;
+        }
+        if root.value("networks").is_none() {
+            root.set("networks", Node::new(Span::default(), Value::Map(Map::default())));
+        }
+        if let Some(networks) = root.get_mut("networks").and_then(|entry| entry.value.as_map_mut())
+            && networks.get("default").is_none()
+        {
+            networks.set("default", Node::new(Span::default(), Value::Null));
+        }
+    }
+
+    fn resource(&mut self, section: &str, node: Node, key: &str) -> Json {
+        let span = node.span;
+        let mut map = match node.value {
+            Value::Map(map) => map,
+            _ => Map::default(),
+        };
+        // The old form `external: { name: … }`.
+        let old_name = map.get("external").and_then(|entry| entry.value.as_map()?.value("name").cloned());
+        let is_external =
+            map.value("external").is_some_and(|node| !matches!(node.as_text(), Some("false" | "no" | "off")));
+        if map.get("external").is_some_and(|entry| entry.value.as_map().is_some()) {
+            map.set("external", plain(span, "true"));
+        }
+        if let Some(name) = old_name {
+            map.set("name", name);
+        }
+        if let Some(labels) = map.get_mut("labels") {
+            let taken = std::mem::replace(&mut labels.value, Node::new(span, Value::Null));
+            labels.value = merge::in_one_form(taken, &[section, key, "labels"]);
+        }
+        if section != "models" && map.value("name").is_none() {
+            let name = if is_external { key.to_owned() } else { format!("{}_{key}", self.model.name) };
+            map.set("name", Node::text_at(span, name));
+        }
+        self.json(&Node::new(span, Value::Map(map)), &[section, key])
+    }
+
+    fn service(&mut self, node: Node, name: &str) -> Json {
+        let span = node.span;
+        let Value::Map(mut map) = node.value else { return Json::Null };
+        if self.resolved {
+            self.environment(&mut map);
+        }
+        for entry in &mut map.entries {
+            let path = ["services", name, entry.key.as_str()];
+            let taken = std::mem::replace(&mut entry.value, Node::new(span, Value::Null));
+            entry.value = self.attribute(merge::in_one_form(taken, &path), &path);
+        }
+        let alone = map.value("network_mode").is_some() || map.value("provider").is_some();
+        let on_none = map.value("networks").and_then(Node::as_map).is_none_or(|networks| networks.entries.is_empty());
+        if on_none && !alone {
+            let default = Entry { key: "default".to_owned(), key_span: span, value: Node::new(span, Value::Null) };
+            map.set("networks", Node::new(span, Value::Map(Map { entries: vec![default] })));
+        }
+        self.json(&Node::new(span, Value::Map(map)), &["services", name])
+    }
+
+    /// Env files and names without a value are replaced by what they stand for.
+    fn environment(&mut self, map: &mut Map) {
+        let model = self.model;
+        let mut cx = Context::new(&model.environment, &model.folder, &model.name);
+        let values = variables::read(&mut cx, map.get("env_file"), map.get("environment"));
+        let span = map.get("environment").or_else(|| map.get("env_file")).map(|entry| entry.key_span);
+        let own =
+            map.remove("environment").map(|entry| merge::in_one_form(entry.value, &["services", "", "environment"]));
+        let unresolved: Vec<Entry> = match own.map(|node| node.value) {
+            Some(Value::Map(own)) => own.entries.into_iter().filter(|entry| !values.contains_key(&entry.key)).collect(),
+            _ => Vec::new(),
+        };
+        map.remove("env_file");
+        let Some(span) = span else { return };
+        let entry = |(key, value): (String, String)| Entry { key, key_span: span, value: Node::text_at(span, value) };
+        let entries: Vec<Entry> = values.into_iter().map(entry).chain(unresolved).collect();
+        if !entries.is_empty() {
+            map.set("environment", Node::new(span, Value::Map(Map { entries })));
+        }
+    }
+
+    /// One key of a service, in its long form.
+    fn attribute(&self, node: Node, path: &[&str; 3]) -> Node {
+        let Node { span, value, .. } = node;
+        let value = match (path[2], value) {
+            ("command" | "entrypoint", Value::Scalar(line)) if self.resolved => match words::split(&line) {
+                Ok(words) => list(span, words),
+                Err(_) => Value::Scalar(line),
+            },
+            ("healthcheck", Value::Map(mut map)) => {
+                if let Some(entry) = map.get_mut("test")
+                    && let Value::Scalar(line) = &entry.value.value
+                {
+                    entry.value.value = list(span, vec!["CMD-SHELL".to_owned(), line.clone()]);
+                }
+                Value::Map(map)
+            }
+            ("build", Value::Map(map)) => Value::Map(self.build(map, path)),
+            ("depends_on", Value::Map(mut map)) => {
+                for entry in &mut map.entries {
+                    let mut fields = entry.value.as_map().cloned().unwrap_or_default();
+                    fill(&mut fields, span, &[("condition", "service_started"), ("required", "true")]);
+                    entry.value.value = Value::Map(fields);
+                }
+                Value::Map(map)
+            }
+            ("ports", Value::List(items)) => {
+                let expand = |item: Node| match port_forms::expand(&item) {
+                    Some(maps) => maps.into_iter().map(|map| port(map, item.span)).collect(),
+                    None => vec![item],
+                };
+                Value::List(items.into_iter().flat_map(expand).collect())
+            }
+            ("volumes", Value::List(items)) => Value::List(items.into_iter().map(|item| self.volume(item)).collect()),
+            ("secrets", Value::List(items)) => Value::List(items.into_iter().map(|item| mounted(item, true)).collect()),
+            ("configs", Value::List(items)) => {
+                Value::List(items.into_iter().map(|item| mounted(item, false)).collect())
+            }
+            ("devices", Value::List(items)) => Value::List(items.into_iter().map(device).collect()),
+            ("env_file", Value::List(items)) => Value::List(items.into_iter().map(env_file).collect()),
+            ("pull_policy", Value::Scalar(text)) if text == "if_not_present" => Value::Scalar("missing".to_owned()),
+            ("labels" | "annotations" | "sysctls", Value::Map(map)) => Value::Map(never_null(map)),
+            ("deploy", Value::Map(mut map)) => {
+                if let Some(labels) = map.get_mut("labels") {
+                    let taken = std::mem::replace(&mut labels.value, Node::new(span, Value::Null));
+                    labels.value = merge::in_one_form(taken, &[path[0], path[1], path[2], "labels"]);
+                }
+                Value::Map(map)
+            }
+            ("gpus", Value::Scalar(_)) => {
+                let mut all = Map::default();
+                fill(&mut all, span, &[("count", "all")]);
+                Value::List(vec![Node::new(span, Value::Map(all))])
+            }
+            (_, value) => value,
+        };
+        Node { value, ..node_like(span, node.plain) }
+    }
+
+    fn build(&self, mut map: Map, path: &[&str; 3]) -> Map {
+        for entry in &mut map.entries {
+            let inner = [path[0], path[1], path[2], entry.key.as_str()];
+            let taken = std::mem::replace(&mut entry.value, Node::new(Span::default(), Value::Null));
+            entry.value = merge::in_one_form(taken, &inner);
+        }
+        let span = map.entries.first().map(|entry| entry.key_span).unwrap_or_default();
+        if map.value("context").is_none() {
+            map.set("context", Node::text_at(span, self.model.folder.display().to_string()));
+        }
+        if map.value("dockerfile").is_none() && map.value("dockerfile_inline").is_none() {
+            map.set("dockerfile", Node::text_at(span, "Dockerfile"));
+        }
+        if let Some(args) = map.get_mut("args").and_then(|entry| entry.value.as_map_mut())
+            && self.resolved
+        {
+            for entry in args.entries.iter_mut().filter(|entry| entry.value.is_null()) {
+                if let Some(value) = self.model.environment.get(&entry.key) {
+                    entry.value = Node::text_at(entry.key_span, value);
+                }
+            }
+        }
+        if let Some(ssh) = map.get_mut("ssh")
+            && let Value::List(items) = &ssh.value.value
+        {
+            let mut keys = Map::default();
+            for text in items.iter().filter_map(Node::as_text) {
+                let (id, path) = text.split_once('=').map_or((text, None), |(id, path)| (id, Some(path)));
+                let value = path.map_or(Value::Null, |path| Value::Scalar(path.to_owned()));
+                keys.set(id, Node::new(ssh.value.span, value));
+            }
+            ssh.value.value = Value::Map(keys);
+        }
+        if let Some(secrets) = map.get_mut("secrets")
+            && let Value::List(items) = &mut secrets.value.value
+        {
+            *items = std::mem::take(items).into_iter().map(|item| mounted(item, false)).collect();
+        }
+        map
+    }
+
+    fn volume(&self, item: Node) -> Node {
+        let span = item.span;
+        let mut map = match item.value {
+            Value::Map(map) => map,
+            Value::Scalar(spec) => match self.short_volume(&spec, span) {
+                Some(map) => map,
+                None => return Node::text_at(span, spec),
+            },
+            value => return Node::new(span, value),
+        };
+        if map.value("type").is_none() {
+            map.set("type", Node::text_at(span, "volume"));
+        }
+        if let Some(Value::Scalar(target)) = map.get_mut("target").map(|entry| &mut entry.value.value)
+            && target.len() > 1
+        {
+            *target = target.trim_end_matches('/').to_owned();
+        }
+        if map.value("type").and_then(Node::as_text) == Some("bind") {
+            if let Some(Value::Scalar(source)) = map.get_mut("source").map(|entry| &mut entry.value.value) {
+                *source = self.path(source);
+            }
+            let mut options = map.value("bind").and_then(Node::as_map).cloned().unwrap_or_default();
+            if map.value("bind").is_some() {
+                fill(&mut options, span, &[("create_host_path", "true")]);
+                map.set("bind", Node::new(span, Value::Map(options)));
+            }
+        }
+        Node::new(span, Value::Map(map))
+    }
+
+    fn short_volume(&self, spec: &str, span: Span) -> Option<Map> {
+        let parts: Vec<&str> = spec.split(':').collect();
+        let (source, target, options) = match parts[..] {
+            [target] => (None, target, ""),
+            [source, target] => (Some(source), target, ""),
+            [source, target, options] => (Some(source), target, options),
+            _ => return None,
+        };
+        let is_bind = source.is_some_and(|source| source.starts_with(['.', '/', '~']));
+        let mut map = Map::default();
+        fill(&mut map, span, &[("type", if is_bind { "bind" } else { "volume" })]);
+        if let Some(source) = source {
+            map.set("source", Node::text_at(span, if is_bind { self.path(source) } else { source.to_owned() }));
+        }
+        map.set("target", Node::text_at(span, target));
+        let mut inner = Map::default();
+        for option in options.split(',') {
+            match option {
+                "ro" => map.set("read_only", plain(span, "true")),
+                "nocopy" => inner.set("nocopy", plain(span, "true")),
+                "z" | "Z" if is_bind => inner.set("selinux", Node::text_at(span, option)),
+                _ if is_bind && option.ends_with("private") => inner.set("propagation", Node::text_at(span, option)),
+                _ if is_bind && option.ends_with("shared") => inner.set("propagation", Node::text_at(span, option)),
+                _ if is_bind && option.ends_with("slave") => inner.set("propagation", Node::text_at(span, option)),
+                _ => {}
+            }
+        }
+        if is_bind {
+            inner.set("create_host_path", plain(span, "true"));
+        }
+        map.set(if is_bind { "bind" } else { "volume" }, Node::new(span, Value::Map(inner)));
+        Some(map)
+    }
+
+    fn path(&self, text: &str) -> String {
+        let context = Context::new(&self.model.environment, &self.model.folder, &self.model.name);
+        let path =
+            if text.starts_with('~') { context.path(text) } else { absolute(&self.model.folder, Path::new(text)) };
+        path.display().to_string()
+    }
+
+    /// Maps sorted, empty values left out, except where an empty one says something.
+    fn json(&self, node: &Node, path: &[&str]) -> Json {
+        let kind = kinds::kind(path);
+        match &node.value {
+            Value::Null => Json::Null,
+            Value::Scalar(text) => match kinds::scalar(text, node, kind) {
+                Json::String(text) if self.resolved => Json::from(text.replace('$', "$$")),
+                value => value,
+            },
+            Value::List(items) => {
+                Json::Array(items.iter().map(|item| self.json(item, &[path, &["[]"]].concat())).collect())
+            }
+            Value::Map(map) => {
+                let sorted: BTreeMap<&str, &Entry> =
+                    map.entries.iter().map(|entry| (entry.key.as_str(), entry)).collect();
+                let mut object = Object::new();
+                for (key, entry) in sorted {
+                    let inner = [path, &[key]].concat();
+                    if matches!(kind, Kind::Free | Kind::Own) || says_something(&entry.value, &inner) {
+                        object.insert(key.to_owned(), self.json(&entry.value, &inner));
+                    }
+                }
+                Json::Object(object)
+            }
+        }
+    }
+}
+
+/// An empty command takes the image's away; a name without a value is in a map for its name.
+fn says_something(node: &Node, path: &[&str]) -> bool {
+    let is_name = matches!(
+        path,
+        ["services", _, "environment" | "networks" | "models", _]
+            | ["services", _, "build", "ssh", _]
+            | ["networks", _]
+    );
+    match (&node.value, path) {
+        (Value::Null, _) => is_name,
+        (Value::List(_), ["services", _, "command" | "entrypoint"]) => true,
+        (Value::Scalar(_), _) | (_, ["services", _, "volumes", "[]", "volume"]) => true,
+        (Value::List(items), _) => !items.is_empty(),
+        (Value::Map(map), _) => {
+            !map.entries.is_empty() || path.len() < 3 || path.iter().any(|part| part.starts_with("x-"))
+        }
+    }
+}
+
+/// A label without a value is an empty one.
+fn never_null(mut map: Map) -> Map {
+    for entry in map.entries.iter_mut().filter(|entry| entry.value.is_null()) {
+        entry.value = Node::text_at(entry.key_span, "");
+    }
+    map
+}
+
+fn node_like(span: Span, plain: bool) -> Node {
+    Node { plain, ..Node::new(span, Value::Null) }
+}
+
+fn plain(span: Span, text: &str) -> Node {
+    Node { plain: true, ..Node::text_at(span, text) }
+}
+
+fn list(span: Span, words: Vec<String>) -> Value {
+    Value::List(words.into_iter().map(|word| Node::text_at(span, word)).collect())
+}
+
+/// Adds what is missing.
+fn fill(map: &mut Map, span: Span, fields: &[(&str, &str)]) {
+    for (key, value) in fields {
+        if map.value(key).is_none() {
+            map.set(key, plain(span, value));
+        }
+    }
+}
+
+fn port(mut map: Map, span: Span) -> Node {
+    fill(&mut map, span, &[("mode", "ingress"), ("protocol", "tcp")]);
+    Node::new(span, Value::Map(map))
+}
+
+fn mounted(item: Node, is_secret: bool) -> Node {
+    let span = item.span;
+    let mut map = match item.value {
+        Value::Map(map) => map,
+        Value::Scalar(source) => {
+            let mut map = Map::default();
+            map.set("source", Node::text_at(span, source));
+            map
+        }
+        value => return Node::new(span, value),
+    };
+    if is_secret && map.value("target").is_none() {
+        let source = map.value("source").and_then(Node::as_text).unwrap_or_default();
+        let target = format!("/run/secrets/{source}");
+        map.set("target", Node::text_at(span, target));
+    }
+    Node::new(span, Value::Map(map))
+}
+
+fn device(item: Node) -> Node {
+    let Value::Scalar(spec) = &item.value else { return item };
+    let parts: Vec<&str> = spec.split(':').collect();
+    let (source, target, permissions) = match parts[..] {
+        [source] => (source, source, "rwm"),
+        [source, target] => (source, target, "rwm"),
+        [source, target, permissions] => (source, target, permissions),
+        _ => return item,
+    };
+    let mut map = Map::default();
+    for (key, value) in [("source", source), ("target", target), ("permissions", permissions)] {
+        map.set(key, Node::text_at(item.span, value));
+    }
+    Node::new(item.span, Value::Map(map))
+}
+
+fn env_file(item: Node) -> Node {
+    let span = item.span;
+    let mut map = match item.value {
+        Value::Map(map) => map,
+        Value::Scalar(path) => {
+            let mut map = Map::default();
+            map.set("path", Node::text_at(span, path));
+            map
+        }
+        value => return Node::new(span, value),
+    };
+    fill(&mut map, span, &[("required", "true")]);
+    Node::new(span, Value::Map(map))
+}

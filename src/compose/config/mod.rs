@@ -1,0 +1,86 @@
+//! The model printed: what `docker compose config` shows of the same files.
+//!
+//! [`forms`] brings every value into its long form and fills in what compose fills in, [`kinds`] says which values are
+//! numbers and switches. What is printed can be loaded again and means the same.
+
+mod forms;
+mod kinds;
+mod used;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::error::{ComposeError, Warning};
+use super::{LoadRequest, resolve};
+
+/// A resolved model and what can be listed of it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Keys in a stable order: `name`, `services` and the resources first, each map below them sorted.
+    pub model: Value,
+    /// Also of what the files ask for and a deploy would refuse.
+    pub warnings: Vec<Warning>,
+    /// Every profile of the files, active or not.
+    pub profiles: Vec<String>,
+    /// What variables are taken from: the process' own, and those of `.env`.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Reads and merges the compose files, and writes everything out. Without interpolation the meaning is not checked.
+///
+/// What is only not supported is a warning here: the model of a file from elsewhere can be looked at.
+///
+/// # Errors
+///
+/// When there is no file, or with all that is wrong in them.
+pub fn config(request: &LoadRequest, interpolates: bool) -> Result<Config, ComposeError> {
+    let mut model = resolve(request, interpolates)?;
+    if interpolates {
+        let (_, problems) = model.try_read();
+        let (unsupported, wrong): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.unsupported);
+        if !wrong.is_empty() {
+            return Err(ComposeError::invalid(&model.sources, wrong));
+        }
+        model.warnings.extend(unsupported.into_iter().map(|problem| model.sources.warning(problem)));
+    }
+    let printed = forms::model(&model, interpolates);
+    let environment = model.environment.all();
+    Ok(Config { model: printed, warnings: model.warnings, profiles: model.profiles, environment })
+}
+
+impl Config {
+    /// The services that take part, sorted.
+    #[must_use]
+    pub fn services(&self) -> Vec<String> {
+        self.keys("services").map(str::to_owned).collect()
+    }
+
+    /// The volumes that are declared, sorted.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<String> {
+        self.keys("volumes").map(str::to_owned).collect()
+    }
+
+    /// The image of each service, sorted; compose's own name for one that is only built.
+    #[must_use]
+    pub fn images(&self) -> Vec<String> {
+        let project = self.model["name"].as_str().unwrap_or_default();
+        let image = |name: &str| {
+            let given = self.model["services"][name]["image"].as_str();
+            given.map_or_else(|| format!("{project}-{name}"), str::to_owned)
+        };
+        self.keys("services").map(image).collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// The model as YAML text.
+    #[must_use]
+    pub fn yaml(&self) -> String {
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: true, min_fold_chars: usize::MAX };
+        serde_saphyr::to_string_with_options(&self.model, options).unwrap_or_else(|error| format!("# {error}\n"))
+    }
+
+    fn keys(&self, section: &str) -> impl Iterator<Item = &str> {
+        self.model[section].as_object().into_iter().flat_map(|map| map.keys().map(String::as_str))
+    }
+}
