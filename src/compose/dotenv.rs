@@ -17,9 +17,19 @@ pub(super) struct BadLine {
 ///
 /// Values may use variables: `outer` wins over what stands earlier in the file, as the environment wins over `.env`.
 pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<IndexMap<String, String>, BadLine> {
+    let mut values = IndexMap::new();
+    parse_onto(&mut values, text, outer)?;
+    Ok(values)
+}
+
+/// As [`parse`], after the variables of other files, which this one may use and replaces.
+pub(super) fn parse_onto(
+    values: &mut IndexMap<String, String>,
+    text: &str,
+    outer: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), BadLine> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { rest: text, line: 1 };
-    let mut values: IndexMap<String, String> = IndexMap::new();
     // Lines may double each other's values, so the bound is on all of them together.
     let mut left = None;
     while let Some((line, name)) = reader.name()? {
@@ -46,7 +56,30 @@ pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Resul
         };
         values.insert(name, value);
     }
-    Ok(values)
+    Ok(())
+}
+
+/// `format: raw`: everything after the first `=` is the value, as `docker run --env-file` reads it.
+pub(super) fn parse_raw(
+    values: &mut IndexMap<String, String>,
+    text: &str,
+    outer: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), BadLine> {
+    for (index, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, value) = line.split_once('=').map_or((line, None), |(name, value)| (name, Some(value)));
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            let message = format!("`{}` is not a variable's name", super::node::clip(name));
+            return Err(BadLine { line: index + 1, message, hint: "write `NAME=value`, one to a line".to_owned() });
+        }
+        if let Some(value) = value.map(str::to_owned).or_else(|| outer(name)) {
+            values.insert(name.to_owned(), value);
+        }
+    }
+    Ok(())
 }
 
 enum Raw {
@@ -112,9 +145,7 @@ impl Reader<'_> {
                 let end = self.rest.find('\n').unwrap_or(self.rest.len());
                 let line = &self.rest[..end];
                 // A `#` opens a comment only after a blank: `a#b` is a value.
-                let comment = line.match_indices('#').map(|(at, _)| at);
-                let cut = comment.into_iter().find(|at| *at == 0 || line[..*at].ends_with([' ', '\t']));
-                let value = line[..cut.unwrap_or(end)].trim().to_owned();
+                let value = line.find(" #").map_or(line, |cut| &line[..cut]).trim().to_owned();
                 self.advance(end);
                 Ok(Some(Raw::Template(value)))
             }
@@ -140,6 +171,10 @@ impl Reader<'_> {
                     Some((_, 'n')) => value.push('\n'),
                     Some((_, 'r')) => value.push('\r'),
                     Some((_, 't')) => value.push('\t'),
+                    Some((_, 'a')) => value.push('\u{7}'),
+                    Some((_, 'b')) => value.push('\u{8}'),
+                    Some((_, 'f')) => value.push('\u{c}'),
+                    Some((_, 'v')) => value.push('\u{b}'),
                     // The escaped dollar must survive the interpolation that follows.
                     Some((_, '$')) => value.push_str("$$"),
                     Some((_, c @ ('"' | '\\'))) => value.push(c),

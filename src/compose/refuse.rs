@@ -213,12 +213,8 @@ pub(super) const HEALTHCHECK: Section = Section {
 pub(super) const LOGGING: Section =
     Section { name: "logging", known: &["driver", "options"], warned: &[], refused: &[] };
 
-pub(super) const ENV_FILE: Section = Section {
-    name: "env_file",
-    known: &["path", "required"],
-    warned: &[],
-    refused: &[("format", "use single quotes in the file")],
-};
+pub(super) const ENV_FILE: Section =
+    Section { name: "env_file", known: &["format", "path", "required"], warned: &[], refused: &[] };
 
 pub(super) const DEPENDENCY: Section =
     Section { name: "depends_on", known: &["condition", "required", "restart"], warned: &[], refused: &[] };

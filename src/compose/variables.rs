@@ -8,20 +8,21 @@ use super::dotenv;
 use super::error::{Problem, Read};
 use super::node::{Entry, Node, Span, Value};
 use super::refuse;
-use super::scalar::{boolean, text};
+use super::scalar::{boolean, choice, text};
 use super::source;
 
 /// Files first, in their order, then `environment` over them.
 pub(super) fn read(cx: &mut Context<'_>, files: Option<&Entry>, own: Option<&Entry>) -> IndexMap<String, String> {
     let mut variables = IndexMap::new();
+    let own = own.and_then(|entry| cx.keep(collect::pairs(entry))).unwrap_or_default();
     if let Some(entry) = files.filter(|entry| !entry.value.is_null()) {
         let files = self::files(cx, entry);
         for file in cx.keep(files).unwrap_or_default() {
-            let read = load(cx, &file);
-            variables.extend(cx.keep(read).unwrap_or_default());
+            let read = load(cx, &file, &own, &mut variables);
+            cx.keep(read);
         }
     }
-    for (name, value, _) in own.and_then(|entry| cx.keep(collect::pairs(entry))).unwrap_or_default() {
+    for (name, value, _) in own {
         // A name alone passes on what this run's environment has, and is left out when it has nothing.
         if let Some(value) = value.or_else(|| cx.environment.get(&name)) {
             variables.insert(name, value);
@@ -33,6 +34,8 @@ pub(super) fn read(cx: &mut Context<'_>, files: Option<&Entry>, own: Option<&Ent
 struct EnvFile {
     path: String,
     required: bool,
+    /// Values are taken as they stand.
+    raw: bool,
     span: Span,
 }
 
@@ -46,7 +49,7 @@ fn files(cx: &mut Context<'_>, entry: &Entry) -> Read<Vec<EnvFile>> {
 
 fn file(cx: &mut Context<'_>, node: &Node) -> Read<EnvFile> {
     let Value::Map(map) = &node.value else {
-        return Ok(EnvFile { path: text("env_file", node)?, required: true, span: node.span });
+        return Ok(EnvFile { path: text("env_file", node)?, required: true, raw: false, span: node.span });
     };
     for field in &map.entries {
         if !refuse::ENV_FILE.known.contains(&field.key.as_str()) {
@@ -55,19 +58,32 @@ fn file(cx: &mut Context<'_>, node: &Node) -> Read<EnvFile> {
     }
     let path = map.get("path").ok_or_else(|| Problem::at(node.span, "an env file needs its `path`"))?;
     let required = map.get("required").map_or(Ok(true), |field| boolean("required", &field.value))?;
-    Ok(EnvFile { path: path.text()?, required, span: path.value.span })
+    let format = map.get("format").filter(|field| !field.value.is_null());
+    let raw = format.map_or(Ok(false), |field| choice("format", &field.value, &[("raw", true)]))?;
+    Ok(EnvFile { path: path.text()?, required, raw, span: path.value.span })
 }
 
-fn load(cx: &Context<'_>, file: &EnvFile) -> Read<IndexMap<String, String>> {
+/// Adds the file's variables. In its values those of the run come first, then the service's own, then the files'.
+fn load(
+    cx: &Context<'_>,
+    file: &EnvFile,
+    own: &[(String, Option<String>, Span)],
+    variables: &mut IndexMap<String, String>,
+) -> Read<()> {
     let path = cx.path(&file.path);
     if !file.required && !path.exists() {
-        return Ok(IndexMap::new());
+        return Ok(());
     }
     let text = source::read(&path).map_err(|(_, what, hint)| {
         let problem = Problem::at(file.span, format!("env file `{}` {what}", path.display()));
         problem.hint(if path.exists() { hint } else { "make it, or say `required: false`".to_owned() })
     })?;
-    dotenv::parse(&text, &|name| cx.environment.get(name)).map_err(|bad| {
+    let known = |name: &str| {
+        let service = || own.iter().rev().find(|(known, ..)| known == name).and_then(|(_, value, _)| value.clone());
+        cx.environment.get(name).or_else(service)
+    };
+    let parse = if file.raw { dotenv::parse_raw } else { dotenv::parse_onto };
+    parse(variables, &text, &known).map_err(|bad| {
         let message = format!("env file `{}`, line {}: {}", path.display(), bad.line, bad.message);
         Problem::at(file.span, message).hint(bad.hint)
     })

@@ -110,7 +110,7 @@ pub(super) fn scalar(text: &str, node: &Node, kind: Kind) -> Value {
         Kind::Size => parse_bytes(text).map(|bytes| Value::from(bytes.to_string())),
         Kind::Mode => Some(text).filter(|text| !text.starts_with('0')).and_then(parse_integer).map(Value::from),
         // `1.10` as a number would come back as `1.1`.
-        Kind::Own if node.plain => free(text).filter(|value| value.to_string() == text),
+        Kind::Own if node.plain => free(text).filter(|value| value.to_string().as_str() == text),
         Kind::Free if node.plain => free(text),
         Kind::Own | Kind::Free => None,
     };

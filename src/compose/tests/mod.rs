@@ -2,6 +2,7 @@
 
 mod any_text;
 mod apps;
+mod corpus;
 mod files;
 mod formats;
 mod keys;

@@ -1,0 +1,66 @@
+//! Files as they are found in the world, and what `docker compose config` makes of them.
+//!
+//! Each folder of tests/compose has files and the model that is expected of them. The expectations were compared with
+//! those of docker compose v2.26; they differ from it only where tests/compose/README.md says so.
+
+use std::path::{Path, PathBuf};
+
+use super::super::{LoadRequest, config, load};
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compose")
+}
+
+fn request(folder: &Path) -> LoadRequest {
+    let json = Some(folder.join("compose.json")).filter(|file| file.is_file());
+    let profiles = std::fs::read_to_string(folder.join("profiles.txt")).unwrap_or_default();
+    LoadRequest {
+        files: json.into_iter().collect(),
+        folder: folder.to_owned(),
+        profiles: profiles.split_whitespace().map(str::to_owned).collect(),
+        env: [("HOME".to_owned(), "/home/user".to_owned())].into(),
+        ..LoadRequest::default()
+    }
+}
+
+fn folders() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(corpus()).expect("the corpus");
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    assert!(folders.len() >= 6);
+    folders
+}
+
+#[test]
+fn files_of_the_world_are_understood_as_compose_does() {
+    for folder in folders() {
+        let printed = config(&request(&folder), true).unwrap_or_else(|error| panic!("{error}")).yaml();
+        let printed = printed.replace(&folder.display().to_string(), "/project");
+        let file = folder.join("expected.yaml");
+        if std::env::var_os("UPDATE_CONFIG").is_some() {
+            std::fs::write(&file, &printed).expect("writable");
+        }
+        let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(printed == expected, "{}:\n{printed}", file.display());
+    }
+}
+
+#[test]
+fn what_config_prints_means_the_same_when_it_is_loaded() {
+    for folder in folders() {
+        let first = config(&request(&folder), true).unwrap_or_else(|error| panic!("{error}"));
+        let again = tempfile::tempdir().expect("a folder");
+        std::fs::write(again.path().join("compose.yaml"), first.yaml()).expect("writable");
+        let mut request = LoadRequest { project_folder: Some(folder.clone()), ..request(&folder) };
+        request.files = vec![again.path().join("compose.yaml")];
+        let second = config(&request, true).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        assert_eq!(second.model, first.model, "{}", folder.display());
+        let json = again.path().join("compose.json");
+        std::fs::write(&json, serde_json::to_string_pretty(&first.model).expect("json")).expect("writable");
+        request.files = vec![json];
+        let third = config(&request, true).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        assert_eq!(third.model, first.model, "{}", folder.display());
+        assert_eq!(load(&request).is_ok(), load(&self::request(&folder)).is_ok());
+    }
+}
