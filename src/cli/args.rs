@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
@@ -49,7 +51,6 @@ fn after_help() -> String {
     version,
     about = ABOUT,
     after_help = after_help(),
-    args_conflicts_with_subcommands = true,
     override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
@@ -62,6 +63,26 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// What this process was asked. Options that all commands take may stand before the command's name.
+    ///
+    /// # Errors
+    /// With clap's own words, also for `--help`.
+    pub fn read() -> Result<Self, clap::Error> {
+        let mut grammar = Self::command();
+        let matches = grammar.try_get_matches_from_mut(std::env::args_os())?;
+        // What only a deploy takes would be dropped in silence before the name of another command.
+        if let Some(command) = matches.subcommand_name() {
+            let given =
+                |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+            let own: Vec<&clap::Arg> = grammar.get_arguments().filter(|arg| !arg.is_global_set()).collect();
+            if let Some(stray) = own.into_iter().find(given) {
+                let message = format!("`{stray}` must stand after `{command}`, if that takes it");
+                return Err(grammar.error(ErrorKind::ArgumentConflict, message));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+
     /// The name under which traces and webhooks know this command; `None` when it changes no app.
     pub fn operation(&self) -> Option<&'static str> {
         match &self.command {
@@ -152,8 +173,9 @@ impl Cli {
             None => &self.deploy.wish.apps,
             Some(Command::Deploy(args)) => &args.wish.apps,
             Some(Command::DrainTest(args)) => &args.apps,
-            Some(Command::Status(args)) => &args.apps,
             Some(Command::History(args)) => &args.apps,
+            Some(Command::Remove(args)) => &args.apps,
+            Some(Command::Status(args)) => &args.apps,
             Some(_) => &[],
         }
     }

@@ -76,7 +76,7 @@ impl Config {
     /// The model as YAML text.
     #[must_use]
     pub fn yaml(&self) -> String {
-        let options = serde_saphyr::ser_options! { prefer_block_scalars: true, min_fold_chars: usize::MAX };
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: true, compact_list_indent: false, min_fold_chars: usize::MAX };
         serde_saphyr::to_string_with_options(&self.model, options).unwrap_or_else(|error| format!("# {error}\n"))
     }
 

@@ -78,7 +78,7 @@ fn dotenv_follows_composes_rules() {
     };
     let table = [
         ("B=1\r\n# no\n\nexport C = 2 # c\n", "B=1|C=2"),
-        ("B=a b c\nC=a#b\nD=#\nE=", "B=a b c|C=a#b|D=|E="),
+        ("B=a b c\nC=a#b\nD=#\nE=", "B=a b c|C=a#b|D=#|E="),
         ("B: x\nC='it\\'s $A' # c\nD=\"a\\n\\t\\\"\\$A\\q\"", "B=x|C=it's $A|D=a\n\t\"$A\\q"),
         ("B='two\nlines'\nC=\"${B}\n\"", "B=two\nlines|C=two\nlines\n"),
         ("OUT\nNONE\nB=1", "OUT=out|B=1"),
