@@ -8,22 +8,15 @@ use super::collect;
 use super::container;
 use super::context::Context;
 use super::error::{Problem, Read};
-use super::node::{Entry, Value};
+use super::image::valid_reference;
+use super::node::{Entry, Value, clip};
 use super::refuse;
+use super::scalar::bytes;
 use crate::model::BuildSpec;
 
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
-    let mut build = BuildSpec {
-        context: cx.folder.to_owned(),
-        dockerfile: PathBuf::from("Dockerfile"),
-        dockerfile_inline: None,
-        args: IndexMap::new(),
-        target: None,
-        labels: IndexMap::new(),
-        network: None,
-        extra_hosts: Vec::new(),
-        ..BuildSpec::default()
-    };
+    let mut build =
+        BuildSpec { context: cx.folder.to_owned(), dockerfile: PathBuf::from("Dockerfile"), ..BuildSpec::default() };
     if let Value::Scalar(_) = entry.value.value {
         let read = context(cx, entry);
         build.context = cx.keep(read)?;
@@ -55,6 +48,13 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
             "extra_hosts" => cx.set(&mut build.extra_hosts, collect::hosts(field)),
             "no_cache" => cx.set(&mut build.no_cache, field.boolean()),
             "pull" => cx.set(&mut build.pull, field.boolean()),
+            "cache_from" => build.cache_from = cache_from(cx, field),
+            "tags" => cx.set(&mut build.tags, tags(field)),
+            "shm_size" => build.shm_bytes = cx.keep(bytes("shm_size", &field.value)).filter(|bytes| *bytes > 0),
+            "ulimits" => cx.set(&mut build.ulimits, container::ulimits(field)),
+            "platforms" => build.platform = platforms(cx, field),
+            // Switched off, or the only kind there is: the same as not there.
+            "isolation" if field.value.as_text() == Some("default") => {}
             _ => refuse::BUILD.judge(cx, field),
         }
     }
@@ -69,6 +69,44 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
         }
     }
     Some(build)
+}
+
+/// References of images; caches of other kinds live where the engine's build call cannot be told of.
+fn cache_from(cx: &mut Context<'_>, entry: &Entry) -> Vec<String> {
+    let mut references = Vec::new();
+    for text in cx.keep(collect::texts(entry)).unwrap_or_default() {
+        let parts = || text.split(',').filter_map(|part| part.split_once('='));
+        let of = |key: &str| parts().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned());
+        match (of("type"), of("ref")) {
+            (None, _) => references.push(text.clone()),
+            (Some(kind), Some(reference)) if kind == "registry" => references.push(reference),
+            (Some(kind), _) => {
+                let message =
+                    format!("`cache_from` of type `{}` has no effect: the engine uses its own cache", clip(&kind));
+                cx.warn(Problem::at(entry.key_span, message));
+            }
+        }
+    }
+    references
+}
+
+fn tags(entry: &Entry) -> Read<Vec<String>> {
+    let tags = collect::texts(entry)?;
+    match tags.iter().find(|tag| !valid_reference(tag)) {
+        None => Ok(tags),
+        Some(tag) => Err(Problem::at(entry.value.span, format!("`{}` is not a tag for an image", clip(tag)))
+            .hint("write such as `registry.example.com/team/app:1.2`")),
+    }
+}
+
+fn platforms(cx: &mut Context<'_>, entry: &Entry) -> Option<String> {
+    let platforms = cx.keep(collect::texts(entry))?;
+    if platforms.len() > 1 {
+        let problem =
+            Problem::at(entry.key_span, format!("an image for {} platforms is not supported", platforms.len()));
+        cx.refuse(problem.hint("name the engine's own, or none: what is built is run on that engine"));
+    }
+    platforms.into_iter().next()
 }
 
 fn context(cx: &Context<'_>, entry: &Entry) -> Read<PathBuf> {

@@ -8,13 +8,13 @@ use super::collect;
 use super::context::Context;
 use super::error::{Problem, Read};
 use super::healthcheck;
-use super::node::{Entry, Node, Value, clip};
+use super::node::{Entry, Node, Span, Value, clip};
 use super::refuse;
 use super::scalar::raw;
 use crate::model::{ContainerSpec, Label, Logging, Ulimit};
 
 /// Reads one key into the spec; a key that is none of these is refused.
-pub(super) fn read(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec) {
+pub(super) fn read(cx: &mut Context<'_>, field: &Entry, is_app: bool, spec: &mut ContainerSpec) {
     match field.key.as_str() {
         "command" => cx.set_some(&mut spec.command, collect::command("command", &field.value)),
         "entrypoint" => cx.set_some(&mut spec.entrypoint, collect::command("entrypoint", &field.value)),
@@ -23,7 +23,17 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec
         "hostname" => cx.set_some(&mut spec.hostname, hostname(field)),
         "init" => cx.set(&mut spec.init, field.boolean()),
         "read_only" => cx.set(&mut spec.read_only, field.boolean()),
-        "labels" => cx.set(&mut spec.labels, labels(field)),
+        "annotations" => {
+            let read = collect::string_map(field).map(|map| map.into_iter().collect());
+            cx.set(&mut spec.annotations, read);
+        }
+        "dns" => cx.set(&mut spec.dns.servers, servers(field)),
+        "dns_opt" => cx.set(&mut spec.dns.options, all_texts(field)),
+        "dns_search" => cx.set(&mut spec.dns.search, all_texts(field)),
+        "domainname" => cx.set_some(&mut spec.dns.domainname, hostname(field)),
+        "platform" => cx.set_some(&mut spec.platform, platform(field)),
+        "tty" => cx.set(&mut spec.tty, field.boolean()),
+        "stdin_open" => cx.set(&mut spec.stdin_open, field.boolean()),
         "extra_hosts" => cx.set(&mut spec.extra_hosts, collect::hosts(field)),
         "cap_add" => cx.set(&mut spec.cap_add, collect::texts(field)),
         "cap_drop" => cx.set(&mut spec.cap_drop, collect::texts(field)),
@@ -37,8 +47,71 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec
         "stop_signal" => cx.set_some(&mut spec.stop_signal, stop_signal(field)),
         "stop_grace_period" => cx.set_some(&mut spec.stop_grace, field.duration()),
         "healthcheck" => spec.healthcheck = healthcheck::read(cx, field),
+        // Known, but not for what is rolled.
+        "container_name" if is_app => {
+            cx.refuse(Problem::at(field.key_span, "`container_name` is not supported for an app").hint(
+                "remove it: old and new replicas run beside each other and need names of their own; \
+                 reach the service by its name",
+            ))
+        }
         _ => refuse::SERVICE.judge(cx, field),
     }
+}
+
+/// One text or a list of them, without their places.
+fn all_texts(field: &Entry) -> Read<Vec<String>> {
+    Ok(collect::one_or_more(field)?.into_iter().map(|(text, _)| text).collect())
+}
+
+fn servers(field: &Entry) -> Read<Vec<String>> {
+    let servers = collect::one_or_more(field)?;
+    match servers.iter().find(|(text, _)| text.parse::<std::net::IpAddr>().is_err()) {
+        None => Ok(servers.into_iter().map(|(text, _)| text).collect()),
+        Some((text, span)) => Err(Problem::at(*span, format!("`{}` is not the address of a DNS server", clip(text)))
+            .hint("write an address such as `10.0.0.53`")),
+    }
+}
+
+/// `os/architecture[/variant]`; which of them run is the engine's to know.
+pub(super) fn platform(field: &Entry) -> Read<String> {
+    let text = field.text()?;
+    let part = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+    };
+    let parts = text.split('/').count();
+    if (1..=3).contains(&parts) && text.split('/').all(part) {
+        Ok(text)
+    } else {
+        Err(field.expected("a platform such as `linux/amd64`"))
+    }
+}
+
+/// Those of the files, then the service's own over them.
+pub(super) fn all_labels(cx: &mut Context<'_>, files: Option<&Entry>, own: Option<&Entry>) -> IndexMap<String, String> {
+    let mut all = IndexMap::new();
+    if let Some(entry) = files.filter(|entry| !entry.value.is_null()) {
+        for (path, span) in cx.keep(collect::one_or_more(entry)).unwrap_or_default() {
+            let read = label_file(cx, &path, span).and_then(|labels| unreserved(labels, span));
+            all.extend(cx.keep(read).unwrap_or_default());
+        }
+    }
+    if let Some(entry) = own.filter(|entry| !entry.value.is_null()) {
+        all.extend(cx.keep(labels(entry)).unwrap_or_default());
+    }
+    all
+}
+
+/// `name=value` lines; `#` begins a comment.
+fn label_file(cx: &Context<'_>, path: &str, span: Span) -> Read<IndexMap<String, String>> {
+    let path = cx.path(path);
+    let text = super::source::read(&path)
+        .map_err(|(_, what, hint)| Problem::at(span, format!("label file `{}` {what}", path.display())).hint(hint))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let pair = |line: &str| match line.split_once('=') {
+        Some((name, value)) => (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()),
+        None => (line.to_owned(), String::new()),
+    };
+    Ok(lines.map(pair).collect())
 }
 
 /// The kernel's own limit is 64 bytes with its end mark.
@@ -65,17 +138,20 @@ fn stop_signal(field: &Entry) -> Read<String> {
 
 /// Labels of a container or an image. Ours are the only memory of what runs; a user's must not look like one.
 pub(super) fn labels(field: &Entry) -> Read<IndexMap<String, String>> {
-    let labels = collect::string_map(field)?;
+    unreserved(collect::string_map(field)?, field.key_span)
+}
+
+fn unreserved(labels: IndexMap<String, String>, span: Span) -> Read<IndexMap<String, String>> {
     let prefix = Label::PROJECT.split_inclusive('.').next().unwrap_or_default();
     match labels.keys().find(|label| label.starts_with(prefix)) {
         None => Ok(labels),
-        Some(label) => Err(Problem::at(field.key_span, format!("label `{}` is reserved", clip(label)))
+        Some(label) => Err(Problem::at(span, format!("label `{}` is reserved", clip(label)))
             .hint(format!("choose a name that does not start with `{prefix}`"))),
     }
 }
 
 /// One number is both limits.
-fn ulimits(field: &Entry) -> Read<Vec<Ulimit>> {
+pub(super) fn ulimits(field: &Entry) -> Read<Vec<Ulimit>> {
     let value = |what: &str, node: &Node| match raw(what, node).ok().and_then(|text| text.parse::<i64>().ok()) {
         Some(value) if value >= -1 => Ok(value),
         _ => Err(super::scalar::expected(what, "a whole number, or -1 for no limit", node)),

@@ -52,8 +52,8 @@ fn conditions(cx: &mut Context<'_>, item: &Entry) -> (Condition, bool) {
             "restart" => {
                 cx.set(&mut restart, field.boolean());
                 if restart {
-                    let problem = Problem::at(field.key_span, "`restart: true` is not supported");
-                    cx.refuse(problem.hint("remove it: an accessory's restart leaves the apps that use it running"));
+                    let message = "`restart: true` has no effect: no deploy restarts an accessory";
+                    cx.warn(Problem::at(field.key_span, message));
                 }
             }
             _ => refuse::DEPENDENCY.judge(cx, field),

@@ -3,10 +3,12 @@
 use super::collect;
 use super::context::Context;
 use super::error::Problem;
+use super::host;
 use super::node::{Entry, Span};
 use super::refuse;
 use super::scalar::{bytes, choice, nano_cpus, number};
-use crate::model::{Order, ReplicaCount, Resources, RolloutPolicy};
+use super::update;
+use crate::model::{DeviceRequest, ReplicaCount, Resources, Restart, RolloutPolicy};
 
 const MOST_REPLICAS: u32 = ReplicaCount::MOST;
 
@@ -17,7 +19,14 @@ const LEAST_MEMORY: i64 = 6 << 20;
 pub(super) struct Deploy {
     pub replicas: Option<(u32, Span)>,
     pub resources: Resources,
+    pub devices: Vec<DeviceRequest>,
+    pub restart: Option<Restart>,
     pub rollout: RolloutPolicy,
+    pub rollback: Option<RolloutPolicy>,
+    /// Where a mode stands whose containers end by themselves.
+    pub job: Option<Span>,
+    /// Where the file lets new replicas fail.
+    pub tolerates: Option<Span>,
     /// The user has said which of old and new runs first.
     pub order_chosen: bool,
     /// Where `update_config` stands.
@@ -26,16 +35,13 @@ pub(super) struct Deploy {
 
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
     let Some(map) = cx.keep(collect::map(entry)) else { return };
+    let (mut mode, mut rollback_config) = (None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "replicas" => replicas(cx, field, deploy),
-            // One host has no "one on each node"; all other modes belong to jobs.
-            "mode" => {
-                if cx.keep(choice("mode", &field.value, &[("replicated", true), ("global", false)])) == Some(false) {
-                    let problem = Problem::at(field.value.span, "`mode: global` is not supported");
-                    cx.refuse(problem.hint("remove it: there is one host, set `replicas`"));
-                }
-            }
+            "mode" => mode = cx.keep(self::mode(field)).map(|mode| (mode, field.value.span)),
+            "restart_policy" => deploy.restart = update::restart_policy(cx, field),
+            "rollback_config" => rollback_config = Some(field),
             // In a swarm these label the service object, which does not exist here.
             "labels" => {
                 let problem = Problem::at(field.key_span, "`deploy.labels` has no effect on a single host");
@@ -43,12 +49,48 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
             }
             "update_config" => {
                 deploy.update_config = Some(field.key_span);
-                update_config(cx, field, deploy);
+                let asked = update::policy(cx, field, &mut deploy.rollout);
+                (deploy.order_chosen, deploy.tolerates) = (asked.order, asked.tolerates);
             }
             "resources" => resources(cx, field, deploy),
             _ => unknown(cx, &refuse::DEPLOY, field),
         }
     }
+    if let Some(field) = rollback_config {
+        // What it leaves open is as in `update_config`: a single writer stays one on its way back.
+        let mut rollback = deploy.rollout.clone();
+        update::policy(cx, field, &mut rollback);
+        deploy.rollback = Some(rollback);
+    }
+    match mode {
+        Some((Mode::Job, span)) => deploy.job = Some(span),
+        // One on each host, of which there is one.
+        Some((Mode::Global, span)) => match deploy.replicas {
+            Some((count, _)) if count != 1 => {
+                let problem = Problem::at(span, format!("`mode: global` and {count} replicas exclude each other"));
+                cx.refuse(problem.hint("remove `mode`: there is one host, `replicas` says how many run on it"));
+            }
+            _ => deploy.replicas = Some((1, span)),
+        },
+        Some((Mode::Replicated, _)) | None => {}
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Replicated,
+    Global,
+    Job,
+}
+
+fn mode(field: &Entry) -> super::error::Read<Mode> {
+    let modes = [
+        ("replicated", Mode::Replicated),
+        ("global", Mode::Global),
+        ("replicated-job", Mode::Job),
+        ("global-job", Mode::Job),
+    ];
+    choice("mode", &field.value, &modes)
 }
 
 fn unknown(cx: &mut Context<'_>, section: &refuse::Section, field: &Entry) {
@@ -67,44 +109,6 @@ pub(super) fn replicas(cx: &mut Context<'_>, field: &Entry, deploy: &mut Deploy)
 /// Compose has older and newer keys for one thing; which of two values was meant is not ours to guess.
 fn disagree(field: &Entry, one: &str, other: &str) -> Problem {
     Problem::at(field.key_span, format!("`{one}` and `{other}` differ")).hint("keep one of them")
-}
-
-/// Zero in `parallelism` is all at once, as in the specification.
-fn update_config(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
-    let Some(map) = cx.keep(collect::map(entry)) else { return };
-    let rollout = &mut deploy.rollout;
-    for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        match field.key.as_str() {
-            "order" => {
-                let orders = [("start-first", Order::StartFirst), ("stop-first", Order::StopFirst)];
-                // Also when it repeats the default: two writers of one volume are then a decision.
-                deploy.order_chosen = true;
-                cx.set(&mut rollout.order, choice("order", &field.value, &orders));
-            }
-            "parallelism" => {
-                cx.set(&mut rollout.parallelism, number("parallelism", &field.value, 0..=MOST_REPLICAS));
-            }
-            "delay" => cx.set(&mut rollout.delay, field.duration()),
-            "monitor" => cx.set(&mut rollout.monitor, field.duration()),
-            // A paused or continued rollout would leave two versions behind; ours ends with one.
-            "failure_action" => {
-                let actions = [("rollback", true), ("pause", false), ("continue", false)];
-                if cx.keep(choice("failure_action", &field.value, &actions)) == Some(false) {
-                    let message =
-                        format!("`failure_action: {}` is not supported", field.value.describe().trim_matches('`'));
-                    let hint = "use `rollback`, the default: a failed rollout leaves the old version serving";
-                    cx.refuse(Problem::at(field.value.span, message).hint(hint));
-                }
-            }
-            "max_failure_ratio" => {
-                if !matches!(field.text().as_deref(), Ok("0" | "0.0")) {
-                    let problem = Problem::at(field.value.span, "`max_failure_ratio` above 0 is not supported");
-                    cx.refuse(problem.hint("remove it: a rollout goes on only when all new replicas are healthy"));
-                }
-            }
-            _ => unknown(cx, &refuse::UPDATE_CONFIG, field),
-        }
-    }
 }
 
 /// Limits bind on a single host as they do in a swarm; of the reservations only memory means something to one engine.
@@ -128,22 +132,27 @@ fn resources(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
                 }
                 ("pids", true) => pids(cx, field, &mut deploy.resources),
                 ("memory", false) => reservation(cx, field, &mut deploy.resources),
+                ("devices", false) => deploy.devices = host::requests(cx, field),
                 ("cpus", false) => {
                     let problem = Problem::at(field.key_span, "`reservations.cpus` has no effect on a single host");
                     cx.warn(problem.hint("use `limits.cpus`"));
                 }
-                ("pids", false) => {
-                    cx.refuse(
-                        Problem::at(field.key_span, "`reservations.pids` is not supported").hint("use `limits.pids`"),
-                    );
-                }
-                _ => unknown(cx, &refuse::LIMITS, field),
+                (_, true) => unknown(cx, &refuse::LIMITS, field),
+                (_, false) => unknown(cx, &refuse::RESERVATIONS, field),
             }
         }
     }
 }
 
+fn is_zero(field: &Entry) -> bool {
+    field.value.as_text().and_then(|text| text.parse::<f64>().ok()) == Some(0.0)
+}
+
 pub(super) fn cpus(cx: &mut Context<'_>, field: &Entry, resources: &mut Resources) {
+    // Zero is no limit, in compose as for the engine.
+    if is_zero(field) {
+        return;
+    }
     let Some(value) = cx.keep(nano_cpus(&field.key, &field.value)) else { return };
     if resources.nano_cpus.is_some_and(|other| other != value) {
         cx.refuse(disagree(field, "cpus", "deploy.resources.limits.cpus"));
@@ -161,6 +170,9 @@ pub(super) fn reservation(cx: &mut Context<'_>, field: &Entry, resources: &mut R
 }
 
 fn memory(cx: &mut Context<'_>, field: &Entry, slot: &mut Option<i64>, one: &str, other: &str) {
+    if is_zero(field) {
+        return;
+    }
     let Some(value) = cx.keep(bytes(&field.key, &field.value)) else { return };
     // The likeliest cause is a forgotten unit: `64` is 64 bytes.
     if value < LEAST_MEMORY {

@@ -52,7 +52,7 @@ fn warn_of_idle_keys(cx: &mut Context<'_>, reference: Option<Span>, policy: Opti
     }
 }
 
-fn reference(field: &Entry) -> Read<String> {
+pub(super) fn reference(field: &Entry) -> Read<String> {
     let text = field.text()?;
     if valid_reference(&text) {
         return Ok(text);
@@ -61,7 +61,7 @@ fn reference(field: &Entry) -> Read<String> {
 }
 
 /// `[registry[:port]/]path[:tag][@algorithm:digest]`, as far as a mistake is likely; the engine knows the rest.
-fn valid_reference(text: &str) -> bool {
+pub(super) fn valid_reference(text: &str) -> bool {
     let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     let (folders, last) = name.rsplit_once('/').map_or((None, name), |(folders, last)| (Some(folders), last));
     let (repository, tag) = last.split_once(':').map_or((last, None), |(name, tag)| (name, Some(tag)));
@@ -81,7 +81,14 @@ fn valid_reference(text: &str) -> bool {
             .is_none_or(|digest| digest.split_once(':').is_some_and(|(kind, hex)| part(kind, true) && part(hex, true)))
 }
 
+/// Of the policies that go by the age of an image the stricter reading is taken: the registry is asked each time.
 fn pull_policy(field: &Entry) -> Read<Pull> {
+    let by_age = |text: &str| {
+        matches!(text, "daily" | "weekly" | "refresh") || text.strip_prefix("every_").is_some_and(|age| !age.is_empty())
+    };
+    if field.value.as_text().is_some_and(by_age) {
+        return Ok(Pull::Policy(PullPolicy::Always));
+    }
     let policies = [
         ("always", Pull::Policy(PullPolicy::Always)),
         ("missing", Pull::Policy(PullPolicy::Missing)),

@@ -7,7 +7,7 @@ use super::node::{Entry, Map, Node, Span, Value, clip};
 use super::refuse;
 use super::resources::Resources;
 use super::scalar::{boolean, bytes, choice, raw, text};
-use crate::model::{Mount, MountSource, Tmpfs};
+use crate::model::{Mount, MountOptions, MountSource, Recursive, Tmpfs};
 
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
@@ -26,7 +26,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, declared: &mut Resources
             _ => text("volumes", item).and_then(|spec| short(cx, &spec, item.span, declared).map(Some)),
         };
         let Some(Some(mount)) = cx.keep(read) else { continue };
-        if !mount.read_only && mount.source != MountSource::Anonymous {
+        let shared = matches!(mount.source, MountSource::Volume(_) | MountSource::Bind(_));
+        if !mount.read_only && shared {
             found.shared_writable.get_or_insert(item.span);
         }
         found.mounts.push(mount);
@@ -55,15 +56,20 @@ fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> 
             return Err(Problem::at(span, message).hint("use the long form: `{ type: bind, source: …, target: … }`"));
         }
     };
-    let mut read_only = false;
+    let (mut read_only, mut kept) = (false, MountOptions::default());
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => read_only = true,
+            "z" | "Z" => kept.selinux = Some(option.to_owned()),
+            "nocopy" => kept.no_copy = true,
+            _ if PROPAGATIONS.contains(&option) => kept.propagation = Some(option.to_owned()),
             // The last three are hints for Docker Desktop, which other engines do not heed either.
-            "rw" | "cached" | "delegated" | "consistent" => {}
+            "rw" | "copy" | "cached" | "delegated" | "consistent" => {}
             _ => {
                 let message = format!("volume option `{}` is not supported", clip(option));
-                return Err(Problem::at(span, message).hint("use `ro` or `rw`"));
+                return Err(
+                    Problem::at(span, message).hint("use `ro`, `rw`, `z`, `nocopy` or a propagation such as `rslave`")
+                );
             }
         }
     }
@@ -79,7 +85,7 @@ fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> 
         Some(path) if path.starts_with(['.', '/', '~']) => bind(cx, path),
         Some(name) => MountSource::Volume(declared.resolve(name, span)?),
     };
-    Ok(Mount { source, target: absolute(target, span)?, read_only, ..Mount::default() })
+    Ok(Mount { source, target: absolute(target, span)?, read_only, options: kept })
 }
 
 /// The engine knows no relative paths, and its host is not always this machine: the path is fixed here.
@@ -100,7 +106,11 @@ enum Kind {
     Volume,
     Bind,
     Tmpfs,
+    Image,
+    Foreign,
 }
+
+const PROPAGATIONS: [&str; 6] = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];
 
 /// The long form; a tmpfs goes to its own list.
 fn long(
@@ -116,49 +126,131 @@ fn long(
             refuse::MOUNT.judge(cx, entry);
         }
     }
-    let kinds = [("volume", Kind::Volume), ("bind", Kind::Bind), ("tmpfs", Kind::Tmpfs)];
+    let kinds = [
+        ("volume", Kind::Volume),
+        ("bind", Kind::Bind),
+        ("tmpfs", Kind::Tmpfs),
+        ("image", Kind::Image),
+        ("npipe", Kind::Foreign),
+        ("cluster", Kind::Foreign),
+    ];
     let kind = field("type").map_or(Ok(Kind::Volume), |entry| choice("type", &entry.value, &kinds))?;
+    if let (Kind::Foreign, Some(entry)) = (kind, field("type")) {
+        let message = format!("`type: {}` is not supported", clip(entry.value.as_text().unwrap_or_default()));
+        return Err(Problem::at(entry.value.span, message)
+            .hint("use `volume`, `bind`, `tmpfs` or `image`; this one is for Windows, or for a cluster of hosts"));
+    }
     let target = field("target")
         .ok_or_else(|| Problem::at(item.span, "a volume needs its `target`").hint("add `target: /path`"))?;
     let target = absolute(raw("target", &target.value)?, target.value.span)?;
-    for (key, section) in
-        [("bind", &refuse::MOUNT_BIND), ("volume", &refuse::MOUNT_VOLUME), ("tmpfs", &refuse::MOUNT_TMPFS)]
-    {
-        for option in field(key).map(collect::map).transpose()?.map_or(&[][..], |map| &map.entries) {
-            let kept = section.known.contains(&option.key.as_str());
-            if !kept {
-                section.judge(cx, option);
-            }
-            // The engine makes a missing folder, which is what `true`, the default, asks for.
-            if option.key == "create_host_path" && !option.boolean()? {
-                return Err(
-                    Problem::at(option.key_span, "`create_host_path: false` is not supported").hint("remove it")
-                );
+    let read_only = field("read_only").map_or(Ok(false), |entry| boolean("read_only", &entry.value))?;
+    if kind == Kind::Tmpfs {
+        for option in field("tmpfs").map(collect::map).transpose()?.map_or(&[][..], |map| &map.entries) {
+            if !refuse::MOUNT_TMPFS.known.contains(&option.key.as_str()) {
+                refuse::MOUNT_TMPFS.judge(cx, option);
             }
         }
-    }
-    if kind == Kind::Tmpfs {
-        let options = field("tmpfs").map(tmpfs_options).transpose()?.unwrap_or_default();
+        let mut options = field("tmpfs").map(tmpfs_options).transpose()?.unwrap_or_default();
+        options.extend(read_only.then(|| "ro".to_owned()));
+        let options = options.join(",");
         found.tmpfs.push(Tmpfs { target, options });
         return Ok(None);
     }
-    let read_only = field("read_only").map_or(Ok(false), |entry| boolean("read_only", &entry.value))?;
     let source = match (kind, field("source")) {
         (Kind::Volume, None) => MountSource::Anonymous,
         (Kind::Volume, Some(source)) => MountSource::Volume(declared.resolve(&source.text()?, source.value.span)?),
+        (Kind::Image, Some(source)) => MountSource::Image(super::image::reference(source)?),
+        (Kind::Image, None) => {
+            let problem = Problem::at(item.span, "an image mount needs its `source`");
+            return Err(problem.hint("add `source: image:tag`"));
+        }
         (_, Some(source)) => bind(cx, &source.text()?),
         (_, None) => {
             return Err(Problem::at(item.span, "a bind mount needs its `source`").hint("add `source: ./folder`"));
         }
     };
-    Ok(Some(Mount { source, target, read_only, ..Mount::default() }))
+    let options = options(cx, kind, &source, item, &field)?;
+    Ok(Some(Mount { source, target, read_only, options }))
 }
 
-fn tmpfs_options(entry: &Entry) -> Read<String> {
+/// The options of the mount's own kind; those of another kind say nothing about it.
+fn options<'m>(
+    cx: &mut Context<'_>,
+    kind: Kind,
+    source: &MountSource,
+    item: &Node,
+    field: &impl Fn(&str) -> Option<&'m Entry>,
+) -> Read<MountOptions> {
+    let mut options = MountOptions::default();
+    let (key, section) = match kind {
+        Kind::Bind => ("bind", &refuse::MOUNT_BIND),
+        Kind::Image => ("image", &refuse::MOUNT_IMAGE),
+        _ => ("volume", &refuse::MOUNT_VOLUME),
+    };
+    let known = field(key).map(collect::map).transpose()?.map_or(&[][..], |map| &map.entries);
+    for option in known.iter().filter(|option| !option.value.is_null()) {
+        match option.key.as_str() {
+            key if !section.known.contains(&key) => section.judge(cx, option),
+            "propagation" => {
+                let text = option.text()?;
+                if !PROPAGATIONS.contains(&text.as_str()) {
+                    return Err(option.expected("`shared`, `slave`, `private`, `rshared`, `rslave` or `rprivate`"));
+                }
+                options.propagation = Some(text);
+            }
+            "recursive" => {
+                let ways = [
+                    ("enabled", Recursive::Enabled),
+                    ("disabled", Recursive::Disabled),
+                    ("writable", Recursive::Writable),
+                    ("readonly", Recursive::Readonly),
+                ];
+                options.recursive = Some(choice("recursive", &option.value, &ways)?);
+            }
+            "selinux" => {
+                let text = option.text()?;
+                if !matches!(text.as_str(), "z" | "Z") {
+                    return Err(option.expected("`z` or `Z`"));
+                }
+                options.selinux = Some(text);
+            }
+            "create_host_path" => options.must_exist = !option.boolean()?,
+            "nocopy" => options.no_copy = option.boolean()?,
+            "subpath" => options.subpath = Some(subpath(option)?),
+            // Only a volume that is made for this mount has none yet.
+            _ if *source == MountSource::Anonymous => {
+                options.labels = super::container::labels(option)?.into_iter().collect();
+            }
+            _ => cx.warn(
+                Problem::at(option.key_span, "`labels` of a mount have no effect on a volume that has a name")
+                    .hint("set them in the top-level `volumes`"),
+            ),
+        }
+    }
+    if options.selinux.is_some() && (options.must_exist || options.recursive.is_some()) {
+        return Err(Problem::at(
+            item.span,
+            "the engine takes `selinux` only without `recursive` and `create_host_path: false`",
+        )
+        .hint("remove one of them"));
+    }
+    Ok(options)
+}
+
+fn subpath(option: &Entry) -> Read<String> {
+    let text = option.text()?;
+    if text.starts_with('/') || text.split('/').any(|part| part == "..") {
+        return Err(option.expected("a relative path without `..`"));
+    }
+    Ok(text)
+}
+
+fn tmpfs_options(entry: &Entry) -> Read<Vec<String>> {
     let map = collect::map(entry)?;
     let mut options = Vec::new();
     if let Some(size) = map.get("size") {
-        options.push(format!("size={}", bytes("size", &size.value)?));
+        // Zero is no limit, as leaving it out.
+        options.extend(Some(bytes("size", &size.value)?).filter(|size| *size > 0).map(|size| format!("size={size}")));
     }
     if let Some(mode) = map.get("mode") {
         let digits = mode.text()?;
@@ -167,5 +259,5 @@ fn tmpfs_options(entry: &Entry) -> Read<String> {
         }
         options.push(format!("mode={digits}"));
     }
-    Ok(options.join(","))
+    Ok(options)
 }

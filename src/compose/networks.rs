@@ -1,12 +1,15 @@
 //! `networks` of a service, and the default network of those that name none.
 
+use std::cmp::Reverse;
+
 use super::collect;
 use super::context::Context;
 use super::error::{Problem, Read};
 use super::node::{Entry, Value};
 use super::refuse;
 use super::resources::Resources;
-use crate::model::NetworkAttachment;
+use super::scalar::number;
+use crate::model::{ContainerSpec, NetworkAttachment};
 
 /// What decides whether a service without `networks` gets the default one.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +42,7 @@ pub(super) fn read(
         let network = declared.default_network(cx.project.as_str());
         return vec![attachment(network, Vec::new(), role)];
     };
-    let mut attachments = Vec::new();
+    let (mut attachments, mut priorities) = (Vec::new(), Vec::new());
     match &entry.value.value {
         Value::List(items) => {
             for item in items {
@@ -49,14 +52,58 @@ pub(super) fn read(
         }
         Value::Map(map) => {
             for item in &map.entries {
-                let aliases = aliases(cx, item, role);
+                let (priority, asked) = endpoint(cx, item, role);
                 let read = resolve(cx, declared, &item.key, item.key_span);
-                attachments.extend(cx.keep(read).map(|network| attachment(network, aliases, role)));
+                if let Some(network) = cx.keep(read) {
+                    let own = attachment(network, asked.aliases, role);
+                    attachments.push(NetworkAttachment { address: asked.address, options: asked.options, ..own });
+                    priorities.push(priority);
+                }
             }
         }
         _ => cx.refuse(entry.expected("a list or a map of networks")),
     }
+    if priorities.iter().any(|priority| *priority != 0) {
+        // The highest is connected first; those of one priority keep the order of the file.
+        let mut ordered: Vec<_> = priorities.into_iter().zip(attachments).collect();
+        ordered.sort_by_key(|(priority, _)| Reverse(*priority));
+        attachments = ordered.into_iter().map(|(_, attachment)| attachment).collect();
+    }
     attachments
+}
+
+/// `mac_address` of the service: that of its first network.
+pub(super) fn mac_address(cx: &mut Context<'_>, entry: Option<&Entry>, role: Role<'_>, spec: &mut ContainerSpec) {
+    let Some(field) = entry.filter(|entry| !entry.value.is_null()) else { return };
+    if role.is_app {
+        cx.refuse(own_place(field, role));
+        return;
+    }
+    let address = cx.keep(mac(field));
+    match spec.networks.first_mut() {
+        Some(first) => first.options.mac_address = first.options.mac_address.take().or(address),
+        None => {
+            let problem = Problem::at(field.key_span, "`mac_address` and `network_mode` exclude each other");
+            cx.refuse(problem.hint("keep one of them"));
+        }
+    }
+}
+
+fn own_place(field: &Entry, role: Role<'_>) -> Problem {
+    let message = format!("`{}` is not supported for app `{}`", field.key, role.service);
+    Problem::at(field.key_span, message)
+        .hint("remove it: its replicas, old and new, run beside each other and cannot share one address")
+}
+
+fn mac(field: &Entry) -> Read<String> {
+    let text = field.text()?;
+    let parts: Vec<&str> = text.split([':', '-']).collect();
+    let valid = |part: &&str| part.len() == 2 && part.chars().all(|c| c.is_ascii_hexdigit());
+    if parts.len() == 6 && parts.iter().all(valid) {
+        Ok(parts.join(":").to_lowercase())
+    } else {
+        Err(field.expected("a MAC address such as `02:42:ac:11:65:43`"))
+    }
 }
 
 /// `default` may be declared, to be renamed or external, but need not be.
@@ -73,25 +120,50 @@ fn attachment(network: String, mut aliases: Vec<String>, role: Role<'_>) -> Netw
     NetworkAttachment { network, aliases, ..NetworkAttachment::default() }
 }
 
-fn aliases(cx: &mut Context<'_>, item: &Entry, role: Role<'_>) -> Vec<String> {
-    let Some(map) = cx.keep(collect::map(item)) else { return Vec::new() };
-    let mut aliases = Vec::new();
+/// What one network is asked for, and how early it is connected.
+fn endpoint(cx: &mut Context<'_>, item: &Entry, role: Role<'_>) -> (i64, NetworkAttachment) {
+    let (mut priority, mut asked) = (0, NetworkAttachment::default());
+    let Some(map) = cx.keep(collect::map(item)) else { return (priority, asked) };
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        if field.key == "aliases" {
-            cx.set(&mut aliases, collect::texts(field));
-            if role.is_app {
-                let message = format!(
-                    "requests to an alias of app `{}` pass the proxy by, so they are not drained",
-                    role.service
-                );
-                cx.warn(
-                    Problem::at(field.key_span, message)
-                        .hint(format!("use `http://{}`, which is the proxy", role.service)),
-                );
+        let options = &mut asked.options;
+        match field.key.as_str() {
+            "aliases" => {
+                cx.set(&mut asked.aliases, collect::texts(field));
+                if role.is_app {
+                    let message = format!(
+                        "requests to an alias of app `{}` pass the proxy by, so they are not drained",
+                        role.service
+                    );
+                    cx.warn(
+                        Problem::at(field.key_span, message)
+                            .hint(format!("use `http://{}`, which is the proxy", role.service)),
+                    );
+                }
             }
-        } else {
-            refuse::ATTACHMENT.judge(cx, field);
+            "ipv4_address" | "ipv6_address" | "link_local_ips" | "mac_address" if role.is_app => {
+                cx.refuse(own_place(field, role));
+            }
+            "ipv4_address" => cx.set_some(&mut asked.address, address(field)),
+            "ipv6_address" => {
+                let read = address::<std::net::Ipv6Addr>(field).map(|address| address.to_string());
+                cx.set_some(&mut options.ipv6_address, read);
+            }
+            "link_local_ips" => cx.set(&mut options.link_local_ips, collect::texts(field)),
+            "mac_address" => cx.set_some(&mut options.mac_address, mac(field)),
+            "driver_opts" => {
+                let read = collect::string_map(field).map(|map| map.into_iter().collect());
+                cx.set(&mut options.driver_opts, read);
+            }
+            "gw_priority" => cx.set_some(&mut options.gw_priority, number("gw_priority", &field.value, -1000..=1000)),
+            "interface_name" => cx.set_some(&mut options.interface_name, field.text()),
+            "priority" => cx.set(&mut priority, number("priority", &field.value, -1_000_000..=1_000_000)),
+            _ => refuse::ATTACHMENT.judge(cx, field),
         }
     }
-    aliases
+    (priority, asked)
+}
+
+fn address<T: std::str::FromStr>(field: &Entry) -> Read<T> {
+    let example = if field.key.starts_with("ipv4") { "`172.28.0.5`" } else { "`fd00:1::5`" };
+    field.text()?.parse().map_err(|_| field.expected(&format!("an address such as {example}")))
 }

@@ -30,7 +30,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<PortBinding> {
     bindings
 }
 
-/// `[[address:]published:]target[/protocol]`; published and target may be ranges of one length.
+/// `[[address:]published:]target[/protocol]`; published and target may be ranges of one length, and a single target
+/// may have a range to choose from.
 fn short(item: &Node) -> Read<Vec<PortBinding>> {
     let spec = text("ports", item)?;
     let invalid = || {
@@ -38,7 +39,8 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
             .hint("write such as `8080:80`, `127.0.0.1:8080:80` or `53:53/udp`")
     };
     let (mapping, protocol) = spec.split_once('/').unwrap_or((&spec, "tcp"));
-    if !matches!(protocol, "tcp" | "udp") {
+    let protocol = protocol.to_lowercase();
+    if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
         return Err(invalid());
     }
     // From the right: an IPv6 address before the ports has colons of its own.
@@ -54,13 +56,30 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
     let targets = range(target).ok_or_else(invalid)?;
     let published = match published.filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(range(text).filter(|found| found.len() == targets.len()).ok_or_else(invalid)?),
+        Some(text) => Some(range(text).ok_or_else(invalid)?),
+    };
+    // One port of the container at any of several of the host.
+    if let (Some(ports), [container_port]) = (&published, &targets[..])
+        && ports.len() > 1
+    {
+        return Ok(vec![PortBinding {
+            host_ip: address,
+            host_port: ports.first().copied(),
+            host_port_end: ports.last().copied(),
+            container_port: *container_port,
+            protocol,
+        }]);
+    }
+    let published = match published {
+        Some(ports) if ports.len() != targets.len() => return Err(invalid()),
+        published => published,
     };
     let binding = |(index, container_port): (usize, u16)| PortBinding {
         host_ip: address.clone(),
         host_port: published.as_ref().map(|ports| ports[index]),
         container_port,
-        protocol: protocol.to_owned(),
+        protocol: protocol.clone(),
+        ..PortBinding::default()
     };
     Ok(targets.into_iter().enumerate().map(binding).collect())
 }
@@ -74,14 +93,28 @@ fn range(text: &str) -> Option<Vec<u16>> {
 }
 
 fn long(cx: &mut Context<'_>, map: &Map, item: &Node) -> Read<PortBinding> {
-    let mut binding = PortBinding { host_ip: None, host_port: None, container_port: 0, protocol: "tcp".to_owned() };
+    let mut binding = PortBinding { protocol: "tcp".to_owned(), ..PortBinding::default() };
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "target" => binding.container_port = number("target", &field.value, 1..=65535)?,
-            "published" => binding.host_port = Some(number("published", &field.value, 1..=65535)?),
-            "host_ip" => binding.host_ip = Some(field.text()?),
+            "published" => {
+                let ports = field.value.as_text().and_then(range);
+                let ports =
+                    ports.ok_or_else(|| field.expected("a port from 1 to 65535, or a range such as `8080-8090`"))?;
+                binding.host_port = ports.first().copied();
+                binding.host_port_end = ports.last().copied().filter(|_| ports.len() > 1);
+            }
+            "host_ip" => {
+                let text = field.text()?;
+                let bare = text.trim_start_matches('[').trim_end_matches(']');
+                if bare.parse::<std::net::IpAddr>().is_err() {
+                    return Err(field.expected("an address of the host, such as `127.0.0.1`"));
+                }
+                binding.host_ip = Some(bare.to_owned());
+            }
             "protocol" => {
-                binding.protocol = choice("protocol", &field.value, &[("tcp", "tcp"), ("udp", "udp")])?.to_owned();
+                let protocols = [("tcp", "tcp"), ("udp", "udp"), ("sctp", "sctp")];
+                binding.protocol = choice("protocol", &field.value, &protocols)?.to_owned();
             }
             // On a single host both modes publish alike; the other two are descriptions.
             "mode" | "name" | "app_protocol" => {}

@@ -7,14 +7,19 @@ use indexmap::IndexMap;
 use super::context::Context;
 use super::depends;
 use super::error::{Problem, Read};
+use super::hooks::{self, HookLimits};
 use super::node::{Entry, Map, Node, Value, clip};
+use super::others;
 use super::proxy_block;
 use super::refuse;
 use super::resources::Resources;
 use super::routes;
+use super::secrets::Declared;
 use super::service::{self, Draft, Surroundings};
 use super::version;
-use crate::model::{Accessory, App, AppName, Condition, InvalidName, Project, Restart, Service};
+use crate::model::{
+    Accessory, App, AppName, Condition, DEFAULT_STOP_GRACE, HealthPolicy, InvalidName, Project, Restart, Service,
+};
 
 /// A Linux bridge has 1,024 ports, one for each container.
 const MOST_SERVICES: usize = 1000;
@@ -45,7 +50,8 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     let (proxy, notify) = proxy_block::read(cx, root.get("x-deploy-apps"));
     let mut networks = Resources::networks(cx, root);
     let mut volumes = Resources::volumes(cx, root);
-    let drafts = services(cx, root, &mut networks, &mut volumes);
+    let files = Declared::read(cx, root);
+    let drafts = services(cx, root, &mut networks, &mut volumes, &files);
 
     // What no service alone can tell.
     let edges = drafts.iter().map(|(name, draft)| (name.clone(), draft.depends_on.clone())).collect();
@@ -73,6 +79,7 @@ fn services(
     root: &Map,
     networks: &mut Resources,
     volumes: &mut Resources,
+    files: &Declared,
 ) -> IndexMap<AppName, Draft> {
     let mut drafts = IndexMap::new();
     let map = match root.get("services").map(|entry| (entry, &entry.value.value)) {
@@ -101,13 +108,20 @@ fn services(
     let accessory =
         |entry: &Entry| !matches!(&entry.value.value, Value::Map(map) if map.get("x-deploy-apps").is_some());
     let has_accessories = map.entries.iter().any(accessory);
+    let others = others::of(map, cx.project);
     for entry in &map.entries {
         let name = entry.key.parse().map_err(|error: InvalidName| {
             let message = format!("`{}` is not a service name", clip(&entry.key));
             Problem::at(entry.key_span, message).hint(format!("use {}", error.rule))
         });
-        let mut around =
-            Surroundings { services: &names, has_accessories, networks: &mut *networks, volumes: &mut *volumes };
+        let mut around = Surroundings {
+            services: &names,
+            has_accessories,
+            networks: &mut *networks,
+            volumes: &mut *volumes,
+            files,
+            others: &others,
+        };
         let draft = service::read(cx, entry, &mut around);
         if let (Some(name), Some(draft)) = (cx.keep(name), draft) {
             drafts.insert(name, draft);
@@ -129,12 +143,16 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
     for (name, draft) in drafts {
         let mut container = draft.container;
         // What serves must come back after a reboot with no one there to start it; what ends must not start again.
-        let fallback = if jobs.contains(&name) { Restart::No } else { Restart::UnlessStopped };
+        let is_job = jobs.contains(&name) || draft.deploy.job.is_some();
+        let fallback = if is_job { Restart::No } else { Restart::UnlessStopped };
         container.restart = draft.restart.unwrap_or(fallback);
+        let patience = draft.app.as_ref().map_or_else(|| HealthPolicy::default().timeout, |app| app.health.timeout);
+        let pre_stop = container.stop_grace.unwrap_or(DEFAULT_STOP_GRACE);
+        hooks::limit(&mut container.hooks, HookLimits { post_start: patience, pre_stop });
         let depends_on = draft.depends_on.into_iter().map(|(dependency, _)| dependency).collect();
         let service = Service { name: name.clone(), image: draft.image, container, depends_on };
         let Some(block) = draft.app else {
-            accessories.insert(name, Accessory { service, container_name: None });
+            accessories.insert(name, Accessory { service, container_name: draft.container_name });
             continue;
         };
         let version = block.version.unwrap_or_else(|| version::found(cx, &service.image));
@@ -147,7 +165,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             replicas_stated: draft.deploy.replicas.is_some(),
             health: block.health,
             drain: block.drain,
-            rollback: draft.deploy.rollout.clone(),
+            rollback: draft.deploy.rollback.unwrap_or_else(|| draft.deploy.rollout.clone()),
             rollout: draft.deploy.rollout,
             balance: block.balance,
             release: block.release,

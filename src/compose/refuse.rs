@@ -19,172 +19,181 @@ pub(super) struct Section {
     pub refused: &'static [(&'static str, &'static str)],
 }
 
-const LATER: &str = "remove it; it is planned for a later version";
-const REMOVE: &str = "remove it";
-const SWARM: &str = "remove it; it is for a cluster of hosts";
-const RUN_LATER: &str = "remove it; for work before the flip use `x-deploy-apps.release`";
-
 pub(super) const TOP: Section = Section {
     name: "compose file",
-    known: &["include", "name", "version", "services", "networks", "volumes", "x-deploy-apps"],
+    known: &["configs", "include", "name", "version", "services", "networks", "secrets", "volumes", "x-deploy-apps"],
     warned: &[],
-    refused: &[
-        ("configs", "mount a file with `volumes`, or build it into the image"),
-        ("models", LATER),
-        ("secrets", "mount a file with `volumes`, read-only"),
-    ],
+    refused: &[("models", "run the model as a service, and give its address with `environment`")],
 };
 
 pub(super) const SERVICE: Section = Section {
     name: "service",
     known: &[
+        "annotations",
+        "blkio_config",
         "build",
         "cap_add",
         "cap_drop",
+        "cgroup",
+        "cgroup_parent",
         "command",
+        "configs",
+        "container_name",
+        "cpu_period",
+        "cpu_quota",
+        "cpu_rt_period",
+        "cpu_rt_runtime",
+        "cpu_shares",
         "cpus",
+        "cpuset",
         "depends_on",
         "deploy",
+        "device_cgroup_rules",
+        "devices",
+        "dns",
+        "dns_opt",
+        "dns_search",
+        "domainname",
         "entrypoint",
         "env_file",
         "environment",
         "expose",
         "extends",
+        "external_links",
         "extra_hosts",
+        "gpus",
+        "group_add",
         "healthcheck",
         "hostname",
         "image",
         "init",
+        "ipc",
+        "isolation",
+        "label_file",
         "labels",
+        "links",
         "logging",
+        "mac_address",
         "mem_limit",
         "mem_reservation",
+        "mem_swappiness",
+        "memswap_limit",
+        "network_mode",
         "networks",
+        "oom_kill_disable",
+        "oom_score_adj",
+        "pid",
         "pids_limit",
+        "platform",
         "ports",
+        "post_start",
+        "pre_start",
+        "pre_stop",
+        "privileged",
         "profiles",
         "pull_policy",
         "read_only",
         "restart",
+        "runtime",
         "scale",
+        "secrets",
         "security_opt",
+        "shm_size",
+        "stdin_open",
         "stop_grace_period",
         "stop_signal",
+        "storage_opt",
         "sysctls",
         "tmpfs",
+        "tty",
         "ulimits",
         "user",
+        "userns_mode",
+        "uts",
         "volumes",
+        "volumes_from",
         "working_dir",
         "x-deploy-apps",
     ],
-    warned: &[("attach", "logs are read with `deploy-apps logs`"), ("develop", "it is for `docker compose watch`")],
+    warned: &[
+        ("attach", "logs are read with `deploy-apps logs`"),
+        ("cpu_count", "it is for Windows containers"),
+        ("cpu_percent", "it is for Windows containers"),
+        ("develop", "it is for `docker compose watch`"),
+        ("pull_refresh_after", "the registry is asked at each deploy"),
+    ],
     refused: &[
-        ("annotations", "use `labels`"),
-        ("blkio_config", LATER),
-        ("cgroup", LATER),
-        ("cgroup_parent", LATER),
-        ("configs", "mount a file with `volumes`, or build it into the image"),
+        ("credential_spec", "remove it; it is for Windows containers"),
+        ("models", "run the model as a service, and give its address with `environment`"),
+        ("net", "use `networks`, or `network_mode`"),
+        ("provider", "set up what it provides by its own tool, and give its address with `environment`"),
         (
-            "container_name",
-            "remove it: old and new replicas run beside each other and need names of their own; reach the service by its name",
+            "use_api_socket",
+            "mount the engine's socket, if it must be: `volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]`",
         ),
-        ("cpu_count", "use `cpus`"),
-        ("cpu_percent", "use `cpus`"),
-        ("cpu_period", "use `cpus`"),
-        ("cpu_quota", "use `cpus`"),
-        ("cpu_rt_period", LATER),
-        ("cpu_rt_runtime", LATER),
-        ("cpu_shares", "use `cpus`"),
-        ("cpuset", "use `cpus`"),
-        ("credential_spec", LATER),
-        ("device_cgroup_rules", LATER),
-        ("devices", LATER),
-        ("dns", LATER),
-        ("dns_opt", LATER),
-        ("dns_search", LATER),
-        ("domainname", "use `hostname`"),
-        ("external_links", "use `networks` with `external: true`; services of a network reach each other by name"),
-        ("gpus", LATER),
-        ("group_add", LATER),
-        ("ipc", LATER),
-        ("isolation", LATER),
-        ("label_file", "use `labels`"),
-        ("links", "remove it; services of a network reach each other by name"),
-        ("mac_address", LATER),
-        ("mem_swappiness", LATER),
-        ("memswap_limit", LATER),
-        ("models", LATER),
-        ("net", "use `networks`"),
-        ("network_mode", "use `networks`; the proxy reaches each replica over a network of its own"),
-        ("oom_kill_disable", LATER),
-        ("oom_score_adj", LATER),
-        ("pid", LATER),
-        ("platform", "remove it; images are built and run for the engine's own platform"),
-        ("post_start", RUN_LATER),
-        ("pre_start", RUN_LATER),
-        ("pre_stop", "remove it; a replica is drained before its `stop_signal`"),
-        ("privileged", "use `cap_add` for what is really needed"),
-        ("provider", LATER),
-        ("runtime", LATER),
-        ("secrets", "mount a file with `volumes`, read-only"),
-        ("shm_size", "use `tmpfs: /dev/shm:size=…`"),
-        ("stdin_open", REMOVE),
-        ("storage_opt", LATER),
-        ("tty", REMOVE),
-        ("use_api_socket", LATER),
-        ("userns_mode", LATER),
-        ("uts", LATER),
-        ("volume_driver", "use a volume that exists, with `external: true`"),
-        ("volumes_from", "name the volume in each service that uses it"),
+        ("volume_driver", "set the `driver` of the volume in the top-level `volumes`"),
     ],
 };
 
+/// The engine's own build call, which is all that a remote engine offers, has no place for what is refused here.
 pub(super) const BUILD: Section = Section {
     name: "build",
     known: &[
         "args",
+        "cache_from",
         "context",
         "dockerfile",
         "dockerfile_inline",
         "extra_hosts",
+        "isolation",
         "labels",
         "network",
         "no_cache",
+        "platforms",
         "pull",
+        "shm_size",
+        "tags",
         "target",
+        "ulimits",
     ],
-    warned: &[],
+    warned: &[
+        ("cache_to", "the engine keeps its own cache"),
+        ("provenance", "the engine's own builder makes none"),
+        ("sbom", "the engine's own builder makes none"),
+    ],
     refused: &[
-        ("additional_contexts", LATER),
-        ("cache_from", REMOVE),
-        ("cache_to", REMOVE),
-        ("entitlements", LATER),
-        ("isolation", LATER),
+        (
+            "additional_contexts",
+            "put what is needed below `context`, or take it from an image: `COPY --from=image:tag` in the Dockerfile",
+        ),
+        ("entitlements", "remove it; a build on the engine has the rights of a container"),
         ("no_cache_filter", "use `no_cache`"),
-        ("platforms", "remove it; images are built for the engine's own platform"),
-        ("privileged", LATER),
-        ("provenance", LATER),
-        ("sbom", LATER),
-        ("secrets", LATER),
-        ("shm_size", LATER),
-        ("ssh", LATER),
-        ("tags", "remove it; each release has a tag of its own"),
-        ("ulimits", LATER),
+        ("privileged", "remove it; a build on the engine has the rights of a container"),
+        ("secrets", BUILT_BEFORE),
+        ("ssh", BUILT_BEFORE),
     ],
 };
 
+const BUILT_BEFORE: &str = "build with `docker buildx build`, and name the result with `image` instead of `build`; \
+     for secrets at run time use `secrets` of the service";
+
 pub(super) const DEPLOY: Section = Section {
     name: "deploy",
-    known: &["labels", "mode", "replicas", "resources", "update_config"],
-    warned: &[],
-    refused: &[
-        ("endpoint_mode", SWARM),
-        ("placement", SWARM),
-        ("restart_policy", "use `restart` of the service, such as `restart: unless-stopped`"),
-        ("rollback_config", "remove it; a rollback is rolled as `update_config` says"),
-    ],
+    known: &["labels", "mode", "replicas", "resources", "restart_policy", "rollback_config", "update_config"],
+    warned: &[("endpoint_mode", ONE_HOST), ("placement", ONE_HOST)],
+    refused: &[],
 };
+
+const ONE_HOST: &str = "there is one host";
+
+pub(super) const RESTART_POLICY: Section = Section {
+    name: "restart_policy",
+    known: &["condition", "max_attempts"],
+    warned: &[("delay", ENGINE_WAITS), ("window", ENGINE_WAITS)],
+    refused: &[],
+};
+
+const ENGINE_WAITS: &str = "the engine waits 100 ms, and twice as long before each next attempt";
 
 pub(super) const UPDATE_CONFIG: Section = Section {
     name: "update_config",
@@ -196,12 +205,70 @@ pub(super) const UPDATE_CONFIG: Section = Section {
 pub(super) const RESOURCES: Section =
     Section { name: "resources", known: &["limits", "reservations"], warned: &[], refused: &[] };
 
-pub(super) const LIMITS: Section = Section {
+pub(super) const LIMITS: Section =
+    Section { name: "resources", known: &["cpus", "memory", "pids"], warned: &[], refused: &[] };
+
+pub(super) const RESERVATIONS: Section = Section {
     name: "resources",
-    known: &["cpus", "memory", "pids"],
-    warned: &[],
-    refused: &[("devices", LATER), ("generic_resources", SWARM)],
+    known: &["cpus", "devices", "memory"],
+    warned: &[("generic_resources", ONE_HOST)],
+    refused: &[("pids", "use `limits.pids`")],
 };
+
+pub(super) const DEVICE_REQUEST: Section = Section {
+    name: "devices",
+    known: &["capabilities", "count", "device_ids", "driver", "options"],
+    warned: &[],
+    refused: &[],
+};
+
+pub(super) const DEVICE: Section =
+    Section { name: "devices", known: &["permissions", "source", "target"], warned: &[], refused: &[] };
+
+pub(super) const BLKIO: Section = Section {
+    name: "blkio_config",
+    known: &["device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops", "weight", "weight_device"],
+    warned: &[],
+    refused: &[],
+};
+
+pub(super) const BLKIO_DEVICE: Section =
+    Section { name: "blkio_config", known: &["path", "rate", "weight"], warned: &[], refused: &[] };
+
+pub(super) const HOOK: Section = Section {
+    name: "hook",
+    known: &["command", "environment", "privileged", "user", "working_dir", "x-timeout"],
+    warned: &[],
+    refused: &[],
+};
+
+pub(super) const PRE_START: Section = Section {
+    name: "pre_start",
+    known: &["command", "environment", "image", "per_replica", "privileged", "user", "working_dir", "x-timeout"],
+    warned: &[],
+    refused: &[],
+};
+
+const NO_STORE: &str = "a single engine has no store for it: its value is taken from this machine";
+const NO_DRIVER: &str = "give the value with `file: ./path` or `environment: NAME`";
+
+pub(super) const SECRET: Section = Section {
+    name: "secret",
+    known: &["environment", "external", "file", "name"],
+    warned: &[("labels", NO_STORE)],
+    refused: &[("driver", NO_DRIVER), ("driver_opts", NO_DRIVER), ("template_driver", NO_DRIVER)],
+};
+
+pub(super) const CONFIG: Section = Section {
+    name: "config",
+    known: &["content", "environment", "external", "file", "name"],
+    warned: &[("labels", NO_STORE)],
+    refused: &[("template_driver", NO_DRIVER)],
+};
+
+/// Of `secrets` and `configs` of a service.
+pub(super) const GRANT: Section =
+    Section { name: "secrets", known: &["gid", "mode", "source", "target", "uid"], warned: &[], refused: &[] };
 
 pub(super) const HEALTHCHECK: Section = Section {
     name: "healthcheck",
@@ -221,18 +288,19 @@ pub(super) const DEPENDENCY: Section =
 
 pub(super) const ATTACHMENT: Section = Section {
     name: "networks",
-    known: &["aliases"],
-    warned: &[],
-    refused: &[
-        ("driver_opts", LATER),
-        ("gw_priority", LATER),
-        ("interface_name", LATER),
-        ("ipv4_address", "remove it and reach the service by its name"),
-        ("ipv6_address", "remove it and reach the service by its name"),
-        ("link_local_ips", LATER),
-        ("mac_address", LATER),
-        ("priority", REMOVE),
+    known: &[
+        "aliases",
+        "driver_opts",
+        "gw_priority",
+        "interface_name",
+        "ipv4_address",
+        "ipv6_address",
+        "link_local_ips",
+        "mac_address",
+        "priority",
     ],
+    warned: &[],
+    refused: &[],
 };
 
 pub(super) const NETWORK: Section = Section {
@@ -272,24 +340,22 @@ pub(super) const VOLUME: Section = Section {
 
 pub(super) const MOUNT: Section = Section {
     name: "volumes",
-    known: &["bind", "consistency", "read_only", "source", "target", "tmpfs", "type", "volume"],
+    known: &["bind", "consistency", "image", "read_only", "source", "target", "tmpfs", "type", "volume"],
     warned: &[],
-    refused: &[("image", LATER)],
+    refused: &[],
 };
 
 pub(super) const MOUNT_BIND: Section = Section {
     name: "bind",
-    known: &["create_host_path"],
+    known: &["create_host_path", "propagation", "recursive", "selinux"],
     warned: &[],
-    refused: &[("propagation", LATER), ("recursive", LATER), ("selinux", LATER)],
+    refused: &[],
 };
 
-pub(super) const MOUNT_VOLUME: Section = Section {
-    name: "volume",
-    known: &[],
-    warned: &[],
-    refused: &[("labels", REMOVE), ("nocopy", LATER), ("subpath", LATER)],
-};
+pub(super) const MOUNT_VOLUME: Section =
+    Section { name: "volume", known: &["labels", "nocopy", "subpath"], warned: &[], refused: &[] };
+
+pub(super) const MOUNT_IMAGE: Section = Section { name: "image", known: &["subpath"], warned: &[], refused: &[] };
 
 pub(super) const MOUNT_TMPFS: Section = Section { name: "tmpfs", known: &["mode", "size"], warned: &[], refused: &[] };
 

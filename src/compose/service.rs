@@ -1,19 +1,26 @@
 //! One service: its keys one by one, then what they mean together.
 
+use std::collections::BTreeMap;
+
 use super::app_block::{self, AppBlock};
 use super::container;
 use super::context::Context;
 use super::depends;
 use super::deploy::{self, Deploy};
 use super::error::{Problem, Read};
+use super::hooks;
+use super::host;
 use super::image;
 use super::mounts::{self, Mounts};
 use super::networks;
-use super::node::{Entry, Span, Value, clip};
+use super::node::{Entry, Map, Span, Value, clip};
+use super::others::{self, Other, Others};
 use super::ports;
 use super::resources::Resources;
+use super::secrets::{self, Declared};
+use super::shares;
 use super::variables;
-use crate::model::{ContainerSpec, Dependency, ImageSource, Restart};
+use crate::model::{ContainerFile, ContainerSpec, Dependency, ImageSource, Order, Restart};
 
 /// All that was read of a service.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub(super) struct Draft {
     pub restart: Option<Restart>,
     pub depends_on: Vec<(Dependency, Span)>,
     pub deploy: Deploy,
+    /// Of an accessory only.
+    pub container_name: Option<String>,
     /// `None` for an accessory.
     pub app: Option<AppBlock>,
 }
@@ -34,6 +43,8 @@ pub(super) struct Surroundings<'a> {
     pub has_accessories: bool,
     pub networks: &'a mut Resources,
     pub volumes: &'a mut Resources,
+    pub files: &'a Declared,
+    pub others: &'a BTreeMap<String, Other>,
 }
 
 /// Problems are noted in `cx`; `None` when the service has no shape at all.
@@ -57,7 +68,9 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     let is_app = block.is_some();
     let mut spec = ContainerSpec::default();
     let (mut deploy, mut mounts) = (Deploy::default(), Mounts::default());
-    let (mut restart, mut depends_on) = (None, Vec::new());
+    let (mut restart, mut depends_on, mut container_name) = (None, Vec::new(), None);
+    let mut others = Others { known: around.others, needed: Vec::new() };
+    let mut files: Vec<ContainerFile> = Vec::new();
 
     // A key without a value is the same as no key, in compose as here.
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
@@ -83,18 +96,43 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             "ports" => spec.ports = ports::read(cx, field),
             // Read together below.
             "build" | "image" | "pull_policy" | "environment" | "env_file" | "networks" | "x-deploy-apps" => {}
+            "labels" | "label_file" | "mac_address" => {}
             // Done before the service is read.
             "extends" | "profiles" => {}
-            // It only documents, here as everywhere: services of a network reach every port.
-            "expose" => {}
-            _ => container::read(cx, field, &mut spec),
+            "container_name" if !is_app => cx.set_some(&mut container_name, others::container_name(field)),
+            "expose" => others::expose(cx, field),
+            "secrets" | "configs" => secrets::of_service(cx, field, around.files, &mut files),
+            "pre_start" | "post_start" | "pre_stop" => hooks::read(cx, field, &mut spec.hooks),
+            "network_mode" => spec.host.network = others::network_mode(cx, field, map, is_app, &mut others),
+            "links" => others::links(cx, field, &mut spec, &mut others),
+            "external_links" => others::external_links(cx, field, &mut spec),
+            "volumes_from" => {
+                let writes = others::volumes_from(cx, field, &mut spec, &mut others);
+                mounts.shared_writable = mounts.shared_writable.or(writes);
+            }
+            _ if host::read(cx, field, &mut spec.host, &mut others) => {}
+            _ if shares::read(cx, field, &mut spec.shares) => {}
+            _ => container::read(cx, field, is_app, &mut spec),
+        }
+    }
+    for (dependency, span) in others.needed {
+        if !depends_on.iter().any(|(known, _): &(Dependency, Span)| known.service == dependency.service) {
+            depends_on.push((dependency, span));
         }
     }
     spec.environment = variables::read(cx, map.get("env_file"), map.get("environment"));
     let role = networks::Role { service: name, is_app, has_accessories: around.has_accessories };
-    spec.networks = networks::read(cx, map.get("networks"), role, around.networks);
+    if spec.host.network.is_none() {
+        spec.networks = networks::read(cx, map.get("networks"), role, around.networks);
+    }
+    networks::mac_address(cx, map.get("mac_address"), role, &mut spec);
+    spec.labels = container::all_labels(cx, map.get("label_file"), map.get("labels"));
+    spec.files = files;
     spec.resources = deploy.resources.clone();
+    spec.host.device_requests.append(&mut deploy.devices);
+    restart = deploy.restart.or(restart);
     check_together(cx, name, is_app, &deploy, &mounts);
+    check_processors(cx, map, &spec);
     spec.mounts = mounts.mounts;
     spec.tmpfs = mounts.tmpfs;
 
@@ -104,7 +142,17 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
         Some(block) => Some(app_block::read(cx, name, block)?),
         None => None,
     };
-    Some(Draft { image: image?, container: spec, restart, depends_on, deploy, app })
+    Some(Draft { image: image?, container: spec, restart, depends_on, deploy, container_name, app })
+}
+
+/// The engine has two ways to say how much of the processors a container gets, and takes one of them.
+fn check_processors(cx: &mut Context<'_>, map: &Map, spec: &ContainerSpec) {
+    let older = ["cpu_quota", "cpu_period"].into_iter().find_map(|key| map.get(key));
+    let set = spec.shares.cpu_quota.is_some() || spec.shares.cpu_period.is_some();
+    if let (Some(field), true, true) = (older, set, spec.resources.nano_cpus.is_some()) {
+        let problem = Problem::at(field.key_span, format!("`{}` and `cpus` exclude each other", field.key));
+        cx.refuse(problem.hint("keep `cpus`"));
+    }
 }
 
 /// What no key alone can tell.
@@ -113,6 +161,16 @@ fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deplo
         let message = format!("app `{name}` writes to a volume that its old and new version would share");
         let hint = "set `deploy.update_config.order: stop-first` for a single writer, \
                     or `start-first` if both may write at once, or mount it read-only";
+        cx.refuse(Problem::at(span, message).hint(hint));
+    }
+    if let (Some(span), Order::StopFirst) = (deploy.tolerates, deploy.rollout.order) {
+        let message =
+            "with `order: stop-first` no failed replica can be left out: nothing of the old version runs any more";
+        cx.refuse(Problem::at(span, message).hint("remove it, or use `order: start-first`"));
+    }
+    if let (true, Some(span)) = (is_app, deploy.job) {
+        let message = format!("app `{name}` is a job, which ends; an app serves");
+        let hint = "remove `mode`; for what runs once per release use `x-deploy-apps.release` or `pre_start`";
         cx.refuse(Problem::at(span, message).hint(hint));
     }
     if is_app {

@@ -193,7 +193,11 @@ fn port_bindings(ports: &[PortBinding]) -> PortMap {
     for port in ports {
         let binding = EnginePort {
             host_ip: port.host_ip.clone(),
-            host_port: Some(port.host_port.map(|port| port.to_string()).unwrap_or_default()),
+            host_port: Some(match (port.host_port, port.host_port_end) {
+                (Some(first), Some(last)) => format!("{first}-{last}"),
+                (Some(port), None) => port.to_string(),
+                (None, _) => String::new(),
+            }),
         };
         bindings.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
     }

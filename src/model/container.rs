@@ -164,14 +164,17 @@ pub enum Healthcheck {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortBinding {
     /// `None` is every address of the host.
     pub host_ip: Option<String>,
     /// `None` lets the engine choose.
     pub host_port: Option<u16>,
+    /// The engine takes the first that is free from `host_port` to here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub host_port_end: Option<u16>,
     pub container_port: u16,
-    /// `tcp` or `udp`.
+    /// `tcp`, `udp` or `sctp`.
     pub protocol: String,
 }
 

@@ -187,6 +187,7 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
             host_port: Some(spec.http_port),
             container_port: 80,
             protocol: "tcp".to_owned(),
+            ..PortBinding::default()
         }],
         environment: IndexMap::new(),
         ..ContainerSpec::default()

@@ -105,6 +105,7 @@ async fn everything_in_a_spec_reaches_the_engine() {
         host_port: None,
         container_port: 80,
         protocol: "tcp".to_owned(),
+        ..PortBinding::default()
     }];
     world.engine.create_container(&container).await.unwrap();
     world.engine.start_container(&container.name).await.unwrap();
@@ -248,6 +249,7 @@ async fn taken_names_ports_and_addresses_are_told_apart() {
         host_port: Some(port),
         container_port: 80,
         protocol: "tcp".to_owned(),
+        ..PortBinding::default()
     }];
     world.engine.create_container(&third).await.unwrap();
     let taken = world.engine.start_container(&third.name).await.unwrap_err();

@@ -4,5 +4,7 @@ mod builds;
 mod connect;
 mod containers;
 mod dial;
+mod files;
+mod keys;
 mod registry;
 mod world;

@@ -114,8 +114,8 @@ fn images_are_checked_for_what_is_likely_wrong() {
     }
     Case::accessory("    pull_policy: build\n")
         .refuses("4:5: `pull_policy: build` without `build`", "add `build`, or remove it");
-    Case::accessory("    pull_policy: daily\n").refuses(
-        "4:18: `pull_policy` must be `always`, `missing`, `if_not_present`, `never` or `build`, not `daily`",
+    Case::accessory("    pull_policy: hourly\n").refuses(
+        "4:18: `pull_policy` must be `always`, `missing`, `if_not_present`, `never` or `build`, not `hourly`",
         "",
     );
 }
@@ -192,13 +192,30 @@ fn what_deploy_cannot_do_is_refused_with_what_to_do() {
     refuses("{ replicas: -1 }", "25: `replicas` must be a whole number from 0 to 100, not `-1`", "");
     refuses("{ replicas: 101 }", "25: `replicas` must be a whole number from 0 to 100, not `101`", "");
     refuses("{ replicas: two }", "25: `replicas` must be a whole number from 0 to 100, not `two`", "");
-    refuses("{ mode: global }", "21: `mode: global` is not supported", "remove it: there is one host, set `replicas`");
-    let rollback = "use `rollback`, the default: a failed rollout leaves the old version serving";
-    refuses("{ update_config: { failure_action: pause } }", "48: `failure_action: pause` is not supported", rollback);
     refuses(
-        "{ update_config: { max_failure_ratio: 0.1 } }",
-        "51: `max_failure_ratio` above 0 is not supported",
-        "remove it: a rollout goes on only when all new replicas are healthy",
+        "{ mode: global, replicas: 2 }",
+        "21: `mode: global` and 2 replicas exclude each other",
+        "remove `mode`: there is one host, `replicas` says how many run on it",
+    );
+    refuses(
+        "{ mode: replicated-job }",
+        "21: app `web` is a job, which ends; an app serves",
+        "remove `mode`; for what runs once per release use `x-deploy-apps.release` or `pre_start`",
+    );
+    refuses(
+        "{ update_config: { failure_action: stop } }",
+        "48: `failure_action` must be `rollback`, `pause` or `continue`, not `stop`",
+        "",
+    );
+    refuses(
+        "{ update_config: { max_failure_ratio: 2 } }",
+        "51: `max_failure_ratio` must be a ratio from 0 to 1, such as `0.1`, not `2`",
+        "",
+    );
+    refuses(
+        "{ update_config: { order: stop-first, failure_action: continue } }",
+        "67: with `order: stop-first` no failed replica can be left out: nothing of the old version runs any more",
+        "remove it, or use `order: start-first`",
     );
     refuses("{ update_config: { order: any } }", "39: `order` must be `start-first` or `stop-first`, not `any`", "");
     refuses(
@@ -268,8 +285,16 @@ fn volumes_that_cannot_be_are_refused() {
     refuses("date:/x", "4:15: volume `date` is not declared", "did you mean `data`?");
     refuses("other:/x", "4:15: volume `other` is not declared", "add it at the end of the file: `volumes: { other: }`");
     refuses("\"data:x\"", "4:15: `x` is not an absolute path in the container", "start it with `/`");
-    refuses("\"data:/x:z\"", "4:15: volume option `z` is not supported", "use `ro` or `rw`");
-    refuses("{ type: npipe, target: /x }", "4:23: `type` must be `volume`, `bind` or `tmpfs`, not `npipe`", "");
+    refuses(
+        "\"data:/x:y\"",
+        "4:15: volume option `y` is not supported",
+        "use `ro`, `rw`, `z`, `nocopy` or a propagation such as `rslave`",
+    );
+    refuses(
+        "{ type: npipe, target: /x }",
+        "4:23: `type: npipe` is not supported",
+        "use `volume`, `bind`, `tmpfs` or `image`; this one is for Windows, or for a cluster of hosts",
+    );
     refuses("{ type: bind, target: /x }", "4:15: a bind mount needs its `source`", "add `source: ./folder`");
     refuses("{ type: bind }", "4:15: a volume needs its `target`", "add `target: /path`");
 }
@@ -292,8 +317,10 @@ fn networks_carry_the_projects_name_and_the_accessorys() {
     assert_eq!(project.external_networks, ["shared"]);
     Case::accessory("    networks: [bcak]\nnetworks: { back: }\n")
         .refuses("4:16: network `bcak` is not declared", "did you mean `back`?");
-    Case::accessory("    networks: { default: { ipv4_address: 10.0.0.2 } }\n")
-        .refuses("4:28: `ipv4_address` is not supported", "remove it and reach the service by its name");
+    Case::app("    networks: { default: { ipv4_address: 10.0.0.2 } }\n").refuses(
+        "5:28: `ipv4_address` is not supported for app `web`",
+        "remove it: its replicas, old and new, run beside each other and cannot share one address",
+    );
     let alias = Case::app("    networks: { default: { aliases: [w] } }\n").warnings();
     assert_eq!(
         alias,
@@ -325,7 +352,7 @@ fn ports_of_accessories_have_short_and_long_forms() {
         ports("{ target: 80, published: \"8080\", host_ip: 127.0.0.1, protocol: udp, mode: host }"),
         ["\"127.0.0.1\" Some(8080) 80 udp"]
     );
-    for bad in ["a", "80:0", "1-3:1-2", "300.0.0.1:80:80", "80/sctp", "70000", "5-1"] {
+    for bad in ["a", "80:0", "1-3:1-2", "300.0.0.1:80:80", "80/tls", "70000", "5-1"] {
         Case::accessory(&format!("    ports: [\"{bad}\"]\n")).refuses(
             &format!("4:13: `{bad}` is not a port mapping"),
             "write such as `8080:80`, `127.0.0.1:8080:80` or `53:53/udp`",
@@ -352,9 +379,9 @@ fn dependencies_are_services_of_the_file_and_no_circle() {
     assert_eq!(project.accessories[1].service.container.restart, Restart::No);
     assert_eq!(services("[db]").project().apps[0].service.depends_on[0].condition, Condition::Started);
     services("[dbb]").refuses("2:52: `depends_on` names `dbb`, which is not a service", "did you mean `db`?");
-    services("{ db: { restart: true } }").refuses(
-        "2:59: `restart: true` is not supported",
-        "remove it: an accessory's restart leaves the apps that use it running",
+    assert_eq!(
+        services("{ db: { restart: true } }").warnings(),
+        ["compose.yaml:2:59: `restart: true` has no effect: no deploy restarts an accessory"]
     );
     Case::new(
         "services:\n  a: { image: a, depends_on: [b] }\n  b: { image: b, depends_on: [c] }\n  c: { image: c, depends_on: [b] }\n",

@@ -5,10 +5,13 @@ mod apps;
 mod corpus;
 mod files;
 mod formats;
+mod hooks;
+mod host;
 mod keys;
 mod notify;
 mod refusals;
 mod sample;
+mod secrets;
 mod several;
 mod yaml;
 

@@ -15,9 +15,10 @@ fn a_mistyped_key_is_named_with_its_place_and_the_key_it_may_mean() {
 
 #[test]
 fn all_problems_are_reported_in_one_run_in_the_files_order() {
-    let lines = "    container_name: web\n    ports: [\"80:80\"]\n    network_mode: host\n    gpus: all\n";
+    let lines = "    container_name: web\n    ports: [\"80:80\"]\n    network_mode: host\n    \
+                 mac_address: 02:42:ac:11:65:43\n";
     Case::app(lines).says(
-        "compose.yaml:5:5: `container_name` is not supported\n  \
+        "compose.yaml:5:5: `container_name` is not supported for an app\n  \
            5 |     container_name: web\n    \
              |     ^^^^^^^^^^^^^^\n\
          hint: remove it: old and new replicas run beside each other and need names of their own; \
@@ -26,14 +27,14 @@ fn all_problems_are_reported_in_one_run_in_the_files_order() {
            6 |     ports: [\"80:80\"]\n    \
              |     ^^^^^\n\
          hint: remove them; the proxy publishes the app: set `x-deploy-apps.port`\n\n\
-         compose.yaml:7:5: `network_mode` is not supported\n  \
+         compose.yaml:7:5: `network_mode: host` is not supported for an app\n  \
            7 |     network_mode: host\n    \
              |     ^^^^^^^^^^^^\n\
-         hint: use `networks`; the proxy reaches each replica over a network of its own\n\n\
-         compose.yaml:8:5: `gpus` is not supported\n  \
-           8 |     gpus: all\n    \
-             |     ^^^^\n\
-         hint: remove it; it is planned for a later version",
+         hint: remove it, or use `networks`; the proxy reaches each replica over a network of its own\n\n\
+         compose.yaml:8:5: `mac_address` is not supported for app `web`\n  \
+           8 |     mac_address: 02:42:ac:11:65:43\n    \
+             |     ^^^^^^^^^^^\n\
+         hint: remove it: its replicas, old and new, run beside each other and cannot share one address",
     );
 }
 
@@ -95,9 +96,11 @@ fn extensions_mean_nothing_but_a_mistyped_block_is_not_one() {
 
 #[test]
 fn what_is_switched_off_is_the_same_as_not_there() {
-    Case::app("    privileged: false\n    tty: false\n").project();
-    Case::app("    privileged: true\n")
-        .refuses("5:5: `privileged` is not supported", "use `cap_add` for what is really needed");
+    Case::app("    use_api_socket: false\n").project();
+    Case::app("    use_api_socket: true\n").refuses(
+        "5:5: `use_api_socket` is not supported",
+        "mount the engine's socket, if it must be: `volumes: [\"/var/run/docker.sock:/var/run/docker.sock\"]`",
+    );
 }
 
 #[test]
