@@ -12,6 +12,7 @@ use super::commands::deploy::DeployArgs;
 use super::commands::down::DownArgs;
 use super::commands::drain_test::DrainTestArgs;
 use super::commands::history::HistoryArgs;
+use super::commands::plan::PlanArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::remove::RemoveArgs;
 use super::commands::rollback::RollbackArgs;
@@ -19,6 +20,7 @@ use super::commands::scale::ScaleArgs;
 use super::commands::status::StatusArgs;
 use super::exit::Exit;
 use crate::compose::parse_duration;
+use crate::report::Verbosity;
 
 const ABOUT: &str = "Replaces running versions of HTTP apps on a Docker host without dropping one request";
 
@@ -29,6 +31,7 @@ Examples:
   deploy-apps go-app node-app --atomic    flip both in one call, or neither
   deploy-apps scale go-app=4 node-app=1   more or fewer replicas of what serves
   deploy-apps rollback go-app             back to the release that served before
+  deploy-apps plan                        show what a deploy of every app would do; exit code 11 for changes
   deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
                                           prove that redeploys lose no request
 
@@ -51,7 +54,7 @@ fn after_help() -> String {
     version,
     about = ABOUT,
     after_help = after_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -94,6 +97,7 @@ impl Cli {
                 | Command::Down(_)
                 | Command::DrainTest(_)
                 | Command::History(_)
+                | Command::Plan(_)
                 | Command::Proxy(_)
                 | Command::Remove(_)
                 | Command::Status(_),
@@ -106,6 +110,8 @@ impl Cli {
 pub enum Command {
     /// Deploy apps: the same as naming them right away
     Deploy(DeployArgs),
+    /// Show what a deploy would do, and change nothing
+    Plan(PlanArgs),
     /// Prove zero downtime: send load while the apps are redeployed, and count every failure
     DrainTest(Box<DrainTestArgs>),
     /// Print the compose files as they are understood: merged, interpolated, with long forms and absolute paths
@@ -148,35 +154,72 @@ pub struct CommonArgs {
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
     #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
-    /// How to report
-    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
-    pub format: Format,
+    /// How to report; without it for people, and in the way of GitHub Actions or GitLab where one of them runs this
+    #[arg(long, value_enum, global = true)]
+    pub format: Option<Format>,
     /// How long to wait for another deploy of the same app, such as `30s` or `5m`
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration, global = true)]
     pub lock_wait: Duration,
+    /// Give up after this long: undone before the flip, as with Ctrl-C; exit code 124
+    #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
+    pub timeout: Option<Duration>,
+    /// Say only warnings, errors and results
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say each step with its reason, too
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people: live lines on a terminal, plain lines elsewhere
     Text,
-    /// For programs: one JSON object a line
+    /// For programs: one JSON object, or one a line while something is changed
     Json,
     /// For `config` only, whose text this is
     Yaml,
+    /// For the log of GitHub Actions: groups, annotations, job summary and outputs
+    Github,
+    /// For the log of GitLab: folded sections
+    Gitlab,
+    /// For a comment on a pull request; `plan` only
+    Markdown,
 }
 
 impl Cli {
     /// The apps that the command names.
-    pub fn named(&self) -> &[String] {
+    pub fn named(&self) -> Vec<String> {
         match &self.command {
-            None => &self.deploy.wish.apps,
-            Some(Command::Deploy(args)) => &args.wish.apps,
-            Some(Command::DrainTest(args)) => &args.apps,
-            Some(Command::History(args)) => &args.apps,
-            Some(Command::Remove(args)) => &args.apps,
-            Some(Command::Status(args)) => &args.apps,
-            Some(_) => &[],
+            None => self.deploy.named(),
+            Some(Command::Deploy(args)) => args.named(),
+            Some(Command::Plan(args)) => args.wish.apps.clone(),
+            Some(Command::DrainTest(args)) => args.apps.clone(),
+            Some(Command::History(args)) => args.apps.clone(),
+            Some(Command::Remove(args)) => args.apps.clone(),
+            Some(Command::Status(args)) => args.apps.clone(),
+            Some(_) => Vec::new(),
+        }
+    }
+}
+
+impl CommonArgs {
+    /// The format that was asked for, else that of the place this runs in.
+    pub fn format(&self) -> Format {
+        let is_true = |name| std::env::var(name).is_ok_and(|value| value == "true");
+        match self.format {
+            Some(format) => format,
+            None if is_true("GITHUB_ACTIONS") => Format::Github,
+            None if is_true("GITLAB_CI") => Format::Gitlab,
+            None => Format::Text,
+        }
+    }
+
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
         }
     }
 }

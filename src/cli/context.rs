@@ -6,6 +6,7 @@ use std::sync::{Arc, Once, OnceLock};
 use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
 use super::exit::{Exit, Failure};
+use super::failed;
 use super::listeners::Listeners;
 use super::origin;
 use super::signals::Signals;
@@ -16,7 +17,7 @@ use crate::model::{Project, ProxyName};
 use crate::plan::ProxyImage;
 use crate::ports::Operator;
 use crate::proxy::{self, ControlClient};
-use crate::report::{self, Reporter, Surroundings};
+use crate::report::{self, Manner, Reporter, Surroundings};
 use crate::rollout::{Run, Sink};
 
 /// Everything that a command works with.
@@ -45,13 +46,20 @@ impl Context {
     pub async fn open(args: &CommonArgs) -> Result<Self, Failure> {
         let signals =
             Signals::listen().map_err(|error| Failure::new(Exit::Failed, format!("no signal handlers: {error}")))?;
+        if let Some(limit) = args.timeout {
+            signals.cancel_after(limit);
+        }
         let project = load_project(args)?;
         let engine = Arc::new(docker::connect(|name| std::env::var(name).ok()).await?);
-        let format = match args.format {
+        let surroundings = surroundings();
+        let format = match args.format() {
             Format::Json => report::Format::Json,
-            Format::Text | Format::Yaml => report::Format::for_people(surroundings()),
+            Format::Github => report::Format::Github,
+            Format::Gitlab => report::Format::Gitlab,
+            Format::Text | Format::Yaml | Format::Markdown => report::Format::for_people(surroundings),
         };
-        let reporter = Arc::from(format.reporter());
+        let manner = Manner { verbosity: args.verbosity(), colour: surroundings.colour_forced };
+        let reporter = Arc::from(format.reporter(manner));
         let operator = operator(&project);
         Ok(Self {
             project,
@@ -60,7 +68,7 @@ impl Context {
             reporter,
             operator,
             lock_wait: args.lock_wait,
-            format: args.format,
+            format: args.format(),
             operation: None,
             listeners: Arc::default(),
             asked_origin: Once::new(),
@@ -136,7 +144,7 @@ impl Context {
 fn load_project(args: &CommonArgs) -> Result<Project, Failure> {
     let loaded = compose::load(&load_request(args)?)?;
     for warning in &loaded.warnings {
-        eprintln!("{warning}");
+        failed::warn(warning, args.format());
     }
     Ok(loaded.project)
 }
@@ -176,6 +184,9 @@ fn surroundings() -> Surroundings {
         dumb: std::env::var("TERM").is_ok_and(|term| term == "dumb"),
         no_color: is_set("NO_COLOR"),
         ci: is_set("CI"),
+        colour_forced: is_set("CLICOLOR_FORCE")
+            && std::env::var("CLICOLOR_FORCE").is_ok_and(|value| value != "0")
+            && !is_set("NO_COLOR"),
     }
 }
 

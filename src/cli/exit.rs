@@ -257,6 +257,12 @@ impl From<DeployError> for Failure {
             DeployError::Engine(error) => error.into(),
             DeployError::Proxy(error) => error.into(),
             DeployError::Setup(_) => Self::told(Exit::Failed),
+            DeployError::Moved { what } => {
+                let message = "the world has moved since the plan was saved; nothing was changed";
+                let details = vec![Detail { title: "moved".to_owned(), lines: what }];
+                let hint = "look at the plan of now with `deploy-apps plan`, and save it with `--out FILE`";
+                Self { details, ..Self::new(Exit::WorldMoved, message).hint(hint) }
+            }
         }
     }
 }

@@ -8,15 +8,63 @@ use serde_json::{Value, json};
 
 use super::args::Format;
 use super::exit::{Exit, Failure};
-use crate::compose::Finding;
+use crate::compose::{Finding, Place, Warning};
+use crate::report::ci::{annotation, append_summary, failure_summary};
 
 /// Says why the command ended.
 pub fn tell(failure: &Failure, format: Format, elapsed: Duration) {
-    if !failure.is_told() {
-        eprintln!("{failure}");
+    match format {
+        Format::Github if !failure.is_told() => annotate(failure),
+        _ if !failure.is_told() => eprintln!("{failure}"),
+        _ => {}
     }
     if format == Format::Json {
         println!("{}", document(failure, elapsed));
+    }
+}
+
+/// Something harmless in a compose file.
+pub fn warn(warning: &Warning, format: Format) {
+    match (format, &warning.0) {
+        (Format::Github, Finding { message, place, hint }) => {
+            let hint = hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+            eprintln!("{}", annotation_at("warning", place.as_ref(), &format!("{message}{hint}")));
+        }
+        _ => eprintln!("{warning}"),
+    }
+}
+
+/// Each finding at its place in the file, so that a review shows it beside the line; anything else as a whole.
+fn annotate(failure: &Failure) {
+    let text = failure.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    if failure.findings.is_empty() {
+        eprintln!("{}", annotation_at("error", None, text));
+    }
+    for Finding { message, place, hint } in &failure.findings {
+        let hint = hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        eprintln!("{}", annotation_at("error", place.as_ref(), &format!("{message}{hint}")));
+    }
+    if let Err(error) = append_summary(&failure_summary(text)) {
+        eprintln!("{}", annotation("warning", &[], &format!("the job's summary could not be written: {error}")));
+    }
+}
+
+fn annotation_at(level: &str, place: Option<&Place>, message: &str) -> String {
+    let Some(place) = place else { return annotation(level, &[], message) };
+    let (line, column) = (place.line.to_string(), place.column.to_string());
+    annotation(level, &[("file", &in_workspace(&place.file)), ("line", &line), ("col", &column)], message)
+}
+
+/// The runner wants paths as the repository has them; ours begin at the current folder.
+fn in_workspace(file: &str) -> String {
+    let path = std::env::current_dir().map(|here| here.join(file));
+    let workspace = std::env::var_os("GITHUB_WORKSPACE");
+    match (path, workspace) {
+        (Ok(path), Some(workspace)) => {
+            path.strip_prefix(workspace).map_or_else(|_| file.to_owned(), |path| path.display().to_string())
+        }
+        _ => file.to_owned(),
     }
 }
 

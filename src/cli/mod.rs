@@ -14,14 +14,14 @@ mod signals;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
 
 pub use exit::Exit;
 
 use args::{Cli, Command, Format};
-use commands::{config, deploy, down, drain_test, history, proxy, remove, rollback, scale, status};
+use commands::{config, deploy, down, drain_test, history, plan, proxy, remove, rollback, scale, status};
 use context::Context;
 use exit::Failure;
 use listeners::Listeners;
@@ -39,7 +39,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return failed::usage(&error),
     };
-    let format = cli.common.format;
+    let format = cli.common.format();
+    let limit = cli.common.timeout;
     // Several parts speak TLS, and each would ask for a provider of its own. An error says that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -50,7 +51,7 @@ pub fn main() -> ExitCode {
         }
     };
     let listeners = Arc::new(Listeners::default());
-    let result = runtime.block_on(dispatch(cli, &listeners));
+    let result = timed_out(runtime.block_on(dispatch(cli, &listeners)), limit);
     if let Err(failure) = &result {
         failed::tell(failure, format, started.elapsed());
     }
@@ -60,14 +61,30 @@ pub fn main() -> ExitCode {
     result.unwrap_or_else(|failure| failure.exit).into()
 }
 
+/// The end by `--timeout` looks like one by a signal; it has words of its own.
+fn timed_out(result: Result<Exit, Failure>, limit: Option<Duration>) -> Result<Exit, Failure> {
+    match (&result, limit) {
+        (Ok(Exit::TimedOut), Some(limit)) => {
+            let message = format!("not done within {limit:?}, so it was cancelled");
+            Err(Failure::new(Exit::TimedOut, message)
+                .hint("see above what serves; give it more time with `--timeout`, and run it again"))
+        }
+        _ => result,
+    }
+}
+
 async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Failure> {
-    cli.common.named = cli.named().to_vec();
+    cli.common.named = cli.named();
     if let Some(Command::Config(args)) = &cli.command {
         // It only reads files, so it works without an engine.
         return config::run(&cli.common, args);
     }
-    if cli.common.format == Format::Yaml {
+    if cli.common.format == Some(Format::Yaml) {
         return Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"));
+    }
+    if cli.common.format == Some(Format::Markdown) && !matches!(cli.command, Some(Command::Plan(_))) {
+        return Err(Failure::new(Exit::Usage, "only `plan` can be told in Markdown")
+            .hint("use `--format text` or `--format json`"));
     }
     let context = Context::open(&cli.common).await?.heard_by(listeners, cli.operation());
     match cli.command {
@@ -81,6 +98,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::History(args)) => history::run(&context, &args).await,
         Some(Command::Rollback(args)) => rollback::run(&context, &args).await,
         Some(Command::Scale(args)) => scale::run(&context, &args).await,
+        Some(Command::Plan(args)) => plan::run(&context, &args).await,
         Some(Command::Proxy(command)) => proxy::run(&context, command).await,
     }
 }

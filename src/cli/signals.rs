@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -39,10 +40,27 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The exit code of the signal that was heard.
+    /// The exit code of the signal that was heard, or of the time that is over.
     #[must_use]
     pub fn exit(&self) -> Exit {
-        if self.code.load(Ordering::Relaxed) == Exit::Terminated as u8 { Exit::Terminated } else { Exit::Interrupted }
+        match self.code.load(Ordering::Relaxed) {
+            code if code == Exit::Terminated as u8 => Exit::Terminated,
+            code if code == Exit::TimedOut as u8 => Exit::TimedOut,
+            _ => Exit::Interrupted,
+        }
+    }
+
+    /// Cancels when `limit` is over, as a signal would.
+    pub fn cancel_after(&self, limit: Duration) {
+        let signals = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            // Whoever has asked to stop before is told so.
+            if !signals.cancel.is_cancelled() {
+                signals.code.store(Exit::TimedOut as u8, Ordering::Relaxed);
+                signals.cancel.cancel();
+            }
+        });
     }
 
     /// Remembers what would be left if the process ended right now.
@@ -62,8 +80,8 @@ impl Signals {
     }
 
     fn receive(&self, exit: Exit) {
-        self.code.store(exit as u8, Ordering::Relaxed);
         if !self.cancel.is_cancelled() {
+            self.code.store(exit as u8, Ordering::Relaxed);
             self.cancel.cancel();
             return;
         }

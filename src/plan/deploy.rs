@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use super::accessories::{networks_and_volumes, shared_stages};
 use super::app::plan_app;
 use super::goal::Goal;
@@ -12,7 +14,8 @@ use super::{Plan, PlanRefused};
 use crate::model::{AppName, ObservedState, Project, ReleaseNumber, Route};
 
 /// Which release of each app it is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// What the compose file says.
     #[default]
@@ -36,7 +39,8 @@ impl Intent {
 }
 
 /// What the user asked for besides the compose file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeployOptions {
     /// Replace the replicas even where nothing has changed.
     pub force: bool,

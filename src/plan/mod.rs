@@ -7,17 +7,20 @@ mod app;
 mod batches;
 mod deploy;
 mod drift;
+mod facts;
 mod goal;
 mod hooks;
 mod images;
 mod laws;
 #[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]
 mod plan;
+mod preview;
 mod proxy;
 mod refusal;
 mod remove;
 mod replicas;
 mod rollback;
+mod saved;
 mod situation;
 mod standing;
 mod step;
@@ -25,13 +28,16 @@ mod way;
 
 pub use deploy::{DeployOptions, Intent, plan_deploy};
 pub use drift::{Drift, drift};
+pub use facts::{Facts, facts};
 pub use images::release_tag;
 pub use laws::{Broken, check_laws};
 pub use plan::{AppPlan, Plan, Verdict};
+pub use preview::Preview;
 pub use proxy::{ProxyImage, address_pool, plan_proxy, plan_proxy_upgrade};
 pub use refusal::PlanRefused;
 pub use remove::{DownOptions, Removal, RemoveOptions, deployed_apps, plan_down, plan_remove};
 pub use rollback::{NoTarget, RollbackTarget, rollback_targets};
+pub use saved::{SavedPlan, SavedPlanError};
 pub use standing::{
     AccessoryStanding, AppStanding, AppState, Part, ReplicaStanding, Seen, accessories_standing, apps_standing,
 };

@@ -163,8 +163,8 @@ fn block_line(line: &Line, about: &str, paint: Paint) -> String {
     }
 }
 
-/// A block's lines without colour and without the empty ones.
-pub(super) fn plain_block(block: &Block) -> impl Iterator<Item = String> {
-    let lines = block.lines.iter().map(|line| block_line(line, "", Paint { colour: false }));
+/// A block's lines without the empty ones.
+pub(super) fn block_lines(block: &Block, paint: Paint) -> impl Iterator<Item = String> {
+    let lines = block.lines.iter().map(move |line| block_line(line, "", paint));
     lines.filter(|line| !line.is_empty())
 }

@@ -4,10 +4,12 @@
 //! What happens while a deploy runs goes to standard error; standard output gets results only, so it can be piped.
 
 mod block;
+pub mod ci;
 mod frame;
 pub mod history;
 pub mod json;
 pub mod plain;
+mod plan;
 mod row;
 mod run;
 mod screen;
@@ -19,6 +21,8 @@ pub mod watch;
 
 #[cfg(test)]
 mod tests;
+
+pub use plan::{plan_json, plan_markdown, plan_text, summary};
 
 use crate::event::Event;
 
@@ -36,6 +40,26 @@ pub enum Format {
     Terminal,
     Plain,
     Json,
+    Github,
+    Gitlab,
+}
+
+/// How much is said to people. Programs get everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Warnings, errors and results.
+    Quiet,
+    #[default]
+    Normal,
+    /// Each step with its reason, too.
+    Verbose,
+}
+
+/// How lines that stay are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Manner {
+    pub verbosity: Verbosity,
+    pub colour: bool,
 }
 
 /// What the format for people depends on. Whoever reads the environment fills it in.
@@ -48,23 +72,29 @@ pub struct Surroundings {
     pub no_color: bool,
     /// `CI` is set: a log keeps every frame, so redrawing would fill it.
     pub ci: bool,
+    /// `CLICOLOR_FORCE` is set, and `NO_COLOR`, which wins, is not: colours also where no terminal is.
+    pub colour_forced: bool,
 }
 
 impl Format {
     /// Live lines where they work and are wanted, else plain ones.
     #[must_use]
     pub fn for_people(surroundings: Surroundings) -> Self {
-        let Surroundings { stderr_is_terminal, dumb, no_color, ci } = surroundings;
+        let Surroundings { stderr_is_terminal, dumb, no_color, ci, .. } = surroundings;
         if stderr_is_terminal && !dumb && !no_color && !ci { Self::Terminal } else { Self::Plain }
     }
 
     /// The reporter that writes this format to the process's own streams.
     #[must_use]
-    pub fn reporter(self) -> Box<dyn Reporter> {
+    pub fn reporter(self, manner: Manner) -> Box<dyn Reporter> {
+        let (stderr, stdout) = (std::io::stderr(), std::io::stdout());
         match self {
-            Self::Terminal => Box::new(terminal::TerminalReporter::new()),
-            Self::Plain => Box::new(plain::PlainReporter::new(std::io::stderr(), std::io::stdout())),
-            Self::Json => Box::new(json::JsonReporter::new(std::io::stdout())),
+            // Live lines show what goes on right now; whoever wants more or less of it wants lines that stay.
+            Self::Terminal if manner.verbosity == Verbosity::Normal => Box::new(terminal::TerminalReporter::new()),
+            Self::Terminal | Self::Plain => Box::new(plain::PlainReporter::in_manner(stderr, stdout, manner)),
+            Self::Json => Box::new(json::JsonReporter::new(stdout)),
+            Self::Github => Box::new(ci::CiReporter::new(stderr, stdout, ci::Dialect::Github, manner)),
+            Self::Gitlab => Box::new(ci::CiReporter::new(stderr, stdout, ci::Dialect::Gitlab, manner)),
         }
     }
 }

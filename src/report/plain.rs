@@ -5,11 +5,11 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Reporter;
 use super::block::Block;
 use super::frame::{self, Paint};
 use super::run::Run;
 use super::text;
+use super::{Manner, Reporter, Verbosity};
 use crate::event::{Event, Fact};
 use crate::model::AppKey;
 
@@ -28,11 +28,16 @@ struct Told<T, R> {
     /// When each app had its last line.
     last: HashMap<Option<AppKey>, Duration>,
     finished: bool,
+    manner: Manner,
 }
 
 impl<T: Write + Send, R: Write + Send> PlainReporter<T, R> {
     pub fn new(talk: T, results: R) -> Self {
-        let told = Told { talk, results, run: Run::default(), last: HashMap::new(), finished: false };
+        Self::in_manner(talk, results, Manner::default())
+    }
+
+    pub fn in_manner(talk: T, results: R, manner: Manner) -> Self {
+        let told = Told { talk, results, run: Run::default(), last: HashMap::new(), finished: false, manner };
         Self { told: Mutex::new(told) }
     }
 }
@@ -63,9 +68,15 @@ impl<T: Write, R: Write> Told<T, R> {
 
     fn lines(&self, event: &Event) -> Vec<String> {
         if let Some(block) = Block::of(event) {
-            return frame::plain_block(&block).collect();
+            return frame::block_lines(&block, Paint { colour: self.manner.colour }).collect();
+        }
+        if self.manner.verbosity == Verbosity::Quiet {
+            return Vec::new();
         }
         let line = match &event.fact {
+            Fact::StepStarted { step, because, .. } if self.manner.verbosity == Verbosity::Verbose => {
+                Some(text::clean(&format!("{step} — {because}")))
+            }
             Fact::AppFinished { took, .. } => self.ending(event, *took),
             fact => match progress(fact) {
                 Some(line) => self.is_due(event).then_some(line),
@@ -89,7 +100,7 @@ impl<T: Write, R: Write> Told<T, R> {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
-        for line in frame::results(&self.run, Paint { colour: false }) {
+        for line in frame::results(&self.run, Paint { colour: self.manner.colour }) {
             drop(writeln!(self.results, "{line}"));
         }
         drop(self.results.flush());
@@ -97,7 +108,7 @@ impl<T: Write, R: Write> Told<T, R> {
 }
 
 /// What is still going on.
-fn progress(fact: &Fact) -> Option<String> {
+pub(super) fn progress(fact: &Fact) -> Option<String> {
     match fact {
         Fact::LeaseAwaited { owner, host, age } => {
             let since = text::seconds(*age);
@@ -110,7 +121,7 @@ fn progress(fact: &Fact) -> Option<String> {
 }
 
 /// What has happened. Steps are left out: the facts that they bring about say the same in fewer lines.
-fn settled(fact: &Fact) -> Option<String> {
+pub(super) fn settled(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::AppPlanned { to, version, up_to_date: true, .. } => format!("{to} {version} is what runs already"),
         Fact::AppPlanned { from, to, version, replicas, .. } => {

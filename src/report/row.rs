@@ -86,6 +86,7 @@ struct Drain {
 pub(super) struct End {
     pub outcome: Outcome,
     pub urls: Vec<String>,
+    pub took: Duration,
 }
 
 impl Row {
@@ -179,9 +180,9 @@ impl Row {
             }
             Fact::DrainProgressed { left } => self.draining = Some(*left),
             Fact::Drained { waited, cut, took } => self.drained(*waited, *cut, *took),
-            Fact::AppFinished { outcome, urls, .. } => {
+            Fact::AppFinished { outcome, urls, took } => {
                 self.steps.clear();
-                self.end = Some(End { outcome: *outcome, urls: urls.clone() });
+                self.end = Some(End { outcome: *outcome, urls: urls.clone(), took: *took });
             }
             Fact::CancelRequested => self.cancelling = true,
             Fact::Warned { .. }
@@ -242,6 +243,13 @@ impl Row {
             }
         }
         done
+    }
+
+    /// What had to be waited for, and what the limit cut; nothing when there was no drain.
+    pub fn drained_words(&self) -> String {
+        let Some(drain) = &self.drain else { return String::new() };
+        let waited = text::in_flight(drain.waited);
+        if drain.cut.is_zero() { waited } else { format!("{waited}, {} cut", text::in_flight(drain.cut)) }
     }
 
     /// What it is at.

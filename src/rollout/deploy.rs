@@ -7,13 +7,14 @@ use tokio::time::Instant;
 
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
-use super::observe::observe_for;
+use super::observe::{Pulls, observe_for};
+use super::preview::preview;
 use super::run::{Run, Scope, Tally};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{
-    DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, Stage, Step, plan_deploy, plan_proxy,
-    plan_proxy_upgrade,
+    DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, facts, plan_deploy,
+    plan_proxy, plan_proxy_upgrade,
 };
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyVersion};
 
@@ -50,13 +51,37 @@ pub async fn deploy<E: Engine, P: Proxy>(
     tokio::select! {
         biased;
         never = run.say_when_cancelled() => match never {},
-        results = deploy_all(run, request) => results,
+        results = deploy_all(run, request, None) => results,
+    }
+}
+
+/// Like [`deploy`], when that would do exactly what the saved plan says. The request asks for the saved plan's apps with
+/// its options.
+///
+/// # Errors
+/// Like [`deploy`]; and when the plan would be another one now: then nothing was touched.
+pub async fn deploy_saved<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    saved: &SavedPlan,
+) -> Result<Vec<AppResult>, DeployError> {
+    // Before the proxy is set up, and again under the lease: in between another run may come to its end.
+    let now = preview(run, request, Pulls::Foreseen).await?;
+    let what = saved.moved(&now, false);
+    if !what.is_empty() {
+        return Err(DeployError::Moved { what });
+    }
+    tokio::select! {
+        biased;
+        never = run.say_when_cancelled() => match never {},
+        results = deploy_all(run, request, Some(saved)) => results,
     }
 }
 
 async fn deploy_all<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &DeployRequest<'_>,
+    saved: Option<&SavedPlan>,
 ) -> Result<Vec<AppResult>, DeployError> {
     let wanted = lease_request(request);
     if request.options.intent != Intent::Deploy {
@@ -76,8 +101,9 @@ async fn deploy_all<E: Engine, P: Proxy>(
     let mut open = request.apps.to_vec();
     let mut again: Vec<AppResult> = Vec::new();
     for attempt in 1..=ATTEMPTS {
-        let last = attempt == ATTEMPTS;
-        let plan = match plan_and_share(run, request, &lease, &open).await {
+        // Another plan than the saved one is not what was asked for.
+        let last = attempt == ATTEMPTS || saved.is_some();
+        let plan = match plan_and_share(run, request, saved, &lease, &open).await {
             Ok(plan) => plan,
             // Another run makes the same accessory right now: look again.
             Err(DeployError::Setup(failure)) if failure.kind == FailureKind::NotOurs && !last => continue,
@@ -126,12 +152,25 @@ async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployReque
 async fn plan_and_share<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &DeployRequest<'_>,
+    saved: Option<&SavedPlan>,
     lease: &P::Lease,
     apps: &[AppName],
 ) -> Result<Plan, DeployError> {
     let begun = Instant::now();
-    let observed = observe_for(run, request.project, apps, &request.options).await?;
+    // Nothing is to be undone yet, so a wish to stop need not wait for an image that is being pulled.
+    let observed = tokio::select! {
+        biased;
+        observed = observe_for(run, request.project, apps, &request.options) => observed?,
+        () = run.cancel.cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
+    };
     let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+    if let Some(saved) = saved {
+        let now = plan.with_facts(facts(request.project, apps, &observed));
+        let what = saved.moved(&now, true);
+        if !what.is_empty() {
+            return Err(DeployError::Moved { what });
+        }
+    }
     run.emit(None, Fact::PlanMade { took: begun.elapsed() });
     run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
     Ok(plan)

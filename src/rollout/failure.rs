@@ -16,6 +16,9 @@ pub enum DeployError {
     /// The proxy, or what the apps share, could not be set up. The events have told why, with the evidence.
     #[error(transparent)]
     Setup(StepFailure),
+    /// A saved plan was to be run, and would no longer do what it says. Nothing was touched.
+    #[error("the world has moved since the plan was saved")]
+    Moved { what: Vec<String> },
 }
 
 /// A step that did not succeed.

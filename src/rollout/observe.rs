@@ -49,26 +49,22 @@ pub async fn observe<E: Engine, P: Proxy>(
     project: &Project,
     apps: &[AppName],
 ) -> Result<ObservedState, DeployError> {
-    let services = services_behind(project, apps);
-    let (engine, proxy, sources, others) = tokio::join!(
+    let (engine, proxy, sources) = tokio::join!(
         run.engine.observe(&project.proxy.name),
         kept(run, project, apps, false),
-        try_join_all(services.iter().map(|service| source(run, service))),
-        try_join_all(other_images(&services).into_iter().map(|reference| present(run, reference))),
+        sources(run, project, apps, Pulls::Done),
     );
     let engine = engine?;
-    others?;
-    let images =
-        sources?.into_iter().map(|(name, source)| (name, resolve(source, &engine))).collect::<BTreeMap<_, _>>();
+    let images = resolve_all(sources?.0, &engine);
     let (proxy, releases) = proxy?;
     Ok(ObservedState { engine, proxy, images, releases })
 }
 
-type Releases = BTreeMap<AppKey, Vec<StoredRelease>>;
+pub(super) type Releases = BTreeMap<AppKey, Vec<StoredRelease>>;
 
 /// The proxy's state, and what it keeps of the apps' releases. One of a build from before that keeps nothing, which is
 /// an error only where it `must`.
-async fn kept<E: Engine, P: Proxy>(
+pub(super) async fn kept<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     project: &Project,
     apps: &[AppName],
@@ -82,6 +78,37 @@ async fn kept<E: Engine, P: Proxy>(
         releases.insert(key, kept);
     }
     Ok((proxy, releases))
+}
+
+/// Whether images are pulled where their policy asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulls {
+    Done,
+    /// Nothing on the engine is changed; what is missing goes by its reference instead of its id.
+    Foreseen,
+}
+
+/// What is known of the images of `apps` and of what they depend on; then the other images that are still missing.
+pub(super) async fn sources<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    project: &Project,
+    apps: &[AppName],
+    pulls: Pulls,
+) -> Result<(Vec<(AppName, Source)>, Vec<String>), EngineError> {
+    let services = services_behind(project, apps);
+    let others = other_images(&services);
+    let (sources, others) = tokio::try_join!(
+        try_join_all(services.iter().map(|service| source(run, service, pulls))),
+        try_join_all(others.into_iter().map(|reference| missing(run, reference, pulls))),
+    )?;
+    Ok((sources, others.into_iter().flatten().collect()))
+}
+
+pub(super) fn resolve_all(
+    sources: Vec<(AppName, Source)>,
+    engine: &ObservedEngine,
+) -> BTreeMap<AppName, ResolvedImage> {
+    sources.into_iter().map(|(name, source)| (name, resolve(source, engine))).collect()
 }
 
 /// The apps and the accessories that they depend on, directly or through others.
@@ -111,10 +138,16 @@ fn other_images<'a>(services: &[&'a Service]) -> BTreeSet<&'a str> {
     hooks.filter_map(|hook| hook.image.as_deref()).chain(mounted).collect()
 }
 
-async fn present<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<(), EngineError> {
-    match run.engine.image_id(reference).await? {
-        Some(_) => Ok(()),
-        None => pull(run, reference).await.map(drop),
+/// The image's name, if it is still missing afterwards.
+async fn missing<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    reference: &str,
+    pulls: Pulls,
+) -> Result<Option<String>, EngineError> {
+    match (run.engine.image_id(reference).await?, pulls) {
+        (Some(_), _) => Ok(None),
+        (None, Pulls::Foreseen) => Ok(Some(reference.to_owned())),
+        (None, Pulls::Done) => pull(run, reference).await.map(|_| None),
     }
 }
 
@@ -122,9 +155,18 @@ async fn present<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Resul
 pub(super) enum Source {
     Digest(String),
     Image(String),
+    /// To be pulled by a deploy; `present` is the image that this reference names on the engine so far.
+    Unpulled {
+        reference: String,
+        present: Option<String>,
+    },
 }
 
-async fn source<E: Engine, P: Proxy>(run: &Run<E, P>, service: &Service) -> Result<(AppName, Source), EngineError> {
+async fn source<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    service: &Service,
+    pulls: Pulls,
+) -> Result<(AppName, Source), EngineError> {
     let source = match &service.image {
         ImageSource::Build(build) => Source::Digest(run.engine.source_digest(build).await?),
         ImageSource::Pull { reference, policy } => {
@@ -135,6 +177,9 @@ async fn source<E: Engine, P: Proxy>(run: &Run<E, P>, service: &Service) -> Resu
                     let message = format!("image `{reference}` of service `{}` is not on the engine", service.name);
                     return Err(EngineError::new(EngineErrorKind::ImageNotFound, message)
                         .hint(format!("`docker pull {reference}`, or set `pull_policy: missing`")));
+                }
+                (PullPolicy::Always | PullPolicy::Missing, present) if pulls == Pulls::Foreseen => {
+                    Source::Unpulled { reference: reference.clone(), present }
                 }
                 (PullPolicy::Always | PullPolicy::Missing, _) => Source::Image(pull(run, reference).await?),
             }
@@ -156,7 +201,8 @@ async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<S
 
 pub(super) fn resolve(source: Source, engine: &ObservedEngine) -> ResolvedImage {
     match source {
-        Source::Image(id) => ResolvedImage::Image { id },
+        Source::Image(id) | Source::Unpulled { present: Some(id), .. } => ResolvedImage::Image { id },
+        Source::Unpulled { reference, present: None } => ResolvedImage::Image { id: reference },
         Source::Digest(digest) => {
             let of_source = |image: &&ObservedImage| image.source.as_ref() == Some(&digest);
             let built = engine.images.iter().find(of_source).map(|image| image.id.clone());

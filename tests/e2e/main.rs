@@ -19,6 +19,8 @@ mod input_engine;
 mod input_file;
 mod long_requests;
 mod output;
+mod plan;
+mod plan_file;
 mod reboot;
 mod redeploys;
 mod removals;

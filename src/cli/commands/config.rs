@@ -79,7 +79,7 @@ pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
         config.profiles
     } else if list.environment {
         config.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()
-    } else if common.format == Format::Json {
+    } else if common.format() == Format::Json {
         // No `v` here: the document is a compose file, and that has a schema of its own.
         vec![serde_json::to_string_pretty(&config.model).unwrap_or_default()]
     } else {

@@ -1,5 +1,7 @@
 //! `deploy-apps APP…`
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
 use super::scale::replicas;
@@ -7,13 +9,27 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::compose;
 use crate::model::AppName;
-use crate::plan::{DeployOptions, Intent};
-use crate::rollout::{DeployRequest, deploy};
+use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
+use crate::rollout::{DeployRequest, deploy, deploy_saved};
 
 #[derive(Debug, Clone, Args)]
 pub struct DeployArgs {
     #[command(flatten)]
     pub wish: WishArgs,
+    /// Run a plan that `plan --out FILE` has saved; refused when the world has moved since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "all", "force", "atomic", "replicas"])]
+    pub plan_file: Option<PathBuf>,
+}
+
+impl DeployArgs {
+    /// The apps that are named here or in the saved plan; what is wrong with that is said when it is run.
+    pub fn named(&self) -> Vec<String> {
+        let text = self.plan_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        match text.and_then(|text| SavedPlan::parse(&text).ok()) {
+            Some(saved) => saved.apps.iter().map(ToString::to_string).collect(),
+            None => self.wish.apps.clone(),
+        }
+    }
 }
 
 /// What a deploy is asked for; `plan` is asked the same.
@@ -44,12 +60,22 @@ impl WishArgs {
 
 /// Deploys the named apps and says how each ended.
 pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> {
-    let apps = named(context, &args.wish)?;
-    carry_out(context, &apps, args.wish.options()).await
+    let Some(file) = &args.plan_file else {
+        let apps = named(context, &args.wish)?;
+        return carry_out(context, &apps, args.wish.options(), None).await;
+    };
+    let saved = saved_plan(context, file)?;
+    carry_out(context, &saved.apps, saved.options.clone(), Some(&saved)).await
 }
 
-/// What every command that changes what serves does: plan, execute, and the outcome as an exit code.
-pub async fn carry_out(context: &Context, apps: &[AppName], options: DeployOptions) -> Result<Exit, Failure> {
+/// What every command that changes what serves does: plan, execute, and the outcome as an exit code. With a saved plan
+/// that is run, or nothing.
+pub async fn carry_out(
+    context: &Context,
+    apps: &[AppName],
+    options: DeployOptions,
+    saved: Option<&SavedPlan>,
+) -> Result<Exit, Failure> {
     let request = DeployRequest {
         project: &context.project,
         apps,
@@ -58,7 +84,10 @@ pub async fn carry_out(context: &Context, apps: &[AppName], options: DeployOptio
         operator: &context.operator,
         lock_wait: context.lock_wait,
     };
-    let result = deploy(&context.run(), &request).await;
+    let result = match saved {
+        Some(saved) => deploy_saved(&context.run(), &request, saved).await,
+        None => deploy(&context.run(), &request).await,
+    };
     context.reporter.finish();
     let results = match result {
         Ok(results) => results,
@@ -66,6 +95,38 @@ pub async fn carry_out(context: &Context, apps: &[AppName], options: DeployOptio
         Err(error) => return Err(error.into()),
     };
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
+}
+
+/// Reads a saved plan and makes sure that it is one of this project.
+fn saved_plan(context: &Context, file: &Path) -> Result<SavedPlan, Failure> {
+    let save = "`deploy-apps plan --out FILE` saves one";
+    let shown = file.display();
+    let text = std::fs::read(file)
+        .map_err(|error| Failure::new(Exit::Usage, format!("`{shown}` cannot be read: {error}")).hint(save))?;
+    let saved = SavedPlan::parse(&String::from_utf8_lossy(&text)).map_err(|error| {
+        let hint = match error {
+            SavedPlanError::Newer { .. } => {
+                "install the deploy-apps that saved it, or save the plan again with this one"
+            }
+            SavedPlanError::Foreign | SavedPlanError::Damaged { .. } => save,
+        };
+        Failure::new(Exit::Usage, format!("`{shown}` {error}")).hint(hint)
+    })?;
+    let project = &context.project;
+    for (what, planned, here) in [
+        ("project", saved.project.as_str(), project.name.as_str()),
+        ("proxy", saved.proxy.as_str(), project.proxy.name.as_str()),
+    ] {
+        if planned != here {
+            let message = format!("`{shown}` is a plan for {what} `{planned}`, and the compose file's is `{here}`");
+            return Err(Failure::new(Exit::WorldMoved, message).hint(save));
+        }
+    }
+    if let Some(gone) = saved.apps.iter().find(|app| !project.apps.contains_key(*app)) {
+        let message = format!("`{shown}` is a plan for app `{gone}`, which the compose file no longer has");
+        return Err(Failure::new(Exit::WorldMoved, message).hint(save));
+    }
+    Ok(saved)
 }
 
 fn named(context: &Context, args: &WishArgs) -> Result<Vec<AppName>, Failure> {

@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
     };
     let text = match context.format {
         Format::Json => history.document().to_string(),
-        Format::Text | Format::Yaml => history.lines(&TimeZone::system()).join("\n"),
+        _ => history.lines(&TimeZone::system()).join("\n"),
     };
     // A reader that went away has read what it wanted.
     drop(writeln!(std::io::stdout(), "{text}"));

@@ -5,6 +5,7 @@ pub(super) mod deploy;
 pub(super) mod down;
 pub(super) mod drain_test;
 pub(super) mod history;
+pub(super) mod plan;
 pub(super) mod proxy;
 pub(super) mod remove;
 pub(super) mod rollback;

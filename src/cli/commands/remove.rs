@@ -104,7 +104,7 @@ pub(super) async fn carry_out(
 /// The whole plan, on standard output.
 fn show(context: &Context, removal: &Removal) -> Exit {
     match context.format {
-        Format::Text | Format::Yaml => print!("{removal}"),
+        Format::Text | Format::Yaml | Format::Github | Format::Gitlab | Format::Markdown => print!("{removal}"),
         Format::Json => {
             let text = |planned: &Planned| planned.step.to_string();
             let apps = removal.apps.iter().map(|app| {

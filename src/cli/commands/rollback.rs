@@ -50,7 +50,7 @@ pub async fn run(context: &Context, args: &RollbackArgs) -> Result<Exit, Failure
     let apps: Vec<AppName> = wanted.iter().map(|(app, _)| app.clone()).collect();
     let to: BTreeMap<_, _> = wanted.into_iter().filter_map(|(app, release)| Some((app, release?))).collect();
     let intent = Intent::Rollback { to, release_command: args.release_command };
-    carry_out(context, &apps, DeployOptions { intent, atomic: args.atomic, ..DeployOptions::default() }).await
+    carry_out(context, &apps, DeployOptions { intent, atomic: args.atomic, ..DeployOptions::default() }, None).await
 }
 
 type Wanted = Vec<(AppName, Option<ReleaseNumber>)>;

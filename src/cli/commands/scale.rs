@@ -29,7 +29,7 @@ pub async fn run(context: &Context, args: &ScaleArgs) -> Result<Exit, Failure> {
     let counts = counts(&context.project, &args.counts)?;
     let apps: Vec<AppName> = counts.iter().map(|(app, _)| app.clone()).collect();
     let intent = Intent::Scale(counts.into_iter().collect::<BTreeMap<_, _>>());
-    carry_out(context, &apps, DeployOptions { intent, ..DeployOptions::default() }).await
+    carry_out(context, &apps, DeployOptions { intent, ..DeployOptions::default() }, None).await
 }
 
 fn counts(project: &Project, words: &[String]) -> Result<Vec<(AppName, u32)>, Failure> {

@@ -48,7 +48,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
     };
     let text = match context.format {
         Format::Json => status.document().to_string(),
-        Format::Text | Format::Yaml => status.lines(context.stdout_has_colour()).join("\n"),
+        _ => status.lines(context.stdout_has_colour()).join("\n"),
     };
     // A reader that went away has read what it wanted.
     drop(writeln!(std::io::stdout(), "{text}"));
@@ -76,7 +76,7 @@ async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> R
             let shown = match (&mut screen, context.format) {
                 (Some(screen), _) => screen.show(&status.lines(context.stdout_has_colour())),
                 (None, Format::Json) => writeln!(std::io::stdout(), "{}", status.document()),
-                (None, Format::Text | Format::Yaml) => {
+                (None, _) => {
                     writeln!(std::io::stdout(), "{}\n", status.lines(false).join("\n"))
                 }
             };

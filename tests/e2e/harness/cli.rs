@@ -15,6 +15,24 @@ use tokio::time::timeout;
 /// Far above any run of these tests; a run that hangs fails with what it has said so far.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// What would change a run behind the test's back; also of the pipeline that these tests run in.
+const BEHIND_THE_BACK: [&str; 14] = [
+    "COMPOSE_FILE",
+    "COMPOSE_PROJECT_NAME",
+    "DEPLOY_APPS_CRASH_AFTER",
+    "HTTP_PORT",
+    "VERSION",
+    "CI",
+    "GITHUB_ACTIONS",
+    "GITHUB_OUTPUT",
+    "GITHUB_STEP_SUMMARY",
+    "GITHUB_WORKSPACE",
+    "GITLAB_CI",
+    "NO_COLOR",
+    "CLICOLOR_FORCE",
+    "TERM",
+];
+
 /// The one under test.
 pub fn binary() -> PathBuf {
     std::env::var_os("DEPLOY_APPS_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_deploy-apps").into()).into()
@@ -29,8 +47,7 @@ impl Cli {
     pub(super) fn new(folder: PathBuf, args: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args(args).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // What would change the run behind the test's back.
-        for name in ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "DEPLOY_APPS_CRASH_AFTER", "HTTP_PORT", "VERSION"] {
+        for name in BEHIND_THE_BACK {
             command.env_remove(name);
         }
         let telemetry =

@@ -1,0 +1,132 @@
+//! A plan in a file: what was asked for, and by which marks a later run knows that it would do exactly the same.
+//!
+//! The steps themselves are not read back. They hold the environment of the apps, secrets included, and a step that was
+//! right yesterday may be wrong today. So a run plans anew, and goes on only when it comes to the same plan.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::facts::{Facts, moved};
+use super::{DeployOptions, Plan, Preview};
+use crate::model::{AppName, ProjectName, ProxyName};
+
+/// The version of the form; it rises when a reader of the old one would misread the new one.
+const VERSION: u64 = 1;
+const KIND: &str = "deploy-apps plan";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedPlan {
+    pub v: u64,
+    pub kind: String,
+    /// Such as `deploy-apps 0.1.0`.
+    pub made_by: String,
+    /// RFC 3339, UTC.
+    pub saved_at: String,
+    pub project: ProjectName,
+    pub proxy: ProxyName,
+    pub apps: Vec<AppName>,
+    pub options: DeployOptions,
+    /// Of the proxy's steps and the plan.
+    pub digest: String,
+    /// Of the plan alone, for a run that holds the lease and has the proxy up.
+    pub plan_digest: String,
+    pub facts: Facts,
+    /// For people, and for the lines that differ.
+    pub text: Vec<String>,
+}
+
+/// Why a file is not a saved plan that this program can run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SavedPlanError {
+    #[error("is not a saved plan")]
+    Foreign,
+    #[error("is a plan of form {found}, saved by a newer `{made_by}`; this deploy-apps reads form {VERSION}")]
+    Newer { found: u64, made_by: String },
+    #[error("is a saved plan that is damaged: {reason}")]
+    Damaged { reason: String },
+}
+
+impl SavedPlan {
+    #[must_use]
+    pub fn new(
+        preview: &Preview,
+        project: &ProjectName,
+        proxy: &ProxyName,
+        apps: &[AppName],
+        options: &DeployOptions,
+        saved_at: String,
+    ) -> Self {
+        Self {
+            v: VERSION,
+            kind: KIND.to_owned(),
+            made_by: concat!("deploy-apps ", env!("CARGO_PKG_VERSION")).to_owned(),
+            saved_at,
+            project: project.clone(),
+            proxy: proxy.clone(),
+            apps: apps.to_vec(),
+            options: options.clone(),
+            digest: preview.digest(),
+            plan_digest: preview.plan.digest(),
+            facts: preview.facts.clone(),
+            text: preview.to_string().lines().map(str::to_owned).collect(),
+        }
+    }
+
+    /// # Errors
+    /// When `text` is not a saved plan of a form that is known.
+    pub fn parse(text: &str) -> Result<Self, SavedPlanError> {
+        let damaged = |error: serde_json::Error| SavedPlanError::Damaged { reason: error.to_string() };
+        // A file that was cut off still begins like a plan.
+        let looks_like_one = text.contains(KIND);
+        let value: Value = match serde_json::from_str(text) {
+            Ok(value) => value,
+            Err(error) if looks_like_one => return Err(damaged(error)),
+            Err(_) => return Err(SavedPlanError::Foreign),
+        };
+        if value["kind"] != KIND {
+            return Err(SavedPlanError::Foreign);
+        }
+        match value["v"].as_u64() {
+            Some(VERSION) => serde_json::from_value(value).map_err(damaged),
+            Some(found) if found > VERSION => {
+                let made_by = value["made_by"].as_str().unwrap_or("deploy-apps").to_owned();
+                Err(SavedPlanError::Newer { found, made_by })
+            }
+            _ => Err(SavedPlanError::Damaged { reason: "`v` is not a version".to_owned() }),
+        }
+    }
+
+    /// What has moved since it was saved; empty when nothing has. `proxy_is_up`: the steps that set it up are done.
+    #[must_use]
+    pub fn moved(&self, now: &Preview, proxy_is_up: bool) -> Vec<String> {
+        let same = if proxy_is_up { self.plan_digest == now.plan.digest() } else { self.digest == now.digest() };
+        if same {
+            return Vec::new();
+        }
+        let mut facts = moved(&self.facts, &now.facts);
+        if proxy_is_up {
+            // This run may have brought it up itself, as the plan said.
+            facts.retain(|fact| !fact.starts_with("the proxy "));
+        }
+        if !facts.is_empty() {
+            return facts;
+        }
+        // Something that has no word of its own: the steps themselves have to say it.
+        let now: Vec<String> = now.to_string().lines().map(str::to_owned).collect();
+        let gone = self.text.iter().filter(|line| !now.contains(line)).map(|line| format!("- {}", line.trim()));
+        let new = now.iter().filter(|line| !self.text.contains(line)).map(|line| format!("+ {}", line.trim()));
+        let mut lines: Vec<String> = gone.chain(new).collect();
+        if lines.is_empty() {
+            lines.push("the settings of a step".to_owned());
+        }
+        lines
+    }
+}
+
+impl Plan {
+    /// A preview of this plan with the proxy up, to be compared with a saved one.
+    #[must_use]
+    pub fn with_facts(&self, facts: Facts) -> Preview {
+        Preview { proxy: Vec::new(), plan: self.clone(), unknowns: Vec::new(), facts }
+    }
+}

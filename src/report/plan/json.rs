@@ -1,0 +1,67 @@
+//! The plan as one document. It is made field by field, so that nothing gets into it by being added to a step.
+
+use serde_json::{Map, Value, json};
+
+use super::summary;
+use crate::model::ProjectName;
+use crate::plan::{AppPlan, Planned, Preview, Stage, Step};
+
+/// As `docs/schema/plan.json` says.
+#[must_use]
+pub fn plan_json(project: &ProjectName, preview: &Preview) -> Value {
+    let apps: Vec<Value> = preview.plan.apps.iter().map(app).collect();
+    json!({
+        "v": 1,
+        "project": project,
+        "changes": !preview.changes_nothing(),
+        "summary": summary(preview),
+        "digest": preview.digest(),
+        "atomic": preview.plan.atomic,
+        "unknowns": preview.unknowns,
+        "proxy": steps(preview.proxy.iter()),
+        "shared": steps(preview.plan.shared.iter()),
+        "apps": apps,
+    })
+}
+
+fn app(app: &AppPlan) -> Value {
+    let flip = app.flip.iter().map(|planned| Stage::line(vec![planned.clone()])).collect::<Vec<_>>();
+    json!({
+        "app": app.app,
+        "verdict": app.verdict,
+        "from": app.from,
+        "to": app.release.number,
+        "version": app.release.version,
+        "image": app.release.image,
+        "replicas": app.replicas,
+        "because": app.flip.as_ref().map(|planned| &planned.because),
+        "changes": !app.changes_nothing(),
+        "warnings": app.warnings,
+        "steps": steps(app.before.iter().chain(&flip).chain(&app.after)),
+    })
+}
+
+/// Stages are numbered from 1 as in the text, lanes from 0.
+fn steps<'a>(stages: impl Iterator<Item = &'a Stage>) -> Vec<Value> {
+    let mut all = Vec::new();
+    for (number, stage) in stages.filter(|stage| !stage.is_empty()).enumerate() {
+        for (lane, planned) in stage.lanes.iter().enumerate() {
+            all.extend(planned.iter().map(|planned| step(number + 1, lane, planned)));
+        }
+    }
+    all
+}
+
+fn step(stage: usize, lane: usize, planned: &Planned) -> Value {
+    let mut object = Map::new();
+    object.insert("stage".to_owned(), stage.into());
+    object.insert("lane".to_owned(), lane.into());
+    object.insert("kind".to_owned(), json!(planned.step.kind()));
+    object.insert("text".to_owned(), planned.step.to_string().into());
+    object.insert("because".to_owned(), planned.because.0.clone().into());
+    if let Step::CreateContainer(container) = &planned.step {
+        let names: Vec<&String> = container.spec.environment.keys().collect();
+        object.insert("environment".to_owned(), json!(names));
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,115 @@
+//! The plan as a comment of a pull request. The marker in its first line is what the next run finds it by.
+
+use super::summary;
+use crate::model::ProjectName;
+use crate::plan::{AppPlan, Preview, Verdict};
+
+/// GitHub refuses comments above 65,536 characters; the table matters more than the last steps.
+const MOST_STEPS: usize = 48_000;
+
+/// The same plan gives the same text, so a comment is updated only when there is something new.
+#[must_use]
+pub fn plan_markdown(project: &ProjectName, preview: &Preview) -> String {
+    let mut text = format!("<!-- deploy-apps plan {project} -->\n### Deploy plan for `{project}`\n\n");
+    text += &format!("**{}**\n\n", sentence(&summary(preview)));
+    if !preview.plan.apps.is_empty() {
+        text += "| app | release | version | replicas | what changes | why |\n| --- | --- | --- | ---: | --- | --- |\n";
+        for app in &preview.plan.apps {
+            text += &row(app);
+        }
+        text.push('\n');
+    }
+    for warning in preview.plan.apps.iter().flat_map(|app| &app.warnings).chain(&preview.unknowns) {
+        text += &format!("- ⚠ {}\n", inline(warning));
+    }
+    if preview.plan.apps.iter().any(|app| !app.warnings.is_empty()) || !preview.unknowns.is_empty() {
+        text.push('\n');
+    }
+    text + &folded(&preview.to_string())
+}
+
+fn row(app: &AppPlan) -> String {
+    let release = match app.from {
+        Some(from) if from != app.release.number => format!("{from} → {}", app.release.number),
+        _ => app.release.number.to_string(),
+    };
+    let what = match app.verdict {
+        Verdict::Deploy if app.from.is_none() => "first release",
+        Verdict::Deploy => "new release",
+        Verdict::Adjust => "adjusted",
+        Verdict::Remove => "removed",
+        Verdict::Rollback => "rolled back",
+        Verdict::UpToDate if !app.changes_nothing() => "leftovers are cleaned",
+        Verdict::UpToDate => "nothing",
+    };
+    let why = app.flip.as_ref().map_or(String::new(), |flip| inline(&flip.because.0));
+    let (name, version) = (code(app.app.app.as_str()), code(&app.release.version));
+    format!("| {name} | {release} | {version} | {} | {what} | {why} |\n", app.replicas)
+}
+
+/// The steps, out of sight until somebody wants them.
+fn folded(steps: &str) -> String {
+    let count = steps.lines().filter(|line| line.trim_start().starts_with('[')).count();
+    if count == 0 {
+        return String::new();
+    }
+    let (shown, cut) = match steps.char_indices().nth(MOST_STEPS) {
+        Some((end, _)) => (&steps[..end], "\n… and more; see the log\n"),
+        None => (steps, ""),
+    };
+    let fence = "`".repeat(longest_ticks(shown).max(2) + 1);
+    let noun = if count == 1 { "step" } else { "steps" };
+    format!("<details><summary>{count} {noun}</summary>\n\n{fence}text\n{shown}{cut}{fence}\n\n</details>\n")
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Text that shows as it is, on one line, also in a table; what stands between backticks stays code.
+pub(in crate::report) fn inline(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd number of parts is an even number of backticks: each has its partner.
+    let is_paired = parts.len() % 2 == 1;
+    let shown = |(index, part): (usize, &&str)| match (is_paired, index % 2) {
+        (true, 1) => code(part),
+        _ => escaped(part),
+    };
+    let shown: Vec<String> = parts.iter().enumerate().map(shown).collect();
+    shown.join(if is_paired { "" } else { "\\`" })
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => safe.push(' '),
+            '&' => safe += "&amp;",
+            '<' => safe += "&lt;",
+            '>' => safe += "&gt;",
+            // A name after it would be told that somebody speaks of them.
+            '@' => safe += "&#64;",
+            '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            c if c.is_control() => {}
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Text as code, also in a table, whatever is in it.
+pub(in crate::report) fn code(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let fence = "`".repeat(longest_ticks(&line) + 1);
+    let space = if line.starts_with('`') || line.ends_with('`') { " " } else { "" };
+    // A table is cut into cells before anything else is looked at.
+    format!("{fence}{space}{}{space}{fence}", line.replace('|', "\\|"))
+}
+
+fn longest_ticks(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}

@@ -1,0 +1,73 @@
+//! The plan that a deploy would run, made without a lease and without touching anything.
+
+use super::DeployRequest;
+use super::failure::DeployError;
+use super::observe::{Pulls, Releases, Source, kept, resolve_all, sources};
+use super::run::Run;
+use crate::model::{AppName, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
+use crate::plan::{Preview, Stage, facts, plan_deploy, plan_proxy};
+use crate::ports::{Engine, Proxy, ProxyError};
+
+/// Looks, and plans as [`super::deploy`] does, with the steps that would set up the proxy before.
+///
+/// # Errors
+/// When a deploy would end with the same, and when a proxy that does not run cannot be asked what it routes.
+pub async fn preview<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    pulls: Pulls,
+) -> Result<Preview, DeployError> {
+    let project = request.project;
+    let spec = &project.proxy;
+    let (engine, version, sources) =
+        tokio::join!(run.engine.observe(&spec.name), run.proxy.version(), sources(run, project, request.apps, pulls));
+    let engine = engine?;
+    let (sources, missing) = sources?;
+    let stages = plan_proxy(spec, request.proxy_image, &engine)?;
+    let mut unknowns = unknown_images(&sources);
+    unknowns
+        .extend(missing.iter().map(|image| format!("image `{image}` is not on the engine; a deploy pulls it first")));
+    let (proxy, releases) = if engine.container(&spec.name.container()).is_none() {
+        unknowns.extend(unknown_history(spec, &engine));
+        (ObservedProxy::default(), Releases::default())
+    } else {
+        refuse_if_down(spec, &stages)?;
+        version?;
+        kept(run, project, request.apps, request.options.replicas.is_some()).await?
+    };
+    let images = resolve_all(sources, &engine);
+    let observed = ObservedState { engine, proxy, images, releases };
+    let plan = plan_deploy(project, request.apps, &observed, &request.options)?;
+    let facts = facts(project, request.apps, &observed);
+    Ok(Preview { proxy: stages, plan, unknowns, facts })
+}
+
+fn unknown_images(sources: &[(AppName, Source)]) -> Vec<String> {
+    let unknown = |(service, source): &(AppName, Source)| match source {
+        Source::Unpulled { reference, present: None } => {
+            Some(format!("image `{reference}` of `{service}` is not on the engine; a deploy pulls it before it plans"))
+        }
+        Source::Unpulled { reference, present: Some(_) } => Some(format!(
+            "image `{reference}` of `{service}` is pulled by every deploy; this is the plan with the one that is here"
+        )),
+        Source::Digest(_) | Source::Image(_) => None,
+    };
+    sources.iter().filter_map(unknown).collect()
+}
+
+/// Only the proxy can read its volume.
+fn unknown_history(spec: &ProxySpec, engine: &ObservedEngine) -> Option<String> {
+    let volume = spec.name.volume();
+    engine.volumes.contains(&volume).then(|| {
+        format!("volume `{volume}` is there without its proxy; the releases that it remembers are not known yet")
+    })
+}
+
+/// Its container is there, so it has routes; but nobody can say which.
+fn refuse_if_down(spec: &ProxySpec, stages: &[Stage]) -> Result<(), ProxyError> {
+    if stages.iter().all(Stage::is_empty) {
+        return Ok(());
+    }
+    let reason = "its container does not run, so what it routes is not known".to_owned();
+    Err(ProxyError::Unreachable { proxy: spec.name.to_string(), reason })
+}
