@@ -1,4 +1,4 @@
-//! Twenty apps in one command.
+//! Twenty apps in one command, and in one look.
 
 use std::time::Duration;
 
@@ -27,6 +27,11 @@ pub async fn measure(bench: &Bench) -> Result {
         try_join_all(containers.iter().map(|container| host.engine.remove_container(&container.name))).await?;
         ours.push_time(host.deploy(&["--all"]).await?);
     }
+    let (mut status, mut history) = (Samples::default(), Samples::default());
+    for _ in 0..bench.rounds(20, 5) {
+        status.push_time(host.deploy(&["status"]).await?);
+        history.push_time(host.deploy(&["history"]).await?);
+    }
     let ratio = ours.zip(&engines, |ours, engines| ours / engines);
     Row::median(
         format!("{APPS} apps in one command ÷ create + start of {APPS} containers by the engine alone"),
@@ -37,6 +42,8 @@ pub async fn measure(bench: &Bench) -> Result {
     .print();
     Row::median("the command: created, started, healthy, flipped", Unit::Milliseconds, &ours).print();
     Row::median("the engine alone, all beside each other", Unit::Milliseconds, &engines).print();
+    Row::median(format!("`status` of {APPS} apps, drift included"), Unit::Milliseconds, &status).at_most(100.0).print();
+    Row::median(format!("`history` of {APPS} apps"), Unit::Milliseconds, &history).at_most(100.0).print();
     Ok(())
 }
 

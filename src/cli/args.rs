@@ -11,7 +11,9 @@ use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
 use super::commands::down::DownArgs;
 use super::commands::drain_test::DrainTestArgs;
+use super::commands::exec::ExecArgs;
 use super::commands::history::HistoryArgs;
+use super::commands::logs::LogsArgs;
 use super::commands::plan::PlanArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::remove::RemoveArgs;
@@ -34,6 +36,9 @@ Examples:
   deploy-apps plan                        show what a deploy of every app would do; exit code 11 for changes
   deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
                                           prove that redeploys lose no request
+  deploy-apps status --watch              how everything stands, again every second
+  deploy-apps logs go-app -f              all replicas, and those that the next deploys bring
+  deploy-apps exec go-app -- env          in a replica that serves
 
 Each app of compose.yaml with an `x-deploy-apps` block can be named. A deploy builds or pulls the new
 version, starts it beside the old one, waits until the proxy sees it healthy, flips the proxy to it in
@@ -54,7 +59,7 @@ fn after_help() -> String {
     version,
     about = ABOUT,
     after_help = after_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -96,8 +101,10 @@ impl Cli {
                 Command::Config(_)
                 | Command::Down(_)
                 | Command::DrainTest(_)
+                | Command::Exec(_)
                 | Command::History(_)
                 | Command::Plan(_)
+                | Command::Logs(_)
                 | Command::Proxy(_)
                 | Command::Remove(_)
                 | Command::Status(_),
@@ -126,6 +133,10 @@ pub enum Command {
     History(HistoryArgs),
     Rollback(RollbackArgs),
     Scale(ScaleArgs),
+    /// What the containers write, over all replicas and releases, in the order of time
+    Logs(LogsArgs),
+    /// Run a command in a replica that serves
+    Exec(ExecArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -198,6 +209,8 @@ impl Cli {
             Some(Command::History(args)) => args.apps.clone(),
             Some(Command::Remove(args)) => args.apps.clone(),
             Some(Command::Status(args)) => args.apps.clone(),
+            Some(Command::Logs(args)) => args.apps.clone(),
+            Some(Command::Exec(args)) => vec![args.app.clone()],
             Some(_) => Vec::new(),
         }
     }

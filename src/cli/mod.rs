@@ -21,7 +21,7 @@ use clap::CommandFactory;
 pub use exit::Exit;
 
 use args::{Cli, Command, Format};
-use commands::{config, deploy, down, drain_test, history, plan, proxy, remove, rollback, scale, status};
+use commands::{config, deploy, down, drain_test, exec, history, logs, plan, proxy, remove, rollback, scale, status};
 use context::Context;
 use exit::Failure;
 use listeners::Listeners;
@@ -95,6 +95,8 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Remove(args)) => remove::run(&context, &args).await,
         Some(Command::Down(args)) => down::run(&context, &args).await,
         Some(Command::Status(args)) => status::run(&context, &args).await,
+        Some(Command::Logs(args)) => logs::run(&context, &args).await,
+        Some(Command::Exec(args)) => exec::run(&context, &args).await,
         Some(Command::History(args)) => history::run(&context, &args).await,
         Some(Command::Rollback(args)) => rollback::run(&context, &args).await,
         Some(Command::Scale(args)) => scale::run(&context, &args).await,

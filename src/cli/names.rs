@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure};
 use crate::model::{AppName, Project};
 
-/// Refuses what neither the file nor the host knows.
+/// Refuses what neither the file nor the host knows as an app.
 ///
 /// # Errors
 /// With the names that are meant, perhaps.
@@ -12,18 +12,28 @@ pub fn known_apps<'a>(
     names: &[String],
     on_host: impl Iterator<Item = &'a AppName>,
 ) -> Result<(), Failure> {
-    let mut known: Vec<&str> = project.apps.keys().map(AppName::as_str).collect();
-    known.extend(on_host.map(AppName::as_str));
+    known_names(project, names, on_host.map(AppName::as_str))
+}
+
+/// The same with `others`, which may be named as well as apps.
+///
+/// # Errors
+/// With the names that are meant, perhaps.
+pub fn known_names<'a>(
+    project: &'a Project,
+    names: &[String],
+    others: impl Iterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    let mut known: Vec<&str> = project.apps.keys().map(AppName::as_str).chain(others).collect();
     known.sort_unstable();
     known.dedup();
     let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
-    let message = format!("unknown app `{unknown}`");
     let near = known.iter().map(|other| (strsim::jaro_winkler(other, unknown), other));
-    let near = near.filter(|(likeness, _)| *likeness > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    let near = near.filter(|(likeness, _)| *likeness > 0.75).max_by(|(a, _), (b, _)| a.total_cmp(b));
     let hint = match near {
         Some((_, near)) => format!("did you mean `{near}`?"),
         None if known.is_empty() => format!("project `{}` has no apps", project.name),
-        None => format!("the apps are: {}", known.join(" ")),
+        None => format!("these are known: {}", known.join(" ")),
     };
-    Err(Failure::new(Exit::Usage, message).hint(hint))
+    Err(Failure::new(Exit::Usage, format!("unknown app `{unknown}`")).hint(hint))
 }

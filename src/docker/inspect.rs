@@ -43,8 +43,8 @@ impl InspectEngine for DockerEngine {
         logs::logs(self, container, request)
     }
 
-    fn starts(&self, proxy: &ProxyName) -> Starts {
-        logs::starts(self, proxy)
+    fn starts(&self, proxy: &ProxyName, since: Timestamp) -> Starts {
+        logs::starts(self, proxy, since)
     }
 
     async fn shell(&self, request: &ShellRequest) -> Result<Shell, EngineError> {

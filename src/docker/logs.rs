@@ -94,13 +94,14 @@ fn stamp(line: &[u8]) -> (Timestamp, &[u8]) {
     stamped().unwrap_or((Timestamp::UNIX_EPOCH, line))
 }
 
-pub(super) fn starts(engine: &DockerEngine, proxy: &ProxyName) -> Starts {
+pub(super) fn starts(engine: &DockerEngine, proxy: &ProxyName, since: Timestamp) -> Starts {
     let filters = [
         ("type".to_owned(), vec!["container".to_owned()]),
         ("event".to_owned(), vec!["start".to_owned()]),
         ("label".to_owned(), vec![format!("{}={proxy}", Label::PROXY)]),
     ];
-    let options = EventsOptionsBuilder::default().filters(&filters.into_iter().collect()).build();
+    let since = since.as_second().to_string();
+    let options = EventsOptionsBuilder::default().since(&since).filters(&filters.into_iter().collect()).build();
     let events = engine.client.events(Some(options));
     Box::pin(events.filter_map(|event| {
         std::future::ready(match event {

@@ -10,8 +10,8 @@ use super::deploy::check_routes;
 use super::proxy::address_pool;
 use super::replicas::effective_spec;
 use crate::model::{
-    App, AppName, AppRecord, ContainerSpec, ObservedState, Project, ReleaseNumber, ReplicaCount, ResolvedImage, Route,
-    identity,
+    App, AppName, AppRecord, ContainerSpec, ImageSource, ObservedState, Project, ReleaseNumber, ReplicaCount,
+    ResolvedImage, Route, identity,
 };
 
 /// One difference between the wish and what serves.
@@ -97,6 +97,9 @@ pub fn drift(project: &Project, name: &AppName, observed: &ObservedState) -> Vec
         Err(refused) => return vec![Drift::Refused { reason: refused.to_string() }],
     };
     let mut found = release_drift(project, app, &spec, record, observed);
+    if let (ImageSource::Pull { reference, .. }, None) = (&app.service.image, observed.images.get(name)) {
+        found.push(Drift::ImageMissing { reference: reference.clone() });
+    }
     found.extend(routes_drift(&app.routes, &record.routes));
     found.extend((record.balance != app.balance).then_some(Drift::Balance));
     let wanted = ReplicaCount::wanted(app.file_replicas(), record.scale).count;
@@ -137,8 +140,10 @@ fn release_drift(
         return Vec::new();
     }
     let source = observed.engine.images.iter().find(|other| other.id == serving.image_id);
-    let source = source.and_then(|source| source.source.as_deref()).unwrap_or(&serving.image_id);
-    if source == image.identity() { vec![Drift::Configuration { keys: Vec::new() }] } else { vec![changed_image] }
+    // An image that was built here may be run by its reference as well as from its source.
+    let source = source.and_then(|source| source.source.as_deref());
+    let is_same = source == Some(image.identity()) || serving.image_id == image.identity();
+    if is_same { vec![Drift::Configuration { keys: Vec::new() }] } else { vec![changed_image] }
 }
 
 fn routes_drift(wanted: &[Route], serving: &[Route]) -> Option<Drift> {

@@ -71,8 +71,8 @@ pub trait InspectEngine: Send + Sync + 'static {
 
     fn logs(&self, container: &str, request: &LogRequest) -> LogStream;
 
-    /// Every start of a container on this proxy from now on.
-    fn starts(&self, proxy: &ProxyName) -> Starts;
+    /// Every start of a container on this proxy since then, and from now on.
+    fn starts(&self, proxy: &ProxyName, since: Timestamp) -> Starts;
 
     fn shell(&self, request: &ShellRequest) -> impl Future<Output = Result<Shell, EngineError>> + Send;
 

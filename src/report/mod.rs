@@ -8,6 +8,7 @@ pub mod ci;
 mod frame;
 pub mod history;
 pub mod json;
+pub mod logs;
 pub mod plain;
 mod plan;
 mod row;

@@ -14,9 +14,11 @@ mod harness;
 
 mod changes;
 mod drain_test;
+mod history;
 mod input_build;
 mod input_engine;
 mod input_file;
+mod logs;
 mod long_requests;
 mod output;
 mod plan;
@@ -28,6 +30,7 @@ mod replicas;
 mod samples;
 #[path = "../schema.rs"]
 mod schema;
+mod status;
 mod stops;
 mod streams;
 mod telemetry;

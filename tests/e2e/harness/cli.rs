@@ -116,6 +116,15 @@ impl Running {
         }
     }
 
+    /// Waits for the next line of standard output.
+    pub async fn line(&mut self) -> String {
+        let line = timeout(LIMIT, self.stdout.next_line()).await.expect("a line within the limit");
+        let line = line.expect("text").expect("a line before the end");
+        self.seen.push_str(&line);
+        self.seen.push('\n');
+        line
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         kill_process(pid.expect("a process that runs"), signal).expect("a signal to our own child");

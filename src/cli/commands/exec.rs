@@ -1,0 +1,254 @@
+//! `deploy-apps exec APP -- COMMAND…`: a command beside an app's own, in a replica that serves.
+
+use std::io::{IsTerminal, Read, Write};
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::StreamExt;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use tokio::io::AsyncWriteExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::logs::release;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::names::known_names;
+use crate::model::{ContainerState, ObservedContainer, ObservedEngine, ReleaseNumber, Role};
+use crate::ports::{Engine, InspectEngine, OutputStream, Proxy, Shell, ShellRequest};
+
+/// What the docker command ends with when a command cannot be run, or is not there.
+const CANNOT_RUN: [i64; 2] = [126, 127];
+/// The engine says so in place of the command's own output.
+const NOT_RUN: &[u8] = b"OCI runtime exec failed";
+/// Between the end of a command's output and the engine's knowing its exit code lie milliseconds.
+const EXIT_INTERVAL: Duration = Duration::from_millis(20);
+const EXIT_ATTEMPTS: u32 = 250;
+
+#[derive(Debug, Clone, Args)]
+pub struct ExecArgs {
+    /// An app or an accessory
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// In a replica of this release, such as `r7`; else of the newest that serves
+    #[arg(long, value_name = "RELEASE", value_parser = release)]
+    pub release: Option<ReleaseNumber>,
+    /// In the replica with this number; else in the first
+    #[arg(long, value_name = "N")]
+    pub replica: Option<u32>,
+    /// No terminal, although there is one
+    #[arg(short = 'T', long)]
+    pub no_tty: bool,
+    /// The command with its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+}
+
+/// Runs the command and ends with its exit code.
+pub async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Failure> {
+    let proxy = context.proxy();
+    // Without an answer of the proxy the newest that runs is as good as any.
+    let (observed, state) = tokio::join!(context.engine.observe(&context.project.proxy.name), proxy.state());
+    let observed = observed?;
+    let record = state.ok().and_then(|state| {
+        let key = format!("{}/{}", context.project.name, args.app).parse().ok()?;
+        state.apps.get(&key)?.record.clone()
+    });
+    let container = choose(context, args, &observed, |name| record.as_ref().is_some_and(|record| record.serves(name)))?;
+
+    let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let terminal = (has_terminal && !args.no_tty).then(size);
+    let request = ShellRequest { container: container.name.clone(), command: args.command.clone(), terminal };
+    let shell = context.engine.shell(&request).await?;
+    let id = shell.id.clone();
+    let raw = terminal.map(|_| RawTerminal::begin());
+    let refusal = tokio::select! {
+        biased;
+        // As with docker: the command in the container loses its stdin and stdout, and is left to notice.
+        () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
+        refusal = pass(context, shell, terminal.is_some()) => refusal?,
+    };
+    let code = exit_code(context, &id).await?;
+    drop(raw);
+    if let Some(refusal) = refusal.filter(|_| CANNOT_RUN.contains(&code)) {
+        let what = format!("`{}` cannot be run in `{}`", args.command[0], container.name);
+        eprintln!("error: {what}: {}\n\nhint: name a command that is in the image", reason(&refusal));
+    }
+    // Any number may be the command's own, so it cannot be one of ours; and a thread may still wait for input.
+    std::process::exit(i32::try_from(code).unwrap_or(1));
+}
+
+fn choose<'a>(
+    context: &Context,
+    args: &ExecArgs,
+    observed: &'a ObservedEngine,
+    serves: impl Fn(&str) -> bool,
+) -> Result<&'a ObservedContainer, Failure> {
+    let project = &context.project;
+    let accessories = project.accessories.keys().map(|name| name.as_str());
+    let ours = observed.containers.iter().filter(|container| container.labels.project.as_ref() == Some(&project.name));
+    let on_host = ours.clone().filter_map(|container| container.labels.service.as_ref()).map(|name| name.as_str());
+    known_names(project, std::slice::from_ref(&args.app), accessories.chain(on_host))?;
+    let named = |container: &&ObservedContainer| {
+        container.labels.role != Role::ReleaseCommand
+            && container.labels.service.as_ref().is_some_and(|service| service.as_str() == args.app)
+    };
+    let mut running: Vec<&ObservedContainer> =
+        ours.filter(named).filter(|container| container.state == ContainerState::Running).collect();
+    // Who serves first, then the newest, then the first replica.
+    running.sort_by_key(|container| {
+        let labels = &container.labels;
+        (!serves(&container.name), std::cmp::Reverse(labels.release), labels.replica)
+    });
+    let wanted = running.iter().find(|container| {
+        let labels = &container.labels;
+        (args.release.is_none() || labels.release == args.release)
+            && (args.replica.is_none() || labels.replica == args.replica)
+    });
+    wanted.copied().ok_or_else(|| {
+        let release = args.release.map(|release| format!(" {release}")).unwrap_or_default();
+        let replica = args.replica.map(|replica| format!(" number {replica}")).unwrap_or_default();
+        let names: Vec<String> = running.iter().map(|container| format!("`{}`", container.name)).collect();
+        let hint = match names.is_empty() {
+            true => format!("`deploy-apps status {}` says how it stands", args.app),
+            false => format!("these run: {}", names.join(", ")),
+        };
+        Failure::new(Exit::Refused, format!("no replica{release}{replica} of `{}` runs", args.app)).hint(hint)
+    })
+}
+
+/// Passes everything in both directions until the command ends. What the engine says in place of the command is
+/// returned, not passed.
+async fn pass(context: &Context, mut shell: Shell, has_terminal: bool) -> Result<Option<Vec<u8>>, Failure> {
+    let mut typed = Some(stdin());
+    let mut resized = signal(SignalKind::window_change()).ok().filter(|_| has_terminal);
+    let mut refusal: Option<Vec<u8>> = None;
+    loop {
+        tokio::select! {
+            bytes = next(&mut typed) => match bytes {
+                Some(bytes) => {
+                    // A command that does not read any more has closed it; its output still counts.
+                    if shell.input.write_all(&bytes).await.is_err() || shell.input.flush().await.is_err() {
+                        typed = None;
+                    }
+                }
+                None => {
+                    drop(shell.input.shutdown().await);
+                    typed = None;
+                }
+            },
+            chunk = shell.output.next() => match chunk {
+                Some(Ok((OutputStream::Stdout, bytes))) if refusal.is_some() || bytes.starts_with(NOT_RUN) => {
+                    refusal.get_or_insert_default().extend(bytes);
+                }
+                Some(Ok((stream, bytes))) => if !write(stream, &bytes) { return Ok(None) },
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(refusal),
+            },
+            () = window_change(&mut resized) => {
+                let (columns, rows) = size();
+                // A command that has just ended has no terminal any more.
+                drop(context.engine.resize_shell(&shell.id, columns, rows).await);
+            }
+        }
+    }
+}
+
+async fn next(typed: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
+    match typed {
+        Some(typed) => typed.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn window_change(resized: &mut Option<tokio::signal::unix::Signal>) {
+    match resized {
+        Some(resized) => drop(resized.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// A thread of its own: a read from a terminal cannot be taken back, and must not hold up the end.
+fn stdin() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, typed) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(read @ 1..) = std::io::stdin().lock().read(&mut buffer) {
+            if sender.blocking_send(buffer[..read].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    typed
+}
+
+/// Returns false when nobody reads any more.
+fn write(stream: OutputStream, bytes: &[u8]) -> bool {
+    let write = |mut out: Box<dyn Write>| out.write_all(bytes).and_then(|()| out.flush());
+    match stream {
+        OutputStream::Stdout => write(Box::new(std::io::stdout())),
+        OutputStream::Stderr => write(Box::new(std::io::stderr())),
+    }
+    .is_ok()
+}
+
+async fn exit_code(context: &Context, id: &str) -> Result<i64, Failure> {
+    let mut attempt = 1;
+    loop {
+        match context.engine.shell_exit(id).await {
+            Err(_) if attempt < EXIT_ATTEMPTS => sleep(EXIT_INTERVAL).await,
+            result => return Ok(result?),
+        }
+        attempt += 1;
+    }
+}
+
+/// Of the runtime's chain of causes only the last, which names the command.
+fn reason(refusal: &[u8]) -> String {
+    let text = String::from_utf8_lossy(refusal);
+    let text = text.trim().trim_end_matches(": unknown");
+    text.rsplit(": exec: ").next().unwrap_or(text).to_owned()
+}
+
+fn size() -> (u16, u16) {
+    match tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
+        _ => (80, 24),
+    }
+}
+
+/// Every key goes to the command as it is, until this is dropped.
+struct RawTerminal {
+    before: Option<Termios>,
+}
+
+impl RawTerminal {
+    fn begin() -> Self {
+        let before = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut raw) = before.clone() {
+            raw.make_raw();
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &raw);
+        }
+        Self { before }
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtimes_chain_of_causes_is_cut_to_its_end() {
+        let text = b"OCI runtime exec failed: exec failed: unable to start container process: exec: \"nope\": executable file not found in $PATH: unknown\r\n";
+        assert_eq!(reason(text), "\"nope\": executable file not found in $PATH");
+    }
+}

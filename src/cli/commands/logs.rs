@@ -1,0 +1,317 @@
+//! `deploy-apps logs [APP…]`: what the containers write, merged in the order of time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::cli::args::Format;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::names::known_names;
+use crate::compose::parse_duration;
+use crate::model::{ObservedContainer, ReleaseNumber, Role};
+use crate::ports::{Engine, EngineError, EngineErrorKind, InspectEngine, LogLine, LogRequest, OutputStream};
+use crate::report::logs::{LogSource, LogStyle, document, has_log};
+
+/// Lines of several containers that come at the same time are put into their order; none is held back longer.
+const HOLD: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone, Args)]
+pub struct LogsArgs {
+    /// Apps, accessories, or `proxy`; without any, all apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+    /// Go on until Ctrl-C, also with the replicas that deploys bring
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last lines of each container
+    #[arg(long, short = 'n', value_name = "N|all", default_value = "all", value_parser = tail)]
+    pub tail: Tail,
+    /// Only lines from this time on: `10m` ago, or `2026-11-20T12:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Show when each line was written
+    #[arg(short, long)]
+    pub timestamps: bool,
+    /// Only the containers of this release
+    #[arg(long, value_name = "RELEASE", value_parser = release)]
+    pub release: Option<ReleaseNumber>,
+    // Takes the place of the option that every command has, whose short form would be `-f`: here that follows.
+    /// A compose file, as for every command; here it has no short form
+    #[arg(id = "files", long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tail(Option<u64>);
+
+fn tail(text: &str) -> Result<Tail, String> {
+    match text {
+        "all" => Ok(Tail(None)),
+        number => number.parse().map(|number| Tail(Some(number))).map_err(|_| "a number of lines, or `all`".to_owned()),
+    }
+}
+
+fn since(text: &str) -> Result<Timestamp, String> {
+    let ago = || Timestamp::now().checked_sub(parse_duration(text)?).ok();
+    let wrong = || "a duration such as `10m`, or a time such as `2026-11-20T12:00:00Z`".to_owned();
+    text.parse().ok().or_else(ago).ok_or_else(wrong)
+}
+
+/// `r7` and `7` are the same release.
+pub(super) fn release(text: &str) -> Result<ReleaseNumber, String> {
+    let number = text.strip_prefix('r').unwrap_or(text);
+    number.parse().map(ReleaseNumber).map_err(|_| "a release such as `r7`".to_owned())
+}
+
+/// Writes the logs of what is named.
+pub async fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Failure> {
+    let begun = Timestamp::now();
+    let observed = context.engine.observe(&context.project.proxy.name).await?;
+    check_names(context, args, &observed.containers)?;
+    let containers: Vec<&ObservedContainer> =
+        observed.containers.iter().filter(|container| is_wanted(context, args, container)).collect();
+    if containers.is_empty() && !args.follow {
+        return Err(nothing(args));
+    }
+    let mut printer = Printer::new(context, args);
+    printer.widen(containers.iter().copied());
+    let reading = async {
+        let last = backlog(context, args, &containers, &mut printer).await?;
+        match (last, args.follow) {
+            (Some(last), true) => follow(context, args, last, begun, &mut printer).await,
+            // The reader has gone, or everything has been said.
+            _ => Ok(()),
+        }
+    };
+    tokio::select! {
+        biased;
+        // The way to end a log that goes on is no failure.
+        () = context.signals.cancel.cancelled() => Ok(if args.follow { Exit::Done } else { context.signals.exit() }),
+        read = reading => read.map(|()| Exit::Done),
+    }
+}
+
+fn check_names(context: &Context, args: &LogsArgs, containers: &[ObservedContainer]) -> Result<(), Failure> {
+    let project = &context.project;
+    let on_host = containers.iter().filter(|container| container.labels.project.as_ref() == Some(&project.name));
+    let on_host = on_host.filter_map(|container| container.labels.service.as_ref()).map(|name| name.as_str());
+    let accessories = project.accessories.keys().map(|name| name.as_str());
+    known_names(project, &args.apps, on_host.chain(accessories).chain(["proxy"]))
+}
+
+fn is_wanted(context: &Context, args: &LogsArgs, container: &ObservedContainer) -> bool {
+    let (project, labels) = (&context.project, &container.labels);
+    let has_release = args.release.is_none() || labels.release == args.release;
+    let is_named = |name: &str| args.apps.iter().any(|named| named == name);
+    let is_ours = match (labels.role, &labels.service) {
+        (Role::Proxy, _) => {
+            let is_service = project.apps.keys().chain(project.accessories.keys()).any(|name| name.as_str() == "proxy");
+            is_named("proxy") && !is_service
+        }
+        _ if labels.project.as_ref() != Some(&project.name) => false,
+        (Role::Replica | Role::ReleaseCommand, Some(service)) => args.apps.is_empty() || is_named(service.as_str()),
+        (_, Some(service)) => is_named(service.as_str()),
+        (_, None) => false,
+    };
+    is_ours && has_release && has_log(container)
+}
+
+fn nothing(args: &LogsArgs) -> Failure {
+    let of = args.apps.iter().map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
+    let of = if of.is_empty() { String::new() } else { format!(" of {of}") };
+    let release = args.release.map(|release| format!(" in {release}")).unwrap_or_default();
+    Failure::new(Exit::Refused, format!("there is no container{of}{release} whose log could be read"))
+        .hint("`deploy-apps status` shows what there is; the log of a replica goes with its container")
+}
+
+/// What has been written so far: each container's lines are in order, so the earliest of their next ones comes next.
+/// Returns the time of each container's last line; `None` when nobody reads any more.
+async fn backlog(
+    context: &Context,
+    args: &LogsArgs,
+    containers: &[&ObservedContainer],
+    printer: &mut Printer,
+) -> Result<Option<BTreeMap<String, Option<Timestamp>>>, Failure> {
+    let request = LogRequest { tail: args.tail.0, since: args.since, follow: false };
+    let mut logs = Vec::new();
+    let mut last = BTreeMap::new();
+    for container in containers {
+        last.insert(container.name.clone(), None);
+        let mut lines = context.engine.logs(&container.name, &request);
+        if let Some(next) = next_line(&mut lines).await? {
+            logs.push((LogSource::of(container), lines, next));
+        }
+    }
+    while let Some(first) = (0..logs.len()).min_by_key(|index| logs[*index].2.at) {
+        let (source, lines, next) = &mut logs[first];
+        last.insert(source.container.clone(), Some(next.at));
+        if !printer.print(source, next) {
+            return Ok(None);
+        }
+        match next_line(lines).await? {
+            Some(line) => *next = line,
+            None => drop(logs.remove(first)),
+        }
+    }
+    Ok(Some(last))
+}
+
+async fn next_line(lines: &mut crate::ports::LogStream) -> Result<Option<LogLine>, Failure> {
+    match lines.next().await {
+        Some(Ok(line)) => Ok(Some(line)),
+        // It was removed meanwhile.
+        Some(Err(error)) if error.kind == EngineErrorKind::NotFound => Ok(None),
+        Some(Err(error)) => Err(error.into()),
+        None => Ok(None),
+    }
+}
+
+/// What a follower of one container, or of the engine's events, has to tell.
+enum News {
+    Line(LogSource, LogLine),
+    Started,
+    Ended(String),
+    Failed(EngineError),
+}
+
+/// Follows every container that is wanted, those that are there and those that come.
+async fn follow(
+    context: &Context,
+    args: &LogsArgs,
+    mut last: BTreeMap<String, Option<Timestamp>>,
+    begun: Timestamp,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let (sender, mut news) = mpsc::channel::<News>(1024);
+    let _starts = watch_starts(context, begun, sender.clone());
+    let mut followers: BTreeMap<String, AbortOnDropHandle<()>> = BTreeMap::new();
+    let known: BTreeSet<String> = last.keys().cloned().collect();
+    attach(context, args, &last, &known, &mut followers, printer, &sender).await?;
+    // Lines that have arrived and wait for earlier ones of other containers.
+    let mut held: BTreeMap<(Timestamp, u64), (Instant, LogSource, LogLine)> = BTreeMap::new();
+    let mut count = 0;
+    loop {
+        let due = held.values().map(|(arrived, ..)| *arrived + HOLD).min();
+        tokio::select! {
+            Some(message) = news.recv() => match message {
+                News::Line(source, line) => {
+                    last.insert(source.container.clone(), Some(line.at));
+                    count += 1;
+                    held.insert((line.at, count), (Instant::now(), source, line));
+                }
+                News::Started => attach(context, args, &last, &known, &mut followers, printer, &sender).await?,
+                News::Ended(container) => drop(followers.remove(&container)),
+                News::Failed(error) => return Err(error.into()),
+            },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                let ready = held.values().filter(|(arrived, ..)| *arrived + HOLD <= Instant::now()).count();
+                for _ in 0..ready {
+                    let Some((_, (_, source, line))) = held.pop_first() else { break };
+                    if !printer.print(&source, &line) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn watch_starts(context: &Context, begun: Timestamp, news: mpsc::Sender<News>) -> AbortOnDropHandle<()> {
+    let mut starts = context.engine.starts(&context.project.proxy.name, begun);
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        while let Some(start) = starts.next().await {
+            let told = match start {
+                Ok(_) => News::Started,
+                Err(error) => News::Failed(error),
+            };
+            if news.send(told).await.is_err() {
+                return;
+            }
+        }
+        let gone = EngineError::new(EngineErrorKind::Unreachable, "the engine has ended the stream of its events");
+        drop(news.send(News::Failed(gone)).await);
+    }))
+}
+
+/// Begins to follow what is wanted and not followed yet.
+async fn attach(
+    context: &Context,
+    args: &LogsArgs,
+    last: &BTreeMap<String, Option<Timestamp>>,
+    known: &BTreeSet<String>,
+    followers: &mut BTreeMap<String, AbortOnDropHandle<()>>,
+    printer: &mut Printer,
+    news: &mpsc::Sender<News>,
+) -> Result<(), Failure> {
+    let observed = context.engine.observe(&context.project.proxy.name).await?;
+    let wanted: Vec<&ObservedContainer> =
+        observed.containers.iter().filter(|container| is_wanted(context, args, container)).collect();
+    printer.widen(wanted.iter().copied());
+    for container in wanted {
+        if followers.contains_key(&container.name) {
+            continue;
+        }
+        let seen = last.get(&container.name).copied().flatten();
+        // Of what is new everything is; what was there before has shown what was asked for.
+        let nothing_yet = known.contains(&container.name) && seen.is_none() && args.tail.0 == Some(0);
+        let since = seen.or(args.since.filter(|_| known.contains(&container.name)));
+        let request = LogRequest { tail: nothing_yet.then_some(0), since, follow: true };
+        let mut lines = context.engine.logs(&container.name, &request);
+        let (source, news) = (LogSource::of(container), news.clone());
+        let follower = tokio::spawn(async move {
+            while let Some(Ok(line)) = lines.next().await {
+                if seen.is_none_or(|seen| line.at > seen) && news.send(News::Line(source.clone(), line)).await.is_err()
+                {
+                    return;
+                }
+            }
+            // It has stopped. Should it start again, its start is told.
+            drop(news.send(News::Ended(source.container)).await);
+        });
+        followers.insert(container.name.clone(), AbortOnDropHandle::new(follower));
+    }
+    Ok(())
+}
+
+struct Printer {
+    json: bool,
+    stdout: LogStyle,
+    stderr: LogStyle,
+}
+
+impl Printer {
+    fn new(context: &Context, args: &LogsArgs) -> Self {
+        let style = |colour| LogStyle { colour, timestamps: args.timestamps, width: 0 };
+        let colour = context.stdout_has_colour();
+        Self {
+            json: context.format == Format::Json,
+            stdout: style(colour),
+            stderr: style(colour && console::user_attended_stderr()),
+        }
+    }
+
+    fn widen<'a>(&mut self, containers: impl Iterator<Item = &'a ObservedContainer>) {
+        let widest = containers.map(|container| LogSource::of(container).label().len()).max().unwrap_or(0);
+        self.stdout.width = self.stdout.width.max(widest);
+        self.stderr.width = self.stdout.width;
+    }
+
+    /// Returns false when nobody reads any more.
+    fn print(&self, source: &LogSource, line: &LogLine) -> bool {
+        let written = match (self.json, line.stream) {
+            (true, _) => writeln!(io::stdout(), "{}", document(source, line)),
+            (false, OutputStream::Stdout) => io::stdout().write_all(&self.stdout.line(source, line)),
+            (false, OutputStream::Stderr) => io::stderr().write_all(&self.stderr.line(source, line)),
+        };
+        written.is_ok()
+    }
+}
