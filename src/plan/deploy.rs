@@ -10,6 +10,7 @@ use super::accessories::{networks_and_volumes, shared_stages};
 use super::app::plan_app;
 use super::goal::Goal;
 use super::proxy::address_pool;
+use super::rollback::targets;
 use super::{Plan, PlanRefused};
 use crate::model::{AppName, ObservedState, Project, ReleaseNumber, Route};
 
@@ -67,11 +68,15 @@ pub fn plan_deploy(
         // A kept release runs with the accessories that are there: their images may not be to be had right now.
         Intent::Scale(_) | Intent::Rollback { .. } => (networks_and_volumes(project, observed), Vec::new()),
     };
+    let targets = match &options.intent {
+        Intent::Rollback { to, .. } => targets(project, apps, observed, to)?,
+        Intent::Deploy | Intent::Scale(_) => BTreeMap::new(),
+    };
     let mut taken = taken_addresses(observed);
     let mut plans = Vec::new();
     for name in apps {
         let Some(app) = project.apps.get(name) else { continue };
-        let goal = Goal::of(project, app, observed, options)?;
+        let goal = Goal::of(project, app, observed, options, &targets)?;
         check_routes(project, name, &goal.app.routes, observed)?;
         let mut plan = plan_app(project, &goal, observed, options, pool, &mut taken)?;
         if plans.is_empty() {

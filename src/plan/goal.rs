@@ -1,13 +1,13 @@
 //! What one app shall become: what the compose file says, or a release that the proxy has kept.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::images::{image_steps, kept_image_steps};
-use super::rollback::target;
 use super::{DeployOptions, Intent, PlanRefused, Planned};
 use crate::model::{
-    App, AppKey, AppRecord, MountSource, ObservedState, Order, Project, ReleaseNumber, ReplicaCount, ReplicaSource,
-    Scale, StoredRelease, refill,
+    App, AppKey, AppName, AppRecord, MountSource, ObservedState, Order, Project, ReleaseNumber, ReplicaCount,
+    ReplicaSource, Scale, StoredRelease, refill,
 };
 
 /// One app's wish, complete.
@@ -32,6 +32,7 @@ impl<'a> Goal<'a> {
         app: &'a App,
         observed: &'a ObservedState,
         options: &DeployOptions,
+        targets: &BTreeMap<AppName, &'a StoredRelease>,
     ) -> Result<Self, PlanRefused> {
         let key = project.key(&app.service.name);
         let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
@@ -41,8 +42,10 @@ impl<'a> Goal<'a> {
                 let count = counts.get(&app.service.name).copied().unwrap_or(app.replicas);
                 Self::scale(project, app, &key, observed, count)
             }
-            Intent::Rollback { to, release_command } => {
-                let stored = target(&key, observed, to.get(&app.service.name).copied())?;
+            Intent::Rollback { release_command, .. } => {
+                let Some(stored) = targets.get(&app.service.name) else {
+                    return Err(PlanRefused::NotDeployed { app: key });
+                };
                 Self::rollback(project, app, stored, observed, *release_command)
             }
         }

@@ -36,6 +36,8 @@ pub enum PlanRefused {
     FileGone { app: AppKey, release: ReleaseNumber, file: String },
     #[error("app `{app}` cannot have {replicas} replicas: with `order: stop-first` only one may write to `{volume}`")]
     OneWriter { app: AppKey, replicas: u32, volume: String },
+    #[error("a rollback of app `{half}` was cut off, so it is not known whether `{app}` has been rolled back already")]
+    HalfBack { app: AppKey, half: AppKey },
     #[error("app `{app}` cannot be rolled back: {why}")]
     NoTarget { app: AppKey, why: NoTarget, targets: Vec<RollbackTarget> },
     #[error("service `{service}` depends on itself through {through}")]
@@ -83,6 +85,9 @@ impl PlanRefused {
             }
             Self::ImageGone { app, .. } => format!("`deploy-apps {}` builds or pulls it anew", app.app),
             Self::ResourceGone { kind, name, .. } => format!("`docker {kind} create {name}`"),
+            Self::HalfBack { app, half } => {
+                format!("say the releases: `deploy-apps rollback {} rN {} rN`, or one app at a time", half.app, app.app)
+            }
             Self::FileGone { app, file, .. } => format!("give `{}` the secret or config `{file}` again", app.app),
             Self::OneWriter { .. } => "use `order: start-first` if several may write at once, or mount it read-only; \
                                        else one replica is all it can have"

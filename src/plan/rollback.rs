@@ -1,12 +1,15 @@
 //! Which release a rollback leads to, and which it could lead to.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::PlanRefused;
 use super::goal::kept;
 use super::images::kept_image;
 use super::situation::belongs;
-use crate::model::{AppKey, AppRecord, ContainerState, ObservedState, ReleaseNumber, Role, StoredRelease};
+use crate::model::{
+    AppKey, AppName, AppRecord, ContainerState, ObservedState, Project, ReleaseNumber, Role, StoredRelease,
+};
 
 /// A release that can be rolled back to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +65,57 @@ pub fn rollback_targets(app: &AppKey, observed: &ObservedState) -> Vec<RollbackT
         .collect()
 }
 
+/// The release of each app that is meant.
+///
+/// Of several apps one may serve its release already, since an earlier run that was cut off has come so far with it; it
+/// then stays there. Without numbers such an app would go back once more, so they are asked for.
+pub(super) fn targets<'a>(
+    project: &Project,
+    apps: &[AppName],
+    observed: &'a ObservedState,
+    to: &BTreeMap<AppName, ReleaseNumber>,
+) -> Result<BTreeMap<AppName, &'a StoredRelease>, PlanRefused> {
+    let half_back = apps.iter().find(|app| is_half_back(&project.key(app), observed));
+    if let (Some(half), true) = (half_back, apps.len() > 1)
+        && let Some(app) = apps.iter().find(|app| *app != half && !to.contains_key(*app))
+    {
+        return Err(PlanRefused::HalfBack { app: project.key(app), half: project.key(half) });
+    }
+    let mut found = BTreeMap::new();
+    let mut serving = Vec::new();
+    for app in apps {
+        let key = project.key(app);
+        match target(&key, observed, to.get(app).copied()) {
+            Ok(stored) => {
+                found.insert(app.clone(), stored);
+            }
+            Err(refused @ PlanRefused::NoTarget { why: NoTarget::Serves(release), .. }) => {
+                serving.push((app, kept(&key, observed, release), refused));
+            }
+            Err(refused) => return Err(refused),
+        }
+    }
+    let moves = !found.is_empty();
+    for (app, stored, refused) in serving {
+        match stored {
+            Some(stored) if moves => {
+                found.insert(app.clone(), stored);
+            }
+            _ => return Err(refused),
+        }
+    }
+    Ok(found)
+}
+
+/// An interrupted rollback has left something of the release that it came from.
+fn is_half_back(key: &AppKey, observed: &ObservedState) -> bool {
+    let known = observed.proxy.apps.get(key);
+    let record = known.and_then(|known| Some((known, known.record.as_ref()?)));
+    record.is_some_and(|(known, record)| rolled_back_from(key, record, &known.served, observed) > record.release)
+}
+
 /// The release that is meant; without a `wanted` one, the highest that has served before the serving one.
-pub(super) fn target<'a>(
+fn target<'a>(
     key: &AppKey,
     observed: &'a ObservedState,
     wanted: Option<ReleaseNumber>,

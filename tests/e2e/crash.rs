@@ -57,21 +57,21 @@ async fn unnoticed(test: &str, app: App, fault: &str, code_at_the_end: i32) -> u
 async fn a_redeploy_may_be_killed_after_any_step() {
     let app = App::new("web").replicas(2).set("/x-deploy-apps/release", json!(["/fault-app", "migrate"]));
     let steps = unnoticed("crash", app, "none", 0).await;
-    // Reserve, tag, 4 for the command, 3 for each new replica, flip, confirm, 3 for each old one.
-    assert_eq!(steps, 2 + 4 + 6 + 2 + 6);
+    // Reserve, tag, keep, 4 for the command, 3 for each new replica, look, flip, confirm, 3 for each old one.
+    assert_eq!(steps, 3 + 4 + 6 + 3 + 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redeploy_in_batches_may_be_killed_after_any_step() {
     let app = App::new("web").replicas(2).set("/deploy/update_config/parallelism", json!(1));
     let steps = unnoticed("crash-batches", app, "none", 0).await;
-    assert_eq!(steps, 2 + 6 + 3 + 6, "one more flip than all at once");
+    assert_eq!(steps, 3 + 6 + 3 + 6, "one more flip than all at once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_first_redeploy_may_be_killed_after_any_step() {
     let steps = unnoticed("crash-stop-first", App::new("web").stop_first(), "none", 0).await;
-    assert_eq!(steps, 2 + 3 + 3 + 3, "the first flip only holds requests back");
+    assert_eq!(steps, 3 + 3 + 3 + 3, "the first flip only holds requests back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +79,7 @@ async fn an_undo_may_be_killed_after_any_step() {
     // One good replica is undone together with the bad one.
     let app = App::new("web").replicas(2).env("FAULT_REPLICA", "2");
     let steps = unnoticed("crash-undo", app, "exit", 1).await;
-    assert!(steps >= 2 + 4 + 5, "{steps} steps are fewer than those forward and those back");
+    assert!(steps >= 3 + 4 + 5, "{steps} steps are fewer than those forward and those back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +92,7 @@ async fn the_first_deploy_on_a_host_may_be_killed_after_any_step() {
         if killed.code.is_some() {
             killed.succeeded();
             // Network, volume and 3 for the proxy; then a deploy without anything old.
-            assert_eq!(step - 1, 5 + 2 + 6 + 2);
+            assert_eq!(step - 1, 5 + 3 + 6 + 3);
             return;
         }
         let next = host.deploy(&["web", "--lock-wait", LOCK_WAIT]).await;

@@ -27,7 +27,9 @@ mod reboot;
 mod redeploys;
 mod removals;
 mod replicas;
+mod rollback;
 mod samples;
+mod scale;
 #[path = "../schema.rs"]
 mod schema;
 mod status;

@@ -5,7 +5,7 @@ use deploy_apps::event::Outcome;
 use crate::failures::undisturbed;
 use crate::judge::{differs_from_before, judge};
 use crate::scenes::{self, Scene};
-use crate::session::{at, run, succeed};
+use crate::session::{at, finish, run};
 use crate::world::Fault;
 
 /// The index of the call that routes an app for good.
@@ -13,7 +13,7 @@ fn last_flip(calls: &[crate::world::Call]) -> usize {
     calls.iter().rposition(|call| call.what == "flip").unwrap_or(calls.len())
 }
 
-async fn stop_anywhere(scenes: Vec<Scene>) {
+pub async fn stop_anywhere(scenes: Vec<Scene>) {
     for scene in &scenes {
         let (after, calls) = undisturbed(scene).await;
         for call in &calls {
@@ -36,7 +36,7 @@ async fn stop_anywhere(scenes: Vec<Scene>) {
                     report.story()
                 );
             }
-            succeed(&world, &scene.wish).await;
+            finish(&world, &scene.wish).await;
         }
     }
 }

@@ -19,7 +19,7 @@ pub async fn undisturbed(scene: &Scene) -> (Arc<World>, Vec<Call>) {
 }
 
 /// What may go wrong at this call.
-fn faults_of(call: &Call) -> Vec<Fault> {
+pub fn faults_of(call: &Call) -> Vec<Fault> {
     use Error::{Engine, GenerationMoved, Malformed, PersistFailed, Refused, Unreachable};
     let specific = match call.what {
         "create_container" => vec![Engine(EngineErrorKind::ImageNotFound), Engine(EngineErrorKind::Conflict)],
@@ -37,7 +37,7 @@ fn faults_of(call: &Call) -> Vec<Fault> {
     before.chain(lost.into_iter().map(Fault::FailAfterEffect)).collect()
 }
 
-async fn survive(scenes: Vec<Scene>, faults: impl Fn(&Call) -> Vec<Fault>) {
+pub async fn survive(scenes: Vec<Scene>, faults: impl Fn(&Call) -> Vec<Fault>) {
     let mut runs = 0;
     for scene in &scenes {
         let (after, calls) = undisturbed(scene).await;

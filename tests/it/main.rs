@@ -9,6 +9,7 @@ mod judge;
 mod laws;
 mod layers;
 mod leases;
+mod operations;
 mod plans;
 mod scenes;
 #[path = "../schema.rs"]

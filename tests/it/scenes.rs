@@ -170,6 +170,66 @@ pub async fn after_crashes() -> Vec<Scene> {
     ]
 }
 
+/// Changes of scale by hand.
+pub async fn scales() -> Vec<Scene> {
+    let two = || project([replicas(2, app("go-app"))]);
+    let scale = |project: Project, count| Wish::scale(project, &[("go-app", count)]);
+    let mut asleep = scaled("scaled from zero", two(), 0).await;
+    asleep.wish = scale(two(), 3);
+    // The file and the source have moved on meanwhile: that is the next deploy's matter.
+    let mut edited = edited("scaled up beside a changed source", two()).await;
+    edited.wish = scale(project([replicas(2, with_path("/new", environment(app("go-app"))))]), 4);
+    let writers = project([in_batches_of(1, stop_first(worker("go-app")))]);
+    vec![
+        changed("scaled up", two(), two()).await.wishing(scale(two(), 4)),
+        changed("scaled down", two(), two()).await.wishing(scale(two(), 1)),
+        changed("scaled to zero", two(), two()).await.wishing(scale(two(), 0)),
+        asleep,
+        edited,
+        changed("a worker scaled up", writers.clone(), writers.clone()).await.wishing(scale(writers, 3)),
+    ]
+}
+
+/// `project` is deployed and go-app was scaled to `count`.
+pub async fn scaled(name: &'static str, project: Project, count: u32) -> Scene {
+    let world = deployed(&project).await;
+    succeed(&world, &Wish::scale(project.clone(), &[("go-app", count)])).await;
+    Scene::new(name, world, Wish::of(project))
+}
+
+/// Every app of `project` has served as r1 and as r2, which serves.
+pub async fn replaced(name: &'static str, project: Project) -> Scene {
+    let scene = edited(name, project).await;
+    succeed(&scene.world, &scene.wish).await;
+    Scene { wish: Wish::rollback(scene.wish.project.clone(), &[]), ..scene }
+}
+
+pub async fn rollbacks() -> Vec<Scene> {
+    let two = || project([replicas(2, app("go-app"))]);
+    let pair = project([replicas(2, app("go-app")), app("node-app")]);
+    let mut both = replaced("two apps rolled back, atomic", pair.clone()).await;
+    both.wish = Wish::rollback(pair, &[("go-app", 1), ("node-app", 1)]).atomic();
+    let batches = project([in_batches_of(1, replicas(3, app("go-app")))]);
+    let mixed = interrupted("rolled back between two batches", batches.clone(), "flip", Fault::CrashAfterEffect).await;
+    let mut named = replaced("rolled back by number", two()).await;
+    named.wish = Wish::rollback(two(), &[("go-app", 1)]);
+    let mut again = replaced("rolled back once more after a kill", two()).await;
+    let killed = run(&again.world, &again.wish, at_first("flip", Fault::CrashAfterEffect)).await;
+    assert!(killed.result.is_none(), "{}", killed.story());
+    again.world.state().leases.clear();
+    again.prelude = |world| world.open("sample-go-app-r2-1", false, Duration::from_secs(2));
+    vec![
+        replaced("rolled back", two()).await,
+        named,
+        replaced("rolled back in batches", batches.clone()).await,
+        replaced("rolled back, stop-first", project([with_release_command(stop_first(app("go-app")))])).await,
+        replaced("a worker rolled back", project([worker("go-app")])).await,
+        mixed.wishing(Wish::rollback(batches, &[])),
+        again,
+        both,
+    ]
+}
+
 pub async fn pairs() -> Vec<Scene> {
     let two = || project([replicas(2, app("go-app")), app("node-app")]);
     let mut atomic = edited("two apps, atomic", two()).await;
@@ -183,6 +243,8 @@ pub async fn all() -> Vec<Scene> {
     scenes.extend(adjustments().await);
     scenes.extend(after_crashes().await);
     scenes.extend(pairs().await);
+    scenes.extend(scales().await);
+    scenes.extend(rollbacks().await);
     scenes.push(pulled().await);
     scenes
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deploy_apps::event::{Event, Fact, Outcome};
-use deploy_apps::model::{AppName, ObservedState, Project};
-use deploy_apps::plan::{DeployOptions, Plan, PlanRefused, check_laws, plan_deploy};
-use deploy_apps::rollout::{AppResult, DeployError, DeployRequest, Run, deploy, observe};
+use deploy_apps::model::{AppName, ObservedState, Project, ReleaseNumber};
+use deploy_apps::plan::{DeployOptions, Intent, NoTarget, Plan, PlanRefused, check_laws, plan_deploy};
+use deploy_apps::rollout::{AppResult, DeployError, DeployRequest, Run, deploy, observe_for};
 
-use crate::fixture::{operator, proxy_image};
+use crate::fixture::{name, operator, proxy_image};
 use crate::world::{Call, Client, Fault, Faults, World};
 
 /// What is asked for.
@@ -26,6 +26,42 @@ impl Wish {
     pub fn of(project: Project) -> Self {
         let apps = project.apps.keys().cloned().collect();
         Self { project, apps, options: DeployOptions::default(), lock_wait: Duration::ZERO }
+    }
+
+    /// The serving release of all apps, with these numbers of replicas.
+    pub fn scale(project: Project, counts: &[(&str, u32)]) -> Self {
+        let counts = counts.iter().map(|(app, count)| (name(app), *count)).collect();
+        Self::of(project).intending(Intent::Scale(counts))
+    }
+
+    /// The release before the serving one of all apps, or for some of them this one.
+    pub fn rollback(project: Project, to: &[(&str, u32)]) -> Self {
+        let to = to.iter().map(|(app, release)| (name(app), ReleaseNumber(*release))).collect();
+        Self::of(project).intending(Intent::Rollback { to, release_command: false })
+    }
+
+    pub fn intending(mut self, intent: Intent) -> Self {
+        self.options.intent = intent;
+        self
+    }
+
+    pub fn is_rollback(&self) -> bool {
+        matches!(self.options.intent, Intent::Rollback { .. })
+    }
+
+    /// What the world judges by: the wish, with the numbers that were asked for by hand.
+    fn expect(&self, world: &World) {
+        world.expect(&self.project);
+        let asked = |app: &AppName| match &self.options.intent {
+            Intent::Scale(counts) => counts.get(app).copied(),
+            _ => self.options.replicas,
+        };
+        for app in &self.apps {
+            let mut state = world.state();
+            if let (Some(count), Some(wish)) = (asked(app), state.wishes.get_mut(&self.project.key(app))) {
+                wish.replicas = count;
+            }
+        }
     }
 
     pub fn forced(mut self) -> Self {
@@ -113,7 +149,7 @@ pub fn run_of(client: &Arc<Client>) -> (Run<Client, Client>, Events) {
 /// Deploys, and lets the world judge.
 pub async fn run(world: &Arc<World>, wish: &Wish, faults: Faults) -> Report {
     let client = Client::new(world, faults);
-    world.expect(&wish.project);
+    wish.expect(world);
     let (run, events) = run_of(&client);
     let image = proxy_image();
     let operator = operator(&wish.project);
@@ -143,12 +179,25 @@ pub async fn succeed(world: &Arc<World>, wish: &Wish) -> Report {
     report
 }
 
+/// The next run after one that was cut off. A rollback that had come to its end already is refused then, and that is all.
+pub async fn finish(world: &Arc<World>, wish: &Wish) -> Report {
+    let report = run(world, wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    if let Some(Err(DeployError::Refused(PlanRefused::NoTarget { why, .. }))) = &report.result {
+        assert!(matches!(why, NoTarget::Serves(_) | NoTarget::NothingBefore(_)), "{}", report.story());
+        return report;
+    }
+    let good = |outcome: &Outcome| matches!(outcome, Outcome::Completed | Outcome::UpToDate);
+    assert!(!report.outcomes().is_empty() && report.outcomes().iter().all(good), "{}", report.story());
+    report
+}
+
 /// What there is and what would be done about it.
 pub async fn look(world: &Arc<World>, wish: &Wish) -> (ObservedState, Result<Plan, PlanRefused>) {
     let client = Client::new(world, no_faults());
-    world.expect(&wish.project);
+    wish.expect(world);
     let (run, _) = run_of(&client);
-    let observed = observe(&run, &wish.project, &wish.apps).await.expect("a world that answers");
+    let observed = observe_for(&run, &wish.project, &wish.apps, &wish.options).await.expect("a world that answers");
     let plan = plan_deploy(&wish.project, &wish.apps, &observed, &wish.options);
     if let Ok(plan) = &plan {
         let broken = check_laws(plan, &wish.project, &observed);

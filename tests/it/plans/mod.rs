@@ -5,6 +5,7 @@
 mod adjust;
 mod after_crash;
 mod first;
+mod operations;
 mod proxy;
 mod redeploy;
 mod refused;
