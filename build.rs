@@ -1,4 +1,4 @@
-//! Lists the files of the proxy's image, so that the binary carries all of them and a new one cannot be forgotten.
+//! Lists the files that the binary carries, so that a new one cannot be forgotten: the proxy's image and the schemas.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,25 @@ fn main() -> io::Result<()> {
         let _ = writeln!(list, "    ({:?}, include_bytes!({:?})),", name, file);
     }
     list.push_str("]\n");
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("proxy_files.rs"), list)
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(out.join("proxy_files.rs"), list)?;
+    fs::write(out.join("schemas.rs"), schemas()?)
+}
+
+/// Name and text of each published schema, by name.
+fn schemas() -> io::Result<String> {
+    println!("cargo::rerun-if-changed=docs/schema");
+    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("docs/schema");
+    let mut files = Vec::new();
+    collect(&folder, &mut files)?;
+    files.sort();
+    let mut list = String::from("&[\n");
+    for file in &files {
+        let name = file.file_stem().unwrap_or_default();
+        let _ = writeln!(list, "    ({name:?}, include_str!({file:?})),");
+    }
+    list.push_str("]\n");
+    Ok(list)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

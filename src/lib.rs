@@ -10,7 +10,7 @@
 //! | L0 | [`model`] | nothing of the crate |
 //! | L1 | [`plan`], [`event`] | L0 |
 //! | L2 | [`ports`] | L0, L1 |
-//! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`], [`telemetry`], [`notify`] | L0–L2, never each other |
+//! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`], [`telemetry`], [`notify`], [`scaffold`] | L0–L2, never each other |
 //! | L4 | [`cli`] | all |
 //!
 //! A test reads the `use` lines of every file and fails with the one that points upwards or sideways.
@@ -31,6 +31,7 @@ pub mod notify;
 pub mod proxy;
 pub mod report;
 pub mod rollout;
+pub mod scaffold;
 pub mod telemetry;
 
 pub mod cli;

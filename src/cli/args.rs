@@ -7,26 +7,31 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::commands::completions::CompletionsArgs;
 use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
 use super::commands::down::DownArgs;
 use super::commands::drain_test::DrainTestArgs;
 use super::commands::exec::ExecArgs;
 use super::commands::history::HistoryArgs;
+use super::commands::init::InitArgs;
 use super::commands::logs::LogsArgs;
+use super::commands::man::ManArgs;
 use super::commands::plan::PlanArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::remove::RemoveArgs;
 use super::commands::rollback::RollbackArgs;
 use super::commands::scale::ScaleArgs;
+use super::commands::schema::SchemaArgs;
 use super::commands::status::StatusArgs;
 use super::exit::Exit;
+use super::help;
 use crate::compose::parse_duration;
 use crate::report::Verbosity;
 
 const ABOUT: &str = "Replaces running versions of HTTP apps on a Docker host without dropping one request";
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   deploy-apps go-app node-app             deploy what has changed; both apps beside each other
   deploy-apps go-app --force              redeploy although nothing has changed
@@ -47,6 +52,16 @@ flip any failure leaves the old version as it was.
 
 Exit codes:";
 
+/// With `--help`, what else there is to know.
+fn after_long_help() -> String {
+    format!(
+        "{}\n\n{}\n\n{}\n\nAn app that is named like a command is deployed by `deploy-apps deploy NAME`.",
+        after_help(),
+        help::list("Environment", help::ENVIRONMENT),
+        help::list("Files", help::FILES),
+    )
+}
+
 /// The examples, then the table of exit codes.
 fn after_help() -> String {
     let line = |exit: &Exit| format!("\n{:>5}  {}", *exit as u8, exit.meaning().replace('`', ""));
@@ -59,6 +74,7 @@ fn after_help() -> String {
     version,
     about = ABOUT,
     after_help = after_help(),
+    after_long_help = after_long_help(),
     override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
@@ -97,16 +113,20 @@ impl Cli {
             None | Some(Command::Deploy(_)) => Some("deploy"),
             Some(Command::Rollback(_)) => Some("rollback"),
             Some(Command::Scale(_)) => Some("scale"),
+            Some(Command::Down(_)) => Some("down"),
+            Some(Command::Remove(_)) => Some("remove"),
             Some(
-                Command::Config(_)
-                | Command::Down(_)
+                Command::Completions(_)
+                | Command::Config(_)
                 | Command::DrainTest(_)
                 | Command::Exec(_)
                 | Command::History(_)
                 | Command::Plan(_)
                 | Command::Logs(_)
+                | Command::Init(_)
+                | Command::Man(_)
                 | Command::Proxy(_)
-                | Command::Remove(_)
+                | Command::Schema(_)
                 | Command::Status(_),
             ) => None,
         }
@@ -137,6 +157,14 @@ pub enum Command {
     Logs(LogsArgs),
     /// Run a command in a replica that serves
     Exec(ExecArgs),
+    /// Write a first compose.yaml for the app in this folder
+    Init(InitArgs),
+    /// Print the schema of what is read or written: for editors, and for programs
+    Schema(SchemaArgs),
+    /// Print the script that makes a shell complete commands, apps and releases
+    Completions(CompletionsArgs),
+    /// Print the manual, or write its pages
+    Man(ManArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),

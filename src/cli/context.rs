@@ -172,7 +172,7 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
     })
 }
 
-fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
+pub fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
     let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
     ControlClient::new(proxy, Arc::new(ExecDial::new(engine.clone(), proxy.container(), command)))
 }

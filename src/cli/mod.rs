@@ -2,12 +2,15 @@
 
 mod args;
 mod commands;
+mod complete;
 mod confirm;
 mod context;
 mod crash;
 mod exit;
 mod failed;
+mod help;
 mod listeners;
+mod mistyped;
 mod names;
 mod origin;
 mod signals;
@@ -21,7 +24,10 @@ use clap::CommandFactory;
 pub use exit::Exit;
 
 use args::{Cli, Command, Format};
-use commands::{config, deploy, down, drain_test, exec, history, logs, plan, proxy, remove, rollback, scale, status};
+use commands::{
+    completions, config, deploy, down, drain_test, exec, history, init, logs, man, plan, proxy, remove, rollback,
+    scale, schema, status,
+};
 use context::Context;
 use exit::Failure;
 use listeners::Listeners;
@@ -34,6 +40,10 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    if complete::is_asked() {
+        complete::answer();
+        return ExitCode::SUCCESS;
+    }
     let started = Instant::now();
     let cli = match Cli::read() {
         Ok(cli) => cli,
@@ -75,9 +85,14 @@ fn timed_out(result: Result<Exit, Failure>, limit: Option<Duration>) -> Result<E
 
 async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Failure> {
     cli.common.named = cli.named();
-    if let Some(Command::Config(args)) = &cli.command {
-        // It only reads files, so it works without an engine.
-        return config::run(&cli.common, args);
+    // What only reads files works without an engine.
+    match &cli.command {
+        Some(Command::Config(args)) => return config::run(&cli.common, args),
+        Some(Command::Completions(args)) => return completions::run(args),
+        Some(Command::Init(args)) => return init::run(&cli.common, args),
+        Some(Command::Man(args)) => return man::run(args),
+        Some(Command::Schema(args)) => return schema::run(args),
+        _ => {}
     }
     if cli.common.format == Some(Format::Yaml) {
         return Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"));
@@ -86,12 +101,21 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         return Err(Failure::new(Exit::Usage, "only `plan` can be told in Markdown")
             .hint("use `--format text` or `--format json`"));
     }
-    let context = Context::open(&cli.common).await?.heard_by(listeners, cli.operation());
+    let context = Context::open(&cli.common).await;
+    let context =
+        context.map_err(|failure| mistyped::without_file(failure, &cli))?.heard_by(listeners, cli.operation());
     match cli.command {
-        None => deploy::run(&context, &cli.deploy).await,
+        None => {
+            mistyped::command(&context.project, &cli.deploy.wish.apps)?;
+            deploy::run(&context, &cli.deploy).await
+        }
         Some(Command::Deploy(args)) => deploy::run(&context, &args).await,
         Some(Command::DrainTest(args)) => drain_test::run(&context, &args).await,
         Some(Command::Config(args)) => config::run(&cli.common, &args),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Init(args)) => init::run(&cli.common, &args),
+        Some(Command::Man(args)) => man::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Remove(args)) => remove::run(&context, &args).await,
         Some(Command::Down(args)) => down::run(&context, &args).await,
         Some(Command::Status(args)) => status::run(&context, &args).await,

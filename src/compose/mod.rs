@@ -66,6 +66,7 @@ pub use config::{Config, config};
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
 pub use scalar::parse_duration;
 pub use select::select;
+pub use suggest::nearest;
 
 use crate::model::{InvalidName, Project, ProjectName};
 

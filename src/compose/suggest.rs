@@ -1,7 +1,8 @@
 //! Did you mean …?
 
 /// The known word nearest to a mistyped one, if any is near.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // Unbounded, the comparison's time is the product of both lengths.
     if word.len() > 80 {
         return None;

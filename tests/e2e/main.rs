@@ -13,8 +13,10 @@ mod faults_together;
 mod harness;
 
 mod changes;
+mod completions;
 mod drain_test;
 mod history;
+mod init;
 mod input_build;
 mod input_engine;
 mod input_file;

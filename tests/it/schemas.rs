@@ -16,7 +16,12 @@ use crate::schema::{path_of, validates};
 /// Commands that change something write the event stream instead of one document.
 const STREAMS: [&str; 6] = ["deploy", "down", "proxy-upgrade", "remove", "rollback", "scale"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
-const EXEMPT: [(&str, &str); 1] = [("exec", "its output is that of the command it runs")];
+const EXEMPT: [(&str, &str); 4] = [
+    ("exec", "its output is that of the command it runs"),
+    ("completions", "a script for a shell"),
+    ("man", "pages for `man`"),
+    ("schema", "a schema itself"),
+];
 
 /// The leaves of the command line's tree, as `proxy-upgrade`.
 fn commands() -> Vec<String> {

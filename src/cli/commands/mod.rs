@@ -1,15 +1,19 @@
 //! One file a command: its arguments, and what it does with them.
 
+pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod deploy;
 pub(super) mod down;
 pub(super) mod drain_test;
 pub(super) mod exec;
 pub(super) mod history;
+pub(super) mod init;
 pub(super) mod logs;
+pub(super) mod man;
 pub(super) mod plan;
 pub(super) mod proxy;
 pub(super) mod remove;
 pub(super) mod rollback;
 pub(super) mod scale;
+pub(super) mod schema;
 pub(super) mod status;

@@ -11,6 +11,7 @@ mod keys;
 mod notify;
 mod refusals;
 mod sample;
+mod schema;
 mod secrets;
 mod several;
 mod yaml;

@@ -1,0 +1,144 @@
+//! `deploy-apps man`: the manual, from the same words as `--help`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::cli::args::{Cli, EXAMPLES};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::help;
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  deploy-apps man | man -l -                  read it
+  deploy-apps man --out /usr/share/man/man1   install all pages, one for each command")]
+pub struct ManArgs {
+    /// Write every page into this folder, instead of the first one to standard output
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Prints the page of the program, or writes all pages.
+pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
+    let mut root = Cli::command().disable_help_subcommand(true);
+    root.build();
+    let done = match &args.out {
+        Some(folder) => write_all(&root, folder),
+        None => page(&root, true).and_then(|page| io::stdout().write_all(&page)),
+    };
+    let what =
+        || args.out.as_ref().map_or_else(|| "standard output".to_owned(), |folder| format!("`{}`", folder.display()));
+    done.map_err(|error| Failure::new(Exit::Failed, format!("the manual cannot be written to {}: {error}", what())))?;
+    Ok(Exit::Done)
+}
+
+fn write_all(root: &Command, folder: &Path) -> io::Result<()> {
+    fn walk(command: &Command, folder: &Path, is_root: bool) -> io::Result<()> {
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+        std::fs::write(folder.join(format!("{name}.1")), page(command, is_root)?)?;
+        command.get_subcommands().filter(|below| !below.is_hide_set()).try_for_each(|below| walk(below, folder, false))
+    }
+    std::fs::create_dir_all(folder)?;
+    walk(root, folder, true)
+}
+
+fn page(command: &Command, is_root: bool) -> io::Result<Vec<u8>> {
+    let version = env!("CARGO_PKG_VERSION");
+    let man = Man::new(command.clone()).manual("deploy-apps").source(format!("deploy-apps {version}"));
+    let mut out = Vec::new();
+    man.render_title(&mut out)?;
+    man.render_name_section(&mut out)?;
+    man.render_synopsis_section(&mut out)?;
+    man.render_description_section(&mut out)?;
+    man.render_options_section(&mut out)?;
+    if command.get_subcommands().any(|below| !below.is_hide_set()) {
+        man.render_subcommands_section(&mut out)?;
+    }
+    let after = if is_root {
+        Some(EXAMPLES.trim_end_matches("Exit codes:").trim_end().to_owned())
+    } else {
+        command.get_after_help().map(ToString::to_string)
+    };
+    if let Some(examples) = after {
+        let text = examples.strip_prefix("Examples:\n").unwrap_or(&examples);
+        as_it_is(if text.len() < examples.len() { "EXAMPLES" } else { "NOTES" }, text).to_writer(&mut out)?;
+    }
+    let exits: Vec<(String, &str)> = Exit::ALL.iter().map(|exit| ((*exit as u8).to_string(), exit.meaning())).collect();
+    let exits: Vec<(&str, &str)> = exits.iter().map(|(code, meaning)| (code.as_str(), *meaning)).collect();
+    entries("EXIT STATUS", &exits).to_writer(&mut out)?;
+    if is_root {
+        entries("ENVIRONMENT", help::ENVIRONMENT).to_writer(&mut out)?;
+        entries("FILES", help::FILES).to_writer(&mut out)?;
+    } else {
+        let mut also = Roff::new();
+        also.control("SH", ["SEE ALSO"]).text([bold("deploy-apps"), roman("(1)")]);
+        also.to_writer(&mut out)?;
+    }
+    Ok(out)
+}
+
+/// Examples are aligned by hand.
+fn as_it_is(title: &str, text: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]).control("nf", []);
+    for line in text.lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
+}
+
+fn entries(title: &str, entries: &[(&str, &str)]) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]);
+    for (name, what) in entries {
+        roff.control("TP", []).text([bold(*name)]).text([roman(what.replace('`', ""))]);
+    }
+    roff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Command {
+        let mut root = Cli::command().disable_help_subcommand(true);
+        root.build();
+        root
+    }
+
+    #[test]
+    fn the_first_page_has_every_section() {
+        let page = String::from_utf8(page(&root(), true).expect("written")).expect("text");
+        let sections: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+        let wanted = [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "SUBCOMMANDS",
+            "EXAMPLES",
+            "\"EXIT STATUS\"",
+            "ENVIRONMENT",
+            "FILES",
+        ];
+        assert_eq!(sections, wanted);
+        for (name, _) in help::ENVIRONMENT {
+            assert!(page.contains(&name.replace('-', "\\-")), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_page() {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_all(&root(), folder.path()).expect("written");
+        for name in ["deploy-apps.1", "deploy-apps-deploy.1", "deploy-apps-proxy-upgrade.1", "deploy-apps-man.1"] {
+            let text = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+            assert!(text.contains(".SH \"EXIT STATUS\"") && text.contains(".SH SYNOPSIS"), "{name}\n{text}");
+        }
+    }
+}

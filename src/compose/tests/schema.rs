@@ -1,0 +1,199 @@
+//! The published schema of `x-deploy-apps` and the loader say the same.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Case, refuse};
+use crate::compose::parse_duration;
+use crate::model::{DrainPolicy, HealthPolicy, ReleaseCommand, Webhook};
+
+fn schema(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{name}.json"));
+    serde_json::from_slice(&std::fs::read(path).expect("the schema")).expect("JSON")
+}
+
+#[test]
+fn the_schema_has_the_keys_that_the_loader_reads() {
+    let schema = schema("x-deploy-apps");
+    let sections = [
+        ("project", refuse::PROJECT_BLOCK),
+        ("proxy", refuse::PROXY),
+        ("webhook", refuse::NOTIFY),
+        ("service", refuse::APP),
+        ("route", refuse::ROUTE),
+        ("health", refuse::HEALTH),
+        ("drain", refuse::DRAIN),
+        ("release", refuse::RELEASE),
+    ];
+    for (name, section) in &sections {
+        let properties = schema["$defs"][name]["properties"].as_object().expect("properties");
+        let mut keys: Vec<&str> = properties.keys().map(String::as_str).collect();
+        let mut known = section.known.to_vec();
+        keys.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(keys, known, "`{name}`: the schema on the left, the loader on the right");
+        for (key, property) in properties {
+            let told = property["description"].is_string() || property["$ref"].is_string();
+            assert!(told, "`{key}` of `{name}` has no description");
+        }
+    }
+    let others = ["variable", "duration"];
+    let defs = schema["$defs"].as_object().expect("definitions");
+    assert_eq!(defs.len(), sections.len() + others.len(), "a definition that no section stands for");
+}
+
+#[test]
+fn the_schema_has_the_defaults_of_the_model() {
+    let schema = schema("x-deploy-apps");
+    let default = |section: &str, key: &str| schema["$defs"][section]["properties"][key]["default"].clone();
+    let time =
+        |section: &str, key: &str| parse_duration(default(section, key).as_str().expect("a time")).expect("a time");
+    let (health, drain) = (HealthPolicy::default(), DrainPolicy::default());
+    assert_eq!(default("health", "path"), json!(health.path));
+    assert_eq!(default("health", "successes"), json!(health.successes));
+    let times: [(&str, &str, Duration); 7] = [
+        ("health", "interval", health.interval),
+        ("health", "timeout", health.timeout),
+        ("health", "probe_timeout", health.probe_timeout),
+        ("drain", "timeout", drain.timeout),
+        ("drain", "websocket_timeout", drain.websocket_timeout),
+        ("release", "timeout", ReleaseCommand::DEFAULT_TIMEOUT),
+        ("webhook", "timeout", Webhook::DEFAULT_TIMEOUT),
+    ];
+    for (section, key, expected) in times {
+        assert_eq!(time(section, key), expected, "{section}.{key}");
+    }
+    let proxy = Case::block("      port: 80\n").project().proxy;
+    assert_eq!(default("proxy", "http_port"), json!(proxy.http_port));
+    assert_eq!(default("proxy", "name"), json!(proxy.name));
+    assert_eq!(default("proxy", "base_image"), json!(proxy.base_image));
+}
+
+#[test]
+fn the_schema_for_editors_holds_the_same_blocks() {
+    let (own, compose) = (schema("x-deploy-apps"), schema("compose"));
+    assert_eq!(own["$defs"], compose["$defs"], "copy `$defs` of x-deploy-apps.json into compose.json");
+    let without_spec = {
+        let mut schema = compose;
+        // The specification's own schema lies elsewhere, and a test asks nobody.
+        schema.as_object_mut().expect("an object").remove("allOf");
+        schema
+    };
+    let validator = jsonschema::validator_for(&without_spec).expect("a valid schema");
+    let file =
+        |port: Value| json!({ "services": { "web": { "image": "a", "x-deploy-apps": { "port": port } }, "db": null } });
+    assert!(validator.is_valid(&file(json!(80))) && validator.is_valid(&file(json!("${PORT:-80}"))));
+    assert!(!validator.is_valid(&file(json!([80]))));
+    assert!(!validator.is_valid(&json!({ "x-deploy-apps": { "prxy": {} } })));
+}
+
+/// JSON is YAML, so one text serves both.
+fn agree(section: &str, block: &Value, compose: &str) {
+    let schema = schema("x-deploy-apps");
+    let own = json!({ "$ref": format!("#/$defs/{section}"), "$defs": schema["$defs"] });
+    let by_schema = jsonschema::validator_for(&own).expect("a valid schema").is_valid(block);
+    let loaded = crate::compose::load(&Case::new(compose).request());
+    let by_loader = loaded.is_ok();
+    let said = loaded.err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(by_schema, by_loader, "the schema on the left, the loader on the right: {block}\n{said}");
+}
+
+#[test]
+fn schema_and_loader_agree_on_services() {
+    let blocks = [
+        json!({}),
+        json!({ "port": 8080 }),
+        json!({ "port": "8080" }),
+        json!({ "port": 0 }),
+        json!({ "port": 65536 }),
+        json!({ "port": "http" }),
+        json!({ "port": [80] }),
+        json!({ "prt": 80 }),
+        json!({ "x-mine": { "any": 1 }, "port": 80 }),
+        json!({ "port": 80, "routes": [] }),
+        json!({ "port": 80, "routes": null }),
+        json!({ "port": 80, "routes": [{}] }),
+        json!({ "port": 80, "routes": [{ "host": "a.example.com" }, { "path": "/x", "strip": true }] }),
+        json!({ "port": 80, "routes": [{ "host": "*.example.com", "path": "/" }] }),
+        json!({ "port": 80, "routes": [{ "host": "http://a" }] }),
+        json!({ "port": 80, "routes": [{ "host": "-a" }] }),
+        json!({ "port": 80, "routes": [{ "path": "x" }] }),
+        json!({ "port": 80, "routes": [{ "path": "/x?y" }] }),
+        json!({ "port": 80, "routes": [{ "path": "/x", "strip": "maybe" }] }),
+        json!({ "port": 80, "routes": [{ "path": "/x", "hots": "a" }] }),
+        json!({ "port": 80, "routes": { "path": "/x" } }),
+        json!({ "port": 80, "health": { "path": "/healthz", "successes": 3, "interval": "1.5s", "timeout": "1m30s" } }),
+        json!({ "port": 80, "health": null }),
+        json!({ "port": 80, "health": { "path": "healthz" } }),
+        json!({ "port": 80, "health": { "successes": 0 } }),
+        json!({ "port": 80, "health": { "successes": 101 } }),
+        json!({ "port": 80, "health": { "timeout": "30" } }),
+        json!({ "port": 80, "health": { "timeout": "30 s" } }),
+        json!({ "port": 80, "health": "yes" }),
+        json!({ "port": 80, "drain": { "timeout": 0, "websocket_timeout": "2d" } }),
+        json!({ "port": 80, "drain": { "timeout": 5 } }),
+        json!({ "port": 80, "drain": { "time": "5s" } }),
+        json!({ "port": 80, "balance": "round-robin" }),
+        json!({ "port": 80, "balance": "random" }),
+        json!({ "release": ["./migrate", 1] }),
+        json!({ "release": "./migrate all" }),
+        json!({ "release": [] }),
+        json!({ "release": { "command": ["a"], "timeout": "1h" } }),
+        json!({ "release": { "timeout": "1h" } }),
+        json!({ "version": "1.4.0" }),
+        json!({ "version": 1.4 }),
+        json!({ "version": {} }),
+        json!("app"),
+        json!([8080]),
+    ];
+    for block in &blocks {
+        agree("service", block, &format!("services: {{ web: {{ image: \"a:1\", x-deploy-apps: {block} }} }}\n"));
+    }
+}
+
+#[test]
+fn schema_and_loader_agree_on_projects() {
+    let hook = |more: Value| {
+        let mut hook = json!({ "url": "https://hooks.example.com/x" });
+        hook.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json!({ "notify": [hook] })
+    };
+    let blocks = [
+        json!({}),
+        json!({ "proxy": null }),
+        json!({ "proxy": { "http_port": 80, "name": "other-1", "bind": "127.0.0.1", "subnet": "10.213.0.0/20" } }),
+        json!({ "proxy": { "http_port": 0 } }),
+        json!({ "proxy": { "name": "a_b" } }),
+        json!({ "proxy": { "bind": "localhost" } }),
+        json!({ "proxy": { "subnet": "10.213.0.0/24" } }),
+        json!({ "proxy": { "base_image": "" } }),
+        json!({ "proxy": { "port": 80 } }),
+        json!({ "proxy": 80 }),
+        json!({ "notify": [] }),
+        json!({ "notify": null }),
+        json!({ "notify": {} }),
+        json!({ "notify": [{}] }),
+        json!({ "notify": ["https://a"] }),
+        json!({ "notify": [{ "url": "ftp://a/b" }] }),
+        json!({ "notify": [{ "url": "hooks.example.com" }] }),
+        hook(json!({})),
+        hook(json!({ "on": "failure" })),
+        hook(json!({ "on": ["success", "failure"] })),
+        hook(json!({ "on": [] })),
+        hook(json!({ "on": "always" })),
+        hook(json!({ "format": "slack" })),
+        hook(json!({ "format": "xml" })),
+        hook(json!({ "headers": { "X-Token": "a", "X-Number": 1 } })),
+        hook(json!({ "headers": { "a b": "c" } })),
+        hook(json!({ "headers": ["a"] })),
+        hook(json!({ "timeout": "2s" })),
+        hook(json!({ "timeout": "soon" })),
+        hook(json!({ "uri": "x" })),
+    ];
+    for block in &blocks {
+        let services = "services: { web: { image: \"a:1\", x-deploy-apps: { port: 80 } } }";
+        agree("project", block, &format!("{services}\nx-deploy-apps: {block}\n"));
+    }
+}
