@@ -126,6 +126,11 @@ pub enum Fact {
         what: String,
         error: String,
     },
+    /// Old releases of the app went after its deploy. It changes nothing about the outcome.
+    Pruned {
+        images: u32,
+        containers: u32,
+    },
     AppFinished {
         outcome: Outcome,
         urls: Vec<String>,

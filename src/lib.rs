@@ -8,7 +8,7 @@
 //! | layer | modules | may use |
 //! |---|---|---|
 //! | L0 | [`model`] | nothing of the crate |
-//! | L1 | [`plan`], [`event`] | L0 |
+//! | L1 | [`plan`], [`event`], [`diagnosis`] | L0 |
 //! | L2 | [`ports`] | L0, L1 |
 //! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`], [`telemetry`], [`notify`], [`scaffold`] | L0–L2, never each other |
 //! | L4 | [`cli`] | all |
@@ -19,6 +19,7 @@
 
 pub mod model;
 
+pub mod diagnosis;
 pub mod event;
 pub mod plan;
 

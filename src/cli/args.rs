@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use super::commands::completions::CompletionsArgs;
 use super::commands::config::ConfigArgs;
 use super::commands::deploy::DeployArgs;
+use super::commands::doctor::DoctorArgs;
 use super::commands::down::DownArgs;
 use super::commands::drain_test::DrainTestArgs;
 use super::commands::exec::ExecArgs;
@@ -19,6 +20,7 @@ use super::commands::logs::LogsArgs;
 use super::commands::man::ManArgs;
 use super::commands::plan::PlanArgs;
 use super::commands::proxy::ProxyCommand;
+use super::commands::prune::PruneArgs;
 use super::commands::remove::RemoveArgs;
 use super::commands::rollback::RollbackArgs;
 use super::commands::scale::ScaleArgs;
@@ -26,7 +28,7 @@ use super::commands::schema::SchemaArgs;
 use super::commands::status::StatusArgs;
 use super::exit::Exit;
 use super::help;
-use crate::compose::parse_duration;
+use crate::compose::{parse_bytes, parse_duration};
 use crate::report::Verbosity;
 
 const ABOUT: &str = "Replaces running versions of HTTP apps on a Docker host without dropping one request";
@@ -75,7 +77,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     after_long_help = after_long_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -118,6 +120,7 @@ impl Cli {
             Some(
                 Command::Completions(_)
                 | Command::Config(_)
+                | Command::Doctor(_)
                 | Command::DrainTest(_)
                 | Command::Exec(_)
                 | Command::History(_)
@@ -126,6 +129,7 @@ impl Cli {
                 | Command::Init(_)
                 | Command::Man(_)
                 | Command::Proxy(_)
+                | Command::Prune(_)
                 | Command::Schema(_)
                 | Command::Status(_),
             ) => None,
@@ -165,6 +169,10 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Print the manual, or write its pages
     Man(ManArgs),
+    /// Remove stopped containers, failed attempts and releases older than those kept for a rollback
+    Prune(PruneArgs),
+    /// Look at everything that a deploy relies on, and say what mends what is wrong
+    Doctor(DoctorArgs),
     /// Look after the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),
@@ -208,6 +216,9 @@ pub struct CommonArgs {
     /// Say each step with its reason, too
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
+    /// Bytes that must be free on the engine's disk before a build or pull, such as `500m`; else 1g or 5 % of the disk
+    #[arg(long, value_name = "SIZE", env = "DEPLOY_APPS_MIN_FREE", value_parser = size, global = true)]
+    pub min_free: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -263,6 +274,11 @@ impl CommonArgs {
             _ => Verbosity::Normal,
         }
     }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = parse_bytes(text).and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.ok_or_else(|| "a size in bytes or with its unit, such as `500m` or `2g`".to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -13,12 +13,12 @@ use super::signals::Signals;
 use crate::compose::{self, LoadRequest};
 use crate::docker::{self, DockerEngine, ExecDial};
 use crate::event::Event;
-use crate::model::{Project, ProxyName};
+use crate::model::{Project, ProjectName, ProxyName};
 use crate::plan::ProxyImage;
-use crate::ports::Operator;
+use crate::ports::{EngineError, Operator};
 use crate::proxy::{self, ControlClient};
 use crate::report::{self, Manner, Reporter, Surroundings};
-use crate::rollout::{Run, Sink};
+use crate::rollout::{Room, Run, Sink};
 
 /// Everything that a command works with.
 pub struct Context {
@@ -28,6 +28,8 @@ pub struct Context {
     pub reporter: Arc<dyn Reporter>,
     pub operator: Operator,
     pub lock_wait: std::time::Duration,
+    /// Bytes; `None` is what the disk's size suggests.
+    pub min_free: Option<u64>,
     pub format: Format,
     /// The command's name, when it changes something: then others hear of it as well.
     operation: Option<&'static str>,
@@ -50,7 +52,7 @@ impl Context {
             signals.cancel_after(limit);
         }
         let project = load_project(args)?;
-        let engine = Arc::new(docker::connect(|name| std::env::var(name).ok()).await?);
+        let engine = Arc::new(connect(args).await?);
         let surroundings = surroundings();
         let format = match args.format() {
             Format::Json => report::Format::Json,
@@ -68,6 +70,7 @@ impl Context {
             reporter,
             operator,
             lock_wait: args.lock_wait,
+            min_free: args.min_free,
             format: args.format(),
             operation: None,
             listeners: Arc::default(),
@@ -104,6 +107,7 @@ impl Context {
         Run::new(Arc::clone(&self.engine), proxy, sink, self.signals.cancel.clone())
             .with_hook(crash_hook())
             .by(self.operator.clone())
+            .in_room(Room { proxy: self.project.proxy.name.clone(), minimum: self.min_free })
     }
 
     /// A client of the project's proxy; it opens nothing before the first call.
@@ -172,6 +176,14 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
     })
 }
 
+/// Reaches the engine that the command line or the environment names.
+///
+/// # Errors
+/// When it is not there, not permitted, or too old.
+pub(super) async fn connect(_args: &CommonArgs) -> Result<DockerEngine, EngineError> {
+    docker::connect(|name| std::env::var(name).ok()).await
+}
+
 pub fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
     let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
     ControlClient::new(proxy, Arc::new(ExecDial::new(engine.clone(), proxy.container(), command)))
@@ -192,10 +204,15 @@ fn surroundings() -> Surroundings {
 
 /// Who deploys: in a pipeline the person who started it, else the user of this machine.
 fn operator(project: &Project) -> Operator {
+    operator_of(&project.name)
+}
+
+/// The same where there is only a name.
+pub(super) fn operator_of(project: &ProjectName) -> Operator {
     let first =
         |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let owner = first(&["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "SUDO_USER", "USER", "LOGNAME"])
         .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Operator { owner, host, project: project.name.clone(), origin: Arc::default() }
+    Operator { owner, host, project: project.clone(), origin: Arc::default() }
 }

@@ -25,8 +25,8 @@ pub use exit::Exit;
 
 use args::{Cli, Command, Format};
 use commands::{
-    completions, config, deploy, down, drain_test, exec, history, init, logs, man, plan, proxy, remove, rollback,
-    scale, schema, status,
+    completions, config, deploy, doctor, down, drain_test, exec, history, init, logs, man, plan, proxy, prune, remove,
+    rollback, scale, schema, status,
 };
 use context::Context;
 use exit::Failure;
@@ -101,6 +101,10 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         return Err(Failure::new(Exit::Usage, "only `plan` can be told in Markdown")
             .hint("use `--format text` or `--format json`"));
     }
+    if let Some(Command::Doctor(args)) = &cli.command {
+        // What is missing is what it looks for.
+        return doctor::run(&cli.common, *args).await;
+    }
     let context = Context::open(&cli.common).await;
     let context =
         context.map_err(|failure| mistyped::without_file(failure, &cli))?.heard_by(listeners, cli.operation());
@@ -117,6 +121,8 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Man(args)) => man::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Remove(args)) => remove::run(&context, &args).await,
+        Some(Command::Prune(args)) => prune::run(&context, &args).await,
+        Some(Command::Doctor(args)) => doctor::run(&cli.common, args).await,
         Some(Command::Down(args)) => down::run(&context, &args).await,
         Some(Command::Status(args)) => status::run(&context, &args).await,
         Some(Command::Logs(args)) => logs::run(&context, &args).await,

@@ -64,7 +64,7 @@ use source::{Input, Sources, absolute};
 
 pub use config::{Config, config};
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
-pub use scalar::parse_duration;
+pub use scalar::{parse_bytes, parse_duration};
 pub use select::select;
 pub use suggest::nearest;
 

@@ -126,7 +126,8 @@ pub(super) fn bytes(what: &str, node: &Node) -> Read<i64> {
         .ok_or_else(|| expected(what, "a size in bytes or with its unit, such as `64m` or `1.5g`", node))
 }
 
-pub(super) fn parse_bytes(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<i64> {
     let (amount, tail) = split_number(text)?;
     let unit = tail.trim_start().to_ascii_lowercase();
     let letter = unit.trim_end_matches("ib").trim_end_matches('b');

@@ -35,7 +35,7 @@ fn timed_out_without(doing: &str) -> EngineError {
 
 const SLOW: &str = "`docker info` shows whether the engine still works";
 pub(super) const FREE_DISK: &str =
-    "`docker system df` shows what takes the space, `docker system prune` frees what is unused";
+    "`deploy-apps prune` removes old releases; `docker system df` shows what else takes the space";
 
 /// Of the engine, or of a command that it ran.
 pub(super) fn is_disk_full(text: &str) -> bool {

@@ -9,7 +9,9 @@ mod connect;
 mod containers;
 mod create;
 mod credentials;
+mod der;
 mod disk;
+mod doctor;
 mod errors;
 mod exec;
 mod files;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use bollard::Docker;
 
 pub use connect::connect;
+pub use doctor::certificate_end;
 pub use exec::ExecDial;
 
 use crate::model::{

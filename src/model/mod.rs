@@ -3,6 +3,7 @@
 //! Everything here is plain data. No I/O, no clock, no Docker types.
 
 mod address;
+mod bytes;
 mod container;
 mod files;
 mod history;
@@ -21,6 +22,7 @@ mod stored;
 mod webhook;
 
 pub use address::{AddressPool, Subnet};
+pub use bytes::Bytes;
 pub use container::{
     ContainerSpec, Healthcheck, Label, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
     OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
@@ -34,8 +36,8 @@ pub use keys::{
 };
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
-    ContainerState, DiskSpace, DockerHealth, EngineInfo, InFlight, ObservedApp, ObservedContainer, ObservedEngine,
-    ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
+    ContainerState, DiskSpace, DockerHealth, EngineInfo, HostFacts, InFlight, ObservedApp, ObservedContainer,
+    ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};

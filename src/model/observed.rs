@@ -67,6 +67,28 @@ pub struct DiskSpace {
     pub free: u64,
 }
 
+impl DiskSpace {
+    /// A build or a pull of less than this is rare. On a small disk a twentieth must do.
+    const WANTED: u64 = 1 << 30;
+
+    /// Bytes that must be free before a build or a pull begins, when nobody says another number.
+    #[must_use]
+    pub fn minimum(&self) -> u64 {
+        Self::WANTED.min(self.size / 20)
+    }
+}
+
+/// What an engine tells of its machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    pub name: String,
+    pub system_time: Option<jiff::Timestamp>,
+    /// The engine runs on this very machine.
+    pub is_here: bool,
+    /// In the engine's own words.
+    pub warnings: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedNetwork {
     pub id: String,

@@ -80,5 +80,6 @@ pub(super) fn plan_app(
         look,
         flip,
         after,
+        tidy: Vec::new(),
     })
 }

@@ -10,8 +10,9 @@ use super::accessories::{networks_and_volumes, shared_stages};
 use super::app::plan_app;
 use super::goal::Goal;
 use super::proxy::address_pool;
+use super::prune::tidy;
 use super::rollback::targets;
-use super::{Plan, PlanRefused};
+use super::{Plan, PlanRefused, Verdict};
 use crate::model::{AppName, ObservedState, Project, ReleaseNumber, Route};
 
 /// Which release of each app it is about.
@@ -49,6 +50,8 @@ pub struct DeployOptions {
     pub atomic: bool,
     /// Scale to this number at the same time.
     pub replicas: Option<u32>,
+    /// How many releases a rollback can go back to after a deploy; older ones go. `None` leaves all.
+    pub keep: Option<u32>,
     pub intent: Intent,
 }
 
@@ -79,6 +82,9 @@ pub fn plan_deploy(
         let goal = Goal::of(project, app, observed, options, &targets)?;
         check_routes(project, name, &goal.app.routes, observed)?;
         let mut plan = plan_app(project, &goal, observed, options, pool, &mut taken)?;
+        if let (Some(keep), Verdict::Deploy, Intent::Deploy) = (options.keep, plan.verdict, &options.intent) {
+            plan.tidy = tidy(&plan, &observed.engine, &observed.proxy, keep);
+        }
         if plans.is_empty() {
             plan.warnings.extend(warnings.iter().cloned());
         }

@@ -45,6 +45,8 @@ pub struct AppPlan {
     pub flip: Option<Planned>,
     /// Best effort: what fails here is left for the next run.
     pub after: Vec<Stage>,
+    /// Old releases that go when the outcome is known and good; nothing here changes it.
+    pub tidy: Vec<Stage>,
 }
 
 impl AppPlan {
@@ -60,7 +62,7 @@ impl AppPlan {
             .flat_map(Stage::steps)
             .chain(&self.look)
             .chain(&self.flip)
-            .chain(self.after.iter().flat_map(Stage::steps))
+            .chain(self.after.iter().chain(&self.tidy).flat_map(Stage::steps))
     }
 }
 
@@ -123,7 +125,8 @@ impl fmt::Display for AppPlan {
             number += 1;
             writeln!(f, "  [{number}] {planned}")?;
         }
-        write_stages(f, &self.after, &mut number)
+        write_stages(f, &self.after, &mut number)?;
+        write_stages(f, &self.tidy, &mut number)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the planner will not do, with the numbers that say why.
 
 use super::{NoTarget, RollbackTarget};
-use crate::model::{AppKey, AppName, ReleaseNumber, Subnet};
+use crate::model::{AppKey, AppName, Bytes, ReleaseNumber, Subnet};
 
 /// We would not. Nothing has been touched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,8 @@ pub enum PlanRefused {
     NoTarget { app: AppKey, why: NoTarget, targets: Vec<RollbackTarget> },
     #[error("service `{service}` depends on itself through {through}")]
     DependencyCycle { service: AppName, through: String },
+    #[error("only {free} of {size} are free at `{path}`, where the engine keeps its images, and {minimum} must be")]
+    DiskLow { path: String, free: Bytes, size: Bytes, minimum: Bytes },
     #[error("the proxy `{proxy}` serves other projects too: {apps}")]
     ProxyServesOthers { proxy: String, apps: String },
 }
@@ -76,6 +78,10 @@ impl PlanRefused {
             }
             Self::ExternalMissing { kind, name } => format!("`docker {kind} create {name}`"),
             Self::NoImage { service } => format!("give `{service}` an `image` or a `build`"),
+            Self::DiskLow { .. } => {
+                "`deploy-apps prune` removes old releases; `--min-free` or DEPLOY_APPS_MIN_FREE asks for less"
+                    .to_owned()
+            }
             Self::ProxyServesOthers { .. } => "leave out `--proxy`, or take those projects down first".to_owned(),
             Self::NotDeployed { app } | Self::NotKept { app, .. } => {
                 format!("`deploy-apps {}` deploys it; with `--replicas N` with another number of replicas", app.app)

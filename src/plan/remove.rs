@@ -230,6 +230,7 @@ impl Host<'_> {
             look: None,
             flip,
             after,
+            tidy: Vec::new(),
         })
     }
 

@@ -142,6 +142,11 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
         Fact::Flipped { generation, took } => {
             format!("flipped to generation {generation} in {}", text::duration(*took))
         }
+        Fact::Pruned { images, containers: 0 } => format!("pruned {}", text::count((*images).into(), "old image")),
+        Fact::Pruned { images, containers } => {
+            let containers = text::count((*containers).into(), "stopped container");
+            format!("pruned {} and {containers}", text::count((*images).into(), "old image"))
+        }
         Fact::RouteConfirmed => "routes confirmed".to_owned(),
         Fact::Drained { waited, cut, took } if !cut.is_zero() => {
             let (waited, cut) = (text::in_flight(*waited), text::in_flight(*cut));

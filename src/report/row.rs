@@ -186,6 +186,7 @@ impl Row {
             }
             Fact::CancelRequested => self.cancelling = true,
             Fact::Warned { .. }
+            | Fact::Pruned { .. }
             | Fact::PlanMade { .. }
             | Fact::ReplicaStarted { .. }
             | Fact::RouteConfirmed

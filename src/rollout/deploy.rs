@@ -13,7 +13,7 @@ use super::run::{Run, Scope, Tally};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{
-    DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, facts, plan_deploy,
+    AppPlan, DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, facts, plan_deploy,
     plan_proxy, plan_proxy_upgrade,
 };
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyVersion};
@@ -172,8 +172,16 @@ async fn plan_and_share<E: Engine, P: Proxy>(
         }
     }
     run.emit(None, Fact::PlanMade { took: begun.elapsed() });
+    let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| is_build(&planned.step));
+    if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| is_build(&planned.step)) {
+        run.check_room().await?;
+    }
     run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
     Ok(plan)
+}
+
+fn is_build(step: &Step) -> bool {
+    matches!(step, Step::BuildImage { .. })
 }
 
 /// Brings the proxy up and makes sure that both sides speak the same control API.
@@ -195,6 +203,9 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
             }
             let step = Step::AwaitControl { name: spec.name.container(), timeout: PROXY_PATIENCE };
             stages.push(Stage::line(vec![Planned::new(step, "it runs, so it is in the middle of a restart")]));
+        }
+        if stages.iter().flat_map(Stage::steps).any(|planned| is_build(&planned.step)) {
+            run.check_room().await?;
         }
         match set_up(run, &stages).await {
             Ok(()) => break,

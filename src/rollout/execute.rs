@@ -92,7 +92,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.cancel).await;
                 prepared.note_flip();
             }
-            ended(self.finish(lease, prepared).await).await
+            let result = ended(self.finish(lease, prepared).await).await;
+            self.tidy_after(app, &result).await;
+            result
         });
         join_all(runs).await
     }
@@ -127,7 +129,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             }
         }
         self.share_failure(&mut apps);
-        join_all(apps.into_iter().map(|app| async move { ended(self.finish(lease, app).await).await })).await
+        let ends = apps.into_iter().map(|app| async move {
+            let plan = app.plan;
+            let result = ended(self.finish(lease, app).await).await;
+            self.tidy_after(plan, &result).await;
+            result
+        });
+        join_all(ends).await
     }
 
     /// Whoever was ready, or was stopped, when another failed is undone for that reason, not for one of its own.

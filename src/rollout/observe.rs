@@ -94,7 +94,7 @@ pub(super) async fn sources<E: Engine, P: Proxy>(
     project: &Project,
     apps: &[AppName],
     pulls: Pulls,
-) -> Result<(Vec<(AppName, Source)>, Vec<String>), EngineError> {
+) -> Result<(Vec<(AppName, Source)>, Vec<String>), DeployError> {
     let services = services_behind(project, apps);
     let others = other_images(&services);
     let (sources, others) = tokio::try_join!(
@@ -143,7 +143,7 @@ async fn missing<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     reference: &str,
     pulls: Pulls,
-) -> Result<Option<String>, EngineError> {
+) -> Result<Option<String>, DeployError> {
     match (run.engine.image_id(reference).await?, pulls) {
         (Some(_), _) => Ok(None),
         (None, Pulls::Foreseen) => Ok(Some(reference.to_owned())),
@@ -166,7 +166,7 @@ async fn source<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     service: &Service,
     pulls: Pulls,
-) -> Result<(AppName, Source), EngineError> {
+) -> Result<(AppName, Source), DeployError> {
     let source = match &service.image {
         ImageSource::Build(build) => Source::Digest(run.engine.source_digest(build).await?),
         ImageSource::Pull { reference, policy } => {
@@ -176,7 +176,8 @@ async fn source<E: Engine, P: Proxy>(
                 (PullPolicy::Never, None) => {
                     let message = format!("image `{reference}` of service `{}` is not on the engine", service.name);
                     return Err(EngineError::new(EngineErrorKind::ImageNotFound, message)
-                        .hint(format!("`docker pull {reference}`, or set `pull_policy: missing`")));
+                        .hint(format!("`docker pull {reference}`, or set `pull_policy: missing`"))
+                        .into());
                 }
                 (PullPolicy::Always | PullPolicy::Missing, present) if pulls == Pulls::Foreseen => {
                     Source::Unpulled { reference: reference.clone(), present }
@@ -188,7 +189,8 @@ async fn source<E: Engine, P: Proxy>(
     Ok((service.name.clone(), source))
 }
 
-async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<String, EngineError> {
+async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<String, DeployError> {
+    run.check_room().await?;
     let begun = Instant::now();
     let (sink, started) = (Arc::clone(&run.sink), run.started);
     let progress: Progress = Arc::new(move |line| {

@@ -10,7 +10,7 @@ use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind};
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
-use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project};
+use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project, ProxyName};
 use crate::plan::{AppPlan, DownOptions, Planned, Removal, RemoveOptions, Stage, Step, plan_down, plan_remove};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy};
 
@@ -78,7 +78,7 @@ pub async fn look_at_removal<E: Engine, P: Proxy>(
     request: &RemoveRequest<'_>,
 ) -> Result<(ObservedEngine, ObservedProxy, Removal), DeployError> {
     let engine = run.engine.observe(&request.project.proxy.name).await?;
-    let proxy = match proxy_state(request.project, &engine) {
+    let proxy = match proxy_state(&request.project.proxy.name, &engine) {
         Some(ContainerState::Running | ContainerState::Restarting) => run.proxy.state().await?,
         _ => ObservedProxy::default(),
     };
@@ -100,7 +100,7 @@ pub async fn remove<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
 
 async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_>) -> Result<Removed, DeployError> {
     let engine = run.engine.observe(&request.project.proxy.name).await?;
-    let has_proxy = wake_proxy(run, request.project, &engine).await?;
+    let has_proxy = wake_proxy(run, &request.project.proxy.name, &engine).await?;
     let (_, _, removal) = look_at_removal(run, request).await?;
     // Without a proxy nothing is routed and there is nobody to keep leases: labels alone say what goes.
     let lease = match has_proxy && !removal.apps.is_empty() {
@@ -168,19 +168,19 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
     }
 }
 
-fn proxy_state(project: &Project, engine: &ObservedEngine) -> Option<ContainerState> {
-    engine.container(&project.proxy.name.container()).map(|container| container.state)
+fn proxy_state(proxy: &ProxyName, engine: &ObservedEngine) -> Option<ContainerState> {
+    engine.container(&proxy.container()).map(|container| container.state)
 }
 
 /// Routes can be taken out of a running proxy only, and a stopped one would bring them back with its next start.
 /// Returns whether there is a proxy.
-async fn wake_proxy<E: Engine, P: Proxy>(
+pub(super) async fn wake_proxy<E: Engine, P: Proxy>(
     run: &Run<E, P>,
-    project: &Project,
+    proxy: &ProxyName,
     engine: &ObservedEngine,
 ) -> Result<bool, DeployError> {
-    let name = project.proxy.name.container();
-    match proxy_state(project, engine) {
+    let name = proxy.container();
+    match proxy_state(proxy, engine) {
         None | Some(ContainerState::Dead) => Ok(false),
         Some(ContainerState::Running | ContainerState::Restarting) => Ok(true),
         Some(ContainerState::Created | ContainerState::Paused | ContainerState::Exited { .. }) => {

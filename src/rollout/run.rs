@@ -10,9 +10,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::DeployError;
 use crate::event::{Event, Fact};
-use crate::model::{AppKey, Generation, InFlight};
-use crate::plan::{AppPlan, FlipChange, Step};
+use crate::model::{AppKey, Bytes, Generation, InFlight, ProxyName};
+use crate::plan::{AppPlan, FlipChange, PlanRefused, Step};
 use crate::ports::{Engine, Operator, Proxy};
 
 /// Takes the events of a run.
@@ -31,12 +32,23 @@ pub struct Run<E, P: Proxy> {
     pub hook: Option<StepHook>,
     /// For the history. `None` where no release is begun.
     pub operator: Option<Operator>,
+    /// `None` asks for no free disk before builds and pulls.
+    pub room: Option<Room>,
     pub started: Instant,
+}
+
+/// How much must be free on the engine's disk before a build or a pull begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Whose container tells about a disk that is on another machine.
+    pub proxy: ProxyName,
+    /// In bytes; `None` is what the disk's size suggests.
+    pub minimum: Option<u64>,
 }
 
 impl<E: Engine, P: Proxy> Run<E, P> {
     pub fn new(engine: Arc<E>, proxy: Arc<P>, sink: Sink, cancel: CancellationToken) -> Self {
-        Self { engine, proxy, sink, cancel, hook: None, operator: None, started: Instant::now() }
+        Self { engine, proxy, sink, cancel, hook: None, operator: None, room: None, started: Instant::now() }
     }
 
     /// Calls `hook` after each step.
@@ -51,6 +63,25 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     pub fn by(mut self, operator: Operator) -> Self {
         self.operator = Some(operator);
         self
+    }
+
+    /// Refuses builds and pulls that a full disk would end half-way.
+    #[must_use]
+    pub fn in_room(mut self, room: Room) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// Called before something large is written on the engine. A disk that nobody can ask about is taken as it is.
+    pub(super) async fn check_room(&self) -> Result<(), DeployError> {
+        let Some(room) = &self.room else { return Ok(()) };
+        let Ok(Some(disk)) = self.engine.disk(&room.proxy).await else { return Ok(()) };
+        let minimum = room.minimum.unwrap_or_else(|| disk.minimum());
+        if disk.free >= minimum {
+            return Ok(());
+        }
+        let (free, size, minimum) = (Bytes(disk.free), Bytes(disk.size), Bytes(minimum));
+        Err(PlanRefused::DiskLow { path: disk.path, free, size, minimum }.into())
     }
 
     pub(super) fn emit(&self, app: Option<&AppKey>, fact: Fact) {

@@ -69,7 +69,7 @@ async fn a_disk_that_is_full_while_building_leaves_the_old_version_serving() {
     let output = host.deploy(&["web"]).await.exited(1);
     output
         .says("No space left on device")
-        .says("hint: `docker system df` shows what takes the space")
+        .says("hint: `deploy-apps prune` removes old releases; `docker system df` shows what else takes the space")
         .says("✘ rolled back, r1 serves as before");
     host.is_clean(&["web-r1-1"]).await;
 

@@ -36,7 +36,7 @@ async fn a_removed_app_finishes_its_requests_and_no_neighbour_feels_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_the_compose_file_no_longer_has_is_removed_by_its_name() {
     let volume = json!({ "files": {} });
-    let with_volume = App::new("web").set("/volumes", json!(["files:/files"]));
+    let with_volume = App::new("web").set("/volumes", json!(["files:/files"])).stop_first();
     let mut host =
         Scenario::new("remove-gone").app(with_volume).app(App::new("api")).section("volumes", volume).start().await;
     host.deploy(&["web", "api"]).await.succeeded();
@@ -92,7 +92,7 @@ fn left_of(host: &Host) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_project_goes_down_and_the_proxy_stays_for_the_other_one() {
     let web = App::new("web").set("/depends_on", json!(["cache"])).set("/volumes", json!(["files:/files"]));
-    let web = web.set("/networks", json!(["back"]));
+    let web = web.set("/networks", json!(["back"])).stop_first();
     let cache = App::new("cache").set("/x-deploy-apps", json!(null)).set("/networks", json!(["back"]));
     let host = Scenario::new("down").app(web).app(cache).app(App::new("wiki"));
     let host = host.section("networks", json!({ "back": {} })).section("volumes", json!({ "files": {} })).start().await;

@@ -8,6 +8,7 @@ const LAYERS: [(&str, u8); 14] = [
     ("model", 0),
     ("plan", 1),
     ("event", 1),
+    ("diagnosis", 1),
     ("ports", 2),
     ("compose", 3),
     ("docker", 3),

@@ -26,4 +26,5 @@ mod cancels;
 mod crashes;
 mod drains;
 mod failures;
+mod prunes;
 mod removals;

@@ -108,6 +108,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::Undone { step: text() },
         Fact::UndoFailed { step: text(), error: text() },
         Fact::LeftBehind { what: text(), error: text() },
+        Fact::Pruned { images: 2, containers: 1 },
         Fact::AppFinished { outcome: Outcome::CompletedWithLeftovers, urls: vec![text()], took: time },
     ];
     for fact in &facts {
@@ -135,6 +136,7 @@ fn one_of_each() -> Vec<Fact> {
             | Fact::Undone { .. }
             | Fact::UndoFailed { .. }
             | Fact::LeftBehind { .. }
+            | Fact::Pruned { .. }
             | Fact::AppFinished { .. } => {}
         }
     }

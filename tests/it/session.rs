@@ -151,8 +151,18 @@ pub async fn run(world: &Arc<World>, wish: &Wish, faults: Faults) -> Report {
     let client = Client::new(world, faults);
     wish.expect(world);
     let (run, events) = run_of(&client);
-    let image = proxy_image();
-    let operator = operator(&wish.project);
+    let result = tokio::select! {
+        biased;
+        () = client.crashed() => None,
+        result = deploy_with(&run, wish) => Some(result),
+    };
+    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
+    Report { result, events, calls: client.calls() }
+}
+
+/// Deploys in a run that the caller has set up.
+pub async fn deploy_with(run: &Run<Client, Client>, wish: &Wish) -> Result<Vec<AppResult>, DeployError> {
+    let (image, operator) = (proxy_image(), operator(&wish.project));
     let request = DeployRequest {
         project: &wish.project,
         apps: &wish.apps,
@@ -161,13 +171,7 @@ pub async fn run(world: &Arc<World>, wish: &Wish, faults: Faults) -> Report {
         operator: &operator,
         lock_wait: wish.lock_wait,
     };
-    let result = tokio::select! {
-        biased;
-        () = client.crashed() => None,
-        result = deploy(&run, &request) => Some(result),
-    };
-    let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
-    Report { result, events, calls: client.calls() }
+    deploy(run, &request).await
 }
 
 /// Deploys without a fault and expects that every app is served as wished at the end.

@@ -12,6 +12,11 @@ use crate::model::AppName;
 use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
 use crate::rollout::{DeployRequest, deploy, deploy_saved};
 
+/// Enough to find the last good release of a bad week, few enough that disks do not fill.
+pub(super) const KEEP: u32 = 5;
+/// The proxy remembers the last 50 releases that served.
+pub(super) const MOST_KEPT: i64 = 40;
+
 #[derive(Debug, Clone, Args)]
 pub struct DeployArgs {
     #[command(flatten)]
@@ -50,11 +55,23 @@ pub struct WishArgs {
     /// Scale to this number of replicas at the same time, as `scale` would
     #[arg(long, value_name = "N", value_parser = replicas, allow_hyphen_values = true)]
     pub replicas: Option<u32>,
+    /// How many releases besides the serving one stay for a rollback; older ones are pruned after a deploy
+    #[arg(long, value_name = "N", default_value_t = KEEP, value_parser = clap::value_parser!(u32).range(..=MOST_KEPT))]
+    pub keep: u32,
+    /// Leave all old releases as they are
+    #[arg(long, conflicts_with = "keep")]
+    pub no_prune: bool,
 }
 
 impl WishArgs {
     pub fn options(&self) -> DeployOptions {
-        DeployOptions { force: self.force, atomic: self.atomic, replicas: self.replicas, intent: Intent::Deploy }
+        DeployOptions {
+            force: self.force,
+            atomic: self.atomic,
+            replicas: self.replicas,
+            keep: (!self.no_prune).then_some(self.keep),
+            intent: Intent::Deploy,
+        }
     }
 }
 

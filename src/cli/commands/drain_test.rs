@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::deploy::KEEP;
 use crate::cli::args::{Format, duration};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
@@ -167,7 +168,7 @@ async fn redeploy(context: &Context, apps: &[AppName], image: &ProxyImage, force
     let request = DeployRequest {
         project: &context.project,
         apps,
-        options: DeployOptions { force, ..DeployOptions::default() },
+        options: DeployOptions { force, keep: Some(KEEP), ..DeployOptions::default() },
         proxy_image: image,
         operator: &context.operator,
         lock_wait: context.lock_wait,

@@ -3,6 +3,7 @@
 pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod deploy;
+pub(super) mod doctor;
 pub(super) mod down;
 pub(super) mod drain_test;
 pub(super) mod exec;
@@ -12,6 +13,7 @@ pub(super) mod logs;
 pub(super) mod man;
 pub(super) mod plan;
 pub(super) mod proxy;
+pub(super) mod prune;
 pub(super) mod remove;
 pub(super) mod rollback;
 pub(super) mod scale;

@@ -67,10 +67,11 @@ impl Scenario {
         let turn: SemaphorePermit<'static> = TURNS.acquire().await.expect("never closed");
         sweep::sweep();
         let folder = tempfile::Builder::new().prefix(self.name.as_str()).tempdir().expect("a folder");
-        let host = Host::new(self, folder, turn).await;
+        // Boxed, like the images below: a test's own future would else be too large for its stack.
+        let host = Box::pin(Host::new(self, folder, turn)).await;
         host.write();
         if host.is_shared() {
-            images::prepare(&host.engine).await;
+            Box::pin(images::prepare(&host.engine)).await;
         }
         host
     }

@@ -1,0 +1,257 @@
+//! `deploy-apps doctor`
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args::{CommonArgs, Format};
+use crate::cli::context::{self, connect, control_client, load_request};
+use crate::cli::exit::{Exit, Failure};
+use crate::compose;
+use crate::diagnosis::{Certificate, EngineFacts, Facts, Finding, Level, ProxyFacts, diagnose};
+use crate::docker::{DockerEngine, certificate_end};
+use crate::model::{
+    ContainerState, HostFacts, InvalidName, ObservedEngine, Project, ProjectName, ProxyName, ProxySpec,
+};
+use crate::plan::{PlanRefused, ProxyImage, plan_proxy};
+use crate::ports::{Engine, EngineError, InspectProxy};
+use crate::proxy;
+use crate::rollout::{Repaired, Run, repair};
+
+/// What only the proxy's own processes see: its clock, its limits and its nginx.
+const INSIDE: &str = "date +%s.%N; sed -n 's/^Max open files *\\([0-9]*\\).*/\\1/p' /proc/1/limits; \
+                      cat /proc/sys/net/core/somaxconn; nginx -v 2>&1 | sed 's/.*nginx.//; s/ .*//'";
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DoctorArgs {
+    /// Mend what needs no decision: start a stopped proxy and dead replicas, remove what nobody uses
+    #[arg(long)]
+    pub fix: bool,
+}
+
+/// Looks at everything that a deploy relies on. Works also without a compose file, an engine or a proxy.
+pub async fn run(common: &CommonArgs, args: DoctorArgs) -> Result<Exit, Failure> {
+    let mut findings = Vec::new();
+    let project = compose_file(common, &mut findings);
+    let engine = match connect(common).await {
+        Ok(engine) => Some(engine),
+        Err(EngineError { message, hint, .. }) => {
+            findings.push(Finding::problem("engine", message, hint.unwrap_or_default()));
+            None
+        }
+    };
+    let mut repaired = None;
+    if let (Some(engine), true) = (&engine, args.fix) {
+        repaired = Some(mend(engine, project.as_ref()).await?);
+    }
+    let facts = gather(common, project.as_ref(), engine.as_ref(), &mut findings).await;
+    findings.extend(diagnose(&facts));
+    let text = match common.format() {
+        Format::Json => document(&findings, repaired.as_ref()).to_string(),
+        _ => lines(&findings, repaired.as_ref()).join("\n"),
+    };
+    // A reader that went away has read what it wanted.
+    drop(writeln!(std::io::stdout(), "{text}"));
+    let worst = findings.iter().map(|finding| finding.level).max();
+    Ok(if worst == Some(Level::Problem) { Exit::Failed } else { Exit::Done })
+}
+
+fn compose_file(common: &CommonArgs, findings: &mut Vec<Finding>) -> Option<Project> {
+    let error = match load_request(common).map(|request| compose::load(&request)) {
+        Ok(Ok(loaded)) => {
+            let apps = loaded.project.apps.len();
+            let text = format!("project `{}`, {apps} app{}", loaded.project.name, if apps == 1 { "" } else { "s" });
+            findings.push(Finding::ok("compose", text));
+            let warnings = loaded.warnings.iter().map(|warning| {
+                let text = warning.to_string();
+                let first = text.lines().next().unwrap_or_default().trim_start_matches("warning: ").to_owned();
+                Finding::warning("compose", first, "see `deploy-apps config`")
+            });
+            findings.extend(warnings);
+            return Some(loaded.project);
+        }
+        Ok(Err(error)) => Failure::from(error),
+        Err(failure) => failure,
+    };
+    let first = error.message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let nothing_there = first.starts_with("no `compose.yaml`");
+    findings.push(match nothing_there {
+        true => Finding::warning("compose", first, "go to the project's folder, or name the file with `-f`"),
+        false => Finding::problem("compose", first, "`deploy-apps config` shows the place"),
+    });
+    None
+}
+
+async fn mend(engine: &DockerEngine, project: Option<&Project>) -> Result<Repaired, Failure> {
+    let name = proxy_name(project);
+    let operator = context::operator_of(&any_project(project)?);
+    let proxy = Arc::new(control_client(engine, &name));
+    let run = Run::new(Arc::new(engine.clone()), proxy, Arc::new(|_| ()), CancellationToken::new());
+    match repair(&run, &name, &operator).await {
+        Ok(repaired) => Ok(repaired),
+        Err(error) => Ok(Repaired { done: Vec::new(), failed: vec![error.to_string()] }),
+    }
+}
+
+/// Where there is no file, any name will do: it is only shown.
+fn any_project(project: Option<&Project>) -> Result<ProjectName, Failure> {
+    match project {
+        Some(project) => Ok(project.name.clone()),
+        None => "doctor".parse().map_err(|error: InvalidName| Failure::new(Exit::Failed, error.to_string())),
+    }
+}
+
+fn proxy_name(project: Option<&Project>) -> ProxyName {
+    project.map(|project| project.proxy.name.clone()).unwrap_or_default()
+}
+
+async fn gather(
+    common: &CommonArgs,
+    project: Option<&Project>,
+    engine: Option<&DockerEngine>,
+    findings: &mut Vec<Finding>,
+) -> Facts {
+    let mut facts = Facts {
+        now: Timestamp::now(),
+        wish: project.map(|project| project.proxy.clone()),
+        proxy_name: proxy_name(project),
+        build_id: proxy::build_id(),
+        certificates: certificates(),
+        ..Facts::default()
+    };
+    let Some(engine) = engine else { return facts };
+    match engine_facts(common, &facts, engine).await {
+        Ok(seen) => {
+            let name = facts.proxy_name.container();
+            let runs = seen.observed.container(&name).is_some_and(|proxy| proxy.state == ContainerState::Running);
+            facts.now = Timestamp::now();
+            facts.engine = Some(seen);
+            if runs {
+                facts.proxy = proxy_facts(&facts.proxy_name, project, engine).await;
+            }
+        }
+        Err(EngineError { message, hint, .. }) => {
+            findings.push(Finding::problem("engine", message, hint.unwrap_or_default()));
+        }
+    }
+    facts
+}
+
+async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine) -> Result<EngineFacts, EngineError> {
+    let host = engine.host_facts().await?;
+    let observed = engine.observe(&facts.proxy_name).await?;
+    let disk = engine.disk(&facts.proxy_name).await?;
+    let not_restarted = engine.not_restarted(&observed).await?;
+    let port_holder = match &facts.wish {
+        Some(wish) => port_holder(engine, wish, &host).await?,
+        None => None,
+    };
+    let proxy_as_wished = facts.wish.as_ref().is_none_or(|wish| as_wished(wish, &observed));
+    let info = engine.info().await?;
+    Ok(EngineFacts {
+        info,
+        host,
+        observed,
+        disk,
+        min_free: common.min_free,
+        not_restarted,
+        port_holder,
+        proxy_as_wished,
+    })
+}
+
+/// A container that publishes it, or something else on this very machine.
+async fn port_holder(engine: &DockerEngine, wish: &ProxySpec, host: &HostFacts) -> Result<Option<String>, EngineError> {
+    if let Some(container) = engine.publisher(wish.http_port).await? {
+        return Ok(Some(format!("container `{container}`")));
+    }
+    if !host.is_here {
+        return Ok(None);
+    }
+    let address: IpAddr =
+        wish.bind.as_deref().and_then(|bind| bind.parse().ok()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let taken =
+        TcpListener::bind((address, wish.http_port)).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);
+    Ok(taken.then(|| format!("a process (`sudo ss -ltnp 'sport = :{}'` names it)", wish.http_port)))
+}
+
+/// The planner knows which settings make another proxy; the image plays no part in that.
+fn as_wished(wish: &ProxySpec, observed: &ObservedEngine) -> bool {
+    let Ok(unpacked) = proxy::unpack(&wish.base_image) else { return true };
+    let image = ProxyImage { build_id: proxy::build_id(), build: unpacked.build().clone() };
+    !matches!(plan_proxy(wish, &image, observed), Err(PlanRefused::ProxyDiffers { .. }))
+}
+
+async fn proxy_facts(name: &ProxyName, project: Option<&Project>, engine: &DockerEngine) -> Option<ProxyFacts> {
+    // Whose traffic is counted does not matter here.
+    let any = any_project(project).ok()?;
+    let client = control_client(engine, name);
+    let (overview, inside) = tokio::join!(client.overview(&any), engine.in_proxy(name, INSIDE));
+    let overview = overview.ok()?;
+    let inside = inside.unwrap_or_default();
+    let mut lines = inside.lines().map(str::trim);
+    let clock = lines.next().and_then(|text| text.parse::<f64>().ok());
+    let clock = clock.and_then(|seconds| Timestamp::from_millisecond((seconds * 1000.0) as i64).ok());
+    Some(ProxyFacts {
+        build: overview.build,
+        state: overview.state,
+        leases: overview.leases,
+        clock,
+        open_files: lines.next().and_then(|text| text.parse().ok()),
+        somaxconn: lines.next().and_then(|text| text.parse().ok()),
+        nginx: lines.next().filter(|text| !text.is_empty()).map(str::to_owned),
+    })
+}
+
+/// Those that the docker command would use too.
+fn certificates() -> Vec<Certificate> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if set("DOCKER_CERT_PATH").is_none() && set("DOCKER_TLS_VERIFY").is_none() {
+        return Vec::new();
+    }
+    let folder = set("DOCKER_CERT_PATH").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(PathBuf::from(set("HOME")?).join(".docker")));
+    let files = folder.into_iter().flat_map(|folder| ["ca.pem", "cert.pem"].map(|file| folder.join(file)));
+    files.map(|path| Certificate { not_after: certificate_end(&path), path: path.display().to_string() }).collect()
+}
+
+fn document(findings: &[Finding], repaired: Option<&Repaired>) -> Value {
+    json!({
+        "v": 1,
+        "findings": findings,
+        "problems": findings.iter().filter(|finding| finding.level == Level::Problem).count(),
+        "warnings": findings.iter().filter(|finding| finding.level == Level::Warning).count(),
+        "fixed": repaired.map(|repaired| &repaired.done),
+        "not_fixed": repaired.map(|repaired| &repaired.failed),
+    })
+}
+
+fn lines(findings: &[Finding], repaired: Option<&Repaired>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(repaired) = repaired {
+        lines.extend(repaired.done.iter().map(|what| format!("fixed    {what}")));
+        lines.extend(repaired.failed.iter().map(|why| format!("not fixed: {why}")));
+        if repaired.done.is_empty() && repaired.failed.is_empty() {
+            lines.push("nothing to fix".to_owned());
+        }
+    }
+    let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    lines.extend(findings.iter().map(|finding| {
+        let level = match finding.level {
+            Level::Ok => "ok",
+            Level::Warning => "warning",
+            Level::Problem => "problem",
+        };
+        let fix = if finding.fixable { " (`--fix` does it)" } else { "" };
+        let remedy = finding.remedy.as_ref().filter(|remedy| !remedy.is_empty());
+        let remedy = remedy.map(|remedy| format!("; {remedy}{fix}")).unwrap_or_default();
+        format!("{level:7}  {:width$}  {}{remedy}", finding.check, finding.message)
+    }));
+    lines
+}

@@ -1,0 +1,113 @@
+//! What the proxy says serves, against what the engine has.
+
+use std::collections::BTreeSet;
+
+use super::{EngineFacts, Facts, Finding, ProxyFacts};
+use crate::model::{ContainerState, ObservedContainer, Peer, Role};
+
+/// A deploy that holds its lease longer than this hangs, or drains long WebSockets.
+const LONG_LEASE_MINUTES: i64 = 30;
+
+pub(super) fn replicas(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding> {
+    let records = proxy.state.apps.iter().filter_map(|(key, known)| Some((key, known.record.as_ref()?)));
+    let peers: Vec<_> = records.flat_map(|(key, record)| record.peers.iter().map(move |peer| (key, peer))).collect();
+    let mut findings = Vec::new();
+    for (key, peer) in &peers {
+        findings.extend(match engine.observed.container(&peer.id) {
+            None => {
+                let text = format!("`{}` of `{key}` is routed to and does not exist", peer.id);
+                Some(Finding::problem("replicas", text, format!("`deploy-apps {}` makes another", key.app)))
+            }
+            Some(container) => ill(container, peer),
+        });
+    }
+    let named: BTreeSet<&str> = peers.iter().map(|(_, peer)| peer.id.as_str()).collect();
+    let ours = engine.observed.containers.iter().filter(|container| {
+        matches!(container.labels.role, Role::Replica | Role::ReleaseCommand)
+            && !named.contains(container.name.as_str())
+    });
+    for container in ours {
+        let open = proxy.state.in_flight.get(&container.name).is_some_and(|open| !open.is_zero());
+        let (text, remedy) =
+            (format!("`{}` is left of an interrupted run", container.name), "the next deploy removes it");
+        findings.push(match open {
+            true => Finding::warning("leftovers", format!("{text} and finishes open requests"), remedy),
+            false => Finding::warning("leftovers", text, remedy).fixable(),
+        });
+    }
+    findings.extend(engine.not_restarted.iter().map(|(name, policy)| {
+        let text = format!("`{name}` has the restart policy `{policy}`, so it stays down after a reboot");
+        Finding::warning("restarts", text, "set `restart: unless-stopped` for its service, then deploy")
+    }));
+    if findings.is_empty() {
+        let apps: BTreeSet<_> = peers.iter().map(|(key, _)| *key).collect();
+        let text =
+            format!("{} of {} run as the proxy routes", counted(peers.len(), "replica"), counted(apps.len(), "app"));
+        findings.push(Finding::ok("replicas", text));
+    }
+    findings
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn ill(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
+    let name = &container.name;
+    match container.state {
+        ContainerState::Running if container.address.is_some_and(|address| address != peer.address) => {
+            let found = container.address.map(|address| address.to_string()).unwrap_or_default();
+            let text = format!("`{name}` is at {found}, and the proxy sends its requests to {}", peer.address);
+            Some(Finding::problem("replicas", text, "redeploy its app with `--force`"))
+        }
+        ContainerState::Running if !container.is_well() => {
+            let text = format!("`{name}` is routed to and its health check fails");
+            Some(Finding::problem("replicas", text, format!("`docker logs {name}` says why; a deploy replaces it")))
+        }
+        ContainerState::Running => None,
+        ContainerState::Restarting => {
+            let text = format!("`{name}` is routed to and starts again and again");
+            Some(Finding::problem("replicas", text, format!("`docker logs {name}` says why")))
+        }
+        ContainerState::Paused => {
+            let text = format!("`{name}` is routed to and paused");
+            Some(Finding::problem("replicas", text, format!("`docker unpause {name}`")))
+        }
+        ContainerState::Created | ContainerState::Exited { .. } => {
+            let text = format!("`{name}` is routed to and not running");
+            Some(Finding::problem("replicas", text, format!("`docker start {name}`, or a deploy")).fixable())
+        }
+        ContainerState::Dead => {
+            let text = format!("`{name}` is routed to and dead");
+            Some(Finding::problem("replicas", text, "a deploy replaces it"))
+        }
+    }
+}
+
+pub(super) fn leases(facts: &Facts, proxy: &ProxyFacts) -> Vec<Finding> {
+    let finding = |lease: &crate::model::HeldLease| {
+        let minutes = lease.since.duration_until(facts.now).as_mins();
+        let text = format!(
+            "`{}` is held by `{}` on `{}` ({}) for {minutes} min",
+            lease.app, lease.owner, lease.host, lease.purpose
+        );
+        match minutes >= LONG_LEASE_MINUTES {
+            true => Finding::warning("leases", text, "if it hangs, end that process: its lease is free at once"),
+            false => Finding::ok("leases", text),
+        }
+    };
+    proxy.leases.iter().map(finding).collect()
+}
+
+pub(super) fn images(engine: &EngineFacts) -> Vec<Finding> {
+    let used: BTreeSet<&str> = engine.observed.containers.iter().map(|container| container.image_id.as_str()).collect();
+    let images = engine.observed.images.iter();
+    let dangling = images
+        .filter(|image| image.tags.is_empty() && image.source.is_some() && !used.contains(image.id.as_str()))
+        .count();
+    if dangling == 0 {
+        return Vec::new();
+    }
+    let text = format!("{} without a tag", counted(dangling, "image"));
+    vec![Finding::warning("images", text, "`deploy-apps prune` removes them").fixable()]
+}

@@ -1,0 +1,71 @@
+//! Mends what can be mended without a decision.
+
+use super::failure::DeployError;
+use super::remove::wake_proxy;
+use super::run::Run;
+use crate::model::ProxyName;
+use crate::plan::{Stage, plan_dangling, plan_repair};
+use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyError};
+
+/// What a repair did, and what it could not do, as sentences.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repaired {
+    pub done: Vec<String>,
+    pub failed: Vec<String>,
+}
+
+/// Starts the proxy if it is stopped and replicas that are dead, and removes leftovers. An app that somebody works on
+/// is left to them.
+///
+/// # Errors
+/// When the engine or the proxy cannot be asked.
+pub async fn repair<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    proxy: &ProxyName,
+    operator: &Operator,
+) -> Result<Repaired, DeployError> {
+    let mut repaired = Repaired::default();
+    let before = run.engine.observe(proxy).await?;
+    let stopped = before.container(&proxy.container()).is_some_and(|container| !container.is_well());
+    if !wake_proxy(run, proxy, &before).await? {
+        return Ok(repaired);
+    }
+    if stopped {
+        repaired.done.push(format!("start `{}`", proxy.container()));
+    }
+    let (engine, state) = tokio::join!(run.engine.observe(proxy), run.proxy.state());
+    let wanted = plan_repair(&engine?, &state?);
+    for app in wanted.keys() {
+        let request = LeaseRequest {
+            apps: vec![app.clone()],
+            owner: operator.owner.clone(),
+            host: operator.host.clone(),
+            purpose: "doctor".to_owned(),
+        };
+        let lease = match run.proxy.acquire(&request).await {
+            Ok(lease) => lease,
+            Err(error @ ProxyError::LeaseHeld { .. }) => {
+                repaired.failed.push(error.to_string());
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // What was seen before the lease was held may have been a deploy's work.
+        let (engine, state) = tokio::join!(run.engine.observe(proxy), run.proxy.state());
+        let stages = plan_repair(&engine?, &state?).remove(app).unwrap_or_default();
+        repaired.take_in(run.tidy(Some(app), &stages).await);
+        drop(lease);
+    }
+    if let Some(planned) = plan_dangling(&run.engine.observe(proxy).await?) {
+        repaired.take_in(run.tidy(None, &[Stage::line(vec![planned])]).await);
+    }
+    Ok(repaired)
+}
+
+impl Repaired {
+    fn take_in(&mut self, tidied: super::tidy::Tidied) {
+        let done = tidied.done.iter().filter(|step| !step.only_looks());
+        self.done.extend(done.map(ToString::to_string));
+        self.failed.extend(tidied.failed);
+    }
+}

@@ -1,0 +1,70 @@
+//! Clears away what is old. Never part of an outcome: what fails is said and left for the next time.
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::execute::AppResult;
+use super::run::{Run, Scope};
+use crate::event::{Fact, Outcome};
+use crate::model::AppKey;
+use crate::plan::{AppPlan, Stage, Step};
+use crate::ports::{Engine, Proxy};
+
+/// What went, and what did not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Tidied {
+    pub done: Vec<Step>,
+    /// As sentences.
+    pub failed: Vec<String>,
+}
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// After a deploy whose outcome is told already.
+    pub(super) async fn tidy_after(&self, plan: &AppPlan, result: &AppResult) {
+        if result.outcome != Outcome::Completed || plan.tidy.is_empty() {
+            return;
+        }
+        let Tidied { done, failed } = self.tidy(Some(&plan.app), &plan.tidy).await;
+        for message in failed {
+            self.emit(Some(&plan.app), Fact::Warned { message: format!("an old release is left: {message}") });
+        }
+        let count =
+            |wanted: fn(&Step) -> bool| done.iter().filter(|step| wanted(step)).count().try_into().unwrap_or(u32::MAX);
+        let images = count(|step| matches!(step, Step::UntagImage { .. }));
+        let containers = count(|step| matches!(step, Step::RemoveContainer { .. }));
+        if images + containers > 0 {
+            self.emit(Some(&plan.app), Fact::Pruned { images, containers });
+        }
+    }
+
+    /// Stages one after the other; a stage that fails ends the run of them.
+    pub(super) async fn tidy(&self, app: Option<&AppKey>, stages: &[Stage]) -> Tidied {
+        let mut scope = Scope::shared();
+        scope.app = app.cloned();
+        let scope = &scope;
+        let mut tidied = Tidied::default();
+        for stage in stages {
+            if self.cancel.is_cancelled() || !tidied.failed.is_empty() {
+                break;
+            }
+            let lanes = stage.lanes.iter().map(|lane| async move {
+                let mut done = Vec::new();
+                for planned in lane {
+                    match self.perform(None, scope, &planned.step, &CancellationToken::new()).await {
+                        Ok(()) => {
+                            self.after_step(&planned.step);
+                            done.push(planned.step.clone());
+                        }
+                        Err(failure) => return (done, Some(failure.message)),
+                    }
+                }
+                (done, None)
+            });
+            for (done, failed) in join_all(lanes).await {
+                tidied.done.extend(done);
+                tidied.failed.extend(failed);
+            }
+        }
+        tidied
+    }
+}
