@@ -16,13 +16,13 @@ async fn kill_after_every_step(host: &mut Host, fault: &str, code_at_the_end: i3
     for step in 1..=MOST_STEPS {
         let mark = format!("after {step}");
         host.change("web", |app| app.env("RELEASE_MARK", &mark).fault(fault));
-        let killed = host.cli(&["web"]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
+        let killed = host.cli(&["web", "--no-prune"]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
         if killed.code.is_some() {
             killed.exited(code_at_the_end);
             return step - 1;
         }
         host.change("web", |app| app.fault("none"));
-        let next = host.deploy(&["web", "--lock-wait", LOCK_WAIT]).await;
+        let next = host.deploy(&["web", "--no-prune", "--lock-wait", LOCK_WAIT]).await;
         assert_eq!(next.code, Some(0), "the run after a kill after step {step}\n{killed}\n{next}");
         converged(host).await;
         assert_eq!(host.get("web", "/mark").await.body, mark, "after step {step}\n{killed}\n{next}");
@@ -88,14 +88,14 @@ async fn the_first_deploy_on_a_host_may_be_killed_after_any_step() {
     for step in 1..=MOST_STEPS {
         let mark = format!("after {step}");
         host.change("web", |app| app.env("RELEASE_MARK", &mark));
-        let killed = host.cli(&["web"]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
+        let killed = host.cli(&["web", "--no-prune"]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
         if killed.code.is_some() {
             killed.succeeded();
             // Network, volume and 3 for the proxy; then a deploy without anything old.
             assert_eq!(step - 1, 5 + 3 + 6 + 3);
             return;
         }
-        let next = host.deploy(&["web", "--lock-wait", LOCK_WAIT]).await;
+        let next = host.deploy(&["web", "--no-prune", "--lock-wait", LOCK_WAIT]).await;
         assert_eq!(next.code, Some(0), "the run after a kill after step {step}\n{killed}\n{next}");
         converged(&host).await;
         assert_eq!(host.get("web", "/mark").await.body, mark);

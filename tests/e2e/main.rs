@@ -14,6 +14,7 @@ mod harness;
 
 mod changes;
 mod completions;
+mod doctor;
 mod drain_test;
 mod history;
 mod init;
@@ -25,6 +26,7 @@ mod long_requests;
 mod output;
 mod plan;
 mod plan_file;
+mod prunes;
 mod reboot;
 mod redeploys;
 mod removals;

@@ -1,0 +1,126 @@
+//! A healthy host, and hosts that were broken for real.
+
+use serde_json::Value;
+
+use crate::harness::{App, Host, Output, Scenario, docker, none_lost};
+use crate::schema::validates;
+
+async fn examined(host: &Host, args: &[&str]) -> (Output, Value) {
+    let output = host.cli(&[&["doctor", "--format", "json"], args].concat()).run().await;
+    let document: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}\n{output}"));
+    validates("doctor", &document);
+    (output, document)
+}
+
+/// The findings of this level, as `check: message`.
+fn of_level(host: &Host, document: &Value, level: &str) -> Vec<String> {
+    let findings = document["findings"].as_array().expect("findings").iter();
+    let texts = findings.filter(|finding| finding["level"] == level).map(|finding| {
+        let text = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        format!("{}: {}", text("check"), text("message").replace(host.name(), "PROJECT"))
+    });
+    // What the machine itself is short of is no business of these tests.
+    texts
+        .filter(|text| !text.starts_with("limits") && !text.starts_with("images") && !text.starts_with("disk"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_healthy_host_has_no_problem() {
+    // Without a restart policy a replica would stay down after a reboot, and the doctor would say so.
+    let host = Scenario::new("doctor-well").app(App::new("web").replicas(2)).start().await;
+    let (before, document) = examined(&host, &[]).await;
+    before.succeeded();
+    let warnings = of_level(&host, &document, "warning");
+    assert!(warnings.contains(&"proxy: there is no proxy `PROJECT` on this engine".to_owned()), "{document:#}");
+    host.deploy(&["web"]).await.succeeded();
+    let (output, document) = examined(&host, &[]).await;
+    output.succeeded();
+    assert_eq!(of_level(&host, &document, "problem"), [""; 0], "{document:#}");
+    let fine = of_level(&host, &document, "ok");
+    assert!(fine.contains(&"clock: this machine and the engine agree".to_owned()), "{document:#}");
+    assert!(fine.iter().any(|text| text.starts_with("proxy: `PROJECT-proxy` runs with nginx ")), "{document:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_broken_is_found_and_what_needs_no_decision_is_fixed() {
+    let mut host = Scenario::new("doctor-ill").app(App::new("web").replicas(2)).app(App::new("api")).start().await;
+    host.deploy(&["web", "api"]).await.succeeded();
+    let load = host.steady_load("api").await;
+    // A replica that somebody has stopped, one that somebody has removed, and what a killed deploy has left.
+    docker(&["stop", "-t", "1", &format!("{}-web-r1-1", host.name())]);
+    docker(&["rm", "-f", &format!("{}-web-r1-2", host.name())]);
+    host.change("api", |app| app.env("RELEASE_MARK", "2"));
+    let killed = host.cli(&["api"]).env("DEPLOY_APPS_CRASH_AFTER", "start `").run().await;
+    assert_eq!(killed.code, None, "{killed}");
+
+    let (output, document) = examined(&host, &[]).await;
+    output.exited(1);
+    assert_eq!(
+        of_level(&host, &document, "problem"),
+        [
+            "replicas: `PROJECT-web-r1-1` is routed to and not running",
+            "replicas: `PROJECT-web-r1-2` of `PROJECT/web` is routed to and does not exist",
+        ],
+        "{document:#}"
+    );
+    let warnings = of_level(&host, &document, "warning");
+    assert!(
+        warnings.contains(&"leftovers: `PROJECT-api-r2-1` is left of an interrupted run".to_owned()),
+        "{document:#}"
+    );
+
+    let (output, document) = examined(&host, &["--fix"]).await;
+    output.exited(1);
+    let fixed = document["fixed"].to_string().replace(host.name(), "PROJECT");
+    for step in ["start `PROJECT-web-r1-1`", "stop `PROJECT-api-r2-1`", "remove `PROJECT-api-r2-1`"] {
+        assert!(fixed.contains(step), "{step}: {document:#}");
+    }
+    assert_eq!(
+        of_level(&host, &document, "problem"),
+        ["replicas: `PROJECT-web-r1-2` of `PROJECT/web` is routed to and does not exist"],
+        "only a deploy can make another"
+    );
+    assert_eq!(host.get("web", "/healthz").await.status, 200);
+    host.deploy(&["web", "api"]).await.succeeded();
+    examined(&host, &[]).await.0.succeeded();
+    none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_was_stopped_is_started_again() {
+    let host = Scenario::new("doctor-proxy").app(App::new("web")).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    docker(&["stop", "-t", "2", &format!("{}-proxy", host.name())]);
+    let (output, document) = examined(&host, &[]).await;
+    output.exited(1);
+    assert_eq!(
+        of_level(&host, &document, "problem"),
+        ["proxy: `PROJECT-proxy` is not running, so nothing is served"],
+        "{document:#}"
+    );
+    let (output, document) = examined(&host, &["--fix"]).await;
+    output.succeeded();
+    assert_eq!(document["fixed"][0], format!("start `{}-proxy`", host.name()), "{document:#}");
+    assert_eq!(host.get("web", "/healthz").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_file_or_an_engine_that_is_the_finding() {
+    let host = Scenario::new("doctor-bare").app(App::new("web")).start().await;
+    let nowhere = host.cli(&["doctor"]).env("DOCKER_HOST", "unix:///nowhere.sock").run().await.exited(1);
+    assert!(
+        nowhere
+            .stdout
+            .contains("problem  engine   no container engine at `unix:///nowhere.sock`: there is no such socket;"),
+        "{nowhere}"
+    );
+    std::fs::write(host.folder().join("compose.yaml"), "services: [\n").expect("written");
+    let (output, document) = examined(&host, &[]).await;
+    output.exited(1);
+    assert!(of_level(&host, &document, "problem")[0].starts_with("compose: compose.yaml:"), "{document:#}");
+    std::fs::remove_file(host.folder().join("compose.yaml")).expect("removed");
+    let (output, document) = examined(&host, &[]).await;
+    let warnings = of_level(&host, &document, "warning");
+    assert!(warnings[0].starts_with("compose: no `compose.yaml` in `"), "{output}");
+}
