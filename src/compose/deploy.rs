@@ -25,8 +25,6 @@ pub(super) struct Deploy {
     pub rollback: Option<RolloutPolicy>,
     /// Where a mode stands whose containers end by themselves.
     pub job: Option<Span>,
-    /// Where the file lets new replicas fail.
-    pub tolerates: Option<Span>,
     /// The user has said which of old and new runs first.
     pub order_chosen: bool,
     /// Where `update_config` stands.
@@ -49,8 +47,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
             }
             "update_config" => {
                 deploy.update_config = Some(field.key_span);
-                let asked = update::policy(cx, field, &mut deploy.rollout);
-                (deploy.order_chosen, deploy.tolerates) = (asked.order, asked.tolerates);
+                deploy.order_chosen = update::policy(cx, field, &mut deploy.rollout);
             }
             "resources" => resources(cx, field, deploy),
             _ => unknown(cx, &refuse::DEPLOY, field),

@@ -20,7 +20,7 @@ use super::resources::Resources;
 use super::secrets::{self, Declared};
 use super::shares;
 use super::variables;
-use crate::model::{ContainerFile, ContainerSpec, Dependency, ImageSource, Order, Restart};
+use crate::model::{ContainerFile, ContainerSpec, Dependency, ImageSource, Restart};
 
 /// All that was read of a service.
 #[derive(Debug)]
@@ -162,11 +162,6 @@ fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deplo
         let hint = "set `deploy.update_config.order: stop-first` for a single writer, \
                     or `start-first` if both may write at once, or mount it read-only";
         cx.refuse(Problem::at(span, message).hint(hint));
-    }
-    if let (Some(span), Order::StopFirst) = (deploy.tolerates, deploy.rollout.order) {
-        let message =
-            "with `order: stop-first` no failed replica can be left out: nothing of the old version runs any more";
-        cx.refuse(Problem::at(span, message).hint("remove it, or use `order: start-first`"));
     }
     if let (true, Some(span)) = (is_app, deploy.job) {
         let message = format!("app `{name}` is a job, which ends; an app serves");

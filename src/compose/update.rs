@@ -3,30 +3,22 @@
 use super::collect;
 use super::context::Context;
 use super::error::{Problem, Read};
-use super::node::{Entry, Span};
+use super::node::Entry;
 use super::refuse;
 use super::scalar::{choice, number};
 use crate::model::{FailureAction, Order, ReplicaCount, Restart, RolloutPolicy};
 
-/// What `update_config` says besides the policy.
-#[derive(Debug, Default)]
-pub(super) struct Asked {
-    /// The user has said which of old and new runs first.
-    pub order: bool,
-    /// Where `failure_action: continue` or a ratio stands, which a single writer cannot have.
-    pub tolerates: Option<Span>,
-}
-
 /// Either of the two: they have the same fields. Zero in `parallelism` is all at once, as in the specification.
-pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutPolicy) -> Asked {
-    let mut asked = Asked::default();
-    let Some(map) = cx.keep(collect::map(entry)) else { return asked };
+/// Returns whether it says which of old and new runs first.
+pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutPolicy) -> bool {
+    let mut order_chosen = false;
+    let Some(map) = cx.keep(collect::map(entry)) else { return false };
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "order" => {
                 let orders = [("start-first", Order::StartFirst), ("stop-first", Order::StopFirst)];
                 // Also when it repeats the default: two writers of one volume are then a decision.
-                asked.order = true;
+                order_chosen = true;
                 cx.set(&mut rollout.order, choice("order", &field.value, &orders));
             }
             "parallelism" => {
@@ -38,32 +30,37 @@ pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutP
                 let actions = [
                     ("rollback", FailureAction::Rollback),
                     ("pause", FailureAction::Pause),
-                    ("continue", FailureAction::Continue),
+                    ("continue", FailureAction::Pause),
                 ];
                 cx.set(&mut rollout.failure_action, choice("failure_action", &field.value, &actions));
-                if rollout.failure_action == FailureAction::Continue {
-                    asked.tolerates.get_or_insert(field.value.span);
+                // Without the failed replica fewer would serve, and nobody would have said so.
+                if field.value.as_text() == Some("continue") {
+                    let message = "`failure_action: continue` is taken as `pause`: no replica is left out unseen";
+                    cx.warn(
+                        Problem::at(field.value.span, message).hint("the next deploy goes on where this one ended"),
+                    );
                 }
             }
             "max_failure_ratio" => {
-                cx.set(&mut rollout.max_failure_millionths, ratio(field));
-                if rollout.max_failure_millionths > 0 {
-                    asked.tolerates.get_or_insert(field.value.span);
+                if cx.keep(ratio(field)).is_some_and(|ratio| ratio > 0.0) {
+                    let message = "`max_failure_ratio` has no effect: the first failed replica counts";
+                    cx.warn(
+                        Problem::at(field.key_span, message)
+                            .hint("what serves does not change until all of a batch are healthy"),
+                    );
                 }
             }
             _ => refuse::UPDATE_CONFIG.judge(cx, field),
         }
     }
-    asked
+    order_chosen
 }
 
-fn ratio(field: &Entry) -> Read<u32> {
+fn ratio(field: &Entry) -> Read<f64> {
     let ratio = field.value.as_text().and_then(|text| text.parse::<f64>().ok());
-    match ratio {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1,000,000")]
-        Some(ratio) if (0.0..=1.0).contains(&ratio) => Ok((ratio * 1e6).round() as u32),
-        _ => Err(field.expected("a ratio from 0 to 1, such as `0.1`")),
-    }
+    ratio
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| field.expected("a ratio from 0 to 1, such as `0.1`"))
 }
 
 /// `restart_policy`: what the engine knows of it. It waits longer and longer between two attempts by itself.

@@ -65,10 +65,8 @@ pub enum FailureAction {
     /// All batches are taken back: one version serves, the old one.
     #[default]
     Rollback,
-    /// The batches before stay, the rest is not begun: what serves is counted as it was, in two versions.
+    /// The batches before stay, the rest is not begun: as many serve as before, in two versions. The next deploy goes on.
     Pause,
-    /// The failed replica is left out, the old one in its place goes on serving, and the next batches follow.
-    Continue,
 }
 
 /// `deploy.update_config`, and `deploy.rollback_config` for a rollback.
@@ -82,8 +80,6 @@ pub struct RolloutPolicy {
     /// How long a new replica must stay up after its gate before it gets traffic.
     pub monitor: Duration,
     pub failure_action: FailureAction,
-    /// New replicas that may fail before `failure_action` is due, in millionths of all new ones.
-    pub max_failure_millionths: u32,
 }
 
 impl Default for RolloutPolicy {
@@ -94,7 +90,6 @@ impl Default for RolloutPolicy {
             delay: Duration::ZERO,
             monitor: Duration::ZERO,
             failure_action: FailureAction::default(),
-            max_failure_millionths: 0,
         }
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn plan_app(
         replicas_from: count.source,
         verdict,
         warnings: goal.warnings.iter().cloned().chain(way.warnings()).collect(),
+        on_failure: app.rollout.failure_action,
         before,
         look,
         flip,

@@ -114,6 +114,7 @@ impl<'a> Goal<'a> {
         let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
         let (count, scale, mut warnings) = remembered(app, record);
         let mut wished = as_stored(&key, app, stored)?;
+        wished.rollout.clone_from(&app.rollback);
         let has_command = stored.release.is_some() || !stored.container.hooks.pre_start.is_empty();
         if release_command && !has_command {
             warnings.push(format!("{} has no release command to run", stored.number));

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Planned, Stage};
-use crate::model::{AppKey, Release, ReleaseNumber, ReplicaSource};
+use crate::model::{AppKey, FailureAction, Release, ReleaseNumber, ReplicaSource};
 
 /// What a deploy will do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,6 +37,8 @@ pub struct AppPlan {
     pub replicas_from: ReplicaSource,
     pub verdict: Verdict,
     pub warnings: Vec<String>,
+    /// What becomes of the batches that have flipped already when a later one fails.
+    pub on_failure: FailureAction,
     /// Undone in reverse order when any of it fails.
     pub before: Vec<Stage>,
     /// Right before the flip, when some of the new replicas have waited for others.

@@ -13,8 +13,8 @@ use super::proxy::PROXY_STOP_GRACE;
 use super::situation::belongs;
 use super::{AppPlan, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step, Verdict};
 use crate::model::{
-    AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, MountSource, ObservedContainer, ObservedEngine,
-    ObservedProxy, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
+    AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, MountSource, ObservedContainer,
+    ObservedEngine, ObservedProxy, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
 };
 
 /// What goes besides the containers.
@@ -226,6 +226,7 @@ impl Host<'_> {
             replicas_from: ReplicaSource::Default,
             verdict: Verdict::Remove,
             warnings: Vec::new(),
+            on_failure: FailureAction::default(),
             before: Vec::new(),
             look: None,
             flip,

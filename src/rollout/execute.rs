@@ -11,7 +11,7 @@ use super::failure::{FailureKind, StepFailure};
 use super::run::{Run, Scope, Tally};
 use super::unwind::Unwound;
 use crate::event::{Fact, Outcome};
-use crate::model::{AppKey, Release, ReleaseNumber};
+use crate::model::{AppKey, FailureAction, Release, ReleaseNumber};
 use crate::plan::{AppPlan, Plan, Planned, Stage, Step, Verdict};
 use crate::ports::{Engine, Proxy};
 
@@ -56,6 +56,14 @@ impl Prepared<'_> {
     fn failure(&self) -> Option<FailureKind> {
         self.result.as_ref().err().map(|failure| failure.kind)
     }
+}
+
+/// Whether what has flipped so far stays. Old and new serve beside each other then, which a single writer cannot.
+fn pauses(plan: &AppPlan, scope: &Scope, failure: &StepFailure) -> bool {
+    plan.on_failure == FailureAction::Pause
+        && failure.kind == FailureKind::Failed
+        && scope.last_flip().is_some()
+        && !scope.one_writer
 }
 
 fn because_of(app: &AppKey, moved: bool) -> StepFailure {
@@ -207,6 +215,12 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
             },
             Err(failure) if failure.kind == FailureKind::Unknown => Outcome::Stuck,
+            Err(failure) if pauses(plan, &scope, &failure) => {
+                self.unwind_batch(Some(lease), &scope).await;
+                let error = "`failure_action: pause` keeps the batches that serve; the next deploy goes on".to_owned();
+                self.emit(scope.app.as_ref(), Fact::LeftBehind { what: "the rest of the rollout".to_owned(), error });
+                Outcome::CompletedWithLeftovers
+            }
             Err(failure) => {
                 world_moved = failure.kind == FailureKind::WorldMoved;
                 match (self.unwind(Some(lease), &scope).await, failure.kind) {

@@ -22,6 +22,18 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     /// Undoes what `scope` has done. Not stopped by the user's wish to stop: that wish is what it fulfils.
     pub(super) async fn unwind(&self, lease: Option<&P::Lease>, scope: &Scope) -> Unwound {
         let undo: Vec<Step> = scope.take_done().iter().flat_map(Step::undo).collect();
+        self.take_back(lease, scope, undo).await
+    }
+
+    /// Undoes what was begun since the last flip. What left with that flip is not started again: nothing routes to it.
+    pub(super) async fn unwind_batch(&self, lease: Option<&P::Lease>, scope: &Scope) -> Unwound {
+        let done = scope.take_done();
+        let batch = done.iter().take_while(|step| !matches!(step, Step::Flip { .. }));
+        let undo = batch.filter(|step| !matches!(step, Step::StopContainer { .. })).flat_map(Step::undo).collect();
+        self.take_back(lease, scope, undo).await
+    }
+
+    async fn take_back(&self, lease: Option<&P::Lease>, scope: &Scope, undo: Vec<Step>) -> Unwound {
         for group in groups(undo) {
             match group {
                 Group::Serving(step) => {

@@ -21,6 +21,7 @@ mod init;
 mod input_build;
 mod input_engine;
 mod input_file;
+mod keys;
 mod logs;
 mod long_requests;
 mod output;

@@ -130,3 +130,35 @@ async fn a_failure_while_undoing_leaves_what_serves_alone() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_that_pauses_keeps_the_batches_that_serve_and_the_next_deploy_goes_on() {
+    let mut app = in_batches_of(1, replicas(3, app("go-app")));
+    app.rollout.failure_action = deploy_apps::model::FailureAction::Pause;
+    let wish = Wish::of(project([app]));
+    let world = World::new();
+    succeed(&world, &wish).await;
+    world.edit("go-app");
+    world.script("-r2-3", Behaviour::never_healthy());
+    let report = run(&world, &wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::CompletedWithLeftovers, "{}", report.story());
+    assert_eq!(report.left_behind(), ["the rest of the rollout"]);
+    let serving = |world: &World| -> Vec<String> {
+        let picture = world.picture();
+        let record = picture.records.values().next().expect("a record");
+        record.peers.iter().map(|peer| peer.id.replace("sample-go-app-", "")).collect()
+    };
+    assert_eq!(serving(&world), ["r1-3", "r2-1", "r2-2"], "{}", report.story());
+    assert!(!world.picture().containers.contains_key("sample-go-app-r2-3"), "{}", report.story());
+
+    world.script("-r2-", Behaviour::default());
+    succeed(&world, &wish).await;
+    assert_eq!(serving(&world), ["r2-1", "r2-2", "r2-3"]);
+    assert_eq!(world.picture().containers.keys().filter(|name| name.contains("-r1-")).count(), 0);
+    world.edit("go-app");
+    world.script("-r3-", Behaviour::never_healthy());
+    let report = run(&world, &wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
+}

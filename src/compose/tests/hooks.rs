@@ -59,9 +59,8 @@ fn hooks_that_cannot_run_are_refused() {
 #[test]
 fn a_rollout_says_what_becomes_of_failures_and_a_rollback_is_as_it_unless_told() {
     let app = |lines: &str| Case::app(&format!("    deploy: {{ {lines} }}\n")).first_app();
-    let plain = app("update_config: { parallelism: 2, failure_action: pause, max_failure_ratio: 0.25 }");
-    assert_eq!(plain.rollout.failure_action, FailureAction::Pause);
-    assert_eq!((plain.rollout.max_failure_millionths, plain.rollback), (250_000, plain.rollout));
+    let plain = app("update_config: { parallelism: 2, failure_action: pause, max_failure_ratio: 0 }");
+    assert_eq!((plain.rollout.failure_action, &plain.rollback), (FailureAction::Pause, &plain.rollout));
     let own = app("update_config: { order: stop-first, delay: 5s }, rollback_config: { delay: 0s, parallelism: 1 }");
     assert_eq!(
         (own.rollback.order, own.rollback.parallelism, own.rollback.delay),
@@ -69,6 +68,17 @@ fn a_rollout_says_what_becomes_of_failures_and_a_rollback_is_as_it_unless_told()
     );
     assert_eq!(own.rollout.delay, Duration::from_secs(5));
     assert_eq!(app("mode: global").replicas, 1);
+    let lenient = "    deploy: { update_config: { failure_action: continue, max_failure_ratio: 0.5 } }\n";
+    assert_eq!(
+        Case::app(lenient).warnings(),
+        [
+            "compose.yaml:5:48: `failure_action: continue` is taken as `pause`: no replica is left out unseen \
+             (hint: the next deploy goes on where this one ended)",
+            "compose.yaml:5:58: `max_failure_ratio` has no effect: the first failed replica counts \
+             (hint: what serves does not change until all of a batch are healthy)",
+        ]
+    );
+    assert_eq!(Case::app(lenient).loaded().project.apps[0].rollout.failure_action, FailureAction::Pause);
 }
 
 #[test]

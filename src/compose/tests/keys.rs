@@ -212,11 +212,6 @@ fn what_deploy_cannot_do_is_refused_with_what_to_do() {
         "51: `max_failure_ratio` must be a ratio from 0 to 1, such as `0.1`, not `2`",
         "",
     );
-    refuses(
-        "{ update_config: { order: stop-first, failure_action: continue } }",
-        "67: with `order: stop-first` no failed replica can be left out: nothing of the old version runs any more",
-        "remove it, or use `order: start-first`",
-    );
     refuses("{ update_config: { order: any } }", "39: `order` must be `start-first` or `stop-first`, not `any`", "");
     refuses(
         "{ resources: { limits: { memory: 64 } } }",
