@@ -28,8 +28,9 @@ pub fn known_names<'a>(
     known.sort_unstable();
     known.dedup();
     let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
-    let near = known.iter().map(|other| (strsim::jaro_winkler(other, unknown), other));
-    let near = near.filter(|(likeness, _)| *likeness > 0.75).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    // One slip for every four letters, and one for a short name.
+    let slips = known.iter().map(|other| (strsim::osa_distance(other, unknown), other));
+    let near = slips.filter(|(slips, _)| *slips <= 1 + unknown.len() / 4).min_by_key(|(slips, _)| *slips);
     let hint = match near {
         Some((_, near)) => format!("did you mean `{near}`?"),
         None if known.is_empty() => format!("project `{}` has no apps", project.name),

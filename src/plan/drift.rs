@@ -128,10 +128,12 @@ fn release_drift(
     let kept = kept.and_then(|kept| kept.iter().find(|release| release.number == record.release));
     if let Some(kept) = kept {
         let other_image = image.is_some_and(|image| image.identity() != kept.image);
-        // Apart from what is the same for every app of the project.
-        let mut keys = changed_keys(&kept.container, spec);
+        // Kept is what the file said of the app. The plan adds what comes from elsewhere, such as the names of the
+        // project's other apps: a change of that has no key of this app's.
+        let mut keys = changed_keys(&kept.container, &app.service.container);
         keys.extend((kept.port != app.port).then(|| "x-deploy-apps.port".to_owned()));
-        let configuration = (!keys.is_empty()).then_some(Drift::Configuration { keys });
+        let differs = !keys.is_empty() || identity(&kept.image, spec) != kept.identity;
+        let configuration = differs.then_some(Drift::Configuration { keys });
         return other_image.then_some(changed_image).into_iter().chain(configuration).collect();
     }
     let serving = observed.engine.containers.iter().find(|container| record.serves(&container.name));

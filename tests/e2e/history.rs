@@ -50,7 +50,7 @@ async fn completed_failed_and_killed_runs_are_told_with_who_and_from_where() {
     // Standard time of a zone that needs no files.
     let text = host.cli(&["history", "other"]).env("TZ", "EST5").env("GITHUB_ACTOR", "").run().await.succeeded();
     let line = text.stdout.lines().nth(1).expect("a run");
-    let wanted = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d EST  +\S.* ago  deploy  r1  +\S+\+1  completed, serves  .* on .*$";
+    let wanted = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d EST  +\S.* ago  deploy  r1  +\S+\+1  +completed, serves  .* on .*$";
     assert!(Regex::new(wanted).expect("a pattern").is_match(line), "{text}");
 
     let unknown = host.cli(&["history", "wbe"]).run().await.exited(2);
