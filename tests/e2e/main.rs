@@ -37,6 +37,7 @@ mod samples;
 mod scale;
 #[path = "../schema.rs"]
 mod schema;
+mod several_files;
 mod status;
 mod stops;
 mod streams;

@@ -16,7 +16,8 @@ use crate::schema::{path_of, validates};
 /// Commands that change something write the event stream instead of one document.
 const STREAMS: [&str; 6] = ["deploy", "down", "proxy-upgrade", "remove", "rollback", "scale"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
-const EXEMPT: [(&str, &str); 4] = [
+const EXEMPT: [(&str, &str); 5] = [
+    ("config", "what it prints is a compose file, which has a schema of its own"),
     ("exec", "its output is that of the command it runs"),
     ("completions", "a script for a shell"),
     ("man", "pages for `man`"),

@@ -150,7 +150,7 @@ fn named(context: &Context, args: &WishArgs) -> Result<Vec<AppName>, Failure> {
     if args.all && !context.project.apps.is_empty() {
         return Ok(context.project.apps.keys().cloned().collect());
     }
-    if args.apps.is_empty() && !args.all {
+    if args.apps.is_empty() && !args.all && !context.project.apps.is_empty() {
         let known = context.project.apps.keys().map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
         return Err(
             Failure::new(Exit::Usage, "no app is named").hint(format!("name one or more of {known}, or use `--all`"))

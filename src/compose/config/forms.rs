@@ -342,8 +342,9 @@ impl Writer<'_> {
                 let mut object = Object::new();
                 for (key, entry) in sorted {
                     let inner = [path, &[key]].concat();
-                    if matches!(kind, Kind::Free | Kind::Own) || says_something(&entry.value, &inner) {
-                        object.insert(key.to_owned(), self.json(&entry.value, &inner));
+                    let value = self.json(&entry.value, &inner);
+                    if matches!(kind, Kind::Free | Kind::Own) || says_something(&value, &inner) {
+                        object.insert(key.to_owned(), value);
                     }
                 }
                 Json::Object(object)
@@ -353,21 +354,22 @@ impl Writer<'_> {
 }
 
 /// An empty command takes the image's away; a name without a value is in a map for its name.
-fn says_something(node: &Node, path: &[&str]) -> bool {
+fn says_something(value: &Json, path: &[&str]) -> bool {
     let is_name = matches!(
         path,
         ["services", _, "environment" | "networks" | "models", _]
             | ["services", _, "build", "ssh", _]
             | ["networks", _]
     );
-    match (&node.value, path) {
-        (Value::Null, _) => is_name,
-        (Value::List(_), ["services", _, "command" | "entrypoint"]) => true,
-        (Value::Scalar(_), _) | (_, ["services", _, "volumes", "[]", "volume"]) => true,
-        (Value::List(items), _) => !items.is_empty(),
-        (Value::Map(map), _) => {
-            !map.entries.is_empty() || path.len() < 3 || path.iter().any(|part| part.starts_with("x-"))
+    match (value, path) {
+        (Json::Null, _) => is_name,
+        (Json::Array(_), ["services", _, "command" | "entrypoint"]) => true,
+        (_, ["services", _, "volumes", "[]", "volume"]) => true,
+        (Json::Array(items), _) => !items.is_empty(),
+        (Json::Object(map), _) => {
+            !map.is_empty() || is_name || path.len() < 3 || path.iter().any(|part| part.starts_with("x-"))
         }
+        _ => true,
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::interpolate::{Lookup, interpolate};
-use super::super::{dotenv, load, words};
+use super::super::{LoadRequest, config, dotenv, load, words};
 use super::Case;
 
 /// Uses most keys, so that a mutation lands in every reader.
@@ -120,5 +120,30 @@ proptest! {
         let _ = interpolate(&text, &mut Lookup::new(&|name| (name.len() > 1).then(|| name.to_owned())));
         let _ = dotenv::parse(&text, &|_| None);
         let _ = words::split(&text);
+    }
+
+    /// What survives is printed, and means the same when it is read again.
+    #[test]
+    fn any_two_files_are_merged_and_printed_or_refused(
+        at in 0..FULL.len(), cut in 0..12_usize, put in snippet(), from in 0..40_usize, to in 0..40_usize,
+    ) {
+        let (start, end) = (FULL.floor_char_boundary(at), FULL.floor_char_boundary((at + cut).min(FULL.len())));
+        let damaged = format!("{}{put}{}", &FULL[..start], &FULL[end.max(start)..]);
+        let lines: Vec<&str> = FULL.lines().collect();
+        let (from, to) = (from % lines.len(), to % lines.len());
+        // A part of the same file, at the same indentation as before.
+        let part: Vec<&str> = ["services:", "  web:"].into_iter().chain(lines[from.min(to)..=from.max(to)].iter().copied()).collect();
+        let case = Case::new(&damaged).file("over.yaml", &part.join("\n")).env("COMPOSE_FILE", "compose.yaml:over.yaml");
+        if let Ok(first) = config(&case.request(), true) {
+            let again = Case::new(&first.yaml());
+            let request = LoadRequest {
+                files: vec!["compose.yaml".into()],
+                project_folder: Some(case.path("").into()),
+                ..again.request()
+            };
+            let second = config(&request, true).unwrap_or_else(|error| panic!("{error}\n{}", first.yaml()));
+            prop_assert_eq!(second.model, first.model);
+        }
+        let _ = config(&case.request(), false);
     }
 }

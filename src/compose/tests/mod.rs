@@ -14,6 +14,7 @@ mod sample;
 mod schema;
 mod secrets;
 mod several;
+mod specification;
 mod yaml;
 
 use std::collections::BTreeMap;
