@@ -12,6 +12,7 @@ mod faults_signals;
 mod faults_together;
 mod harness;
 
+mod action;
 mod changes;
 mod completions;
 mod doctor;
@@ -25,6 +26,7 @@ mod keys;
 mod logs;
 mod long_requests;
 mod output;
+mod pipelines;
 mod plan;
 mod plan_file;
 mod prunes;
