@@ -23,8 +23,9 @@ fn taken(host: &Host, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn github_gets_groups_annotations_a_summary_and_outputs() {
     let mut host = Scenario::new("github").app(App::new("web")).start().await;
-    let first = on_github(&host, &["web"]).run().await.succeeded();
-    host.snapshot("github-deploy.log", &first.stderr);
+    host.deploy(&["web"]).await.succeeded();
+    let again = on_github(&host, &["web", "--force"]).run().await.succeeded();
+    host.snapshot("github-deploy.log", &again.stderr);
     host.snapshot("github-deploy.md", &taken(&host, "summary.md"));
     host.snapshot("github-deploy.output", &taken(&host, "output"));
 
