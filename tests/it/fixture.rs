@@ -68,11 +68,14 @@ pub fn replicas(count: u32, app: App) -> App {
 
 pub fn in_batches_of(parallelism: u32, mut app: App) -> App {
     app.rollout.parallelism = parallelism;
+    // As compose has it where there is no `rollback_config`.
+    app.rollback = app.rollout.clone();
     app
 }
 
 pub fn stop_first(mut app: App) -> App {
     app.rollout.order = Order::StopFirst;
+    app.rollback = app.rollout.clone();
     app
 }
 
