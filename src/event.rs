@@ -158,6 +158,9 @@ pub enum Outcome {
     RolledBack,
     /// Ended by the user. Before the flip all is undone, after it the rest is left for the next run.
     Cancelled,
+    /// The connection to the engine was lost before the flip: the old version serves as before, and the next run
+    /// finishes or undoes what this one began.
+    Disconnected,
     /// Undoing failed, or it is not known what the proxy routes: a human must look.
     Stuck,
 }

@@ -295,6 +295,9 @@ pub trait Proxy: Send + Sync + 'static {
     /// All of the apps or none. A held lease is an error at once; waiting is the caller's.
     fn acquire(&self, request: &LeaseRequest) -> impl Future<Output = Result<Self::Lease, ProxyError>> + Send;
 
+    /// Returns when somebody else may have the lease's apps; never while it holds.
+    fn lost(&self, lease: &Self::Lease) -> impl Future<Output = ()> + Send;
+
     fn probe(&self, probe: &Probe) -> impl Future<Output = Result<ProbeAnswer, ProxyError>> + Send;
 
     /// `expected` holds, for each change, the generation it replaces (0: no record). Persisted before it returns.

@@ -201,6 +201,12 @@ pub struct CommonArgs {
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
     #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
+    /// The engine: `unix://…`, `tcp://host:port`, `https://…` or `ssh://user@host`; else $DOCKER_HOST, else the docker context
+    #[arg(short = 'H', long, value_name = "URL", global = true, conflicts_with = "context")]
+    pub host: Option<String>,
+    /// The docker context whose engine is meant; else $DOCKER_CONTEXT, else the one of `docker context use`
+    #[arg(long, value_name = "NAME", global = true)]
+    pub context: Option<String>,
     /// How to report; without it for people, and in the way of GitHub Actions or GitLab where one of them runs this
     #[arg(long, value_enum, global = true)]
     pub format: Option<Format>,

@@ -7,11 +7,12 @@ use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
 use super::exit::{Exit, Failure};
 use super::failed;
+use super::far;
 use super::listeners::Listeners;
 use super::origin;
 use super::signals::Signals;
 use crate::compose::{self, LoadRequest};
-use crate::docker::{self, DockerEngine, ExecDial};
+use crate::docker::{self, DockerEngine, EngineChoice, ExecDial};
 use crate::event::Event;
 use crate::model::{Project, ProjectName, ProxyName};
 use crate::plan::ProxyImage;
@@ -34,7 +35,7 @@ pub struct Context {
     /// The command's name, when it changes something: then others hear of it as well.
     operation: Option<&'static str>,
     listeners: Arc<Listeners>,
-    /// Git is asked when a command begins to change something.
+    /// When a command begins to change something, git is asked, and a far engine's bind mounts are warned of.
     asked_origin: Once,
     /// Unpacked when a command first needs it; goes with the process.
     proxy_source: OnceLock<proxy::Unpacked>,
@@ -102,7 +103,12 @@ impl Context {
 
     /// A run whose events go elsewhere.
     pub fn run_into(&self, sink: Sink) -> Run<DockerEngine, ControlClient> {
-        self.asked_origin.call_once(|| origin::find_out(&self.project.folder, &self.operator.origin));
+        self.asked_origin.call_once(|| {
+            for warning in far::binds(&self.project, self.engine.about()) {
+                failed::warn(&warning, self.format);
+            }
+            origin::find_out(&self.project.folder, &self.operator.origin);
+        });
         let proxy = Arc::new(control_client(&self.engine, &self.project.proxy.name));
         Run::new(Arc::clone(&self.engine), proxy, sink, self.signals.cancel.clone())
             .with_hook(crash_hook())
@@ -180,8 +186,9 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
 ///
 /// # Errors
 /// When it is not there, not permitted, or too old.
-pub(super) async fn connect(_args: &CommonArgs) -> Result<DockerEngine, EngineError> {
-    docker::connect(|name| std::env::var(name).ok()).await
+pub(super) async fn connect(args: &CommonArgs) -> Result<DockerEngine, EngineError> {
+    let chosen = EngineChoice { host: args.host.clone(), context: args.context.clone() };
+    docker::connect_to(&chosen, |name| std::env::var(name).ok()).await
 }
 
 pub fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {

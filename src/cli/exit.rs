@@ -73,7 +73,10 @@ impl Exit {
             Self::Stuck => ("stuck", "stuck: nobody knows what the proxy routes; a human must look"),
             Self::InvalidFile => ("invalid_file", "the compose file is not valid"),
             Self::Refused => ("refused", "the wish cannot be planned, such as a route that another project has"),
-            Self::NoEngine => ("no_engine", "the engine is not reachable, not permitted or too old"),
+            Self::NoEngine => (
+                "no_engine",
+                "the engine is not reachable, not permitted or too old; if lost before the flip, the next run takes over",
+            ),
             Self::NoProxy => ("no_proxy", "the proxy is not reachable, or of another version"),
             Self::LeaseHeld => ("lease_held", "another deploy holds the lease; the message says who"),
             Self::LostRequests => ("lost_requests", "`drain-test` saw a failed request"),
@@ -101,7 +104,8 @@ impl Exit {
     #[must_use]
     pub fn of(outcomes: impl IntoIterator<Item = Outcome>, interrupted: Self) -> Self {
         let rank = |exit: &Self| match exit {
-            Self::Stuck => 4,
+            Self::Stuck => 5,
+            Self::NoEngine => 4,
             Self::Failed => 3,
             Self::Interrupted | Self::Terminated | Self::TimedOut => 2,
             Self::Leftovers => 1,
@@ -112,6 +116,7 @@ impl Exit {
             Outcome::CompletedWithLeftovers => Self::Leftovers,
             Outcome::RolledBack => Self::Failed,
             Outcome::Cancelled => interrupted,
+            Outcome::Disconnected => Self::NoEngine,
             Outcome::Stuck => Self::Stuck,
         });
         exits.max_by_key(rank).unwrap_or(Self::Done)

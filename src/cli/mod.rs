@@ -8,6 +8,7 @@ mod context;
 mod crash;
 mod exit;
 mod failed;
+mod far;
 mod help;
 mod listeners;
 mod mistyped;

@@ -12,6 +12,10 @@ use crate::ports::{EngineError, EngineErrorKind};
 
 /// `doing` completes the sentence "could not …" and names the subject, such as "start container `shop-r3-1`".
 pub(super) fn explain(doing: &str, error: &Error) -> EngineError {
+    // Of our own connections, whose reason is clear already.
+    if let Some(ours) = cause::<EngineError>(error) {
+        return lost(ours.kind, doing, &ours.message);
+    }
     match error {
         Error::DockerResponseServerError { status_code, message } => from_text(doing, Some(*status_code), message),
         Error::DockerStreamError { error } => from_text(doing, None, error),
@@ -87,7 +91,13 @@ pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineE
 }
 
 fn from_io(doing: &str, error: &Error) -> EngineError {
-    let Some(cause) = io_cause(error) else {
+    let Some(cause) = cause::<io::Error>(error) else {
+        // A connection that ends before the answer has no cause at all.
+        if let Some(early) =
+            cause::<hyper::Error>(error).filter(|early| early.is_incomplete_message() || early.is_closed())
+        {
+            return lost(EngineErrorKind::Unreachable, doing, &early.to_string());
+        }
         return EngineError::new(EngineErrorKind::Other, format!("could not {doing}: {}", sentence(&chain(error))));
     };
     match cause.kind() {
@@ -96,24 +106,24 @@ fn from_io(doing: &str, error: &Error) -> EngineError {
             format!("could not {doing}: the engine's socket may not be used by this user"),
         )
         .hint("`sudo usermod -aG docker $USER`, then log in again; or run with sudo"),
-        _ => EngineError::new(
-            EngineErrorKind::Unreachable,
-            format!("could not {doing}: the connection to the engine is gone ({cause})"),
-        )
-        .hint(SLOW),
+        _ => lost(EngineErrorKind::Unreachable, doing, &cause.to_string()),
     }
 }
 
-fn io_cause(error: &Error) -> Option<&io::Error> {
-    if let Error::IOError { err } = error {
-        return Some(err);
-    }
-    let mut next = error.source();
+/// The end of a connection in the middle of something.
+fn lost(kind: EngineErrorKind, doing: &str, why: &str) -> EngineError {
+    EngineError::new(kind, format!("could not {doing}: the connection to the engine was lost ({why})"))
+        .hint("run the same command again when the engine is reachable: it finishes or undoes what was begun")
+}
+
+/// The first error of this type in the chain of causes, also inside of an [`io::Error`], which hides what it wraps.
+pub(super) fn cause<'e, T: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
     while let Some(current) = next {
-        if let Some(io) = current.downcast_ref::<io::Error>() {
-            return Some(io);
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
         }
-        next = current.source();
+        next = wrapped(current).or_else(|| current.source());
     }
     None
 }
@@ -131,10 +141,21 @@ fn chain(error: &Error) -> String {
     text
 }
 
+/// What an error holds without naming it as its source.
+fn wrapped<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<Error>() {
+        Some(Error::IOError { err }) => return Some(err),
+        Some(Error::HyperResponseError { err }) => return Some(err),
+        _ => {}
+    }
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inner.map(|inner| inner as &(dyn std::error::Error + 'static))
+}
+
 /// Bollard reports it when the last line end of a stream arrives in a read of its own, and equally when the
 /// stream was cut. So the end of a stream proves nothing, and its outcome is looked up instead.
 pub(super) fn is_ragged_end(error: &Error) -> bool {
-    io_cause(error).is_some_and(|cause| cause.to_string().contains("bytes remaining on stream"))
+    cause::<io::Error>(error).is_some_and(|cause| cause.to_string().contains("bytes remaining on stream"))
 }
 
 /// The port in `0.0.0.0:8080`, `[::]:8080` or `:::8080`. The last of several is the one that was wanted first.

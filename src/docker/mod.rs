@@ -32,8 +32,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use tokio_util::task::AbortOnDropHandle;
 
-pub use connect::connect;
+pub use connect::{CertificateInfo, EngineChoice, connect, connect_to};
 pub use doctor::certificate_end;
 pub use exec::ExecDial;
 
@@ -44,10 +45,13 @@ use crate::ports::{
     ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
 };
 use api::ApiVersion;
+use connect::Link;
 use credentials::Credentials;
 
 /// Generous: creating twenty containers at once on a slow disk queues inside the engine.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// A link that breaks this often under one call is of no use.
+const CALL_ATTEMPTS: usize = 4;
 
 /// A Docker Engine, version 20.10 or later. Clones share one client.
 #[derive(Clone)]
@@ -55,11 +59,47 @@ pub struct DockerEngine {
     client: Docker,
     api: ApiVersion,
     info: Arc<EngineInfo>,
+    certificates: Arc<[CertificateInfo]>,
     credentials: Arc<Credentials>,
     classic_builder: bool,
+    /// `None` for a socket of this machine.
+    link: Option<Arc<Link>>,
+    /// Ends with the last clone.
+    #[expect(dead_code, reason = "held for its drop, which ends the watch over the link")]
+    watch: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 impl DockerEngine {
+    /// Who it is and how it was reached.
+    #[must_use]
+    pub fn about(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    /// The certificates that the way to the engine depends on: the authority's and our own; none without TLS.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateInfo] {
+        &self.certificates
+    }
+
+    /// For what may be asked twice: asks again when the connection broke under the call and the link may come back.
+    async fn again<T, F>(&self, call: impl Fn() -> F) -> Result<T, EngineError>
+    where
+        F: Future<Output = Result<T, EngineError>>,
+    {
+        for _ in 1..CALL_ATTEMPTS {
+            match call().await {
+                Err(error) if error.kind == EngineErrorKind::Unreachable && self.may_come_back() => {}
+                result => return result,
+            }
+        }
+        call().await
+    }
+
+    fn may_come_back(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| !link.is_given_up())
+    }
+
     /// Awaits one call; `doing` completes the sentence "could not …".
     async fn call<T>(
         &self,
@@ -102,7 +142,7 @@ impl Engine for DockerEngine {
     }
 
     async fn observe(&self, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
-        observe::observe(self, proxy).await
+        self.again(|| observe::observe(self, proxy)).await
     }
 
     async fn source_digest(&self, build: &BuildSpec) -> Result<String, EngineError> {
@@ -124,15 +164,15 @@ impl Engine for DockerEngine {
     }
 
     async fn image_id(&self, reference: &str) -> Result<Option<String>, EngineError> {
-        images::image_id(self, reference).await
+        self.again(|| images::image_id(self, reference)).await
     }
 
     async fn tag_image(&self, image: &str, tag: &str) -> Result<(), EngineError> {
-        images::tag_image(self, image, tag).await
+        self.again(|| images::tag_image(self, image, tag)).await
     }
 
     async fn untag_image(&self, tag: &str) -> Result<(), EngineError> {
-        images::untag_image(self, tag).await
+        self.again(|| images::untag_image(self, tag)).await
     }
 
     async fn create_network(&self, network: &NewNetwork) -> Result<(), EngineError> {
@@ -148,11 +188,11 @@ impl Engine for DockerEngine {
     }
 
     async fn start_container(&self, name: &str) -> Result<(), EngineError> {
-        containers::start(self, name).await
+        self.again(|| containers::start(self, name)).await
     }
 
     async fn container_status(&self, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
-        containers::status(self, name).await
+        self.again(|| containers::status(self, name)).await
     }
 
     async fn run_hook(&self, name: &str, hook: &Hook) -> Result<Option<HookReport>, EngineError> {
@@ -160,7 +200,7 @@ impl Engine for DockerEngine {
     }
 
     async fn await_exit(&self, name: &str) -> Result<ExitReport, EngineError> {
-        containers::await_exit(self, name).await
+        self.again(|| containers::await_exit(self, name)).await
     }
 
     async fn stop_container(
@@ -169,11 +209,11 @@ impl Engine for DockerEngine {
         signal: Option<&str>,
         grace: Option<Duration>,
     ) -> Result<StopReport, EngineError> {
-        containers::stop(self, name, signal, grace).await
+        self.again(|| containers::stop(self, name, signal, grace)).await
     }
 
     async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
-        containers::remove(self, name).await
+        self.again(|| containers::remove(self, name)).await
     }
 
     async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
@@ -197,6 +237,6 @@ impl Engine for DockerEngine {
     }
 
     async fn log_tail(&self, name: &str, lines: usize) -> Result<Vec<String>, EngineError> {
-        containers::log_tail(self, name, lines).await
+        self.again(|| containers::log_tail(self, name, lines)).await
     }
 }

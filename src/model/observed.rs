@@ -53,6 +53,8 @@ pub struct EngineInfo {
     pub api: String,
     /// How it was reached, such as `unix:///var/run/docker.sock`.
     pub address: String,
+    /// The name or address of its host as we reach it; `None` for a socket of this machine.
+    pub host: Option<String>,
     /// Whether published ports are reachable as `localhost` from here.
     pub local: bool,
 }

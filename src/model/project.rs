@@ -1,5 +1,6 @@
 //! What the user wishes: one compose file, parsed, checked and complete.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,11 +38,12 @@ impl Project {
         AppKey { project: self.name.clone(), app: app.clone() }
     }
 
-    /// Where an app is reached from the engine's host, one for each route; wildcard hosts have none.
+    /// Where an app is reached, one for each route; wildcard hosts have none. `host` is the engine's as it is reached
+    /// from here: what a route of any host has in its URL, unless the proxy listens on an address that is its own.
     #[must_use]
-    pub fn urls(&self, app: &AppName) -> Vec<String> {
+    pub fn urls(&self, app: &AppName, host: &str) -> Vec<String> {
         let port = if self.proxy.http_port == 80 { String::new() } else { format!(":{}", self.proxy.http_port) };
-        let any_host = self.proxy.bind.as_deref().filter(|bind| *bind != "0.0.0.0").unwrap_or("localhost");
+        let any_host = self.proxy.bind.as_deref().filter(|bind| !is_any(bind)).unwrap_or(host);
         let routes = self.apps.get(app).map_or(&[][..], |app| &app.routes);
         let hosts =
             routes.iter().map(|route| (route.host.as_deref().unwrap_or(any_host), route.path.trim_end_matches('/')));
@@ -50,6 +52,11 @@ impl Project {
             .map(|(host, path)| format!("http://{host}{port}{path}"))
             .collect()
     }
+}
+
+/// An address that stands for all of a host's; none of them is one to connect to.
+fn is_any(bind: &str) -> bool {
+    bind.parse().is_ok_and(|address: IpAddr| address.is_unspecified())
 }
 
 /// The host's proxy as this project wants it.

@@ -191,6 +191,7 @@ fn words(outcome: Option<Outcome>) -> &'static str {
         Some(Outcome::CompletedWithLeftovers) => "completed, something old is left",
         Some(Outcome::RolledBack) => "rolled back",
         Some(Outcome::Cancelled) => "cancelled",
+        Some(Outcome::Disconnected) => "connection lost, the old version serves",
         Some(Outcome::Stuck) => "stuck, a human must look",
         None => "not finished",
     }

@@ -57,6 +57,10 @@ impl Proxy for ControlClient {
         Lease::acquire(Arc::clone(&self.pool), LeaseCall { apps, owner, host, purpose, token: None }).await
     }
 
+    async fn lost(&self, lease: &Lease) {
+        lease.lost().await;
+    }
+
     async fn probe(&self, probe: &Probe) -> Result<ProbeAnswer, ProxyError> {
         let body = ProbeRequest {
             address: probe.address,

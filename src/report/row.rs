@@ -299,6 +299,9 @@ impl Row {
                 (Some(before), _) => Piece::new(Tone::Warning, format!("✘ cancelled, {before} serves as before")),
                 (None, _) => Piece::new(Tone::Warning, "✘ cancelled"),
             },
+            Outcome::Disconnected => {
+                Piece::new(Tone::Error, "✘ connection lost, run it again: what served goes on serving")
+            }
             Outcome::Stuck => Piece::new(Tone::Error, "✘ stuck: look at what serves with `deploy-apps status`"),
         }
     }

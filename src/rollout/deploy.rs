@@ -96,14 +96,23 @@ async fn deploy_all<E: Engine, P: Proxy>(
         Ok(lease) => lease,
         Err(_) => run.acquire(&wanted, request.lock_wait).await?,
     };
+    run.under(&lease, attempts(run, request, saved, &lease)).await
+}
 
+/// Plans and executes, anew for those apps under which the world moved.
+async fn attempts<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    saved: Option<&SavedPlan>,
+    lease: &P::Lease,
+) -> Result<Vec<AppResult>, DeployError> {
     let mut results: Vec<AppResult> = Vec::new();
     let mut open = request.apps.to_vec();
     let mut again: Vec<AppResult> = Vec::new();
     for attempt in 1..=ATTEMPTS {
         // Another plan than the saved one is not what was asked for.
         let last = attempt == ATTEMPTS || saved.is_some();
-        let plan = match plan_and_share(run, request, saved, &lease, &open).await {
+        let plan = match plan_and_share(run, request, saved, lease, &open).await {
             Ok(plan) => plan,
             // Another run makes the same accessory right now: look again.
             Err(DeployError::Setup(failure)) if failure.kind == FailureKind::NotOurs && !last => continue,
@@ -125,7 +134,7 @@ async fn deploy_all<E: Engine, P: Proxy>(
             }
             result
         };
-        let done = run.execute(&lease, &plan, ended).await;
+        let done = run.execute(lease, &plan, ended).await;
         let (moved, ended): (Vec<_>, Vec<_>) = done.into_iter().partition(|result| !last && result.plan_again());
         results.extend(ended);
         open = moved.iter().map(|result| result.app.app.clone()).collect();
@@ -176,7 +185,7 @@ async fn plan_and_share<E: Engine, P: Proxy>(
     if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| is_build(&planned.step)) {
         run.check_room().await?;
     }
-    run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.cancel).await.map_err(DeployError::Setup)?;
+    run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.stop).await.map_err(DeployError::Setup)?;
     Ok(plan)
 }
 
@@ -271,7 +280,9 @@ fn milliseconds(duration: Duration) -> u64 {
 
 /// The end of one app's run: to the reporters, and into the history on the host.
 async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>, result: &AppResult) {
-    let urls = request.project.urls(&result.app.app);
+    // What is reached as `localhost` here is reached by the host's name from elsewhere; without an answer as ever.
+    let far = run.engine.info().await.ok().filter(|info| !info.local).and_then(|info| info.host);
+    let urls = request.project.urls(&result.app.app, far.as_deref().unwrap_or("localhost"));
     let fact = Fact::AppFinished { outcome: result.outcome, urls, took: result.took };
     run.emit(Some(&result.app), fact);
     if result.outcome == Outcome::UpToDate {

@@ -94,10 +94,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     ) -> Vec<AppResult> {
         let ended = &ended;
         let runs = plan.apps.iter().map(|app| async move {
-            let mut prepared = self.prepare(lease, app, &self.cancel).await;
+            let mut prepared = self.prepare(lease, app, &self.stop).await;
             self.look(lease, &mut prepared).await;
             if let (Ok(()), Some(flip)) = (&prepared.result, &app.flip) {
-                prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.cancel).await;
+                prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.stop).await;
                 prepared.note_flip();
             }
             let result = ended(self.finish(lease, prepared).await).await;
@@ -115,7 +115,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         ended: impl Fn(AppResult) -> F,
     ) -> Vec<AppResult> {
         let ended = &ended;
-        let stop = self.cancel.child_token();
+        let stop = self.stop.child_token();
         let runs = plan.apps.iter().map(|app| async {
             let prepared = self.prepare(lease, app, &stop).await;
             if prepared.result.is_err() {
@@ -130,7 +130,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let changes: Vec<_> = plan.apps.iter().filter_map(|app| app.flip.as_ref()).flat_map(changes_of).collect();
         if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
             let flip = Planned::new(Step::Flip { changes }, "all apps or none");
-            let result = self.step(Some(lease), &Scope::shared(), &flip, &self.cancel).await;
+            let result = self.step(Some(lease), &Scope::shared(), &flip, &self.stop).await;
             for app in &mut apps {
                 app.result.clone_from(&result);
                 app.note_flip();
@@ -176,7 +176,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     /// The last look at what the flip brings in.
     async fn look(&self, lease: &P::Lease, prepared: &mut Prepared<'_>) {
         if let (Ok(()), Some(look)) = (&prepared.result, &prepared.plan.look) {
-            prepared.result = self.step(Some(lease), &prepared.scope, look, &self.cancel).await;
+            prepared.result = self.step(Some(lease), &prepared.scope, look, &self.stop).await;
         }
     }
 
@@ -207,7 +207,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let mut world_moved = false;
         let outcome = match result {
             Ok(()) if plan.flip.is_some() => self.after_flip(Some(lease), &plan.after, &scope).await,
-            Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.cancel).await {
+            Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.stop).await {
                 Ok(()) => Outcome::UpToDate,
                 Err(failure) => {
                     world_moved = failure.kind == FailureKind::WorldMoved;
@@ -225,6 +225,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 world_moved = failure.kind == FailureKind::WorldMoved;
                 match (self.unwind(Some(lease), &scope).await, failure.kind) {
                     (Unwound::Stuck, _) => Outcome::Stuck,
+                    (Unwound::Disconnected, _) => Outcome::Disconnected,
                     (Unwound::AsBefore, FailureKind::Cancelled) => Outcome::Cancelled,
                     (Unwound::AsBefore, _) => Outcome::RolledBack,
                 }
@@ -257,7 +258,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             }
             let lanes = stage.lanes.iter().map(|lane| async move {
                 for planned in lane {
-                    let result = self.step(lease, scope, planned, &self.cancel).await;
+                    let result = self.step(lease, scope, planned, &self.stop).await;
                     let Err(failure) = result else { continue };
                     let fact = Fact::LeftBehind { what: planned.step.to_string(), error: failure.message.clone() };
                     self.emit(scope.app.as_ref(), fact);
@@ -269,7 +270,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 let worse = match failure.kind {
                     FailureKind::Cancelled => Outcome::Cancelled,
                     FailureKind::WorldMoved | FailureKind::Unknown => Outcome::Stuck,
-                    FailureKind::Failed | FailureKind::NotOurs => Outcome::CompletedWithLeftovers,
+                    FailureKind::Failed | FailureKind::NotOurs | FailureKind::Disconnected => {
+                        Outcome::CompletedWithLeftovers
+                    }
                 };
                 outcome = outcome.max(worse);
             }
@@ -317,7 +320,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         cancel: &CancellationToken,
     ) -> Result<(), StepFailure> {
         if cancel.is_cancelled() {
-            return Err(StepFailure::cancelled());
+            return Err(self.stopped(StepFailure::cancelled()));
         }
         let app = scope.app.as_ref();
         let step = &planned.step;
@@ -337,6 +340,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Ok(())
             }
             Err(failure) => {
+                let failure = self.stopped(failure);
                 // A call that failed may have got half-way, and undoing what never was is harmless. A flip is
                 // different: it took effect or it did not, and `perform` has found out which.
                 if failure.kind != FailureKind::NotOurs && !matches!(step, Step::Flip { .. }) {

@@ -44,6 +44,8 @@ pub enum FailureKind {
     NotOurs,
     /// Nobody knows whether it took effect.
     Unknown,
+    /// The engine is no longer reachable; what the call was about may have happened.
+    Disconnected,
 }
 
 impl StepFailure {
@@ -77,8 +79,8 @@ impl From<EngineError> for StepFailure {
         let kind = match error.kind {
             EngineErrorKind::AddressTaken => FailureKind::WorldMoved,
             EngineErrorKind::Conflict => FailureKind::NotOurs,
-            EngineErrorKind::Unreachable
-            | EngineErrorKind::PermissionDenied
+            EngineErrorKind::Unreachable => FailureKind::Disconnected,
+            EngineErrorKind::PermissionDenied
             | EngineErrorKind::TooOld
             | EngineErrorKind::NotFound
             | EngineErrorKind::PortTaken

@@ -1,5 +1,6 @@
 //! The lock: a lease at the proxy, held by a connection of its own.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -12,6 +13,21 @@ use crate::ports::{Engine, LeaseRequest, Proxy, ProxyError};
 const ASK_INTERVAL: Duration = Duration::from_millis(200);
 
 impl<E: Engine, P: Proxy> Run<E, P> {
+    /// Does `work`, and stops it where it can be stopped as soon as the lease is lost: before the flip all is undone,
+    /// after it nothing more is done to what another run may have taken over.
+    pub(super) async fn under<T>(&self, lease: &P::Lease, work: impl Future<Output = T>) -> T {
+        let watch = async {
+            self.proxy.lost(lease).await;
+            self.lose_lease();
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            never = watch => match never {},
+            done = work => done,
+        }
+    }
+
     /// Takes the lease on all the apps, waiting at most `patience` for another holder.
     pub(super) async fn acquire(&self, request: &LeaseRequest, patience: Duration) -> Result<P::Lease, ProxyError> {
         let deadline = Instant::now() + patience;

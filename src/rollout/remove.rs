@@ -107,11 +107,22 @@ async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
         true => Some(run.acquire(&request.lease(&removal), request.lock_wait).await?),
         false => None,
     };
+    match &lease {
+        Some(held) => run.under(held, attempts(run, request, lease.as_ref())).await,
+        None => attempts(run, request, None).await,
+    }
+}
+
+async fn attempts<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &RemoveRequest<'_>,
+    lease: Option<&P::Lease>,
+) -> Result<Removed, DeployError> {
     let mut ended: BTreeMap<AppKey, AppResult> = BTreeMap::new();
     for attempt in 1..=ATTEMPTS {
         // Whoever held the lease before may have changed everything, so what counts is what is there now.
         let (_, _, removal) = look_at_removal(run, request).await?;
-        let removals = removal.apps.iter().map(|app| remove_app(run, lease.as_ref(), app));
+        let removals = removal.apps.iter().map(|app| remove_app(run, lease, app));
         let results = join_all(removals).await;
         let again = attempt < ATTEMPTS && results.iter().any(AppResult::plan_again);
         for result in results {
@@ -125,7 +136,7 @@ async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
         }
         let good = |result: &AppResult| matches!(result.outcome, Outcome::Completed | Outcome::UpToDate);
         let rest = match ended.values().all(good) && !removal.rest.is_empty() {
-            true => Some(run.after_flip(lease.as_ref(), &removal.rest, &Scope::shared()).await),
+            true => Some(run.after_flip(lease, &removal.rest, &Scope::shared()).await),
             false => None,
         };
         return Ok(Removed { apps: ended.into_values().collect(), rest });
@@ -141,7 +152,7 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
     let (number, version) = (release.number, release.version.clone());
     run.emit(Some(app), Fact::RemovalPlanned { release: number, version, containers: plan.removes() });
     let flipped = match &plan.flip {
-        Some(flip) => run.step(lease, &scope, flip, &run.cancel).await,
+        Some(flip) => run.step(lease, &scope, flip, &run.stop).await,
         None => Ok(()),
     };
     let mut world_moved = false;
@@ -152,6 +163,7 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
             match failure.kind {
                 FailureKind::Cancelled => Outcome::Cancelled,
                 FailureKind::Unknown => Outcome::Stuck,
+                FailureKind::Disconnected => Outcome::Disconnected,
                 FailureKind::Failed | FailureKind::WorldMoved | FailureKind::NotOurs => Outcome::RolledBack,
             }
         }

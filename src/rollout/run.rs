@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::failure::DeployError;
+use super::failure::{DeployError, FailureKind, StepFailure};
 use crate::event::{Event, Fact};
 use crate::model::{AppKey, Bytes, Generation, InFlight, ProxyName};
 use crate::plan::{AppPlan, FlipChange, PlanRefused, Step};
@@ -29,6 +29,9 @@ pub struct Run<E, P: Proxy> {
     pub sink: Sink,
     /// The first wish to stop; before the last flip it leads to an undo, after it the rest is left.
     pub cancel: CancellationToken,
+    /// Ends what waits and lets no step begin: by the user's wish, or because the lease was lost.
+    pub(super) stop: CancellationToken,
+    lease_lost: AtomicBool,
     pub hook: Option<StepHook>,
     /// For the history. `None` where no release is begun.
     pub operator: Option<Operator>,
@@ -48,7 +51,9 @@ pub struct Room {
 
 impl<E: Engine, P: Proxy> Run<E, P> {
     pub fn new(engine: Arc<E>, proxy: Arc<P>, sink: Sink, cancel: CancellationToken) -> Self {
-        Self { engine, proxy, sink, cancel, hook: None, operator: None, room: None, started: Instant::now() }
+        let (stop, lease_lost) = (cancel.child_token(), AtomicBool::new(false));
+        let started = Instant::now();
+        Self { engine, proxy, sink, cancel, stop, lease_lost, hook: None, operator: None, room: None, started }
     }
 
     /// Calls `hook` after each step.
@@ -93,6 +98,24 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         self.cancel.cancelled().await;
         self.emit(None, Fact::CancelRequested);
         std::future::pending().await
+    }
+
+    /// Somebody else may have the apps from now on.
+    pub(super) fn lose_lease(&self) {
+        self.lease_lost.store(true, Ordering::Relaxed);
+        let message = "the lease on the apps is lost: another run may change them from now on".to_owned();
+        self.emit(None, Fact::Warned { message });
+        self.stop.cancel();
+    }
+
+    /// What a stop means for the step that it ended: only the user's own wish is a cancellation.
+    pub(super) fn stopped(&self, failure: StepFailure) -> StepFailure {
+        let by_loss = self.lease_lost.load(Ordering::Relaxed) && !self.cancel.is_cancelled();
+        if by_loss && failure.kind == FailureKind::Cancelled {
+            return StepFailure::failed("not done without the lease, which was lost")
+                .hint("run the same command again: it finishes or undoes what was begun");
+        }
+        failure
     }
 
     pub(super) fn after_step(&self, step: &Step) {

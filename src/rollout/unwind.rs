@@ -3,17 +3,20 @@
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::FailureKind;
 use super::run::{Run, Scope};
 use crate::event::Fact;
 use crate::model::ContainerState;
 use crate::plan::Step;
-use crate::ports::{ContainerStatus, Engine, Proxy};
+use crate::ports::{ContainerStatus, Engine, EngineErrorKind, Proxy};
 
 /// How an undo ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unwound {
     /// As before. What could not be removed does not serve, and the next run removes it.
     AsBefore,
+    /// The engine is no longer reachable. What serves is as it was; what was begun is left to the next run.
+    Disconnected,
     /// What served before could not be brought back; going on would make it worse.
     Stuck,
 }
@@ -47,7 +50,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
                 Group::Clearing(lanes) => {
                     let cleared = join_all(lanes.into_iter().map(|lane| self.clear(lease, scope, lane))).await;
-                    if scope.one_writer && !cleared.into_iter().all(|stopped| stopped) {
+                    if cleared.contains(&Cleared::Disconnected) {
+                        return Unwound::Disconnected;
+                    }
+                    if scope.one_writer && cleared.contains(&Cleared::MayRun) {
                         return Unwound::Stuck;
                     }
                 }
@@ -56,9 +62,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         Unwound::AsBefore
     }
 
-    /// Removes what does not serve; what resists is left and said. Returns whether nothing of it runs any more.
-    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<Step>) -> bool {
-        let mut stopped = true;
+    /// Removes what does not serve; what resists is left and said.
+    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<Step>) -> Cleared {
+        let mut cleared = Cleared::Stopped;
         for step in lane {
             match self.perform(lease, scope, &step, &CancellationToken::new()).await {
                 Ok(()) => {
@@ -68,11 +74,22 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Err(failure) => {
                     let fact = Fact::LeftBehind { what: step.to_string(), error: failure.message };
                     self.emit(scope.app.as_ref(), fact);
-                    stopped &= !self.may_run(&step).await;
+                    if failure.kind == FailureKind::Disconnected && self.is_disconnected(&step).await {
+                        return Cleared::Disconnected;
+                    }
+                    if self.may_run(&step).await {
+                        cleared = Cleared::MayRun;
+                    }
                 }
             }
         }
-        stopped
+        cleared
+    }
+
+    /// Whether the engine is still away: a connection that broke under one call may be back for the next.
+    async fn is_disconnected(&self, failed: &Step) -> bool {
+        let answer = self.engine.container_status(failed.subject().unwrap_or_default()).await;
+        answer.is_err_and(|error| error.kind == EngineErrorKind::Unreachable)
     }
 
     /// Whether what a failed step should have stopped may still run.
@@ -81,6 +98,16 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let status = self.engine.container_status(name).await;
         !matches!(status, Ok(None | Some(ContainerStatus { state: ContainerState::Exited { .. }, .. })))
     }
+}
+
+/// What came of a lane that clears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cleared {
+    /// Nothing of it runs any more.
+    Stopped,
+    MayRun,
+    /// The engine is gone, and with it the rest of the lane.
+    Disconnected,
 }
 
 /// Undo steps that go together.

@@ -316,7 +316,9 @@ impl Spans {
         }
         known.span.set_status(match outcome {
             Outcome::UpToDate | Outcome::Completed | Outcome::CompletedWithLeftovers => Status::Ok,
-            Outcome::RolledBack | Outcome::Cancelled | Outcome::Stuck => Status::error(outcome_text(outcome)),
+            Outcome::RolledBack | Outcome::Cancelled | Outcome::Disconnected | Outcome::Stuck => {
+                Status::error(outcome_text(outcome))
+            }
         });
         known.span.end_with_timestamp(at);
     }

@@ -105,10 +105,10 @@ pub fn judge(scene: &Scene, world: &World, before: &Picture, after: &World, repo
         let as_after = differs_from_after(world, after, &key, true);
         let problem = match outcome {
             Outcome::UpToDate | Outcome::Completed => as_after,
-            Outcome::RolledBack => (!as_before.is_empty()).then(|| as_before.join("\n")),
             Outcome::CompletedWithLeftovers => flipped_with_leftovers(world, after, &key, &left),
             Outcome::Cancelled if as_before.is_empty() => None,
             Outcome::Cancelled => flipped_with_leftovers(world, after, &key, &left),
+            Outcome::RolledBack | Outcome::Disconnected => (!as_before.is_empty()).then(|| as_before.join("\n")),
             Outcome::Stuck => Some("stuck after a single fault".to_owned()),
         };
         if let Some(problem) = problem {

@@ -1,17 +1,18 @@
 //! One deploy of an app at a time, and nobody waits for the dead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deploy_apps::event::{Fact, Outcome};
 use deploy_apps::model::Condition;
-use deploy_apps::ports::ProxyError;
+use deploy_apps::ports::{EngineErrorKind, ProxyError};
 use deploy_apps::rollout::DeployError;
 
 use crate::fixture::*;
 use crate::judge::stray;
 use crate::session::{Wish, at_first, no_faults, run, succeed};
-use crate::world::{Fault, World};
+use crate::world::{Behaviour, Error, Fault, Faults, Port, World};
 
 async fn edited(wish: &Wish) -> Arc<World> {
     let world = World::new();
@@ -102,4 +103,52 @@ async fn two_first_deploys_at_once_share_one_proxy_and_one_accessory() {
         first.story(),
         second.story()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_while_the_gate_is_waited_for_ends_the_wait_and_undoes_all() {
+    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&wish).await;
+    world.script("-r2-", Behaviour::never_healthy());
+    let before = world.picture();
+    let started = tokio::time::Instant::now();
+    let report = run(&world, &wish, at_first("probe", Fault::LoseLease)).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
+    assert_eq!(world.picture(), before);
+    // The gate's own limit is 5 s.
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}\n{}", started.elapsed(), report.story());
+    let flips = report.facts().filter(|fact| matches!(fact, Fact::StepStarted { step, .. } if step.contains("flip")));
+    assert_eq!(flips.count(), 0, "{}", report.story());
+    assert!(report.story().contains("the lease on the apps is lost"), "{}", report.story());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_after_the_flip_leaves_the_rest_to_who_has_it() {
+    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&wish).await;
+    let report = run(&world, &wish, at_first("in_flight", Fault::LoseLease)).await;
+    assert_eq!(report.outcome(), Outcome::CompletedWithLeftovers, "{}", report.story());
+    world.state().leases.clear();
+    assert_eq!(succeed(&world, &wish).await.outcome(), Outcome::UpToDate);
+    assert!(stray(&world).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_lost_before_the_flip_is_told_apart_and_the_next_run_finishes() {
+    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&wish).await;
+    let gone = AtomicBool::new(false);
+    let faults: Faults = Arc::new(move |call| {
+        if call.what == "start_container" {
+            gone.store(true, Ordering::Relaxed);
+        }
+        (call.port == Port::Engine && gone.load(Ordering::Relaxed))
+            .then_some(Fault::Fail(Error::Engine(EngineErrorKind::Unreachable)))
+    });
+    let report = run(&world, &wish, faults).await;
+    assert_eq!(report.outcome(), Outcome::Disconnected, "{}", report.story());
+    assert!(!report.left_behind().is_empty(), "what is left is named\n{}", report.story());
+    assert_eq!(succeed(&world, &wish).await.outcome(), Outcome::Completed);
+    assert!(stray(&world).is_empty());
 }

@@ -1,6 +1,6 @@
 //! `deploy-apps drain-test APP…`: load and redeploys at the same time, and a count of every failure.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use super::deploy::KEEP;
 use crate::cli::args::{Format, duration};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::far;
 use crate::compose;
 use crate::event::{Event, Fact, Outcome};
 use crate::load::{Expect, Load, LoadConfig, Phase, Report, Traffic};
-use crate::model::{AppName, Project};
+use crate::model::AppName;
 use crate::plan::{DeployOptions, ProxyImage};
 use crate::rollout::{DeployRequest, Sink, deploy};
 
@@ -85,7 +86,7 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
     }
     let mut loads = Vec::new();
     for app in &apps {
-        let target = Target::of(&context.project, app)?;
+        let target = Target::of(context, app)?;
         check_paths(&target, args).await?;
         let load =
             Load::start(config(&target, args)).await.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
@@ -186,7 +187,8 @@ struct Target {
 }
 
 impl Target {
-    fn of(project: &Project, app: &AppName) -> Result<Self, Failure> {
+    fn of(context: &Context, app: &AppName) -> Result<Self, Failure> {
+        let project = &context.project;
         let routes = project.apps.get(app).map_or(&[][..], |app| &app.routes);
         let concrete = routes.iter().find(|route| route.host.as_deref().is_none_or(|host| !host.starts_with('*')));
         let Some(route) = concrete else {
@@ -194,11 +196,9 @@ impl Target {
             return Err(Failure::new(Exit::Refused, message)
                 .hint("give it a `host` without `*`, or a `path`, in `x-deploy-apps.routes`"));
         };
-        let bind = project.proxy.bind.as_deref().and_then(|bind| bind.parse::<IpAddr>().ok());
-        let ip = bind.filter(|ip| !ip.is_unspecified()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         Ok(Self {
             app: app.clone(),
-            address: SocketAddr::new(ip, project.proxy.http_port),
+            address: far::proxy_address(project, context.engine.about())?,
             host: route.host.clone().unwrap_or_else(|| "localhost".to_owned()),
             prefix: route.path.trim_end_matches('/').to_owned(),
         })

@@ -143,6 +143,7 @@ fn words(outcome: Outcome) -> &'static str {
         Outcome::CompletedWithLeftovers => "⚠️ deployed, with leftovers",
         Outcome::RolledBack => "❌ failed, rolled back",
         Outcome::Cancelled => "⚠️ cancelled",
+        Outcome::Disconnected => "❌ connection lost",
         Outcome::Stuck => "❌ stuck",
     }
 }

@@ -64,6 +64,11 @@ impl Cli {
         self
     }
 
+    pub fn envs(mut self, variables: &[(String, String)]) -> Self {
+        self.command.envs(variables.iter().map(|(name, value)| (name, value)));
+        self
+    }
+
     /// Runs it to its end.
     #[must_use = "its exit code says whether it did anything"]
     pub async fn run(self) -> Output {

@@ -35,8 +35,9 @@ pub struct Answer {
 
 impl Host {
     pub(super) async fn new(scenario: Scenario, folder: TempDir, turn: SemaphorePermit<'static>) -> Self {
-        let place = scenario.place.as_ref().map(|place| place.docker_host.clone());
-        let env = |name: &str| place.clone().filter(|_| name == "DOCKER_HOST").or_else(|| std::env::var(name).ok());
+        let place = scenario.place.as_ref().map_or(&[][..], |place| &place.env[..]);
+        let of_place = |name: &str| place.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let env = |name: &str| of_place(name).or_else(|| std::env::var(name).ok());
         let engine = connect(env).await.expect("an engine; `setup/setup engine` makes one");
         let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
         let dial = ExecDial::new(engine.clone(), scenario.name.container(), command);
@@ -90,7 +91,7 @@ impl Host {
     pub fn cli(&self, args: &[&str]) -> Cli {
         let cli = Cli::new(self.folder().to_owned(), args);
         match &self.scenario.place {
-            Some(place) => cli.env("DOCKER_HOST", &place.docker_host),
+            Some(place) => cli.envs(&place.env),
             None => cli,
         }
     }

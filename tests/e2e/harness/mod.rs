@@ -11,6 +11,7 @@
 mod app;
 mod checks;
 mod cli;
+mod far_host;
 mod host;
 mod images;
 mod own_engine;
@@ -20,9 +21,11 @@ mod redact;
 mod scenario;
 mod sweep;
 mod wait;
+mod wire;
 
 pub use app::App;
 pub use cli::{Cli, Output, Running, binary};
+pub use far_host::FarHost;
 pub use host::{Answer, Host};
 pub use images::FAULT_APP;
 pub use own_engine::{OwnEngine, RESTART};
@@ -31,6 +34,7 @@ pub use receiver::{Receiver, Reply, nobody};
 pub use scenario::Scenario;
 pub use sweep::docker;
 pub use wait::{DEADLINE, eventually};
+pub use wire::{Cable, Wire};
 
 use deploy_apps::load::Report;
 use serde_json::Value;

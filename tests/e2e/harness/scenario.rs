@@ -7,7 +7,7 @@ use deploy_apps::model::ProxyName;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{App, Host, OwnEngine, images, sweep};
+use super::{App, FarHost, Host, OwnEngine, images, sweep};
 
 /// Each scenario runs some containers and some load; more at once would only slow each other down.
 const AT_ONCE: usize = 4;
@@ -29,7 +29,8 @@ pub struct Scenario {
 /// An engine other than the shared one.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    pub docker_host: String,
+    /// The variables that lead to it.
+    pub env: Vec<(String, String)>,
     pub address: Ipv4Addr,
 }
 
@@ -58,7 +59,14 @@ impl Scenario {
 
     /// Deploys to this engine instead of the shared one.
     pub fn on(mut self, engine: &OwnEngine) -> Self {
-        self.place = Some(Place { docker_host: engine.host(), address: engine.address });
+        let env = vec![("DOCKER_HOST".to_owned(), engine.host())];
+        self.place = Some(Place { env, address: engine.address });
+        self
+    }
+
+    /// Deploys to the second host, by TLS unless a run says otherwise.
+    pub fn far(mut self, host: &FarHost) -> Self {
+        self.place = Some(Place { env: host.tls(), address: host.address });
         self
     }
 

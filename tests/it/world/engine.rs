@@ -51,7 +51,13 @@ pub fn image_id(text: &str) -> String {
 
 impl Engine for Client {
     async fn info(&self) -> Answer<EngineInfo> {
-        let info = EngineInfo { version: "26.1.5".into(), api: "1.45".into(), address: "memory".into(), local: true };
+        let info = EngineInfo {
+            version: "26.1.5".into(),
+            api: "1.45".into(),
+            address: "memory".into(),
+            host: None,
+            local: true,
+        };
         self.ask("info", "", |_| Ok(info)).await
     }
 

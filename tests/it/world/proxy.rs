@@ -98,6 +98,19 @@ impl Proxy for Client {
         .await
     }
 
+    async fn lost(&self, lease: &HeldLease) {
+        loop {
+            let changed = self.world.changed.notified();
+            let taken = |state: &State| {
+                lease.apps.iter().any(|app| state.leases.get(app).is_some_and(|holder| *holder != lease.token))
+            };
+            if taken(&self.world.state()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     async fn probe(&self, probe: &Probe) -> Answer<ProbeAnswer> {
         self.tell("probe", &probe.address.to_string(), |state| Ok(state.probe(probe))).await
     }
