@@ -8,9 +8,9 @@ mount -o remount,rw /sys 2>/dev/null || true
 dockerd --cgroup-parent "/$group" --host unix:///var/run/docker.sock --host tcp://0.0.0.0:2376 \
   --tlsverify --tlscacert /setup/ca.pem --tlscert /setup/cert.pem --tlskey /setup/key.pem >/tmp/dockerd.log 2>&1 &
 cat >/dev/null
-kill -9 $(pidof dockerd containerd containerd-shim-runc-v2) 2>/dev/null || true
+pidof dockerd containerd containerd-shim-runc-v2 | xargs -r kill -9 2>/dev/null || true
 for folder in "/sys/fs/cgroup/$group" /sys/fs/cgroup/*/"$group"; do
-  [ ! -d "$folder" ] || find "$folder" -name cgroup.procs -exec cat {} + | xargs -r kill -9 2>/dev/null || true
+  [ ! -d "$folder" ] || find "$folder" -name cgroup.procs -exec xargs -r -a {} kill -9 \; 2>/dev/null || true
 done
 sleep 0.3
 for folder in "/sys/fs/cgroup/$group" /sys/fs/cgroup/*/"$group"; do
