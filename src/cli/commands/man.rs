@@ -78,7 +78,20 @@ fn page(command: &Command, is_root: bool) -> io::Result<Vec<u8>> {
         also.control("SH", ["SEE ALSO"]).text([bold("deploy-apps"), roman("(1)")]);
         also.to_writer(&mut out)?;
     }
-    Ok(out)
+    Ok(in_ascii(&String::from_utf8_lossy(&out)).into_bytes())
+}
+
+/// Troff reads bytes, so what is not ASCII is named; then no reader depends on a locale.
+fn in_ascii(page: &str) -> String {
+    let mut ascii = String::with_capacity(page.len());
+    for c in page.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            ascii.push_str(&format!("\\[u{:04X}]", u32::from(c)));
+        }
+    }
+    ascii
 }
 
 /// Examples are aligned by hand.
@@ -138,6 +151,7 @@ mod tests {
         write_all(&root(), folder.path()).expect("written");
         for name in ["deploy-apps.1", "deploy-apps-deploy.1", "deploy-apps-proxy-upgrade.1", "deploy-apps-man.1"] {
             let text = std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+            assert!(text.is_ascii(), "{name}");
             assert!(text.contains(".SH \"EXIT STATUS\"") && text.contains(".SH SYNOPSIS"), "{name}\n{text}");
         }
     }
