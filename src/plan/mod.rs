@@ -2,6 +2,7 @@
 //!
 //! Pure and total: no async, clock, environment, prompt or log. Nothing is left for execution to choose.
 
+mod about;
 mod accessories;
 mod app;
 mod batches;
