@@ -29,7 +29,8 @@ pub async fn preview<E: Engine, P: Proxy>(
         .extend(missing.iter().map(|image| format!("image `{image}` is not on the engine; a deploy pulls it first")));
     let (proxy, releases) = if engine.container(&spec.name.container()).is_none() {
         unknowns.extend(unknown_history(spec, &engine));
-        (ObservedProxy::default(), Releases::default())
+        // The one that a deploy would make is of this build.
+        (ObservedProxy { keeps_releases: true, ..ObservedProxy::default() }, Releases::default())
     } else {
         refuse_if_down(spec, &stages)?;
         version?;
