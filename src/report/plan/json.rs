@@ -25,7 +25,7 @@ pub fn plan_json(project: &ProjectName, preview: &Preview) -> Value {
 }
 
 fn app(app: &AppPlan) -> Value {
-    let flip = app.flip.iter().map(|planned| Stage::line(vec![planned.clone()])).collect::<Vec<_>>();
+    let flip: Vec<Stage> = app.look.iter().chain(&app.flip).map(|step| Stage::line(vec![step.clone()])).collect();
     json!({
         "app": app.app,
         "verdict": app.verdict,
@@ -37,7 +37,7 @@ fn app(app: &AppPlan) -> Value {
         "because": app.flip.as_ref().map(|planned| &planned.because),
         "changes": !app.changes_nothing(),
         "warnings": app.warnings,
-        "steps": steps(app.before.iter().chain(&flip).chain(&app.after)),
+        "steps": steps(app.before.iter().chain(&flip).chain(&app.after).chain(&app.tidy)),
     })
 }
 
