@@ -14,7 +14,7 @@ use crate::world::{Setup, World, change, eventually};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_reaches_a_peer_after_its_flip_was_acknowledged_and_its_count_was_zero() {
     let world = World::with(Setup { workers: 4, ..Setup::default() }).await;
-    let storm = Storm { flips: 40, least: 1000, posts: 6, slow_gets: 4 };
+    let storm = Storm { flips: 40, least: 300, posts: 6, slow_gets: 4 };
     let reports = join_all(["one", "two", "three"].map(|app| flip_under_load(&world, app, &storm))).await;
     expect_nothing_lost(&world, &reports, &storm).await;
 }
