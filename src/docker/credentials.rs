@@ -118,15 +118,16 @@ mod tests {
         assert_eq!(registry("redis:8"), HUB);
         assert_eq!(registry("team/app"), HUB);
         assert_eq!(registry("docker.io/library/redis"), HUB);
-        assert_eq!(registry("ghcr.io/team/app:1"), "ghcr.io");
+        assert_eq!(registry("registry.example/team/app:1"), "registry.example");
         assert_eq!(registry("localhost:5000/app"), "localhost:5000");
     }
 
     #[test]
     fn a_login_is_found_for_its_registry_only() {
-        let text = r#"{"auths":{"ghcr.io":{"auth":"YW5uOnMzY3JldDp4"},"helper.example":{}},"currentContext":"far"}"#;
+        let text =
+            r#"{"auths":{"registry.example":{"auth":"YW5uOnMzY3JldDp4"},"helper.example":{}},"currentContext":"far"}"#;
         let file: Credentials = serde_json::from_str(text).unwrap();
-        let login = file.for_image("ghcr.io/team/app").unwrap();
+        let login = file.for_image("registry.example/team/app").unwrap();
         assert_eq!((login.username.as_deref(), login.password.as_deref()), (Some("ann"), Some("s3cret:x")));
         assert!(file.for_image("redis").is_none() && file.for_image("helper.example/app").is_none());
         assert_eq!(file.current_context.as_deref(), Some("far"));
