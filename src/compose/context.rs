@@ -67,6 +67,8 @@ pub(super) struct Context<'a> {
     /// That of the compose file, absolute.
     pub folder: &'a Path,
     pub project: &'a ProjectName,
+    /// Profiles have taken services out: that none is left is then no mistake of the file.
+    pub some_disabled: bool,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// One `git describe` is enough for all apps.
@@ -76,7 +78,15 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     pub fn new(environment: &'a Environment, folder: &'a Path, project: &'a ProjectName) -> Self {
         let described = RefCell::default();
-        Self { environment, folder, project, problems: Vec::new(), warnings: Vec::new(), described }
+        Self {
+            environment,
+            folder,
+            project,
+            some_disabled: false,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            described,
+        }
     }
 
     pub fn refuse(&mut self, problem: Problem) {

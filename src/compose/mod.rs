@@ -127,6 +127,8 @@ struct Model {
     file: PathBuf,
     warnings: Vec<Warning>,
     profiles: Vec<String>,
+    /// Whether a service does not take part because of its profiles.
+    some_disabled: bool,
 }
 
 impl Model {
@@ -147,6 +149,7 @@ impl Model {
     /// The project, which is complete when there are no problems; warnings are added to the model's.
     fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
+        cx.some_disabled = self.some_disabled;
         let root = match project::root(&self.root) {
             Ok(root) => root,
             Err(problem) => return (None, vec![problem]),
@@ -202,10 +205,12 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     unique::enforce(&mut root);
     let profiles = profiles::all(&root).into_iter().collect();
     let active = active_profiles(request, &environment);
-    profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
+    let disabled =
+        profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
+    let some_disabled = !disabled.is_empty();
     warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
     let file = first.unwrap_or_else(|| folder.clone());
-    Ok(Model { root, sources: layers.sources, environment, folder, name, file, warnings, profiles })
+    Ok(Model { root, sources: layers.sources, environment, folder, name, file, warnings, profiles, some_disabled })
 }
 
 /// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.

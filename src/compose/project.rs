@@ -83,7 +83,7 @@ fn services(
 ) -> IndexMap<AppName, Draft> {
     let mut drafts = IndexMap::new();
     let map = match root.get("services").map(|entry| (entry, &entry.value.value)) {
-        Some((_, Value::Map(map))) if !map.entries.is_empty() => map,
+        Some((_, Value::Map(map))) if !map.entries.is_empty() || cx.some_disabled => map,
         Some((entry, Value::Null | Value::Map(_))) => {
             cx.refuse(Problem::at(entry.key_span, "`services` is empty").hint(super::NEEDS_SERVICES));
             return drafts;

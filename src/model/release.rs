@@ -22,15 +22,34 @@ pub struct Release {
 #[must_use]
 pub fn identity(image: &str, spec: &ContainerSpec) -> String {
     // Field order is fixed by the struct and map order by the compose file, so equal specs give equal text.
-    let files = &spec.files;
-    let spec = serde_json::to_string(spec).unwrap_or_default();
+    // The order in which variables and labels are written down means nothing.
+    let mut spec = spec.clone();
+    spec.environment.sort_keys();
+    spec.labels.sort_keys();
+    let text = serde_json::to_string(&spec).unwrap_or_default();
     let mut hash = Sha256::new();
-    for part in [image, "\0", &spec] {
+    for part in [image, "\0", &text] {
         hash.update(part.as_bytes());
     }
     // A changed secret is a changed release. Its digest goes into the hash and nowhere else, so that no text has it.
-    for file in files {
+    for file in &spec.files {
         hash.update(file.content.digest());
     }
     hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_variables_is_no_change_and_their_values_are() {
+        let spec = |variables: [(&str, &str); 2]| ContainerSpec {
+            environment: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
+            ..ContainerSpec::default()
+        };
+        let first = identity("image", &spec([("A", "1"), ("B", "2")]));
+        assert_eq!(first, identity("image", &spec([("B", "2"), ("A", "1")])));
+        assert_ne!(first, identity("image", &spec([("A", "2"), ("B", "1")])));
+    }
 }
