@@ -2,7 +2,6 @@
 -- The documents may hold secrets, so they are neither logged nor a part of the state.
 local control = require "control"
 local disk = require "disk"
-local json = require "json"
 local lock = require "lock"
 local store = require "store"
 local validate = require "validate"
