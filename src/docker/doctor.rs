@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::AsyncReadExt;
 
-use super::{CALL_LIMIT, DockerEngine, ExecDial, containers, der};
+use super::{CALL_LIMIT, CertificateInfo, DockerEngine, ExecDial, containers};
 use crate::model::{HostFacts, ObservedEngine, ProxyName, Role};
 use crate::ports::{Dial, EngineError};
 
@@ -86,5 +86,6 @@ impl DockerEngine {
 /// With the reason, when it cannot be read.
 pub fn certificate_end(path: &std::path::Path) -> Result<jiff::Timestamp, String> {
     let certificate = CertificateDer::from_pem_file(path).map_err(|error| error.to_string())?;
-    der::not_after(&certificate).ok_or_else(|| "it is no X.509 certificate".to_owned())
+    let info = CertificateInfo::read(path, &certificate).ok_or_else(|| "it is no X.509 certificate".to_owned())?;
+    Ok(info.not_after)
 }

@@ -9,7 +9,6 @@ mod connect;
 mod containers;
 mod create;
 mod credentials;
-mod der;
 mod disk;
 mod doctor;
 mod errors;

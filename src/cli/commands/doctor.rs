@@ -126,6 +126,13 @@ async fn gather(
         ..Facts::default()
     };
     let Some(engine) = engine else { return facts };
+    // What the way to the engine really uses, be it of the environment or of a docker context.
+    if !engine.certificates().is_empty() {
+        let used = engine.certificates().iter();
+        facts.certificates = used
+            .map(|used| Certificate { path: used.file.display().to_string(), not_after: Ok(used.not_after) })
+            .collect();
+    }
     match engine_facts(common, &facts, engine).await {
         Ok(seen) => {
             let name = facts.proxy_name.container();

@@ -19,13 +19,14 @@ pub struct CertificateInfo {
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 const OBJECT_ID: u8 = 0x06;
 /// 2.5.4.3
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 impl CertificateInfo {
     /// `None` when it is no certificate.
-    pub(super) fn read(file: &Path, der: &[u8]) -> Option<Self> {
+    pub(in crate::docker) fn read(file: &Path, der: &[u8]) -> Option<Self> {
         let mut certificate = Der(Der(der).content(SEQUENCE)?);
         let mut fields = Der(certificate.content(SEQUENCE)?);
         if fields.0.first() == Some(&VERSION) {
@@ -68,10 +69,10 @@ impl<'a> Der<'a> {
 fn time((tag, text): (u8, &[u8])) -> Option<Timestamp> {
     let text = std::str::from_utf8(text).ok()?;
     // Two digits of a year are those from 1950 to 2049.
-    let text = match text.get(..2).filter(|_| tag == UTC_TIME) {
-        Some(year) if year < "50" => format!("20{text}"),
-        Some(_) => format!("19{text}"),
-        None => text.to_owned(),
+    let text = match tag {
+        UTC_TIME => format!("{}{text}", if text.get(..2)? < "50" { "20" } else { "19" }),
+        GENERALIZED_TIME => text.to_owned(),
+        _ => return None,
     };
     let civil = DateTime::strptime("%Y%m%d%H%M%SZ", &text).ok()?;
     civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
@@ -121,5 +122,9 @@ mod tests {
         for length in 0..whole.len() {
             assert_eq!(CertificateInfo::read(Path::new("c"), &whole[..length]), None, "{length} bytes");
         }
+        let endless = [SEQUENCE, 0x84, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(CertificateInfo::read(Path::new("c"), &endless), None);
+        assert_eq!(time((UTC_TIME, b"never")), None);
+        assert_eq!(time((SEQUENCE, b"20310304000000Z")), None);
     }
 }
