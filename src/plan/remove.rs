@@ -38,14 +38,21 @@ pub struct DownOptions {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Removal {
     pub apps: Vec<AppPlan>,
-    /// When every app is gone: accessories, networks, volumes, the proxy. What fails is left and said.
+    /// When every app is gone: accessories, networks, volumes. What fails is left and said.
     pub rest: Vec<Stage>,
+    /// Last of all, and without the lease: the proxy is who keeps it, and would wait for its end before it stops.
+    pub proxy: Vec<Stage>,
 }
 
 impl Removal {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.apps.is_empty() && self.rest.iter().all(Stage::is_empty)
+        self.apps.is_empty() && self.then().next().is_none()
+    }
+
+    /// What comes after the apps.
+    pub fn then(&self) -> impl Iterator<Item = &Planned> {
+        self.rest.iter().chain(&self.proxy).flat_map(Stage::steps)
     }
 
     /// What will be gone, a line each; for the question before it.
@@ -63,7 +70,7 @@ impl Removal {
             };
             format!("app `{}` {} ({}): {count} {noun}{images}", key.app, release.number, release.version)
         });
-        let rest = self.rest.iter().flat_map(Stage::steps).filter_map(|planned| match &planned.step {
+        let rest = self.then().filter_map(|planned| match &planned.step {
             Step::RemoveContainer { name } => Some(format!("container `{name}`")),
             Step::RemoveNetwork { name } => Some(format!("network `{name}`")),
             Step::RemoveVolume { name } => Some(format!("volume `{name}` and its data")),
@@ -92,9 +99,11 @@ impl fmt::Display for Removal {
         for app in &self.apps {
             write!(f, "{app}")?;
         }
-        if !self.rest.iter().all(Stage::is_empty) {
+        if self.then().next().is_some() {
+            let mut number = 0;
             writeln!(f, "then")?;
-            write_stages(f, &self.rest, &mut 0)?;
+            write_stages(f, &self.rest, &mut number)?;
+            write_stages(f, &self.proxy, &mut number)?;
         }
         Ok(())
     }
@@ -126,7 +135,7 @@ pub fn plan_remove(
     let plans = names.iter().filter_map(|name| host.app(name, options)).collect();
     let volumes = if options.volumes { host.volumes_of_apps(&names) } else { BTreeSet::new() };
     let rest = Stage::beside(volumes.into_iter().map(|name| vec![remove_volume(name)]).collect());
-    Removal { apps: plans, rest: [rest].into_iter().filter(|stage| !stage.is_empty()).collect() }
+    Removal { apps: plans, rest: without_empty(vec![rest]), proxy: Vec::new() }
 }
 
 /// Plans the removal of everything of the project.
@@ -158,11 +167,13 @@ pub fn plan_down(
         data.extend(host.accessory_tags().map(|tag| vec![untag(tag)]));
     }
     rest.push(Stage::beside(data));
-    if options.proxy {
-        rest.extend(host.proxy(options.remove.volumes));
-    }
-    rest.retain(|stage| !stage.is_empty());
-    Ok(Removal { apps, rest })
+    let proxy = if options.proxy { host.proxy(options.remove.volumes) } else { Vec::new() };
+    Ok(Removal { apps, rest: without_empty(rest), proxy: without_empty(proxy) })
+}
+
+fn without_empty(mut stages: Vec<Stage>) -> Vec<Stage> {
+    stages.retain(|stage| !stage.is_empty());
+    stages
 }
 
 /// What a removal looks at.

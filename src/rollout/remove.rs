@@ -69,6 +69,14 @@ pub struct Removed {
     pub rest: Option<Outcome>,
 }
 
+impl Removed {
+    /// Whether all that was asked for so far is gone.
+    fn is_whole(&self) -> bool {
+        let mut outcomes = self.apps.iter().map(|result| result.outcome).chain(self.rest);
+        outcomes.all(|outcome| matches!(outcome, Outcome::Completed | Outcome::UpToDate))
+    }
+}
+
 /// What there is, and what a removal would do about it. Nothing is touched.
 ///
 /// # Errors
@@ -107,17 +115,26 @@ async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
         true => Some(run.acquire(&request.lease(&removal), request.lock_wait).await?),
         false => None,
     };
-    match &lease {
+    let (mut removed, proxy) = match &lease {
         Some(held) => run.under(held, attempts(run, request, lease.as_ref())).await,
         None => attempts(run, request, None).await,
+    }?;
+    // The proxy stops when the last answer is out, and a held lease is an open one.
+    drop(lease);
+    if !proxy.is_empty() && removed.is_whole() {
+        let outcome = run.after_flip(None, &proxy, &Scope::shared()).await;
+        removed.rest = removed.rest.max(Some(outcome));
     }
+    Ok(removed)
 }
+
+/// Everything but the proxy, whose stages come back.
 
 async fn attempts<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &RemoveRequest<'_>,
     lease: Option<&P::Lease>,
-) -> Result<Removed, DeployError> {
+) -> Result<(Removed, Vec<Stage>), DeployError> {
     let mut ended: BTreeMap<AppKey, AppResult> = BTreeMap::new();
     for attempt in 1..=ATTEMPTS {
         // Whoever held the lease before may have changed everything, so what counts is what is there now.
@@ -134,14 +151,13 @@ async fn attempts<E: Engine, P: Proxy>(
         if again {
             continue;
         }
-        let good = |result: &AppResult| matches!(result.outcome, Outcome::Completed | Outcome::UpToDate);
-        let rest = match ended.values().all(good) && !removal.rest.is_empty() {
-            true => Some(run.after_flip(lease, &removal.rest, &Scope::shared()).await),
-            false => None,
-        };
-        return Ok(Removed { apps: ended.into_values().collect(), rest });
+        let mut removed = Removed { apps: ended.into_values().collect(), rest: None };
+        if !removal.rest.is_empty() && removed.is_whole() {
+            removed.rest = Some(run.after_flip(lease, &removal.rest, &Scope::shared()).await);
+        }
+        return Ok((removed, removal.proxy));
     }
-    Ok(Removed { apps: ended.into_values().collect(), rest: None })
+    Ok((Removed { apps: ended.into_values().collect(), rest: None }, Vec::new()))
 }
 
 /// Flips the app out; from there the only way is forward.

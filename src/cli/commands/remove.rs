@@ -111,7 +111,7 @@ fn show(context: &Context, removal: &Removal) -> Exit {
                 let steps: Vec<String> = app.steps().map(text).collect();
                 json!({ "app": app.app, "release": app.from, "steps": steps })
             });
-            let then: Vec<String> = removal.rest.iter().flat_map(Stage::steps).map(text).collect();
+            let then: Vec<String> = removal.then().map(text).collect();
             println!("{}", json!({ "v": 1, "apps": apps.collect::<Vec<_>>(), "then": then }));
         }
     }

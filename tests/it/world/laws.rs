@@ -56,7 +56,11 @@ impl State {
             self.breach("what the proxy routes to is never stopped or removed", &format!("{what}, a peer of `{key}`"));
         }
         let Some(container) = self.containers.get(name).filter(|container| container.runs(now)) else { return };
-        let Some(wish) = container.key().and_then(|key| self.wishes.get(&key)) else { return };
+        let (role, key) = (container.new.labels.role, container.key());
+        if role == Role::Proxy && !self.leases.is_empty() {
+            self.breach("the proxy is not stopped under a lease that it keeps open", what);
+        }
+        let Some(wish) = key.and_then(|key| self.wishes.get(&key)) else { return };
         let open = self.in_flight(&[name.to_owned()]);
         let since = self.left.get(name).map(|left| now - *left);
         let requests_cut = open.requests > 0 && since.is_none_or(|since| since < wish.drain.timeout);
