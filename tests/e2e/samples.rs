@@ -1,19 +1,16 @@
 //! The repository's own sample system, as its README tells the story.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use deploy_apps::load::{Expect, Traffic};
 use serde_json::Value;
 
-use crate::harness::{Host, Scenario, none_lost};
+use crate::harness::{Host, none_lost, sample};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sample_apps_are_deployed_edited_and_redeployed_without_a_lost_request() {
-    let host = Scenario::new("sample").start().await;
-    copy_sample(&host);
+    let host = sample("sample").await;
     host.deploy(&["go-app", "node-app"]).await.succeeded().says("✔ http://go-app.localhost:");
     for app in ["go-app", "node-app"] {
         let greeting = host.get(app, "/").await.body;
@@ -57,19 +54,4 @@ async fn version(host: &Host, app: &str, path: &str) -> Value {
     let answer = host.get(app, path).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     serde_json::from_str(&answer.body).expect("JSON")
-}
-
-/// The real file with one change: a name and a port of its own for the proxy.
-fn copy_sample(host: &Host) {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(repository.join("compose.yaml")).expect("the sample");
-    let proxy = r#"proxy: { http_port: "${HTTP_PORT:-8080}" }"#;
-    assert!(text.contains(proxy), "the sample's proxy has moved");
-    let (name, port) = (host.name(), host.address().port());
-    let own = format!(r#"proxy: {{ name: {name}, http_port: {port}, bind: "127.0.0.1" }}"#);
-    let text = text.replace(proxy, &own).replace("name: sample\n", &format!("name: {name}\n"));
-    fs::write(host.folder().join("compose.yaml"), text).expect("a writable folder");
-
-    let copied = Command::new("cp").arg("-a").args([repository.join("apps"), host.folder().join("apps")]).status();
-    assert!(copied.expect("the command `cp`").success());
 }
