@@ -1,9 +1,12 @@
 //! The repository's own sample system under a name and a port of its own, so that several run beside each other.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::scenario::free_port;
 use super::{Host, Scenario};
 
 /// What `compose.yaml` takes from the repository, besides itself.
@@ -24,5 +27,41 @@ pub async fn sample(test: &str) -> Host {
         let copied = Command::new("cp").arg("-a").arg(folder).arg(host.folder()).status();
         assert!(copied.expect("the command `cp`").success());
     }
+    write_ports(host.folder());
     host
+}
+
+/// Every port for people, such as `"127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"`, gets a free one of its own by the folder's `.env`.
+fn write_ports(folder: &Path) {
+    let mut files = vec![folder.join("compose.yaml")];
+    let stack = fs::read_dir(folder.join("stack")).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.extend(stack.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")));
+    let mut ports = BTreeMap::new();
+    for file in files {
+        for name in variables(&fs::read_to_string(file).expect("a compose file")) {
+            ports.entry(name).or_insert_with(free_port);
+        }
+    }
+    let mut text = String::new();
+    for (name, port) in ports {
+        writeln!(text, "{name}={port}").expect("memory");
+    }
+    fs::write(folder.join(".env"), text).expect("a writable folder");
+}
+
+/// The variables of ports that `text` publishes on loopback. Others, such as a port inside of a network, stay as they are.
+fn variables(text: &str) -> Vec<String> {
+    let after = text.split("127.0.0.1:${").skip(1);
+    let names = after.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect());
+    names.filter(|name: &String| name.ends_with("_PORT")).collect()
+}
+
+impl Host {
+    /// Where a part of the sample system answers people on this machine, such as `port_of("PROMETHEUS_PORT")`.
+    #[track_caller]
+    pub fn port_of(&self, variable: &str) -> u16 {
+        let text = fs::read_to_string(self.folder().join(".env")).expect("the sample's `.env`");
+        let found = text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| *name == variable);
+        found.and_then(|(_, port)| port.parse().ok()).unwrap_or_else(|| panic!("nothing has `{variable}`\n{text}"))
+    }
 }

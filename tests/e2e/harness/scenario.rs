@@ -106,7 +106,7 @@ impl Scenario {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let count = u64::from(PORTS.end - PORTS.start);
     std::iter::repeat_with(|| PORTS.start + u16::try_from(random() % count).expect("below the range's size"))
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
