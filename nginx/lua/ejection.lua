@@ -24,13 +24,7 @@ local function look()
     local version = dict:get("version") or 0
     -- What expires moves no version.
     if version ~= seen_version or next(ejected) then
-        seen_version, ejected = version, {}
-        for _, key in ipairs(dict:get_keys(0)) do
-            local id = key:match("^peer:(.*)$")
-            if id and dict:get(key) then
-                ejected[id] = true
-            end
-        end
+        seen_version, ejected = version, _M.all()
     end
 end
 
@@ -85,14 +79,23 @@ function _M.eject(peer)
     return true
 end
 
--- The ids of all that are left out now, as JSON texts.
-function _M.texts()
+-- All that are left out now: their ids as keys.
+function _M.all()
     local found = {}
     for _, key in ipairs(dict:get_keys(0)) do
         local id = key:match("^peer:(.*)$")
         if id and dict:get(key) then
-            found[#found + 1] = json.encode(id)
+            found[id] = true
         end
+    end
+    return found
+end
+
+-- The ids of all that are left out now, as JSON texts.
+function _M.texts()
+    local found = {}
+    for id in pairs(_M.all()) do
+        found[#found + 1] = json.encode(id)
     end
     table.sort(found)
     return found

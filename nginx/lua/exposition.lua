@@ -2,6 +2,7 @@
 local apps = require "apps"
 local inflight = require "inflight"
 local metrics = require "metrics"
+local standing = require "standing"
 local workers = require "workers"
 
 local dict = ngx.shared.metrics
@@ -115,12 +116,24 @@ local function open_now(out)
     end
 end
 
+local function replicas(out)
+    local all, unreachable = {}, {}
+    standing.each_release(function(app, release, count, missing)
+        all[#all + 1] = sample(count, "app", app, "release", release)
+        unreachable[#unreachable + 1] = sample(missing, "app", app, "release", release)
+    end)
+    family(out, "replicas", "gauge", "Replicas that should get requests.", all)
+    family(out, "unreachable_replicas", "gauge", "Of these, the ones left out because they cannot be reached.",
+        unreachable)
+end
+
 function _M.text()
     metrics.flush()
     local counters, out = read_counters(), {}
     requests(out, counters.requests)
     durations(out, counters.bucket, counters.sum)
     open_now(out)
+    replicas(out)
     counted(out, "retries_total", "Tries of a request at a further replica.", counters.retries)
     counted(out, "ejections_total", "Times a replica was left out for a while because it could not be reached.",
         counters.ejections)

@@ -34,6 +34,8 @@ async fn a_dead_peer_costs_no_request_and_is_soon_left_alone() {
     let retries = world.metric("deploy_apps_retries_total").await;
     assert!((1.0..200.0).contains(&retries), "{retries} retries: every second request still tries the dead peer");
     assert!(world.metric("deploy_apps_ejections_total").await >= 1.0);
+    assert_eq!(world.metric("deploy_apps_replicas").await, 2.0, "both should serve");
+    assert_eq!(world.metric("deploy_apps_unreachable_replicas").await, 1.0, "one of them cannot");
     assert!(world.in_flight(&["live", "dead"]).await.is_zero());
 }
 
