@@ -77,6 +77,7 @@ fn change(key: &AppKey, release: u32) -> FlipChange {
         balance: Balance::default(),
         hold_ms: 0,
         scale: None,
+        metrics: None,
         peers: (1..=PEERS).map(peer).collect(),
     };
     let limits = Limits { requests: Duration::ZERO, websockets: Duration::ZERO };

@@ -19,6 +19,7 @@ pub(super) struct AppBlock {
     pub health: HealthPolicy,
     pub drain: DrainPolicy,
     pub balance: Balance,
+    pub metrics: Option<String>,
     pub release: Option<ReleaseCommand>,
     pub version: Option<String>,
 }
@@ -28,7 +29,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
     let mut block = AppBlock::default();
     let (mut named_routes, mut routed_only) = (None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        if matches!(field.key.as_str(), "routes" | "health" | "drain" | "balance") {
+        if matches!(field.key.as_str(), "routes" | "health" | "drain" | "balance" | "metrics") {
             routed_only.get_or_insert(field);
         }
         match field.key.as_str() {
@@ -40,6 +41,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
                 let ways = [("least-connections", Balance::LeastConnections), ("round-robin", Balance::RoundRobin)];
                 cx.set(&mut block.balance, choice("balance", &field.value, &ways));
             }
+            "metrics" => cx.set_some(&mut block.metrics, request_path(field)),
             "release" => block.release = release(cx, field),
             "version" => cx.set_some(&mut block.version, version::chosen(field)),
             _ => unknown(cx, &refuse::APP, field),

@@ -168,6 +168,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             rollback: draft.deploy.rollback.unwrap_or_else(|| draft.deploy.rollout.clone()),
             rollout: draft.deploy.rollout,
             balance: block.balance,
+            metrics: block.metrics,
             release: block.release,
         };
         apps.insert(name, app);

@@ -384,7 +384,7 @@ pub(super) const PROXY: Section =
 
 pub(super) const APP: Section = Section {
     name: "x-deploy-apps",
-    known: &["balance", "drain", "health", "port", "release", "routes", "version"],
+    known: &["balance", "drain", "health", "metrics", "port", "release", "routes", "version"],
     warned: &[],
     refused: &[],
 };

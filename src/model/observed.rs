@@ -187,6 +187,9 @@ pub struct ObservedProxy {
     /// It keeps releases and the number that `scale` has set. One of an older build does neither.
     #[serde(default)]
     pub keeps_releases: bool,
+    /// It takes a record's `metrics`, and lists the replicas for a scraper. One of an older build refuses such a record.
+    #[serde(default)]
+    pub lists_targets: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -92,6 +92,8 @@ pub struct App {
     /// How a rollback is rolled: `rollback_config`, or as `rollout` where the file has none.
     pub rollback: RolloutPolicy,
     pub balance: Balance,
+    /// Where each replica tells its own metrics; `None`: no scraper is sent there.
+    pub metrics: Option<String>,
     pub release: Option<ReleaseCommand>,
 }
 

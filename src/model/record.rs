@@ -21,6 +21,9 @@ pub struct AppRecord {
     /// What `scale` has set. Left out where there is none, so that a proxy of an older build takes the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// Where each replica tells its own metrics, for a scraper that asks the proxy. Left out as `scale` is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
     pub peers: Vec<Peer>,
 }
 

@@ -35,7 +35,10 @@ pub(super) fn shared_stages(
 }
 
 fn check_externals(project: &Project, observed: &ObservedState) -> Result<(), PlanRefused> {
-    let missing_network = project.external_networks.iter().find(|name| observed.engine.network(name).is_none());
+    // The proxy's own is made with the proxy, which a preview of a first deploy does not have yet.
+    let proxys = project.proxy.name.network();
+    let mut networks = project.external_networks.iter().filter(|name| **name != proxys);
+    let missing_network = networks.find(|name| observed.engine.network(name).is_none());
     let missing_volume = project.external_volumes.iter().find(|name| !observed.engine.volumes.contains(*name));
     let missing = missing_network.map(|name| ("network", name)).or(missing_volume.map(|name| ("volume", name)));
     match missing {

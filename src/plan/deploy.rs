@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::accessories::{networks_and_volumes, shared_stages};
 use super::app::plan_app;
 use super::goal::Goal;
+use super::hosts::with_hosts;
 use super::proxy::address_pool;
 use super::prune::tidy;
 use super::rollback::targets;
@@ -66,6 +67,7 @@ pub fn plan_deploy(
     options: &DeployOptions,
 ) -> Result<Plan, PlanRefused> {
     let pool = address_pool(&project.proxy, &observed.engine)?;
+    let project = &*with_hosts(project, pool);
     let (shared, warnings) = match options.intent {
         Intent::Deploy => shared_stages(project, apps, observed)?,
         // A kept release runs with the accessories that are there: their images may not be to be had right now.

@@ -37,6 +37,7 @@ pub enum Drift {
         removed: Vec<String>,
     },
     Balance,
+    Metrics,
     Replicas {
         serving: u32,
         wanted: u32,
@@ -69,6 +70,7 @@ impl fmt::Display for Drift {
                 write!(f, "routes: {}", parts.join(", "))
             }
             Self::Balance => f.write_str("changed: `x-deploy-apps.balance`"),
+            Self::Metrics => f.write_str("changed: `x-deploy-apps.metrics`"),
             Self::Replicas { serving, wanted } => write!(f, "{wanted} replicas wanted, {serving} serve"),
             Self::Mixed { releases } => {
                 let releases: Vec<_> = releases.iter().map(ToString::to_string).collect();
@@ -102,6 +104,7 @@ pub fn drift(project: &Project, name: &AppName, observed: &ObservedState) -> Vec
     }
     found.extend(routes_drift(&app.routes, &record.routes));
     found.extend((record.balance != app.balance).then_some(Drift::Balance));
+    found.extend((record.metrics != app.metrics && observed.proxy.lists_targets).then_some(Drift::Metrics));
     let wanted = ReplicaCount::wanted(app.file_replicas(), record.scale).count;
     let serving = u32::try_from(record.peers.len()).unwrap_or(u32::MAX);
     found.extend((wanted != serving).then_some(Drift::Replicas { serving, wanted }));

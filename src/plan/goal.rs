@@ -36,7 +36,7 @@ impl<'a> Goal<'a> {
     ) -> Result<Self, PlanRefused> {
         let key = project.key(&app.service.name);
         let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
-        match &options.intent {
+        let mut goal = match &options.intent {
             Intent::Deploy => Self::deploy(app, &key, record, options),
             Intent::Scale(counts) => {
                 let count = counts.get(&app.service.name).copied().unwrap_or(app.replicas);
@@ -48,7 +48,13 @@ impl<'a> Goal<'a> {
                 };
                 Self::rollback(project, app, stored, observed, *release_command)
             }
+        }?;
+        if app.metrics.is_some() && !observed.proxy.lists_targets {
+            let warning =
+                "`metrics` has no effect: the proxy is of an older build; `deploy-apps proxy upgrade` replaces it";
+            goal.warnings.push(warning.to_owned());
         }
+        Ok(goal)
     }
 
     /// The compose file's wish, with the number that was scaled to for as long as it holds.
@@ -92,6 +98,7 @@ impl<'a> Goal<'a> {
         // Also where they are reached stays as it is: a change of the compose file comes with the next deploy.
         wished.routes.clone_from(&record.routes);
         wished.balance = record.balance;
+        wished.metrics.clone_from(&record.metrics);
         check_writers(key, &wished, replicas)?;
         if replicas > 0 {
             check_resources(project, key, stored, observed)?;

@@ -11,6 +11,7 @@ mod drift;
 mod facts;
 mod goal;
 mod hooks;
+mod hosts;
 mod images;
 mod laws;
 #[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]

@@ -45,6 +45,7 @@ impl Way<'_> {
             balance: self.app.balance,
             hold_ms: 0,
             scale: self.goal.scale,
+            metrics: self.app.metrics.clone().filter(|_| self.observed.proxy.lists_targets),
             peers,
         }
     }

@@ -64,6 +64,8 @@ struct AppAnswer {
 
 impl From<StateAnswer> for ObservedProxy {
     fn from(answer: StateAnswer) -> Self {
+        let knows = |feature: &str| answer.features.iter().any(|known| known == feature);
+        let (keeps_releases, lists_targets) = (knows("releases"), knows("targets"));
         let app = |app: AppAnswer| ObservedApp {
             generation: app.generation,
             last_release: app.last_release,
@@ -74,7 +76,8 @@ impl From<StateAnswer> for ObservedProxy {
             generation: answer.generation,
             apps: answer.apps.into_iter().map(|(key, answer)| (key, app(answer))).collect(),
             in_flight: answer.in_flight,
-            keeps_releases: answer.features.iter().any(|feature| feature == "releases"),
+            keeps_releases,
+            lists_targets,
         }
     }
 }

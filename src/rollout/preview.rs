@@ -30,7 +30,7 @@ pub async fn preview<E: Engine, P: Proxy>(
     let (proxy, releases) = if engine.container(&spec.name.container()).is_none() {
         unknowns.extend(unknown_history(spec, &engine));
         // The one that a deploy would make is of this build.
-        (ObservedProxy { keeps_releases: true, ..ObservedProxy::default() }, Releases::default())
+        (ObservedProxy { keeps_releases: true, lists_targets: true, ..ObservedProxy::default() }, Releases::default())
     } else {
         refuse_if_down(spec, &stages)?;
         version?;

@@ -90,6 +90,7 @@ fn record() -> impl Strategy<Value = Option<AppRecord>> {
             balance: deploy_apps::model::Balance::default(),
             hold_ms,
             scale: None,
+            metrics: None,
             peers,
         }
     });
@@ -126,6 +127,7 @@ prop_compose! {
                 apps: [(format!("sample/{APP}").parse().expect("a valid key"), known)].into(),
                 in_flight: in_flight.collect(),
                 keeps_releases: true,
+                lists_targets: true,
             },
             engine: ObservedEngine { containers: containers.into_values().collect(), images: vec![image], ..ObservedEngine::default() },
             images: [(name(APP), ResolvedImage::Source { digest: "d".to_owned(), built })].into(),

@@ -58,6 +58,7 @@ pub fn app(text: &str) -> App {
         rollout: RolloutPolicy::default(),
         rollback: RolloutPolicy::default(),
         balance: Balance::default(),
+        metrics: None,
         release: None,
     }
 }

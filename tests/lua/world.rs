@@ -201,6 +201,7 @@ impl World {
             balance: Balance::LeastConnections,
             hold_ms: 0,
             scale: None,
+            metrics: None,
             peers,
         }
     }

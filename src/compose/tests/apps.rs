@@ -97,7 +97,7 @@ fn what_needs_a_port_says_so() {
 fn health_drain_balance_and_release_are_read() {
     let app = Case::block(
         "      port: 80\n      health: { path: /h?x=1, successes: 3, interval: 20ms, timeout: 1m, probe_timeout: 1s }\n      \
-         drain: { timeout: 0, websocket_timeout: 1h }\n      balance: round-robin\n      release: ./migrate --to 'a b'\n",
+         drain: { timeout: 0, websocket_timeout: 1h }\n      balance: round-robin\n      metrics: /metrics\n      release: ./migrate --to 'a b'\n",
     )
     .first_app();
     let health = HealthPolicy {
@@ -108,6 +108,7 @@ fn health_drain_balance_and_release_are_read() {
         probe_timeout: Duration::from_secs(1),
     };
     assert_eq!((app.health, app.balance), (health, Balance::RoundRobin));
+    assert_eq!(app.metrics.as_deref(), Some("/metrics"));
     assert_eq!(app.drain, DrainPolicy { timeout: Duration::ZERO, websocket_timeout: Duration::from_secs(3600) });
     let command = ["./migrate", "--to", "a b"].map(str::to_owned).to_vec();
     assert_eq!(app.release, Some(ReleaseCommand { command, timeout: ReleaseCommand::DEFAULT_TIMEOUT }));
@@ -125,6 +126,11 @@ fn wrong_values_of_the_block_name_what_is_wanted() {
     refuses("health: { timeout: 0s }", "6:26: `timeout` must be longer than zero, such as `10s`, not `0s`", "");
     refuses("health: { interval: 5us }", "6:27: `interval` must be at least `1ms`, not `5us`", "");
     refuses("balance: random", "6:16: `balance` must be `least-connections` or `round-robin`, not `random`", "");
+    refuses(
+        "metrics: metrics",
+        "6:16: `metrics` must be a path that starts with `/`, such as `/healthz`, not `metrics`",
+        "",
+    );
     refuses("release: []", "6:7: `release` is an empty command", "name a program, or remove the key");
     refuses("release: { timeout: 5s }", "6:7: `release` has no `command`", "add `command: [\"./migrate\"]`");
     refuses(

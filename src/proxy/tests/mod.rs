@@ -34,6 +34,7 @@ fn record() -> AppRecord {
         balance: Default::default(),
         hold_ms: 0,
         scale: None,
+        metrics: None,
         peers: vec![Peer {
             id: "sample-go-app-r8-1".to_owned(),
             address: Ipv4Addr::new(10, 201, 4, 7),

@@ -207,6 +207,7 @@ impl State {
             apps: self.apps.clone(),
             in_flight: open.map(|peer| (peer.clone(), self.in_flight(&[peer]))).collect(),
             keeps_releases: !self.proxy_is_old,
+            lists_targets: !self.proxy_is_old,
         }
     }
 
