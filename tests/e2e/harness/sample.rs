@@ -27,12 +27,14 @@ pub async fn sample(test: &str) -> Host {
         let copied = Command::new("cp").arg("-a").arg(folder).arg(host.folder()).status();
         assert!(copied.expect("the command `cp`").success());
     }
-    write_ports(host.folder());
+    write_env(&host);
     host
 }
 
-/// Every port for people, such as `"127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"`, gets a free one of its own by the folder's `.env`.
-fn write_ports(folder: &Path) {
+/// The network of its own proxy, for who watches from within; and for every port for people, such as
+/// `"127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"`, a free one of its own.
+fn write_env(host: &Host) {
+    let folder = host.folder();
     let mut files = vec![folder.join("compose.yaml")];
     let stack = fs::read_dir(folder.join("stack")).into_iter().flatten().flatten().map(|entry| entry.path());
     files.extend(stack.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")));
@@ -42,7 +44,7 @@ fn write_ports(folder: &Path) {
             ports.entry(name).or_insert_with(free_port);
         }
     }
-    let mut text = String::new();
+    let mut text = format!("PROXY_NETWORK={}\n", host.name());
     for (name, port) in ports {
         writeln!(text, "{name}={port}").expect("memory");
     }
