@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{AppKey, Generation, InFlight, ReleaseNumber, StepKind};
+use crate::model::{AccessoryChange, AppKey, Generation, InFlight, ReleaseNumber, StepKind};
 
 /// One fact. `app` is `None` for what concerns the host, such as the proxy's start.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -42,6 +42,10 @@ pub enum Fact {
         release: ReleaseNumber,
         version: String,
         containers: u32,
+    },
+    /// What the plan will do with this accessory, which was asked for by its name.
+    AccessoryPlanned {
+        change: AccessoryChange,
     },
     /// Something harmless that the user should know.
     Warned {

@@ -47,10 +47,11 @@ Examples:
   deploy-apps logs go-app -f              all replicas, and those that the next deploys bring
   deploy-apps exec go-app -- env          in a replica that serves
 
-Each app of compose.yaml with an `x-deploy-apps` block can be named. A deploy builds or pulls the new
+Each app of compose.yaml can be named: each service with an `x-deploy-apps` block. A deploy builds or pulls the new
 version, starts it beside the old one, waits until the proxy sees it healthy, flips the proxy to it in
 one acknowledged call, lets the old version finish its open requests, and only then stops it. Until the
-flip any failure leaves the old version as it was.
+flip any failure leaves the old version as it was. Other services are accessories, such as a database:
+an app's deploy creates those that it needs, and one that is named itself is replaced if it has changed.
 
 Exit codes:";
 
@@ -198,6 +199,9 @@ pub struct CommonArgs {
     // Not an option: what the command names takes part whatever its profiles are.
     #[arg(skip)]
     pub named: Vec<String>,
+    // Not an option either: `--all` means services of every profile, where none is chosen.
+    #[arg(skip)]
+    pub everything: bool,
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
     #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
@@ -259,9 +263,25 @@ impl Cli {
             Some(_) => Vec::new(),
         }
     }
+
+    /// Whether the command asks for all that the compose file has.
+    pub fn everything(&self) -> bool {
+        match &self.command {
+            None => self.deploy.wish.all,
+            Some(Command::Deploy(args)) => args.wish.all,
+            Some(Command::Plan(args)) => args.wish.all,
+            Some(_) => false,
+        }
+    }
 }
 
 impl CommonArgs {
+    /// The profiles that take part: those that are chosen, or every one for who asks for everything.
+    pub fn profiles(&self) -> Vec<String> {
+        let chosen = !self.profiles.is_empty() || std::env::var_os("COMPOSE_PROFILES").is_some();
+        if self.everything && !chosen { vec!["*".to_owned()] } else { self.profiles.clone() }
+    }
+
     /// The format that was asked for, else that of the place this runs in.
     pub fn format(&self) -> Format {
         let is_true = |name| std::env::var(name).is_ok_and(|value| value == "true");

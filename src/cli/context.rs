@@ -175,7 +175,7 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
         folder,
         project_folder: args.project_directory.clone(),
         env_files: args.env_files.clone(),
-        profiles: args.profiles.clone(),
+        profiles: args.profiles(),
         named: args.named.clone(),
         project_name: args.project_name.clone(),
         env,

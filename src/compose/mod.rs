@@ -65,7 +65,7 @@ use source::{Input, Sources, absolute};
 pub use config::{Config, config};
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
 pub use scalar::{parse_bytes, parse_duration};
-pub use select::select;
+pub use select::{select, select_services};
 pub use suggest::nearest;
 
 use crate::model::{InvalidName, Project, ProjectName};

@@ -1,4 +1,4 @@
-//! From names on the command line to apps.
+//! From names on the command line to apps and accessories.
 
 use super::error::{ComposeError, ComposeErrorKind, Finding};
 use super::suggest::nearest;
@@ -21,13 +21,35 @@ pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, Compo
         let hint = format!("name some of: {}", apps.join(" "));
         return Err(ComposeError::plain(ComposeErrorKind::UnknownApp, "no app is named", hint));
     }
+    choose(names, project.apps.keys(), |name| unknown(project, name, &apps))
+}
+
+/// Like [`select`], of apps and accessories.
+///
+/// # Errors
+///
+/// When no name is given, and for each name that no service has.
+pub fn select_services(project: &Project, names: &[String]) -> Result<Vec<AppName>, ComposeError> {
+    if names.is_empty() || project.accessories.is_empty() {
+        return select(project, names);
+    }
+    let services = || project.apps.keys().chain(project.accessories.keys());
+    let known: Vec<&str> = services().map(AppName::as_str).collect();
+    choose(names, services(), |name| unknown(project, name, &known))
+}
+
+fn choose<'a>(
+    names: &[String],
+    known: impl Iterator<Item = &'a AppName> + Clone,
+    unknown: impl Fn(&str) -> Finding,
+) -> Result<Vec<AppName>, ComposeError> {
     let mut chosen: Vec<AppName> = Vec::new();
     let mut findings = Vec::new();
     for name in names {
-        match project.apps.keys().find(|app| app.as_str() == name) {
-            Some(app) if chosen.contains(app) => {}
-            Some(app) => chosen.push(app.clone()),
-            None => findings.push(unknown(project, name, &apps)),
+        match known.clone().find(|other| other.as_str() == name) {
+            Some(other) if chosen.contains(other) => {}
+            Some(other) => chosen.push(other.clone()),
+            None => findings.push(unknown(name)),
         }
     }
     if findings.is_empty() {
@@ -40,7 +62,8 @@ fn unknown(project: &Project, name: &str, apps: &[&str]) -> Finding {
     let shown = super::node::clip(name);
     if project.accessories.keys().any(|accessory| accessory.as_str() == name) {
         let message = format!("service `{shown}` has no `x-deploy-apps` block, so it is not rolled");
-        let hint = "add the block to roll it; as an accessory it is created when an app that depends on it is deployed";
+        let hint = "add the block to roll it; as an accessory it is created when an app that depends on it is deployed, \
+                    or by its name";
         return Finding { message, place: None, hint: Some(hint.to_owned()) };
     }
     let hint = match nearest(name, apps.iter().copied()) {

@@ -2,6 +2,7 @@
 //!
 //! Everything here is plain data. No I/O, no clock, no Docker types.
 
+mod accessory_change;
 mod address;
 mod bytes;
 mod container;
@@ -21,6 +22,7 @@ mod step_kind;
 mod stored;
 mod webhook;
 
+pub use accessory_change::AccessoryChange;
 pub use address::{AddressPool, Subnet};
 pub use bytes::Bytes;
 pub use container::{

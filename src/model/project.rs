@@ -38,6 +38,13 @@ impl Project {
         AppKey { project: self.name.clone(), app: app.clone() }
     }
 
+    /// The app or accessory of this name.
+    #[must_use]
+    pub fn service(&self, name: &AppName) -> Option<&Service> {
+        let app = self.apps.get(name).map(|app| &app.service);
+        app.or(self.accessories.get(name).map(|accessory| &accessory.service))
+    }
+
     /// Where an app is reached, one for each route; wildcard hosts have none. `host` is the engine's as it is reached
     /// from here: what a route of any host has in its URL, unless the proxy listens on an address that is its own.
     #[must_use]

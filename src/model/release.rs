@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{ContainerSpec, ReleaseNumber};
 
 /// A release of one app as the plan fixes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     pub number: ReleaseNumber,
     /// Version text with the build number, such as `1.4.0+8`.

@@ -101,14 +101,20 @@ impl Gathered {
                 let app = App { from: *from, to: *to, version: version.clone(), ..App::default() };
                 apps.insert(key.clone(), app);
             }
+            Fact::RemovalPlanned { release, version, .. } => {
+                let app = App { from: Some(*release), to: *release, version: version.clone(), ..App::default() };
+                apps.insert(key.clone(), app);
+            }
             Fact::StepFailed { error, .. } => {
                 if let Some(app) = apps.get_mut(key) {
                     app.error.get_or_insert_with(|| error.clone());
                 }
             }
             Fact::AppFinished { outcome, urls, took } => {
-                let app = apps.entry(key.clone()).or_default();
-                (app.outcome, app.urls, app.took) = (Some(*outcome), urls.clone(), *took);
+                // Accessories are none of it: they have no release to tell of.
+                if let Some(app) = apps.get_mut(key) {
+                    (app.outcome, app.urls, app.took) = (Some(*outcome), urls.clone(), *took);
+                }
             }
             _ => {}
         }

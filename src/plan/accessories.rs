@@ -9,22 +9,23 @@ use super::replicas::run_once_spec;
 use super::{Gate, PlanRefused, Planned, Stage, Step};
 use crate::model::{
     Accessory, AppName, Condition, ContainerState, Dependency, NewContainer, NewNetwork, ObservedContainer,
-    ObservedState, OwnLabels, Project, Role, identity,
+    ObservedState, OwnLabels, Project, Role, Service, identity,
 };
 
 /// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
-const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Networks, volumes and accessories that `apps` need and that are missing, with what is worth a warning.
+/// Networks, volumes and accessories that those with these names need and that are missing, with what is worth a
+/// warning.
 pub(super) fn shared_stages(
     project: &Project,
-    apps: &[AppName],
+    names: &[AppName],
     observed: &ObservedState,
 ) -> Result<(Vec<Stage>, Vec<String>), PlanRefused> {
     check_externals(project, observed)?;
     let mut stages = networks_and_volumes(project, observed);
     let mut warnings = Vec::new();
-    for (name, condition) in needed(project, apps)? {
+    for (name, condition) in needed(project, names)? {
         let Some(accessory) = project.accessories.get(&name) else { continue };
         let (steps, warning) = accessory_steps(project, accessory, condition, observed)?;
         stages.push(Stage::line(steps));
@@ -70,11 +71,12 @@ pub(super) fn networks_and_volumes(project: &Project, observed: &ObservedState) 
     if stage.is_empty() { Vec::new() } else { vec![stage] }
 }
 
-/// The accessories behind `apps`, each after those it depends on itself, with the strictest condition asked of it.
-fn needed(project: &Project, apps: &[AppName]) -> Result<Vec<(AppName, Condition)>, PlanRefused> {
+/// The accessories behind those with these names, each after those it depends on itself, with the strictest condition
+/// asked of it.
+pub(super) fn needed(project: &Project, names: &[AppName]) -> Result<Vec<(AppName, Condition)>, PlanRefused> {
     let mut order = Vec::new();
-    for app in apps.iter().filter_map(|name| project.apps.get(name)) {
-        for dependency in &app.service.depends_on {
+    for service in names.iter().filter_map(|name| project.service(name)) {
+        for dependency in &service.depends_on {
             visit(project, dependency, &mut BTreeSet::new(), &mut order)?;
         }
     }
@@ -108,13 +110,73 @@ fn visit(
     Ok(())
 }
 
-fn is_of(container: &ObservedContainer, project: &Project, service: &AppName) -> bool {
+pub(super) fn is_of(container: &ObservedContainer, project: &Project, service: &AppName) -> bool {
     let labels = &container.labels;
     labels.role == Role::Accessory
         && labels.project.as_ref() == Some(&project.name)
         && labels.service.as_ref() == Some(service)
 }
 
+/// The tag under which an accessory's image is kept on the engine.
+fn image_tag(project: &Project, service: &Service) -> String {
+    format!("deploy-apps/{}-{}:accessory", project.name, service.name.as_str().to_lowercase())
+}
+
+/// What its container bears as its identity when it is made as the compose file says.
+pub(super) fn wanted_identity(service: &Service, observed: &ObservedState) -> String {
+    let image = observed.images.get(&service.name).map_or("", |image| image.identity());
+    identity(image, &service.container)
+}
+
+/// Waits until it is what those who depend on it ask for.
+fn await_it(name: &str, condition: Condition, because: &str) -> Planned {
+    let gate = Gate::Engine { condition, timeout: CONDITION_TIMEOUT, monitor: Duration::ZERO };
+    Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, because)
+}
+
+/// The steps up to the created container, the image's among them.
+pub(super) fn creation(
+    project: &Project,
+    service: &Service,
+    name: &str,
+    observed: &ObservedState,
+    because: &str,
+) -> Result<(Vec<Planned>, Vec<Planned>), PlanRefused> {
+    let tag = image_tag(project, service);
+    let image = image_steps(service, observed, &tag)?;
+    let labels = OwnLabels {
+        role: Role::Accessory,
+        proxy: project.proxy.name.clone(),
+        project: Some(project.name.clone()),
+        service: Some(service.name.clone()),
+        release: None,
+        replica: None,
+        version: None,
+        identity: wanted_identity(service, observed),
+    };
+    let mut steps = Vec::new();
+    for (index, hook) in service.container.hooks.pre_start.iter().enumerate() {
+        let name = format!("{name}-pre-start-{}", index + 1);
+        if observed.engine.container(&name).is_some() {
+            steps.push(Planned::new(Step::RemoveContainer { name: name.clone() }, "an interrupted run left it"));
+        }
+        let once = NewContainer {
+            name,
+            image: hook.image.clone().unwrap_or_else(|| tag.clone()),
+            spec: run_once_spec(service.container.clone(), hook),
+            labels: OwnLabels { role: Role::ReleaseCommand, ..labels.clone() },
+        };
+        steps.extend(run_once(once, hook.timeout, "`pre_start` runs before the accessory is created"));
+    }
+    let new = NewContainer { name: name.to_owned(), image: tag, spec: service.container.clone(), labels };
+    steps.push(Planned::new(Step::CreateContainer(Box::new(new)), because));
+    steps.push(Planned::new(Step::StartContainer { name: name.to_owned() }, because));
+    steps.extend(post_start(name, &service.container.hooks));
+    Ok((image, steps))
+}
+
+/// Whose steps it takes that something is there and ready for those who depend on it. One that differs from the
+/// compose file stays: it is replaced when it is asked for by name.
 fn accessory_steps(
     project: &Project,
     accessory: &Accessory,
@@ -122,60 +184,54 @@ fn accessory_steps(
     observed: &ObservedState,
 ) -> Result<(Vec<Planned>, Option<String>), PlanRefused> {
     let service = &accessory.service;
-    let image = observed.images.get(&service.name).map_or("", |image| image.identity());
-    let identity = identity(image, &service.container);
-    let gate = Gate::Engine { condition, timeout: CONDITION_TIMEOUT, monitor: Duration::ZERO };
     let because = "an app depends on it";
-    let existing = observed.engine.containers.iter().find(|container| is_of(container, project, &service.name));
     // Known by its labels: under a changed `container_name` a second one would write to the same volumes.
-    let name = existing.map_or_else(|| accessory.container(&project.name), |container| container.name.clone());
-    let await_it = || Planned::new(Step::AwaitHealthy { name: name.clone(), gate: gate.clone() }, because);
-
-    let Some(container) = existing else {
-        let tag = format!("deploy-apps/{}-{}:accessory", project.name, service.name.as_str().to_lowercase());
-        let mut steps = image_steps(service, observed, &tag)?;
-        let labels = OwnLabels {
-            role: Role::Accessory,
-            proxy: project.proxy.name.clone(),
-            project: Some(project.name.clone()),
-            service: Some(service.name.clone()),
-            release: None,
-            replica: None,
-            version: None,
-            identity,
-        };
-        for (index, hook) in service.container.hooks.pre_start.iter().enumerate() {
-            let name = format!("{name}-pre-start-{}", index + 1);
-            if observed.engine.container(&name).is_some() {
-                steps.push(Planned::new(Step::RemoveContainer { name: name.clone() }, "an interrupted run left it"));
-            }
-            let once = NewContainer {
-                name,
-                image: hook.image.clone().unwrap_or_else(|| tag.clone()),
-                spec: run_once_spec(service.container.clone(), hook),
-                labels: OwnLabels { role: Role::ReleaseCommand, ..labels.clone() },
-            };
-            steps.extend(run_once(once, hook.timeout, "`pre_start` runs before the accessory is created"));
-        }
-        let new = NewContainer { name: name.clone(), image: tag, spec: service.container.clone(), labels };
-        steps.push(Planned::new(Step::CreateContainer(Box::new(new)), because));
-        steps.push(Planned::new(Step::StartContainer { name: name.clone() }, because));
-        steps.extend(post_start(&name, &service.container.hooks));
-        steps.push(await_it());
+    let Some(container) = standing(project, service, observed) else {
+        let name = accessory.container(&project.name);
+        let (mut steps, create) = creation(project, service, &name, observed, because)?;
+        steps.extend(create);
+        steps.push(await_it(&name, condition, because));
         return Ok((steps, None));
     };
-    let warning = (container.labels.identity != identity)
-        .then(|| format!("accessory `{}` differs from the compose file; it is left as it is", service.name));
+    let name = &container.name;
     let steps = match container.state {
-        ContainerState::Running | ContainerState::Restarting => vec![await_it()],
+        ContainerState::Running | ContainerState::Restarting => vec![await_it(name, condition, because)],
         ContainerState::Exited { code: 0, .. } if condition == Condition::CompletedSuccessfully => Vec::new(),
         ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => {
-            let start = Step::StartContainer { name: name.clone() };
-            let mut steps = vec![Planned::new(start, "an app depends on it and it is not running")];
-            steps.extend(post_start(&name, &container.hooks));
-            steps.push(await_it());
+            let mut steps = start(container, "an app depends on it and it is not running");
+            steps.push(await_it(name, condition, because));
             steps
         }
     };
-    Ok((steps, warning))
+    Ok((steps, differs(container, service, observed)))
+}
+
+/// The container that stands for the accessory: after an interrupted replacement there may be two.
+pub(super) fn standing<'a>(
+    project: &Project,
+    service: &Service,
+    observed: &'a ObservedState,
+) -> Option<&'a ObservedContainer> {
+    let wanted = wanted_identity(service, observed);
+    let own = observed.engine.containers.iter().filter(|container| is_of(container, project, &service.name));
+    own.max_by_key(|container| {
+        let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
+        (runs, container.labels.identity == wanted, std::cmp::Reverse(&container.name))
+    })
+}
+
+pub(super) fn start(container: &ObservedContainer, because: &str) -> Vec<Planned> {
+    let mut steps = vec![Planned::new(Step::StartContainer { name: container.name.clone() }, because)];
+    steps.extend(post_start(&container.name, &container.hooks));
+    steps
+}
+
+/// The warning about one that is not what the compose file says.
+pub(super) fn differs(container: &ObservedContainer, service: &Service, observed: &ObservedState) -> Option<String> {
+    let name = &service.name;
+    (container.labels.identity != wanted_identity(service, observed)).then(|| {
+        format!(
+            "accessory `{name}` differs from the compose file and is left as it is; `deploy-apps {name}` replaces it"
+        )
+    })
 }

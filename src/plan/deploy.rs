@@ -6,14 +6,15 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::accessories::{networks_and_volumes, shared_stages};
+use super::accessories::{needed, networks_and_volumes, shared_stages};
+use super::accessory::plan_accessory;
 use super::app::plan_app;
 use super::goal::Goal;
 use super::hosts::with_hosts;
 use super::proxy::address_pool;
 use super::prune::tidy;
 use super::rollback::targets;
-use super::{Plan, PlanRefused, Verdict};
+use super::{AppPlan, Plan, PlanRefused, Verdict};
 use crate::model::{AppName, ObservedState, Project, ReleaseNumber, Route};
 
 /// Which release of each app it is about.
@@ -51,35 +52,37 @@ pub struct DeployOptions {
     pub atomic: bool,
     /// Scale to this number at the same time.
     pub replicas: Option<u32>,
+    /// Leave accessories that are there as they are, even where the compose file has changed.
+    pub keep_accessories: bool,
     /// How many releases a rollback can go back to after a deploy; older ones go. `None` leaves all.
     pub keep: Option<u32>,
     pub intent: Intent,
 }
 
-/// Plans a deploy of `apps`, which are apps of the project.
+/// Plans a deploy of `names`, which are apps and accessories of the project.
 ///
 /// # Errors
 /// With a reason when the wish cannot be fulfilled. Nothing has been touched then.
 pub fn plan_deploy(
     project: &Project,
-    apps: &[AppName],
+    names: &[AppName],
     observed: &ObservedState,
     options: &DeployOptions,
 ) -> Result<Plan, PlanRefused> {
     let pool = address_pool(&project.proxy, &observed.engine)?;
     let project = &*with_hosts(project, pool);
     let (shared, warnings) = match options.intent {
-        Intent::Deploy => shared_stages(project, apps, observed)?,
+        Intent::Deploy => shared_stages(project, names, observed)?,
         // A kept release runs with the accessories that are there: their images may not be to be had right now.
         Intent::Scale(_) | Intent::Rollback { .. } => (networks_and_volumes(project, observed), Vec::new()),
     };
     let targets = match &options.intent {
-        Intent::Rollback { to, .. } => targets(project, apps, observed, to)?,
+        Intent::Rollback { to, .. } => targets(project, names, observed, to)?,
         Intent::Deploy | Intent::Scale(_) => BTreeMap::new(),
     };
     let mut taken = taken_addresses(observed);
     let mut plans = Vec::new();
-    for name in apps {
+    for name in names {
         let Some(app) = project.apps.get(name) else { continue };
         let goal = Goal::of(project, app, observed, options, &targets)?;
         check_routes(project, name, &goal.app.routes, observed)?;
@@ -92,7 +95,21 @@ pub fn plan_deploy(
         }
         plans.push(plan);
     }
-    Ok(Plan { atomic: options.atomic, shared, apps: plans })
+    let accessories = accessories(project, names, observed, options)?;
+    Ok(Plan { atomic: options.atomic, shared, apps: accessories.into_iter().chain(plans).collect() })
+}
+
+/// Those that were asked for themselves.
+fn accessories(
+    project: &Project,
+    names: &[AppName],
+    observed: &ObservedState,
+    options: &DeployOptions,
+) -> Result<Vec<AppPlan>, PlanRefused> {
+    let needed = needed(project, names)?;
+    let is_shared = |name: &AppName| needed.iter().any(|(other, _)| other == name);
+    let wanted = names.iter().filter_map(|name| project.accessories.get(name));
+    wanted.map(|wanted| plan_accessory(project, wanted, is_shared(&wanted.service.name), observed, options)).collect()
 }
 
 /// Addresses of containers, running or not, and of peers, whose container may be gone.

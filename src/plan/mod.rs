@@ -4,6 +4,7 @@
 
 mod about;
 mod accessories;
+mod accessory;
 mod app;
 mod batches;
 mod deploy;

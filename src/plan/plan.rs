@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Planned, Stage};
-use crate::model::{AppKey, FailureAction, Release, ReleaseNumber, ReplicaSource};
+use crate::model::{AccessoryChange, AppKey, FailureAction, Release, ReleaseNumber, ReplicaSource};
 
 /// What a deploy will do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,6 +57,12 @@ impl AppPlan {
         self.steps().all(|planned| planned.step.only_looks())
     }
 
+    /// Whether it is an accessory of which something else will run afterwards.
+    #[must_use]
+    pub fn changes_accessory(&self) -> bool {
+        self.verdict.accessory().is_some_and(|change| change != AccessoryChange::Leave)
+    }
+
     /// Every step in the order of running, lane by lane.
     pub fn steps(&self) -> impl Iterator<Item = &Planned> {
         self.before
@@ -82,6 +88,20 @@ pub enum Verdict {
     Remove,
     /// An earlier release replaces what serves.
     Rollback,
+    /// Not an app, but an accessory that was asked for: it has no releases, and nothing is flipped.
+    #[serde(untagged)]
+    Accessory(AccessoryChange),
+}
+
+impl Verdict {
+    /// What becomes of it, if it is an accessory.
+    #[must_use]
+    pub fn accessory(self) -> Option<AccessoryChange> {
+        match self {
+            Self::Accessory(change) => Some(change),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Plan {
@@ -112,10 +132,12 @@ impl fmt::Display for AppPlan {
             (Verdict::Adjust | Verdict::Rollback, _) => write!(f, "{} {to} adjusted", self.app)?,
             (Verdict::UpToDate, _) => write!(f, "{} {to} up to date", self.app)?,
             (Verdict::Remove, _) => write!(f, "{} {to} goes", self.app)?,
+            (Verdict::Accessory(change), _) => write!(f, "{} {}", self.app, change.words())?,
         }
         let scaled = if self.replicas_from == ReplicaSource::Scaled { " as scaled" } else { "" };
         match self.verdict {
             Verdict::Remove => writeln!(f, " ({})", self.release.version)?,
+            Verdict::Accessory(_) => writeln!(f)?,
             _ => writeln!(f, " ({}, {} {replicas}{scaled})", self.release.version, self.replicas)?,
         }
         for warning in &self.warnings {

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// How long a container that nobody can probe must stay up before it counts as started.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// A replica to create: its container and its place in the proxy's record.
 #[derive(Debug, Clone)]

@@ -128,6 +128,7 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
             let from = from.filter(|from| from != to).map(|from| format!("{from} → ")).unwrap_or_default();
             format!("{from}{to} {version}, {}", text::count((*replicas).into(), "replica"))
         }
+        Fact::AccessoryPlanned { change } => change.words().to_owned(),
         Fact::RemovalPlanned { release, version, containers } => {
             format!("{release} {version} goes, {}", text::count((*containers).into(), "container"))
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::text;
 use crate::event::{Fact, Outcome};
-use crate::model::{AppKey, InFlight, ReleaseNumber};
+use crate::model::{AccessoryChange, AppKey, InFlight, ReleaseNumber};
 
 /// What a piece of text means; a terminal gives it a colour, everything else must do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub(super) struct Row {
     drain: Option<Drain>,
     failed: Option<String>,
     cancelling: bool,
+    /// It is no app, and this is what becomes of it.
+    accessory: Option<AccessoryChange>,
     /// Its end is that nothing of it is left.
     removing: bool,
     pub end: Option<End>,
@@ -139,6 +141,10 @@ impl Row {
                 self.lease = None;
                 self.removing = true;
                 self.planned = Some(Planned { from: Some(*release), to: *release, version: version.clone() });
+            }
+            Fact::AccessoryPlanned { change } => {
+                self.lease = None;
+                self.accessory = Some(*change);
             }
             Fact::StepStarted { step, .. } => {
                 self.lease = None;
@@ -278,6 +284,9 @@ impl Row {
 
     /// How it ended, with what that means for who serves.
     pub fn ending(&self, end: &End) -> Piece {
+        if let Some(change) = self.accessory {
+            return accessory_ending(change, end);
+        }
         let before = self.planned.as_ref().and_then(|planned| planned.from);
         match end.outcome {
             Outcome::UpToDate | Outcome::Completed if self.removing => Piece::new(Tone::Success, "✔ removed"),
@@ -304,6 +313,37 @@ impl Row {
             }
             Outcome::Stuck => Piece::new(Tone::Error, "✘ stuck: look at what serves with `deploy-apps status`"),
         }
+    }
+}
+
+/// An accessory serves no release, so it is said what became of the container.
+fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
+    let done = match change {
+        AccessoryChange::Create => "✔ created",
+        AccessoryChange::Start => "✔ started",
+        AccessoryChange::Replace | AccessoryChange::Recreate => "✔ replaced",
+        AccessoryChange::Leave => "✔ cleaned up",
+    };
+    match (end.outcome, change) {
+        (Outcome::UpToDate, _) => Piece::new(Tone::Dim, served("unchanged", end)),
+        (Outcome::Completed, _) => Piece::new(Tone::Success, served(done, end)),
+        (Outcome::CompletedWithLeftovers, _) => {
+            Piece::new(Tone::Warning, served(&format!("{done}, with leftovers"), end))
+        }
+        (Outcome::RolledBack, AccessoryChange::Create) => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
+        (Outcome::RolledBack, AccessoryChange::Replace) => {
+            Piece::new(Tone::Error, "✘ failed, the one from before runs again")
+        }
+        (Outcome::RolledBack, AccessoryChange::Recreate) => {
+            Piece::new(Tone::Error, "✘ failed, and the one from before is gone")
+        }
+        (Outcome::RolledBack, AccessoryChange::Start | AccessoryChange::Leave) => Piece::new(Tone::Error, "✘ failed"),
+        (Outcome::Cancelled, AccessoryChange::Replace) => {
+            Piece::new(Tone::Warning, "✘ cancelled, the one from before runs again")
+        }
+        (Outcome::Cancelled, _) => Piece::new(Tone::Warning, "✘ cancelled"),
+        (Outcome::Disconnected, _) => Piece::new(Tone::Error, "✘ connection lost, run it again"),
+        (Outcome::Stuck, _) => Piece::new(Tone::Error, "✘ stuck: look at it with `deploy-apps status`"),
     }
 }
 

@@ -285,7 +285,8 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_
     let urls = request.project.urls(&result.app.app, far.as_deref().unwrap_or("localhost"));
     let fact = Fact::AppFinished { outcome: result.outcome, urls, took: result.took };
     run.emit(Some(&result.app), fact);
-    if result.outcome == Outcome::UpToDate {
+    // An accessory has no releases, and so no history.
+    if result.outcome == Outcome::UpToDate || request.project.accessories.contains_key(&result.app.app) {
         return;
     }
     let mut details = request.operator.details(request.options.intent.purpose());

@@ -184,16 +184,17 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     async fn prepare<'a>(&self, lease: &P::Lease, plan: &'a AppPlan, cancel: &CancellationToken) -> Prepared<'a> {
         let begun = Instant::now();
         let scope = Scope::of(plan);
-        self.emit(
-            Some(&plan.app),
-            Fact::AppPlanned {
+        let planned = match plan.verdict {
+            Verdict::Accessory(change) => Fact::AccessoryPlanned { change },
+            verdict => Fact::AppPlanned {
                 from: plan.from,
                 to: plan.release.number,
                 version: plan.release.version.clone(),
                 replicas: plan.replicas,
-                up_to_date: plan.verdict == Verdict::UpToDate,
+                up_to_date: verdict == Verdict::UpToDate,
             },
-        );
+        };
+        self.emit(Some(&plan.app), planned);
         for warning in &plan.warnings {
             self.emit(Some(&plan.app), Fact::Warned { message: warning.clone() });
         }
@@ -206,7 +207,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let Prepared { plan, scope, result, begun } = prepared;
         let mut world_moved = false;
         let outcome = match result {
-            Ok(()) if plan.flip.is_some() => self.after_flip(Some(lease), &plan.after, &scope).await,
+            // A healthy accessory is what a flip is for an app: from there the only way is forward.
+            Ok(()) if plan.flip.is_some() || plan.changes_accessory() => {
+                self.after_flip(Some(lease), &plan.after, &scope).await
+            }
             Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.stop).await {
                 Ok(()) => Outcome::UpToDate,
                 Err(failure) => {

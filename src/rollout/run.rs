@@ -174,6 +174,7 @@ impl Scope {
         let holds = |change: &FlipChange| change.record.as_ref().is_some_and(|record| record.hold_ms > 0);
         let one_writer =
             plan.steps().any(|planned| matches!(&planned.step, Step::Flip { changes } if changes.iter().any(holds)));
+        let one_writer = one_writer || plan.verdict.accessory().is_some();
         Self { app: Some(plan.app.clone()), wanted, one_writer, ..Self::shared() }
     }
 

@@ -19,6 +19,7 @@ mod session;
 mod walks;
 mod world;
 
+mod accessories;
 mod anything;
 mod atomic;
 mod behaviours;

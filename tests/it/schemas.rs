@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deploy_apps::event::{Detail, Event, Fact, Outcome};
-use deploy_apps::model::{Generation, InFlight, ReleaseNumber, StepKind};
+use deploy_apps::model::{AccessoryChange, Generation, InFlight, ReleaseNumber, StepKind};
 use deploy_apps::report::{Reporter, json::JsonReporter};
 use serde_json::{Value, json};
 
@@ -85,6 +85,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::PlanMade { took: time },
         Fact::AppPlanned { from: None, to: ReleaseNumber(1), version: text(), replicas: 2, up_to_date: false },
         Fact::RemovalPlanned { release: ReleaseNumber(1), version: text(), containers: 2 },
+        Fact::AccessoryPlanned { change: AccessoryChange::Create },
         Fact::Warned { message: text() },
         Fact::StepStarted { step: text(), kind: StepKind::Start, subject: None, because: text() },
         Fact::StepFinished { step: text(), took: time },
@@ -118,6 +119,7 @@ fn one_of_each() -> Vec<Fact> {
             | Fact::PlanMade { .. }
             | Fact::AppPlanned { .. }
             | Fact::RemovalPlanned { .. }
+            | Fact::AccessoryPlanned { .. }
             | Fact::Warned { .. }
             | Fact::StepStarted { .. }
             | Fact::StepFinished { .. }

@@ -8,7 +8,7 @@ use super::scale::replicas;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::compose;
-use crate::model::AppName;
+use crate::model::{AppName, Project};
 use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
 use crate::rollout::{DeployRequest, deploy, deploy_saved};
 
@@ -40,10 +40,10 @@ impl DeployArgs {
 /// What a deploy is asked for; `plan` is asked the same.
 #[derive(Debug, Clone, Args)]
 pub struct WishArgs {
-    /// The apps to deploy
+    /// The apps to deploy; an accessory that is named is created, or replaced if it has changed
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
-    /// Deploy every app of the compose file
+    /// Deploy every app and create every missing accessory, of every profile unless some are chosen
     #[arg(long, conflicts_with = "apps")]
     pub all: bool,
     /// Redeploy also what has not changed
@@ -70,7 +70,28 @@ impl WishArgs {
             atomic: self.atomic,
             replicas: self.replicas,
             keep: (!self.no_prune).then_some(self.keep),
+            // Who asks for everything does not ask for a restart of the database.
+            keep_accessories: self.apps.is_empty(),
             intent: Intent::Deploy,
+        }
+    }
+
+    /// What is to be deployed.
+    ///
+    /// # Errors
+    /// When a name is not known, or an option does not go with it.
+    pub fn services(&self, project: &Project) -> Result<Vec<AppName>, Failure> {
+        if self.apps.is_empty() && !(project.apps.is_empty() && project.accessories.is_empty()) {
+            return Ok(project.apps.keys().chain(project.accessories.keys()).cloned().collect());
+        }
+        let names = compose::select_services(project, &self.apps)?;
+        let accessory = names.iter().find(|name| project.accessories.contains_key(*name));
+        match (accessory, self.replicas) {
+            (Some(name), Some(_)) => {
+                Err(Failure::new(Exit::Usage, format!("`{name}` is an accessory, and has no replicas"))
+                    .hint("`--replicas` goes with apps: services with an `x-deploy-apps` block"))
+            }
+            _ => Ok(names),
         }
     }
 }
@@ -147,14 +168,11 @@ fn saved_plan(context: &Context, file: &Path) -> Result<SavedPlan, Failure> {
 }
 
 fn named(context: &Context, args: &WishArgs) -> Result<Vec<AppName>, Failure> {
-    if args.all && !context.project.apps.is_empty() {
-        return Ok(context.project.apps.keys().cloned().collect());
-    }
     if args.apps.is_empty() && !args.all && !context.project.apps.is_empty() {
         let known = context.project.apps.keys().map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
         return Err(
             Failure::new(Exit::Usage, "no app is named").hint(format!("name one or more of {known}, or use `--all`"))
         );
     }
-    Ok(compose::select(&context.project, &args.apps)?)
+    args.services(&context.project)
 }

@@ -11,8 +11,6 @@ use super::deploy::WishArgs;
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::compose;
-use crate::model::AppName;
 use crate::plan::{Preview, SavedPlan};
 use crate::report::ci::{append_output, append_summary};
 use crate::report::{plan_json, plan_markdown, plan_text};
@@ -42,7 +40,7 @@ pub struct PlanArgs {
 /// Shows what a deploy would do.
 pub async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
     let project = &context.project;
-    let apps = named(context, &args.wish)?;
+    let apps = args.wish.services(&context.project)?;
     let request = DeployRequest {
         project,
         apps: &apps,
@@ -63,13 +61,6 @@ pub async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
     }
     print(context, &preview);
     Ok(if preview.changes_nothing() { Exit::Done } else { Exit::PlanChanges })
-}
-
-fn named(context: &Context, wish: &WishArgs) -> Result<Vec<AppName>, Failure> {
-    match wish.apps.is_empty() && !context.project.apps.is_empty() {
-        true => Ok(context.project.apps.keys().cloned().collect()),
-        false => Ok(compose::select(&context.project, &wish.apps)?),
-    }
 }
 
 fn print(context: &Context, preview: &Preview) {

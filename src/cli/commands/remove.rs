@@ -8,7 +8,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::model::{AppName, ObservedEngine, ObservedProxy, Project};
-use crate::plan::{Planned, Removal, RemoveOptions, Stage, deployed_apps};
+use crate::plan::{Planned, Removal, RemoveOptions, deployed_apps};
 use crate::rollout::{Goal, RemoveRequest, look_at_removal, remove};
 
 #[derive(Debug, Clone, Args)]

@@ -126,7 +126,8 @@ fn apps_are_chosen_by_name() {
             "unknown app `go-ap`\nhint: did you mean `go-app`?\n\n\
              unknown app `xyz`\nhint: the apps are: go-app node-app\n\n\
              service `db` has no `x-deploy-apps` block, so it is not rolled\n\
-             hint: add the block to roll it; as an accessory it is created when an app that depends on it is deployed"
+             hint: add the block to roll it; as an accessory it is created when an app that depends on it is deployed, or by its \
+             name"
         )
     );
     let none = select(&Case::new("services: { db: { image: d } }\n").project(), &["db".to_owned()]);

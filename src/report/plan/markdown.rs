@@ -29,6 +29,9 @@ pub fn plan_markdown(project: &ProjectName, preview: &Preview) -> String {
 }
 
 fn row(app: &AppPlan) -> String {
+    if let Some(change) = app.verdict.accessory() {
+        return format!("| {} | | | | {} | |\n", code(app.app.app.as_str()), change.words());
+    }
     let release = match app.from {
         Some(from) if from != app.release.number => format!("{from} → {}", app.release.number),
         _ => app.release.number.to_string(),
@@ -40,7 +43,7 @@ fn row(app: &AppPlan) -> String {
         Verdict::Remove => "removed",
         Verdict::Rollback => "rolled back",
         Verdict::UpToDate if !app.changes_nothing() => "leftovers are cleaned",
-        Verdict::UpToDate => "nothing",
+        Verdict::UpToDate | Verdict::Accessory(_) => "nothing",
     };
     let why = app.flip.as_ref().map_or(String::new(), |flip| inline(&flip.because.0));
     let (name, version) = (code(app.app.app.as_str()), code(&app.release.version));

@@ -125,7 +125,8 @@ impl State {
         }
     }
 
-    /// After a container has started: a stop-first app has one writer, and a release command never runs twice.
+    /// After a container has started: a stop-first app or an accessory has one writer, and a release command never
+    /// runs twice.
     pub fn judge_writers(&mut self, name: &str) {
         let now = Instant::now();
         let Some(container) = self.containers.get(name) else { return };
@@ -136,8 +137,9 @@ impl State {
         let rivals = rivals.filter(|other| other.key().as_ref() == Some(&key));
         let rival = |other: &&Container| {
             let labels = &other.new.labels;
-            let commands = role == Role::ReleaseCommand && labels.role == Role::ReleaseCommand;
-            commands || (!start_first && (labels.release != release || labels.role != role))
+            let alone = [Role::ReleaseCommand, Role::Accessory];
+            (role == labels.role && alone.contains(&role))
+                || (!start_first && (labels.release != release || labels.role != role))
         };
         let rivals: Vec<String> = rivals.filter(rival).map(|other| other.new.name.clone()).collect();
         if !rivals.is_empty() {

@@ -1,0 +1,190 @@
+//! Accessories that are asked for by name: made, started, replaced; with a fault, a crash and a cancel at every call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deploy_apps::event::{Fact, Outcome};
+use deploy_apps::model::{AccessoryChange, Condition, Project, Restart, Role};
+use deploy_apps::ports::EngineErrorKind;
+use tokio::time::Instant;
+
+use crate::fixture::*;
+use crate::plans::compare;
+use crate::session::{Wish, at, look, no_faults, run, succeed};
+use crate::world::{Behaviour, Call, Error, Fault, Port, World};
+
+/// go-app needs redis, and nothing needs the mail catcher.
+fn shop() -> Project {
+    let go_app = after("redis", Condition::Started, app("go-app"));
+    with_accessories([service("redis"), service("mail")], project([go_app]))
+}
+
+/// Both accessories have another command.
+fn edited() -> Project {
+    let mut project = shop();
+    for accessory in project.accessories.values_mut() {
+        accessory.service.container.command = Some(vec!["--verbose".to_owned()]);
+    }
+    project
+}
+
+fn asking(project: Project, names: &[&str]) -> Wish {
+    Wish { apps: names.iter().map(|text| name(text)).collect(), ..Wish::of(project) }
+}
+
+/// go-app is deployed, and with it redis.
+async fn deployed() -> Arc<World> {
+    let world = World::new();
+    succeed(&world, &Wish::of(shop())).await;
+    world
+}
+
+/// The accessories that run, as `name command`.
+fn running(world: &World) -> Vec<String> {
+    let state = world.state();
+    let own = state.containers.values().filter(|container| container.new.labels.role == Role::Accessory);
+    let own = own.filter(|container| container.runs(Instant::now()));
+    let command =
+        |command: &Option<Vec<String>>| command.iter().flatten().map(|word| format!(" {word}")).collect::<String>();
+    let mut names: Vec<String> =
+        own.map(|container| format!("{}{}", container.new.name, command(&container.new.spec.command))).collect();
+    names.sort();
+    names
+}
+
+fn all(world: &World) -> usize {
+    let state = world.state();
+    state.containers.values().filter(|container| container.new.labels.role == Role::Accessory).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_missing_is_created_by_its_name_and_left_alone_afterwards() {
+    let world = deployed().await;
+    assert_eq!(running(&world), ["sample-redis-1"]);
+    let report = succeed(&world, &asking(shop(), &["mail"])).await;
+    assert_eq!(report.outcome(), Outcome::Completed);
+    assert_eq!(running(&world), ["sample-mail-1", "sample-redis-1"]);
+    assert!(report.facts().any(|fact| *fact == Fact::AccessoryPlanned { change: AccessoryChange::Create }));
+    assert!(world.state().history.iter().all(|(app, ..)| app.app.as_str() == "go-app"), "accessories have no history");
+
+    let before = world.picture();
+    assert_eq!(succeed(&world, &asking(shop(), &["mail"])).await.outcome(), Outcome::UpToDate);
+    assert_eq!(world.picture(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_changed_is_replaced_by_its_name_and_by_nothing_else() {
+    let world = deployed().await;
+    let report = succeed(&world, &Wish::of(edited())).await;
+    assert_eq!(running(&world), ["sample-redis-1"], "{}", report.story());
+    compare(
+        "accessory-replaced",
+        &look(&world, &asking(edited(), &["redis", "mail"])).await.1.expect("a plan").to_string(),
+    );
+    succeed(&world, &asking(edited(), &["redis"])).await;
+    assert_eq!(running(&world), ["sample-redis-2 --verbose"]);
+    assert_eq!(all(&world), 1);
+    // The numbers go to and fro.
+    succeed(&world, &asking(shop(), &["redis"])).await;
+    assert_eq!(running(&world), ["sample-redis-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_creates_what_is_missing_and_replaces_nothing() {
+    let world = deployed().await;
+    let mut wish = asking(edited(), &["go-app", "redis", "mail"]);
+    wish.options.keep_accessories = true;
+    let report = succeed(&world, &wish).await;
+    assert_eq!(running(&world), ["sample-mail-1 --verbose", "sample-redis-1"]);
+    let warned = report.facts().any(|fact| {
+        matches!(fact, Fact::Warned { message } if message == "accessory `redis` differs from the compose file and is \
+            left as it is; `deploy-apps redis` replaces it")
+    });
+    assert!(warned, "{}", report.story());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_stopped_is_started_by_its_name() {
+    let world = deployed().await;
+    world.kill("sample-redis-1");
+    assert_eq!(succeed(&world, &asking(shop(), &["redis"])).await.outcome(), Outcome::Completed);
+    assert_eq!(running(&world), ["sample-redis-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_one_that_does_not_come_up_gives_way_to_the_old_one() {
+    let restarting = |mut project: Project| {
+        for accessory in project.accessories.values_mut() {
+            accessory.service.container.restart = Restart::UnlessStopped;
+        }
+        project
+    };
+    let world = World::new();
+    succeed(&world, &Wish::of(restarting(shop()))).await;
+    world.script("sample-redis-2", Behaviour::exits_after(Duration::from_millis(300), 1));
+    let report = run(&world, &asking(restarting(edited()), &["redis"]), no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
+    assert_eq!(running(&world), ["sample-redis-1"]);
+    assert_eq!(all(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_with_a_name_of_its_own_keeps_it() {
+    let named = |mut project: Project| {
+        for accessory in project.accessories.values_mut() {
+            accessory.container_name = Some(format!("my-{}", accessory.service.name));
+        }
+        project
+    };
+    let world = World::new();
+    succeed(&world, &asking(named(shop()), &["go-app", "redis"])).await;
+    succeed(&world, &asking(named(edited()), &["redis"])).await;
+    assert_eq!(running(&world), ["my-redis --verbose"]);
+}
+
+/// With each fault at each call a run says what is true, and the next one ends where an undisturbed one would have.
+async fn survives(names: &[&str], wanted: &[&str], faults: impl Fn(&Call) -> Vec<Fault>) {
+    let begin = deployed().await;
+    let wish = asking(edited(), names);
+    let undisturbed = run(&begin.fork(), &wish, no_faults()).await;
+    let mut runs = 0;
+    for call in &undisturbed.calls {
+        for fault in faults(call) {
+            let world = begin.fork();
+            let report = run(&world, &wish, at(call.index, fault)).await;
+            let context = format!("{fault:?} at {call}\n{}", report.story());
+            world.assert_lawful(&context);
+            let outcomes = report.outcomes();
+            if !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == Outcome::Completed) {
+                assert_eq!(running(&world), wanted, "it says that all is done: {context}");
+            }
+            if outcomes == [Outcome::RolledBack] {
+                assert_eq!(running(&world), ["sample-redis-1"], "it says that all is as before: {context}");
+            }
+            let next = succeed(&world, &wish).await;
+            let context = format!("{context}\nthen\n{}", next.story());
+            let runs_as_wished = running(&world).iter().all(|line| line.ends_with(" --verbose"));
+            assert!(runs_as_wished && running(&world).len() == wanted.len(), "{:?} {context}", running(&world));
+            assert_eq!(all(&world), wanted.len(), "{context}");
+            runs += 1;
+        }
+    }
+    assert!(runs > 20, "only {runs} runs");
+}
+
+fn errors(call: &Call) -> Vec<Fault> {
+    let general = if call.port == Port::Engine { Error::Engine(EngineErrorKind::Other) } else { Error::Refused };
+    vec![Fault::Fail(general), Fault::Fail(Error::Unreachable), Fault::FailAfterEffect(Error::Unreachable)]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_with_a_fault_anywhere_is_finished_by_the_next_one() {
+    survives(&["redis"], &["sample-redis-2 --verbose"], errors).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_killed_or_cancelled_anywhere_is_finished_by_the_next_one() {
+    let faults = |_: &Call| vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel];
+    survives(&["redis"], &["sample-redis-2 --verbose"], faults).await;
+}
