@@ -12,6 +12,7 @@ mod faults_signals;
 mod faults_together;
 mod harness;
 
+mod accessories;
 mod action;
 mod changes;
 mod completions;

@@ -1,0 +1,88 @@
+//! Accessories that are asked for: created, replaced with their data kept, and back again when the new one fails.
+
+use serde_json::{Value, json};
+
+use crate::harness::{App, Host, Scenario, docker, none_lost};
+
+/// Writes `line` into its volume, and then does what `then` says.
+fn notebook(line: &str, then: &str) -> Value {
+    json!({
+        "image": "debian:trixie-slim",
+        "pull_policy": "never",
+        "restart": "unless-stopped",
+        "init": true,
+        "environment": { "LINE": line },
+        "command": ["sh", "-c", format!("echo \"$$LINE\" >>/data/lines; {then}")],
+        "volumes": ["lines:/data"],
+        "healthcheck": { "test": "test -s /data/lines", "interval": "1s", "start_interval": "200ms", "start_period": "5s" },
+    })
+}
+
+fn accessory(name: &str, service: Value) -> App {
+    let mut app = App::new(name);
+    for part in ["build", "stop_grace_period", "environment", "deploy", "x-deploy-apps"] {
+        app = app.set(part, json!(null));
+    }
+    for (key, value) in service.as_object().expect("an object") {
+        app = app.set(key, value.clone());
+    }
+    app
+}
+
+/// What the service has written, and the container that runs it.
+fn lines(host: &Host) -> (String, String) {
+    let filter = format!("label=deploy-apps.project={}", host.name());
+    let service = "label=deploy-apps.service=notebook";
+    let name = docker(&["ps", "--filter", &filter, "--filter", service, "--format", "{{.Names}}"]);
+    let text = docker(&["exec", name.trim(), "cat", "/data/lines"]);
+    (text.split_whitespace().collect::<Vec<_>>().join(" "), name.trim().replace(host.name(), "PROJECT"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_nothing_depends_on_comes_by_its_name_and_changes_by_its_name() {
+    let tool = accessory(
+        "tool",
+        json!({ "image": "debian:trixie-slim", "pull_policy": "never", "profiles": ["tools"],
+        "command": ["sleep", "infinity"], "init": true }),
+    );
+    let book = accessory("notebook", notebook("one", "exec sleep infinity"));
+    let mut host = Scenario::new("accessory")
+        .app(App::new("web"))
+        .app(book)
+        .app(tool)
+        .section("volumes", json!({ "lines": {} }))
+        .start()
+        .await;
+    host.deploy(&["web"]).await.succeeded();
+    host.runs(&["web-r1-1"]).await;
+    let output = host.deploy(&["notebook"]).await.succeeded();
+    assert!(output.stdout.contains("✔ created"), "{output}");
+    assert_eq!(lines(&host), ("one".to_owned(), "PROJECT-notebook-1".to_owned()));
+    let again = host.deploy(&["notebook"]).await.succeeded();
+    assert!(again.stdout.contains("unchanged"), "{again}");
+
+    let load = host.steady_load("web").await;
+    host.change("notebook", |_| accessory("notebook", notebook("two", "exec sleep infinity")));
+    let warned = host.deploy(&["--all"]).await.succeeded();
+    let warning =
+        "accessory `notebook` differs from the compose file and is left as it is; `deploy-apps notebook` replaces it";
+    assert!(warned.stderr.contains(warning), "{warned}");
+    assert!(!docker(&["ps", "-q", "--filter", &format!("name={}-tool-1", host.name())]).is_empty(), "every profile");
+    let output = host.deploy(&["notebook"]).await.succeeded();
+    assert!(output.stdout.contains("✔ replaced"), "{output}");
+    assert_eq!(lines(&host), ("one two".to_owned(), "PROJECT-notebook-2".to_owned()));
+
+    host.change("notebook", |_| accessory("notebook", notebook("three", "exit 3")));
+    let output = host.deploy(&["notebook"]).await.exited(1);
+    assert!(output.stdout.contains("✘ failed, the one from before runs again"), "{output}");
+    let (text, name) = lines(&host);
+    assert!(text.starts_with("one two three") && text.ends_with("two"), "{text}");
+    assert_eq!(name, "PROJECT-notebook-2");
+    let web = host.containers().await.into_iter().find(|container| container.name.contains("-web-")).expect("web");
+    assert!(web.name.ends_with("web-r1-1"), "an accessory's change is none of the apps'");
+    none_lost(&load.stop().await);
+
+    let output = host.deploy(&["--replicas", "2", "notebook"]).await.exited(2);
+    assert!(output.stderr.contains("error: `notebook` is an accessory, and has no replicas"), "{output}");
+    host.deploy(&["down", "--yes", "--volumes"]).await.succeeded();
+}
