@@ -31,7 +31,9 @@ function _M.master()
     local access, balancer = require "access", require "balancer"
     require "control"
     require "exposition"
-    require("store").load()
+    local store = require "store"
+    store.load()
+    require("deploys").load(store.HISTORY)
     return { access = access.run, balance = balancer.run, upgraded = access.upgraded, finished = access.finished }
 end
 

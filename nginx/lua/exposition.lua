@@ -2,6 +2,7 @@
 local apps = require "apps"
 local inflight = require "inflight"
 local metrics = require "metrics"
+local deploy_metrics = require "deploy_metrics"
 local standing = require "standing"
 local workers = require "workers"
 
@@ -58,35 +59,38 @@ local function requests(out, counters)
         samples)
 end
 
-local function by_app(counters)
-    local found, names = {}, {}
+-- By app and release: the position of each value → the value; and the keys in their order.
+local function by_release(counters)
+    local found, keys = {}, {}
     for _, counter in ipairs(counters or {}) do
-        if not found[counter.app] then
-            found[counter.app] = {}
-            names[#names + 1] = counter.app
+        local release, position = counter.rest:match("^(%d+)|?(%d*)$")
+        local key = labels("app", counter.app, "release", release):sub(2, -2)
+        if not found[key] then
+            found[key] = {}
+            keys[#keys + 1] = key
         end
-        found[counter.app][tonumber(counter.rest) or 1] = counter.value
+        found[key][tonumber(position) or 1] = counter.value
     end
-    table.sort(names)
-    return found, names
+    table.sort(keys)
+    return found, keys
 end
 
 -- Buckets are counted one by one and added up here: a request touches one counter only.
 local function durations(out, buckets, sums)
-    local counts, names = by_app(buckets)
-    local sum = by_app(sums)
+    local counts, keys = by_release(buckets)
+    local sum = by_release(sums)
     local name = "deploy_apps_request_duration_seconds"
     out[#out + 1] = "# HELP " .. name .. " Time from a request's first byte to its end, without WebSockets.\n"
     out[#out + 1] = "# TYPE " .. name .. " histogram\n"
-    for _, app in ipairs(names) do
+    for _, key in ipairs(keys) do
         local total = 0
         for position = 1, #metrics.BUCKETS + 1 do
-            total = total + (counts[app][position] or 0)
-            local bound = metrics.BUCKETS[position]
-            out[#out + 1] = ("%s_bucket%s %d\n"):format(name, labels("app", app, "le", bound or "+Inf"), total)
+            total = total + (counts[key][position] or 0)
+            local bound = metrics.BUCKETS[position] or "+Inf"
+            out[#out + 1] = ('%s_bucket{%s,le="%s"} %d\n'):format(name, key, bound, total)
         end
-        out[#out + 1] = ("%s_sum%s %.14g\n"):format(name, labels("app", app), (sum[app] or { 0 })[1])
-        out[#out + 1] = ("%s_count%s %d\n"):format(name, labels("app", app), total)
+        out[#out + 1] = ("%s_sum{%s} %.14g\n"):format(name, key, (sum[key] or { 0 })[1])
+        out[#out + 1] = ("%s_count{%s} %d\n"):format(name, key, total)
     end
 end
 
@@ -134,6 +138,7 @@ function _M.text()
     durations(out, counters.bucket, counters.sum)
     open_now(out)
     replicas(out)
+    deploy_metrics.write(out, family, sample)
     counted(out, "retries_total", "Tries of a request at a further replica.", counters.retries)
     counted(out, "ejections_total", "Times a replica was left out for a while because it could not be reached.",
         counters.ejections)

@@ -1,6 +1,7 @@
 -- What happened to each app: an append-only file on the state volume. `POST` and `GET /v1/history`.
 local apps = require "apps"
 local control = require "control"
+local deploys = require "deploys"
 local disk = require "disk"
 local json = require "json"
 local lock = require "lock"
@@ -54,6 +55,7 @@ function _M.append(body, text)
     local line = ('{"at":%d,'):format(at) .. text:gsub("[\r\n]", " "):gsub("^%s*{%s*", ""):gsub("%s+$", "")
     local done = lock.with("history", function()
         persist(disk.run("history_file", "append", store.HISTORY, line))
+        deploys.count(body, at)
         return true
     end)
     done = done and lock.with("table", function()

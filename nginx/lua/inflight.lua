@@ -23,7 +23,8 @@ local function count_of(peer)
         count = { key = workers.identity .. "|" .. peer.id, requests = 0, websockets = 0, used_at = 0 }
         counts[peer.id] = count
         -- Remembered beside the counts: a peer that was flipped out is in no record any more, but still measured.
-        dict:safe_set("peer|" .. peer.id, peer.app .. "|" .. peer.release)
+        dict:safe_set("peer|" .. peer.id, table.concat({ peer.app, peer.release, peer.replica, peer.address, peer.port,
+            peer.version }, "|"))
     end
     return count
 end
@@ -82,7 +83,15 @@ function _M.sum(peer_ids)
     return total, by_peer
 end
 
--- Every peer with something open, also flipped-out ones: id → { requests, websockets, app, release }.
+local function described(id)
+    local app, release, replica, address, port, version =
+        (dict:get("peer|" .. id) or ""):match("^([^|]*)|(%d+)|(%d+)|([^|]+)|(%d+)|(.*)$")
+    return { requests = 0, websockets = 0, app = app, release = release, replica = replica, address = address,
+        port = port, version = version }
+end
+
+-- Every peer with something open, also flipped-out ones: id → { requests, websockets, app, release, replica, address,
+-- port, version }.
 function _M.all()
     local live, found = {}, {}
     for _, identity in ipairs(workers.live()) do
@@ -94,8 +103,7 @@ function _M.all()
         if value > 0 then
             local peer = found[id]
             if not peer then
-                local app, release = (dict:get("peer|" .. id) or ""):match("^(.*)|(%d+)$")
-                peer = { requests = 0, websockets = 0, app = app, release = release }
+                peer = described(id)
                 found[id] = peer
             end
             local requests, websockets = split(value)

@@ -57,7 +57,7 @@ local function sums(project, now)
             if kind == "requests" then
                 add_request(app, rest, slot >= short_from, value)
             else
-                local buckets, position = nested(app, "buckets"), tonumber(rest)
+                local buckets, position = nested(app, "buckets"), tonumber(rest:match("%d+$"))
                 buckets[position] = (buckets[position] or 0) + value
             end
         end

@@ -20,6 +20,11 @@ local function scale(value)
     return value and (',"scale":{"replicas":%d,"file":%s}'):format(value.replicas, optional(value.file)) or ""
 end
 
+-- Left out likewise.
+local function metrics(value)
+    return value and (',"metrics":%s'):format(encode(value)) or ""
+end
+
 local function each(items, encode_item)
     local texts = {}
     for position, item in ipairs(items) do
@@ -37,8 +42,9 @@ end
 function _M.encode(value)
     local head = ('{"project":%s,"app":%s,"release":%d,"version":%s'):format(encode(value.project), encode(value.app),
         value.release, encode(value.version))
-    local rest = (',"routes":%s,"balance":%s,"hold_ms":%d%s,"peers":%s}'):format(_M.routes(value),
-        encode(value.balance), value.hold_ms, scale(value.scale), each(value.peers, peer))
+    local rest = (',"routes":%s,"balance":%s,"hold_ms":%d%s%s,"peers":%s}'):format(_M.routes(value),
+        encode(value.balance), value.hold_ms, scale(value.scale), metrics(value.metrics),
+        each(value.peers, peer))
     return head .. rest
 end
 
@@ -53,6 +59,9 @@ function _M.decode(value)
     end
     if record.scale == json.null then
         record.scale = nil
+    end
+    if record.metrics == json.null then
+        record.metrics = nil
     end
     for _, item in ipairs(record.peers) do
         item.port = item.port ~= json.null and item.port or nil

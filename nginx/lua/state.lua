@@ -11,7 +11,7 @@ local workers = require "workers"
 local _M = {}
 
 -- What was added to API 1 since its first proxies: a CLI asks before it uses one of these.
-local FEATURES = '["releases","scale"]'
+local FEATURES = '["releases","scale","targets"]'
 
 function _M.version()
     local about = boot.about()

@@ -142,8 +142,13 @@ local function scale(value)
     }
 end
 
+-- Where each replica tells its own metrics; only targets.lua reads it.
+local function metrics(value)
+    return given(value) and text(value, "metrics", "^/[^%c%s#]*$", 1024) or nil
+end
+
 local RECORD = { project = true, app = true, release = true, version = true, routes = true, balance = true,
-    hold_ms = true, scale = true, peers = true }
+    hold_ms = true, scale = true, metrics = true, peers = true }
 
 local function record(value)
     only_fields(value, "", RECORD)
@@ -155,6 +160,7 @@ local function record(value)
         balance = given(value.balance) and value.balance or "least_connections",
         hold_ms = given(value.hold_ms) and integer(value.hold_ms, "hold_ms", 0, LONGEST_HOLD_MS) or 0,
         scale = scale(value.scale),
+        metrics = metrics(value.metrics),
         routes = {},
         peers = {},
     }

@@ -9,6 +9,7 @@ mod rates;
 mod releases;
 mod retries;
 mod routing;
+mod scraped;
 mod streaming;
 mod table;
 mod workers;

@@ -281,13 +281,15 @@ impl World {
         (status, serde_json::from_str(body).expect("JSON"))
     }
 
+    /// What a scraper gets at this path.
+    pub async fn scrape(&self, path: &str) -> crate::client::Answer {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n");
+        crate::client::ask(SocketAddr::new(self.target.ip(), 9180), &request).await
+    }
+
     /// The value of a metric, summed over its labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = crate::client::ask(
-            SocketAddr::new(self.target.ip(), 9180),
-            "GET /metrics HTTP/1.1\r\nHost: metrics\r\nConnection: close\r\n\r\n",
-        )
-        .await;
+        let text = self.scrape("/metrics").await;
         let sample = |line: &str| {
             let rest = line.strip_prefix(name)?;
             rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
