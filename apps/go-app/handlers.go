@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const (
@@ -35,7 +36,9 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("POST /upload", a.upload)
 	mux.HandleFunc("GET /events", a.events)
 	mux.HandleFunc("GET /ws", a.echo)
-	return mux
+	mux.HandleFunc("GET /chain", a.chain)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics.registry, promhttp.HandlerOpts{}))
+	return a.observed(mux)
 }
 
 func (a *app) hello(w http.ResponseWriter, _ *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +23,8 @@ var versionFile string
 // idleTimeout outlives the 60 s for which nginx keeps an idle upstream connection. The proxy must be the side that
 // closes: were it the app, a POST sent at that very moment would die with the connection.
 const idleTimeout = 65 * time.Second
+
+const flushTimeout = 2 * time.Second
 
 // identity says which release answers. deploy-apps sets the variables; run by hand, the app is release "dev".
 type identity struct {
@@ -50,14 +53,16 @@ func (me identity) String() string {
 // WebSockets, which http.Server forgets as soon as they are upgraded.
 type app struct {
 	me       identity
+	log      *slog.Logger
+	metrics  metrics
 	stopping context.Context
 	sockets  sync.WaitGroup
 }
 
 // serve answers until stopping is done, then closes the listener and waits for every open request, however long:
 // the limit is the engine's stop_grace_period, and a second one here could only be wrong.
-func serve(stopping context.Context, listener net.Listener, me identity) error {
-	a := &app{me: me, stopping: stopping}
+func serve(stopping context.Context, listener net.Listener, me identity, log *slog.Logger) error {
+	a := &app{me: me, log: log, metrics: newMetrics(), stopping: stopping}
 	// No read or write timeout: uploads, event streams and long answers may take as long as they need.
 	server := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout}
 
@@ -85,11 +90,22 @@ func run() error {
 		return err
 	}
 	me := identityFromEnv()
-	fmt.Printf("%s listens on %s\n", me, listener.Addr())
-	if err := serve(stopping, listener, me); err != nil {
+	log := slog.New(newLogHandler(os.Stdout)).With("app", me.App, "release", me.Release, "replica", me.Replica)
+	flush, err := startTracing(stopping, me, log)
+	if err != nil {
 		return err
 	}
-	fmt.Printf("%s stopped, every request answered\n", me)
+	log.Info("listening", "version", me.Version, "address", listener.Addr().String())
+	if err := serve(stopping, listener, me, log); err != nil {
+		return err
+	}
+	log.Info("stopped, every request answered")
+	// The requests are answered; their spans may not take longer than this from the engine's stop_grace_period.
+	limit, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if err := flush(limit); err != nil {
+		log.Warn("the last spans were not sent", "error", err.Error())
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -26,7 +27,7 @@ func start(t *testing.T) (url string, stop context.CancelFunc, stopped <-chan er
 	stopping, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	ended := make(chan error, 1)
-	go func() { ended <- serve(stopping, listener, me) }()
+	go func() { ended <- serve(stopping, listener, me, slog.New(slog.DiscardHandler)) }()
 	return "http://" + listener.Addr().String(), stop, ended
 }
 

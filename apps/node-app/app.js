@@ -3,7 +3,9 @@ import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import websocket from '@fastify/websocket';
-import fastify from 'fastify';
+import fastify, { LogController } from 'fastify';
+import { chain } from './chain.js';
+import { observe } from './telemetry.js';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -13,8 +15,8 @@ const LONGEST_MESSAGE = 1 << 20;
 // Middleboxes often drop a connection after 30 s of silence, so a quiet event stream speaks twice as often.
 const HEARTBEAT = 15 * SECOND;
 
-/** `me` = { app, version, release, replica, started_at }: the release that every answer names. */
-export function buildApp(me) {
+/** `me` = { app, version, release, replica, started_at }: the release that every answer names. `log`: pino's options. */
+export function buildApp(me, log = false) {
   const name = `${me.app} ${me.version} (${me.release}, replica ${me.replica})`;
   const stopping = new AbortController();
   // Every event stream listens to it; Node would take more than ten for a leak.
@@ -25,7 +27,12 @@ export function buildApp(me) {
     keepAliveTimeout: 65 * SECOND,
     // A request that still arrives on an open connection while we stop gets its answer, not a 503.
     return503OnClosing: false,
+    logger: log,
+    // telemetry.js writes a line for each request, with its trace.
+    logController: new LogController({ disableRequestLogging: true }),
   });
+  observe(app);
+  chain(app, me);
 
   app.addHook('preClose', async () => stopping.abort());
   // Otherwise a connection that turns idle during the shutdown would hold the process for `keepAliveTimeout`.

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { buildApp } from './app.js';
+import { startTracing } from './telemetry.js';
 
 const { env } = process;
 // deploy-apps sets these variables; run by hand, the app is release "dev".
@@ -11,13 +12,22 @@ const me = {
   started_at: new Date().toISOString(),
 };
 
-const app = buildApp(me);
+const flushSpans = await startTracing(me, env);
+// One JSON object a line, with the same names of fields as the other apps and the proxy.
+const app = buildApp(me, {
+  level: env.LOG_LEVEL || 'info',
+  base: { app: me.app, release: me.release, replica: me.replica },
+  messageKey: 'message',
+  timestamp: () => `,"time":"${new Date().toISOString()}"`,
+  formatters: { level: (level) => ({ level }) },
+});
 // Process 1 has no default signal handlers: without these lines the engine would wait, then kill.
 // `once`: a second Ctrl-C ends the process at once.
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, async () => {
     await app.close();
-    console.log(`${me.app} ${me.version} (${me.release}) stopped, every request answered`);
+    app.log.info('stopped, every request answered');
+    await flushSpans().catch((error) => app.log.warn({ error: error.message }, 'the last spans were not sent'));
   });
 }
-console.log(`${me.app} ${me.version} (${me.release}) listens on`, await app.listen({ host: '0.0.0.0', port: Number(env.PORT || 3000) }));
+await app.listen({ host: '0.0.0.0', port: Number(env.PORT || 3000), listenTextResolver: (address) => `listening at ${address}` });
