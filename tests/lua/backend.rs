@@ -169,6 +169,11 @@ async fn answer(stream: &mut BufReader<TcpStream>, head: &Head, seen: &Seen) -> 
                 }
             }
         }
+        // An app that has begun a trace, or says so.
+        "/traced" => {
+            let head = format!("HTTP/1.1 200 OK\r\nTraceresponse: {query}\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).await
+        }
         _ => {
             let bytes = read_body(stream, head, seen, false).await?.len();
             let said = json!({ "backend": seen.name, "method": head.method, "target": head.target,
