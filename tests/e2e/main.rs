@@ -39,6 +39,7 @@ mod remote_lost;
 mod removals;
 mod replicas;
 mod rollback;
+mod sample_counter;
 mod samples;
 mod scale;
 #[path = "../schema.rs"]
