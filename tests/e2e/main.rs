@@ -40,6 +40,7 @@ mod removals;
 mod replicas;
 mod rollback;
 mod sample_counter;
+mod sample_worker;
 mod samples;
 mod scale;
 #[path = "../schema.rs"]
