@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 
-/** Statsd reads no longer datagram on every network: 1,500 bytes of Ethernet less the headers, and some room for tunnels. */
+/** A datagram in pieces is lost as a whole when one is: 1,500 bytes of Ethernet less the headers, and room for tunnels. */
 const LONGEST_DATAGRAM = 1_400;
 
 /**
