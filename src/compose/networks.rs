@@ -26,6 +26,12 @@ pub(super) fn read(
     role: Role<'_>,
     declared: &mut Resources,
 ) -> Vec<NetworkAttachment> {
+    // An app alone needs no network but the proxy's, which the plan attaches; the default is for its accessories. One
+    // that names nothing but the default asks for no more than one that is silent: `config` writes it down for both.
+    let alone = role.is_app && !role.has_accessories && !declared.changes_default(cx.project.as_str());
+    if alone && entry.is_none_or(names_only_default) {
+        return Vec::new();
+    }
     // An empty list is no wish to be alone: compose then gives the default network too.
     let names_some = |entry: &&Entry| match &entry.value.value {
         Value::Null => false,
@@ -35,10 +41,6 @@ pub(super) fn read(
     };
     let named = entry.filter(names_some);
     let Some(entry) = named else {
-        // An app alone needs no network but the proxy's, which the plan attaches; the default is for its accessories.
-        if role.is_app && !role.has_accessories && !declared.declares("default") {
-            return Vec::new();
-        }
         let network = declared.default_network(cx.project.as_str());
         return vec![attachment(network, Vec::new(), role)];
     };
@@ -70,6 +72,16 @@ pub(super) fn read(
         attachments = ordered.into_iter().map(|(_, attachment)| attachment).collect();
     }
     attachments
+}
+
+/// Without aliases or an address in it.
+fn names_only_default(entry: &Entry) -> bool {
+    match &entry.value.value {
+        Value::Null => true,
+        Value::List(items) => items.iter().all(|item| matches!(&item.value, Value::Scalar(text) if text == "default")),
+        Value::Map(map) => map.entries.iter().all(|item| item.key == "default" && item.value.is_null()),
+        Value::Scalar(_) => false,
+    }
 }
 
 /// `mac_address` of the service: that of its first network.

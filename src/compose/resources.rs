@@ -23,12 +23,17 @@ struct Declared {
 }
 
 /// All that may be said of either kind.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Settings {
     network: NetworkSettings,
     driver: Option<String>,
     driver_opts: BTreeMap<String, String>,
     labels: BTreeMap<String, String>,
+}
+
+/// As compose names it.
+fn default_name(project: &str) -> String {
+    format!("{project}_default")
 }
 
 /// The declared networks or the declared volumes, by their key in the file.
@@ -57,8 +62,12 @@ impl Resources {
         Self { kind, declared }
     }
 
-    pub fn declares(&self, key: &str) -> bool {
-        self.declared.contains_key(key)
+    /// Whether the project's own network was given anything that it would not have undeclared.
+    pub fn changes_default(&self, project: &str) -> bool {
+        let found = self.declared.get("default");
+        found.is_some_and(|found| {
+            found.external || found.name != default_name(project) || found.settings != Settings::default()
+        })
     }
 
     /// The name on the engine of what a service names; from now on it is used.
@@ -77,7 +86,7 @@ impl Resources {
 
     /// The project's own network, which exists without being declared.
     pub fn default_network(&mut self, project: &str) -> String {
-        let own = || Declared { name: format!("{project}_default"), ..Declared::default() };
+        let own = || Declared { name: default_name(project), ..Declared::default() };
         let found = self.declared.entry("default".to_owned()).or_insert_with(own);
         found.used = true;
         found.name.clone()

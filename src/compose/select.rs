@@ -30,7 +30,8 @@ pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, Compo
 ///
 /// When no name is given, and for each name that no service has.
 pub fn select_services(project: &Project, names: &[String]) -> Result<Vec<AppName>, ComposeError> {
-    if names.is_empty() || project.accessories.is_empty() {
+    // Where nothing is rolled, a name would be taken for an accessory's, and replaced with an outage.
+    if names.is_empty() || project.apps.is_empty() {
         return select(project, names);
     }
     let services = || project.apps.keys().chain(project.accessories.keys());

@@ -34,6 +34,8 @@ async fn an_app_out_of_several_files_is_deployed_as_config_prints_it() {
     std::fs::write(folder.join("printed.json"), &printed).expect("a file");
     let again = host.cli(&["-f", "printed.json", "--profile", "live", "config", "--format", "json"]).run().await;
     assert_eq!(again.succeeded().stdout, printed);
+    let same = host.deploy(&["-f", "printed.json", "web"]).await.succeeded();
+    assert!(same.stdout.contains("up to date (routes confirmed)"), "{same}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

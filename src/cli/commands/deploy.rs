@@ -81,7 +81,7 @@ impl WishArgs {
     /// # Errors
     /// When a name is not known, or an option does not go with it.
     pub fn services(&self, project: &Project) -> Result<Vec<AppName>, Failure> {
-        if self.apps.is_empty() && !(project.apps.is_empty() && project.accessories.is_empty()) {
+        if self.apps.is_empty() && !project.apps.is_empty() {
             return Ok(project.apps.keys().chain(project.accessories.keys()).cloned().collect());
         }
         let names = compose::select_services(project, &self.apps)?;

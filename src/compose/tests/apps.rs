@@ -162,3 +162,18 @@ fn the_projects_block_describes_the_proxy() {
         .refuses("1:33: `bind` must be an address of the host, such as `127.0.0.1`, not `localhost`", "");
     file("{ proxi: {} }").refuses("1:18: unknown key `proxi` in `x-deploy-apps`", "did you mean `proxy`?");
 }
+
+#[test]
+fn an_app_that_stands_alone_has_no_default_network_unless_that_is_a_special_one() {
+    let networks = |service: &str, top: &str| {
+        let file = format!("services: {{ a: {{ image: i, x-deploy-apps: {{ port: 1 }}{service} }} }}\n{top}");
+        Case::new(&file).project().apps[0].service.container.networks.len()
+    };
+    assert_eq!(networks("", ""), 0);
+    assert_eq!(networks(", networks: [default]", ""), 0);
+    // What `config` prints of the first.
+    assert_eq!(networks(", networks: { default: null }", "networks: { default: { name: sample_default } }"), 0);
+    assert_eq!(networks("", "networks: { default: { name: other } }"), 1);
+    assert_eq!(networks("", "networks: { default: { internal: true } }"), 1);
+    assert_eq!(networks("", "networks: { default: { external: true, name: sample_default } }"), 1);
+}
