@@ -69,7 +69,8 @@ class Receiver:
             "to": envelope.rcpt_tos,
             "subject": str(message["subject"] or ""),
             "headers": {name.lower(): str(value) for name, value in message.items()},
-            "text": body.get_content() if body else "",
+            # Lines end with CR LF on the wire only.
+            "text": body.get_content().replace("\r\n", "\n") if body else "",
         }
         BOX.add(mail)
         print(json.dumps({"time": mail["at"], "level": "info", "message": "mail taken", "subject": mail["subject"]}))
