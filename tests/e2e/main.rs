@@ -51,4 +51,5 @@ mod stops;
 mod streams;
 mod telemetry;
 mod together;
+mod watch_alerts;
 mod webhooks;

@@ -1,0 +1,220 @@
+//! Alerts: the sample system is broken for real, and the mail that arrives is read, and the one that it is over.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use deploy_apps::load::Traffic;
+use serde_json::Value;
+
+use crate::harness::{Host, docker, eventually, sample, sum};
+
+/// A minute of the rules is a second here, so this is long.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Lets the watchers' time run sixty times as fast: in the rules of this copy a minute becomes a second and an hour a
+/// minute, in `for` as in the windows, and everything is asked every second. The conditions stay what they are.
+fn hurry(host: &Host) {
+    let prometheus = host.folder().join("stack/prometheus");
+    let sed = |script: &str, folder: &Path| {
+        let found = fs::read_dir(folder).expect("a folder of the sample").map(|entry| entry.expect("a file").path());
+        let files = found.filter(|path| path.extension().is_some_and(|extension| extension == "yml"));
+        assert!(Command::new("sed").args(["-E", "-i", script]).args(files).status().expect("sed").success());
+    };
+    sed(r"s/\b([0-9]+)m\b/\1s/g; s/\b([0-9]+)h\b/\1m/g", &prometheus.join("rules"));
+    sed(r"s/(interval: )[0-9]+s$/\11s/", &prometheus);
+    let env = host.folder().join(".env");
+    let text = fs::read_to_string(&env).expect("the sample's `.env`");
+    fs::write(env, text + "ALERT_GROUP_WAIT=1s\nALERT_GROUP_INTERVAL=1s\n").expect("a writable folder");
+}
+
+/// What was mailed until now is no answer to what is broken next.
+async fn forget_mails(host: &Host) {
+    let address = format!("http://127.0.0.1:{}/messages", host.port_of("MAIL_PORT"));
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    assert!(client.delete(address).send().await.expect("an answer").status().is_success());
+}
+
+/// The first alert of this name that was mailed as `status` and says this, as it stands in its mail.
+async fn mailed(host: &Host, status: &str, name: &str, says: &str) -> String {
+    let address = format!("http://127.0.0.1:{}/messages", host.port_of("MAIL_PORT"));
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let label = format!("alertname={name} ");
+    eventually(&format!("a mail: {status} {name}"), PATIENCE, async || {
+        let mails: Value = serde_json::from_str(&client.get(&address).send().await.ok()?.text().await.ok()?).ok()?;
+        let texts = mails.as_array()?.iter().filter_map(|mail| mail["text"].as_str());
+        let alerts = texts.flat_map(|text| text.split("\n\n")).map(str::trim);
+        alerts
+            .filter(|text| text.starts_with(status))
+            .find(|text| text.contains(&label) && text.contains(says))
+            .map(str::to_owned)
+    })
+    .await
+}
+
+/// The mail that something is broken must help its reader; the one that it is over must come.
+async fn told(host: &Host, name: &str, severity: &str, says: &str) {
+    let text = mailed(host, "FIRING", name, says).await;
+    let runbook = format!("runbook: docs/runbooks.md#{}", name.to_lowercase());
+    for part in [runbook, format!("severity={severity}")] {
+        assert!(text.contains(&part), "the mail does not say `{part}`:\n{text}");
+    }
+}
+
+async fn over(host: &Host, name: &str) {
+    mailed(host, "RESOLVED", name, "").await;
+}
+
+/// Of the sample's compose file.
+fn edit(host: &Host, from: &str, to: &str) {
+    let file = host.folder().join("compose.yaml");
+    let text = fs::read_to_string(&file).expect("the compose file");
+    assert!(text.contains(from), "no `{from}` in the sample");
+    fs::write(file, text.replacen(from, to, 1)).expect("a writable folder");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_breaks_is_read_in_a_mail_and_so_is_its_end() {
+    let host = sample("alerts").await;
+    hurry(&host);
+    let watchers = ["blackbox-exporter", "redis-exporter", "mail", "alertmanager", "prometheus"];
+    host.deploy(&[&["go-app", "redis"], &watchers[..]].concat()).await.succeeded();
+    let container = |name: &str| format!("{}-{name}", host.name());
+    let load = host.load("go-app").send_every(2, Duration::from_millis(50), Traffic::get("/"));
+    let load = host.start(load).await;
+
+    // One replica, then all of them. `docker stop` is final: nothing but a human brings them back.
+    let (one, other) = (container("go-app-r1-1"), container("go-app-r1-2"));
+    docker(&["stop", &one]);
+    told(&host, "ReplicaDown", "ticket", "1 replicas of release 1 are left out").await;
+    docker(&["stop", &other]);
+    told(&host, "AppDown", "page", "`go-app` of `").await;
+    docker(&["start", &one, &other]);
+    over(&host, "AppDown").await;
+    over(&host, "ReplicaDown").await;
+    load.stop().await;
+
+    forget_mails(&host).await;
+    // A deploy that is undone, and a good one, whose drain limit cuts a request.
+    let (command, drain) = ("stop_grace_period: 10s", "drain: { timeout: 60s,");
+    let broken = format!("{command}\n    entrypoint: [/not-there]");
+    edit(&host, command, &broken);
+    assert_eq!(host.deploy(&["go-app"]).await.code, Some(1));
+    told(&host, "DeployFailed", "ticket", "the release before serves").await;
+    edit(&host, &broken, command);
+    edit(&host, drain, "drain: { timeout: 1s,");
+    let sleepers = host.load("go-app").send(3, Traffic::sleeper("/sleep?for=60s"));
+    let sleepers = host.start(sleepers).await;
+    host.in_flight("go-app", |open| open.requests >= 3).await;
+    let output = host.deploy(&["go-app", "--force", "--format", "json"]).await.succeeded();
+    assert!(sum(&output.events("drained"), "/cut/requests") >= 3, "{output}");
+    // Not stopped: they would wait for the requests that they have begun anew.
+    drop(sleepers);
+    over(&host, "DeployFailed").await;
+    told(&host, "DrainCutRequests", "ticket", "broke off").await;
+    over(&host, "DrainCutRequests").await;
+
+    forget_mails(&host).await;
+    // The database behind the apps.
+    let redis = container("redis-1");
+    docker(&["stop", &redis]);
+    told(&host, "RedisDown", "page", "has found no Redis").await;
+    docker(&["start", &redis]);
+    over(&host, "RedisDown").await;
+
+    forget_mails(&host).await;
+    // A watcher that is gone is missed by the others. The alert that always fires is never mailed.
+    docker(&["stop", &container("redis-exporter-1")]);
+    told(&host, "TargetMissing", "ticket", "`redis-exporter:9121` does not answer").await;
+    docker(&["start", &container("redis-exporter-1")]);
+    mailed(&host, "RESOLVED", "TargetMissing", "`redis-exporter:9121`").await;
+    let mails = docker(&["logs", &container("mail-1")]);
+    assert!(mails.contains("mail taken") && !mails.contains("Watchdog"), "{mails}");
+}
+
+/// What follows `prefix` in the lines of all files of a folder.
+fn found_in(folder: &Path, prefix: &str) -> BTreeSet<String> {
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path());
+    let texts = files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("a text"));
+    let lines = |text: String| {
+        text.lines().filter_map(|line| line.trim().strip_prefix(prefix).map(str::to_owned)).collect::<Vec<_>>()
+    };
+    texts.flat_map(lines).collect()
+}
+
+#[test]
+fn each_alert_has_a_section_in_the_runbooks_a_test_and_a_link_and_each_section_an_alert() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let prometheus = repository.join("stack/prometheus");
+    let alerts = found_in(&prometheus.join("rules"), "- alert: ");
+    assert!(alerts.len() > 25, "{alerts:?}");
+    let runbooks = fs::read_to_string(repository.join("docs/runbooks.md")).expect("the runbooks");
+    let sections: BTreeSet<String> =
+        runbooks.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
+    assert_eq!(alerts, sections, "alerts, and sections of docs/runbooks.md");
+    let links = found_in(&prometheus.join("rules"), "runbook_url: docs/runbooks.md#");
+    assert_eq!(links, alerts.iter().map(|name| name.to_lowercase()).collect(), "the alerts' links");
+    let tests = fs::read_dir(prometheus.join("tests")).expect("a folder").flatten();
+    let tests: String = tests.map(|file| fs::read_to_string(file.path()).expect("a text")).collect();
+    let untested: Vec<&String> = alerts
+        .iter()
+        .filter(|name| {
+            let by_name = [format!("alertname: {name}"), format!("alertname=\"{name}\"")];
+            !by_name.iter().any(|text| tests.contains(text))
+        })
+        .collect();
+    assert!(untested.is_empty(), "no test of {untested:?}");
+}
+
+/// An image of the stack, from the engine's cache where nothing has changed.
+fn image(component: &str, target: &[&str]) -> String {
+    let context = format!("{}/stack/{component}", env!("CARGO_MANIFEST_DIR"));
+    let tag = format!("deploy-apps-test-{component}");
+    let built = docker(&[&["build", "-q", "-t", &tag], target, &[&context]].concat());
+    assert!(built.contains("sha256:"), "{built}");
+    tag
+}
+
+#[test]
+fn the_settings_of_mails_are_filled_in_checked_and_lead_to_the_right_people() {
+    let image = image("alertmanager", &[]);
+    let run = |args: &[&str]| docker(&[&["run", "--rm"], args].concat());
+    let script = "start-alertmanager render > /tmp/a.yml && amtool check-config /tmp/a.yml && \
+        for s in page ticket; do amtool config routes test --config.file=/tmp/a.yml severity=$s alertname=AppDown; done; \
+        amtool config routes test --config.file=/tmp/a.yml severity=none alertname=Watchdog";
+    let told = run(&["--entrypoint", "sh", &image, "-c", script]);
+    let receivers: Vec<&str> = told.lines().filter(|line| ["pages", "tickets", "silent"].contains(line)).collect();
+    assert_eq!(receivers, ["pages", "tickets", "silent"], "{told}");
+
+    // A server of one's own: TLS by default, and the password is never in the configuration.
+    let own =
+        ["-e", "SMTP_HOST=smtp.example.test:587", "-e", "SMTP_USER=ann", "-e", "SMTP_PASSWORD_FILE=/etc/hostname"];
+    let rendered = run(&[&own[..], &[&image, "render"]].concat());
+    for part in [
+        "smtp_smarthost: \"smtp.example.test:587\"",
+        "smtp_require_tls: true",
+        "smtp_auth_username: \"ann\"",
+        "smtp_auth_password_file: \"/etc/hostname\"",
+    ] {
+        assert!(rendered.contains(part), "no `{part}` in\n{rendered}");
+    }
+    let refused = run(&["-e", "SMTP_USER=ann", &image]);
+    assert!(
+        refused.contains("error: `SMTP_USER` is set, but `/run/secrets/smtp_password` holds no password"),
+        "{refused}"
+    );
+    let refused = run(&["-e", "ALERT_GROUP_WAIT=soon", &image]);
+    assert!(refused.contains("not a valid duration string") && refused.contains("hint: "), "{refused}");
+}
+
+#[test]
+fn each_alert_fires_when_it_should_not_below_and_ends() {
+    let image = image("prometheus", &["--target", "prometheus"]);
+    let folder = format!("{}/stack/prometheus:/p:ro", env!("CARGO_MANIFEST_DIR"));
+    let run = |script: &str| docker(&["run", "--rm", "-v", &folder, "--entrypoint", "sh", &image, "-c", script]);
+    let told =
+        run("promtool check rules /p/rules/alerts-*.yml && promtool test rules /p/tests/alerts-*.yml && echo all good");
+    assert!(told.contains("all good"), "{told}");
+}
