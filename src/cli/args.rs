@@ -260,6 +260,8 @@ impl Cli {
             Some(Command::Status(args)) => args.apps.clone(),
             Some(Command::Logs(args)) => args.apps.clone(),
             Some(Command::Exec(args)) => vec![args.app.clone()],
+            Some(Command::Scale(args)) => before_equals(&args.counts),
+            Some(Command::Rollback(args)) => before_equals(&args.words),
             Some(_) => Vec::new(),
         }
     }
@@ -273,6 +275,11 @@ impl Cli {
             Some(_) => false,
         }
     }
+}
+
+/// The apps of words such as `web=3`, `web=r7` or `web`. A release such as `r7` names no app, and so activates nothing.
+fn before_equals(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| word.split('=').next().unwrap_or(word).to_owned()).collect()
 }
 
 impl CommonArgs {
