@@ -1,0 +1,1 @@
+"""A die that answers by HTTP."""
