@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::scenario::free_port;
 use super::{Host, Scenario};
@@ -27,6 +27,10 @@ pub async fn sample(test: &str) -> Host {
         let copied = Command::new("cp").arg("-a").arg(folder).arg(host.folder()).status();
         assert!(copied.expect("the command `cp`").success());
     }
+    // Made as `./deploy-apps --setup` makes them.
+    let secrets = host.folder().join("stack/secrets");
+    let made = Command::new(repository.join("setup/secrets")).arg(&secrets).stderr(Stdio::null()).status();
+    assert!(made.expect("the script `setup/secrets`").success());
     write_env(&host);
     host
 }
