@@ -51,5 +51,6 @@ mod stops;
 mod streams;
 mod telemetry;
 mod together;
+mod tracing;
 mod watch_alerts;
 mod webhooks;

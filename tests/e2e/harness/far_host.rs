@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 
 use deploy_apps::docker::connect;
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, KeyPair, SanType, date_time_ymd};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -195,24 +194,9 @@ fn authority(name: &str) -> (Certificate, KeyPair) {
     (params.self_signed(&key).expect("a certificate"), key)
 }
 
-/// Built once per machine: its tag is the digest of what it is made of.
 fn image() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/far-host");
-    let mut digest = Sha256::new();
-    for file in ["Dockerfile", "sshd_config", "start.sh"] {
-        digest.update(std::fs::read(folder.join(file)).expect("a file of the image"));
-    }
-    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("e2e-far-host:{digest}");
-    if docker(&["images", "-q", &tag]).is_empty() {
-        let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
-        let argument = format!("BASE_IMAGE={base}");
-        let built =
-            Command::new("docker").args(["build", "-q", "-t", &tag, "--build-arg", &argument]).arg(folder).output();
-        let built = built.expect("docker");
-        assert!(built.status.success(), "the second host is not built: {}", String::from_utf8_lossy(&built.stderr));
-    }
-    tag
+    images::cached("e2e-far-host", &folder, &["Dockerfile", "sshd_config", "start.sh"])
 }
 
 fn run(name: &str, image: &str) -> Child {

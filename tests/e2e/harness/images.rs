@@ -1,4 +1,4 @@
-//! The two images that all scenarios share, built once and kept between runs.
+//! The images that scenarios share, built once and kept between runs.
 
 use deploy_apps::compose::{self, LoadRequest};
 use deploy_apps::docker::DockerEngine;
@@ -6,10 +6,13 @@ use deploy_apps::model::{BuildSpec, ImageSource, ProxyName};
 use deploy_apps::plan::ProxyImage;
 use deploy_apps::ports::Engine;
 use deploy_apps::proxy;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-use super::{App, Scenario};
+use super::{App, Scenario, docker};
 
 /// The tag that keeps the image of `fault-app` when the scenarios have removed theirs; also a base for small variants.
 pub const FAULT_APP: &str = "e2e-fault-app:cached";
@@ -61,4 +64,23 @@ fn fault_app_build() -> BuildSpec {
         ImageSource::Build(build) => BuildSpec::clone(build),
         ImageSource::Pull { .. } => unreachable!("the generated service is built"),
     }
+}
+
+/// An image from a folder that has only these files. Built once per machine: its tag is the digest of what it is made of.
+pub(super) fn cached(name: &str, folder: &Path, files: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for file in files {
+        digest.update(std::fs::read(folder.join(file)).expect("a file of the image"));
+    }
+    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("{name}:{digest}");
+    if docker(&["images", "-q", &tag]).is_empty() {
+        let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
+        let argument = format!("BASE_IMAGE={base}");
+        let built =
+            Command::new("docker").args(["build", "-q", "-t", &tag, "--build-arg", &argument]).arg(folder).output();
+        let built = built.expect("docker");
+        assert!(built.status.success(), "`{tag}` is not built: {}", String::from_utf8_lossy(&built.stderr));
+    }
+    tag
 }
