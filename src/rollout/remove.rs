@@ -129,7 +129,6 @@ async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
 }
 
 /// Everything but the proxy, whose stages come back.
-
 async fn attempts<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &RemoveRequest<'_>,
