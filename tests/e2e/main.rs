@@ -53,4 +53,5 @@ mod telemetry;
 mod together;
 mod tracing;
 mod watch_alerts;
+mod watch_prometheus;
 mod webhooks;
