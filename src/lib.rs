@@ -10,7 +10,7 @@
 //! | L0 | [`model`] | nothing of the crate |
 //! | L1 | [`plan`], [`event`], [`diagnosis`] | L0 |
 //! | L2 | [`ports`] | L0, L1 |
-//! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`], [`telemetry`], [`notify`], [`scaffold`] | L0–L2, never each other |
+//! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`], [`telemetry`], [`notify`], [`scaffold`], [`dashboard`] | L0–L2, never each other |
 //! | L4 | [`cli`] | all |
 //!
 //! A test reads the `use` lines of every file and fails with the one that points upwards or sideways.
@@ -26,6 +26,7 @@ pub mod plan;
 pub mod ports;
 
 pub mod compose;
+pub mod dashboard;
 pub mod docker;
 pub mod load;
 pub mod notify;

@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::commands::completions::CompletionsArgs;
 use super::commands::config::ConfigArgs;
+use super::commands::dashboard::DashboardArgs;
 use super::commands::deploy::DeployArgs;
 use super::commands::doctor::DoctorArgs;
 use super::commands::down::DownArgs;
@@ -44,6 +45,7 @@ Examples:
   deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
                                           prove that redeploys lose no request
   deploy-apps status --watch              how everything stands, again every second
+  deploy-apps dashboard                   the same and more as a live page in the browser
   deploy-apps logs go-app -f              all replicas, and those that the next deploys bring
   deploy-apps exec go-app -- env          in a replica that serves
 
@@ -78,7 +80,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     after_long_help = after_long_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -121,6 +123,7 @@ impl Cli {
             Some(
                 Command::Completions(_)
                 | Command::Config(_)
+                | Command::Dashboard(_)
                 | Command::Doctor(_)
                 | Command::DrainTest(_)
                 | Command::Exec(_)
@@ -154,6 +157,8 @@ pub enum Command {
     Down(DownArgs),
     /// How the apps stand: releases, replicas, traffic, drift from the compose file, who deploys
     Status(StatusArgs),
+    /// A page for the browser that shows all of it live, on this machine only
+    Dashboard(DashboardArgs),
     /// What was deployed when, by whom and from where, and how it ended
     History(HistoryArgs),
     Rollback(RollbackArgs),

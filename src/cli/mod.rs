@@ -26,8 +26,8 @@ pub use exit::Exit;
 
 use args::{Cli, Command, Format};
 use commands::{
-    completions, config, deploy, doctor, down, drain_test, exec, history, init, logs, man, plan, proxy, prune, remove,
-    rollback, scale, schema, status,
+    completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs, man, plan, proxy,
+    prune, remove, rollback, scale, schema, status,
 };
 use context::Context;
 use exit::Failure;
@@ -116,6 +116,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
             deploy::run(&context, &cli.deploy).await
         }
         Some(Command::Deploy(args)) => deploy::run(&context, &args).await,
+        Some(Command::Dashboard(args)) => dashboard::run(context, &cli.common, args).await,
         Some(Command::DrainTest(args)) => drain_test::run(&context, &args).await,
         Some(Command::Config(args)) => config::run(&cli.common, &args),
         Some(Command::Completions(args)) => completions::run(&args),

@@ -41,7 +41,7 @@ pub use observed::{
     ContainerState, DiskSpace, DockerHealth, EngineInfo, HostFacts, InFlight, ObservedApp, ObservedContainer,
     ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
-pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, Traffic};
+pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{
     Accessory, App, BuildSpec, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy, ReleaseCommand,

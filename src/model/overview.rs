@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{AppKey, ObservedProxy, ReleaseNumber};
+use super::{AppKey, AppName, ObservedProxy, ReleaseNumber};
 
 /// How long a container has been what it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,6 +43,10 @@ impl std::iter::Sum for RequestCounts {
         })
     }
 }
+
+/// Requests since a proxy started, by the release that answered, `r0` where none was reached. They only grow, and begin
+/// anew with the proxy.
+pub type RequestTotals = BTreeMap<AppName, BTreeMap<ReleaseNumber, RequestCounts>>;
 
 /// What an app was asked lately.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::AsyncWrite;
 
 use super::{EngineError, ProxyError};
-use crate::model::{AppKey, Lifetime, ProjectName, ProxyName, ProxyOverview};
+use crate::model::{AppKey, Lifetime, ProjectName, ProxyName, ProxyOverview, RequestTotals};
 
 /// Which of its two outputs a process wrote to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +86,9 @@ pub trait InspectEngine: Send + Sync + 'static {
 pub trait InspectProxy: Send + Sync + 'static {
     /// The state of all apps, with the traffic of one project's.
     fn overview(&self, project: &ProjectName) -> impl Future<Output = Result<ProxyOverview, ProxyError>> + Send;
+
+    /// What the apps of one project were asked since the proxy started; two looks make a rate.
+    fn totals(&self, project: &ProjectName) -> impl Future<Output = Result<RequestTotals, ProxyError>> + Send;
 
     /// At most `limit` records of each app, newest first.
     fn histories(&self, apps: &[AppKey], limit: usize) -> impl Future<Output = Result<Vec<Value>, ProxyError>> + Send;

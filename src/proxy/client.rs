@@ -37,6 +37,10 @@ impl ControlClient {
     pub(super) async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ProxyError> {
         self.pool.call(call).await
     }
+
+    pub(super) async fn text(&self, call: &Call) -> Result<String, ProxyError> {
+        self.pool.text(call).await
+    }
 }
 
 impl Proxy for ControlClient {

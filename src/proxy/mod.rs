@@ -10,6 +10,7 @@ mod error;
 mod lease;
 mod overview;
 mod pool;
+mod totals;
 mod wire;
 
 #[cfg(test)]

@@ -8,8 +8,11 @@ use serde_json::Value;
 
 use super::ControlClient;
 use super::call::Call;
+use super::totals;
 use super::wire::{HistoryAnswer, StateAnswer};
-use crate::model::{AppKey, AppTraffic, HeldLease, ProjectName, ProxyOverview, ReleaseNumber, RequestCounts, Traffic};
+use crate::model::{
+    AppKey, AppTraffic, HeldLease, ProjectName, ProxyOverview, ReleaseNumber, RequestCounts, RequestTotals, Traffic,
+};
 use crate::ports::{InspectProxy, ProxyError};
 
 /// The proxy's own bound for one answer.
@@ -99,6 +102,11 @@ impl InspectProxy for ControlClient {
             ejected: answer.ejected,
             traffic: answer.rates.map(Traffic::from),
         })
+    }
+
+    async fn totals(&self, project: &ProjectName) -> Result<RequestTotals, ProxyError> {
+        let text = self.text(&Call::get("/v1/metrics")).await?;
+        Ok(totals::read(&text, project))
     }
 
     async fn histories(&self, apps: &[AppKey], limit: usize) -> Result<Vec<Value>, ProxyError> {

@@ -56,6 +56,16 @@ impl Pool {
         })
     }
 
+    /// One call whose answer is no JSON.
+    pub async fn text(self: &Arc<Self>, call: &Call) -> Result<String, ProxyError> {
+        let (status, body) = self.exchange(call, |channel| self.opener.verify(channel)).await?;
+        if status.is_success() {
+            return Ok(String::from_utf8_lossy(&body).into_owned());
+        }
+        // The body of an error is JSON all the same.
+        understand(&self.opener.proxy, call, status, &body)
+    }
+
     /// One call to a proxy of our API.
     pub async fn call<T: DeserializeOwned>(self: &Arc<Self>, call: &Call) -> Result<T, ProxyError> {
         self.answer(call, |channel| self.opener.verify(channel)).await

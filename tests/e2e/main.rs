@@ -16,6 +16,7 @@ mod accessories;
 mod action;
 mod changes;
 mod completions;
+mod dashboard;
 mod doctor;
 mod drain_test;
 mod history;

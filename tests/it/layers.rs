@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layer of each top-level module, as the table in `src/lib.rs` has it.
-const LAYERS: [(&str, u8); 15] = [
+const LAYERS: [(&str, u8); 16] = [
     ("model", 0),
     ("plan", 1),
     ("event", 1),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u8); 15] = [
     ("telemetry", 3),
     ("notify", 3),
     ("scaffold", 3),
+    ("dashboard", 3),
     ("cli", 4),
 ];
 /// Crates that only one folder may see.

@@ -11,8 +11,9 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
-use crate::model::{AppKey, AppName, PastRun, ProxyOverview, past_runs};
+use crate::model::{AppKey, AppName, PastRun, Project, ProxyOverview, past_runs};
 use crate::ports::InspectProxy;
+use crate::proxy::ControlClient;
 use crate::report::history::{History, brought_in};
 
 #[derive(Debug, Clone, Args)]
@@ -27,10 +28,11 @@ pub struct HistoryArgs {
 
 /// Tells what has been done to the apps, by whom and how it went.
 pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
+    let proxy = context.proxy();
     let history = tokio::select! {
         biased;
         () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
-        history = gather(context, args) => history?,
+        history = gather(&context.project, &proxy, args) => history?,
     };
     let text = match context.format {
         Format::Json => history.document().to_string(),
@@ -41,10 +43,10 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-async fn gather(context: &Context, args: &HistoryArgs) -> Result<History, Failure> {
-    let (project, proxy) = (&context.project, context.proxy());
+/// All that a history tells.
+pub(super) async fn gather(project: &Project, proxy: &ControlClient, args: &HistoryArgs) -> Result<History, Failure> {
     let overview = proxy.overview(&project.name).await?;
-    let on_host: Vec<&AppName> = ours(context, &overview).map(|key| &key.app).collect();
+    let on_host: Vec<&AppName> = ours(project, &overview).map(|key| &key.app).collect();
     known_apps(project, &args.apps, on_host.iter().copied())?;
     let all: BTreeSet<&AppName> = project.apps.keys().chain(on_host).collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
@@ -63,8 +65,8 @@ async fn gather(context: &Context, args: &HistoryArgs) -> Result<History, Failur
 }
 
 /// The project's apps that the proxy remembers.
-fn ours<'a>(context: &'a Context, overview: &'a ProxyOverview) -> impl Iterator<Item = &'a AppKey> {
-    overview.state.apps.keys().filter(|key| key.project == context.project.name)
+fn ours<'a>(project: &'a Project, overview: &'a ProxyOverview) -> impl Iterator<Item = &'a AppKey> {
+    overview.state.apps.keys().filter(|key| key.project == project.name)
 }
 
 fn serves(overview: &ProxyOverview, run: &PastRun) -> bool {

@@ -2,6 +2,7 @@
 
 pub(super) mod completions;
 pub(super) mod config;
+pub(super) mod dashboard;
 pub(super) mod deploy;
 pub(super) mod doctor;
 pub(super) mod down;

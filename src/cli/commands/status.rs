@@ -11,7 +11,8 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
-use crate::model::{AppName, ContainerState};
+use crate::docker::DockerEngine;
+use crate::model::{AppName, ContainerState, Project};
 use crate::plan::{Seen, accessories_standing, apps_standing};
 use crate::ports::Engine;
 use crate::proxy::{self, ControlClient};
@@ -44,7 +45,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
     let status = tokio::select! {
         biased;
         () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
-        status = gather(context, &proxy, args) => status?,
+        status = gather(View::of(context, &proxy), args) => status?,
     };
     let text = match context.format {
         Format::Json => status.document().to_string(),
@@ -72,7 +73,7 @@ async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> R
     loop {
         let next = Instant::now() + INTERVAL;
         let look = async {
-            let status = gather(context, proxy, args).await?;
+            let status = gather(View::of(context, proxy), args).await?;
             let shown = match (&mut screen, context.format) {
                 (Some(screen), _) => screen.show(&status.lines(context.stdout_has_colour())),
                 (None, Format::Json) => writeln!(std::io::stdout(), "{}", status.document()),
@@ -94,13 +95,28 @@ async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> R
     }
 }
 
-async fn gather(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Status, Failure> {
-    let project = &context.project;
+/// Whose project is looked at, and through what.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub project: &'a Project,
+    pub engine: &'a DockerEngine,
+    pub proxy: &'a ControlClient,
+}
+
+impl<'a> View<'a> {
+    pub fn of(context: &'a Context, proxy: &'a ControlClient) -> Self {
+        Self { project: &context.project, engine: &context.engine, proxy }
+    }
+}
+
+/// All that a status tells.
+pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, Failure> {
+    let View { project, engine, proxy } = view;
     let in_file: Vec<AppName> = project.apps.keys().cloned().collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let compared: Vec<AppName> = in_file.into_iter().filter(named).collect();
-    let seen = look(&*context.engine, proxy, project, &compared, !args.no_drift).await?;
-    let info = context.engine.info().await?;
+    let seen = look(engine, proxy, project, &compared, !args.no_drift).await?;
+    let info = engine.info().await?;
     let standing = Seen {
         observed: &seen.observed,
         lifetimes: &seen.lifetimes,
@@ -116,7 +132,7 @@ async fn gather(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> 
         project: project.name.clone(),
         at: Timestamp::now(),
         engine: (info.address, info.version),
-        proxy: proxy_standing(context, &seen),
+        proxy: proxy_standing(project, &seen),
         windows: traffic.map(|traffic| (traffic.short_ms, traffic.long_ms)),
         apps,
         accessories,
@@ -124,8 +140,8 @@ async fn gather(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> 
     })
 }
 
-fn proxy_standing(context: &Context, seen: &Look) -> ProxyStanding {
-    let name = &context.project.proxy.name;
+fn proxy_standing(project: &Project, seen: &Look) -> ProxyStanding {
+    let name = &project.proxy.name;
     let container = seen.observed.engine.container(&name.container());
     let error = match (&seen.proxy, container.map(|container| container.state)) {
         (Ok(_), _) => None,

@@ -9,6 +9,7 @@
 //! ```
 
 mod app;
+mod browser;
 mod checks;
 mod cli;
 mod far_host;
@@ -26,6 +27,7 @@ mod wait;
 mod wire;
 
 pub use app::App;
+pub use browser::Browser;
 pub use cli::{Cli, Output, Running, binary};
 pub use far_host::FarHost;
 pub use host::{Answer, Host};
