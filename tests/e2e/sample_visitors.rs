@@ -85,11 +85,11 @@ fn write(host: &Host, file: &str, text: &str) {
     fs::write(host.folder().join(file), text).expect("a writable folder");
 }
 
-/// A migration after the last one, which does this.
-fn next_migration(host: &Host, statement: &str) {
+/// A migration after the last one, which locks the table and then does this.
+fn next_migration(host: &Host, then: &str) {
     let text = format!(
         "\"\"\"One that cannot work.\"\"\"\n\nfrom alembic import op\n\nrevision = \"0004\"\ndown_revision = \"0003\"\n\n\n\
-         def upgrade() -> None:\n    op.execute(\"ALTER TABLE visitors ADD COLUMN half text\")\n    op.execute(\"{statement}\")\n"
+         def upgrade() -> None:\n    op.execute(\"ALTER TABLE visitors ADD COLUMN half text\")\n    {then}\n"
     );
     write(host, &format!("{VERSIONS}/0004_half.py"), &text);
 }
@@ -124,12 +124,15 @@ async fn each_visitor_is_counted_once_whatever_happens() {
         sql(&host, "SELECT count(*), sum(visits) FROM visitors WHERE id::text LIKE '00000000-0000-4000-8000-%'");
     assert_eq!(counted, format!("{REGULARS}|{visits}"));
 
-    // What cannot work changes nothing: a migration that fails after its first statement, one that never ends, …
+    // What cannot work changes nothing: a migration that fails after its first statement, two that never end, …
     let version_before = version(&host).await;
-    next_migration(&host, "SELECT 1 / 0");
+    next_migration(&host, "op.execute('SELECT 1 / 0')");
     let output = host.deploy(&["visitors"]).await.exited(1).says("a migration failed: division by zero");
     told += &output.says("nothing was changed").to_string();
-    next_migration(&host, "SELECT pg_sleep(600)");
+    next_migration(&host, "op.execute('SELECT pg_sleep(600)')");
+    told += &host.deploy(&["visitors"]).await.exited(1).says("took longer than 3s; nothing was changed").to_string();
+    // One that hangs outside of the database holds no lock for long either: the load goes on beside it.
+    next_migration(&host, "import time; time.sleep(600)");
     edit(&host, "compose.yaml", r#""migrate"], timeout: 2m }"#, r#""migrate"], timeout: 10s }"#);
     told += &host.deploy(&["visitors"]).await.exited(1).says("did not finish within 10s").to_string();
     let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'visitors-migrate'";

@@ -7,9 +7,11 @@ from alembic.config import Config
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-# Whoever waits for an exclusive lock makes everybody behind it wait too, so a migration gives up before visitors do.
-LOCK_TIMEOUT = "3s"
-STATEMENT_TIMEOUT = "60s"
+# Whoever waits for an exclusive lock, or holds it, makes everybody behind wait too. So a migration gives up before
+# visitors do (`lock_timeout` in database.py), even where it hangs between two statements.
+LOCK_TIMEOUT = "2s"
+STATEMENT_TIMEOUT = "3s"
+TRANSACTION_TIMEOUT = "4s"
 # Any number, as long as it is always the same one.
 ADVISORY_LOCK = 7_216_045
 LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
@@ -33,7 +35,10 @@ def config() -> Config:
 
 def migrate(url: URL, revision: str = "head") -> None:
     """Run what is missing, all of it in one transaction."""
-    limits = f"-c lock_timeout={LOCK_TIMEOUT} -c statement_timeout={STATEMENT_TIMEOUT}"
+    limits = (
+        f"-c lock_timeout={LOCK_TIMEOUT} -c statement_timeout={STATEMENT_TIMEOUT}"
+        f" -c transaction_timeout={TRANSACTION_TIMEOUT}"
+    )
     arguments = {"connect_timeout": 10, "options": limits, "application_name": "visitors-migrate"}
     engine = create_engine(url, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     try:
