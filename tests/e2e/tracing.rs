@@ -9,8 +9,13 @@ use crate::harness::{DEADLINE, Host, Jaeger, eventually, none_lost, sample};
 
 /// Asks go-app to ask node-app, as a part of the trace with this identifier if there is one.
 async fn ask_across(host: &Host, trace: Option<&str>) -> Value {
+    ask(host, "node-app", trace).await
+}
+
+/// Asks go-app to ask the others.
+async fn ask(host: &Host, others: &str, trace: Option<&str>) -> Value {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(DEADLINE).build();
-    let request = client.expect("a client").get(format!("http://{}/chain?to=node-app", host.address()));
+    let request = client.expect("a client").get(format!("http://{}/chain?to={others}", host.address()));
     let request = request.header("host", "go-app.localhost");
     let request = match trace {
         Some(id) => request.header("traceparent", format!("00-{id}-b7ad6b7169203331-01")),
@@ -39,7 +44,8 @@ async fn lines_about(jaeger: &Jaeger<'_>, trace: &str) -> Vec<(String, Value)> {
 async fn one_request_across_services_is_one_trace() {
     let host = sample("tracing").await;
     let jaeger = Jaeger::beside(&host);
-    jaeger.cli(&["jaeger", "go-app", "node-app"]).run().await.succeeded();
+    // In one command, so that each app knows the others' names: those of profiles that take no part have none.
+    jaeger.cli(&["jaeger", "go-app", "node-app", "counter-service", "visitors"]).run().await.succeeded();
 
     // The client has begun no trace, so go-app does, and says so to whoever asks.
     let said = ask_across(&host, None).await;
@@ -67,6 +73,19 @@ async fn one_request_across_services_is_one_trace() {
         let of_proxy =
             of("proxy").into_iter().filter(|(_, by_proxy)| by_proxy["request_id"] == line["request_id"]).count();
         assert_eq!(of_proxy, 1, "{lines:#?}");
+    }
+
+    // Through every language and down to the databases: what an app asks of one is a span below its own.
+    let said = ask(&host, "node-app,counter-service/count,visitors/figures", None).await;
+    let id = said["trace_id"].as_str().expect("a trace");
+    for (service, system) in [("counter-service", "redis"), ("visitors", "postgresql")] {
+        eventually(&format!("what {service} asks of {system}"), DEADLINE, async || {
+            let trace = jaeger.trace(id, &["go-app", "node-app", "counter-service", "visitors"]).await;
+            let own = trace.span(service, "server");
+            let mut asked = trace.spans().filter(|span| span.tag("db.system") == Some(system));
+            asked.any(|span| span.service == service && span.parent == Some(own.id)).then_some(())
+        })
+        .await;
     }
 
     // The context of the client's trace goes through proxies and apps while one of them is replaced.
