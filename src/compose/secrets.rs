@@ -231,7 +231,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, (String, String)> {
     let shown = path.display();
     let cannot = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            ("does not exist".to_owned(), format!("make it: `install -m 600 /dev/null {shown}`"))
+            ("does not exist".to_owned(), format!("write it there: `install -m 600 /dev/stdin {shown}`"))
         }
         _ => (format!("cannot be read: {error}"), format!("`ls -l {shown}` shows who may read it")),
     };

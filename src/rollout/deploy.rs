@@ -114,8 +114,12 @@ async fn attempts<E: Engine, P: Proxy>(
         let last = attempt == ATTEMPTS || saved.is_some();
         let plan = match plan_and_share(run, request, saved, lease, &open).await {
             Ok(plan) => plan,
-            // Another run makes the same accessory right now: look again.
-            Err(DeployError::Setup(failure)) if failure.kind == FailureKind::NotOurs && !last => continue,
+            // Another run makes the same accessory right now, or has pruned its image: look again.
+            Err(DeployError::Setup(failure))
+                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved) && !last =>
+            {
+                continue;
+            }
             Err(error) if results.is_empty() && again.is_empty() => return Err(error),
             // Some apps may have come to their end already, so this is the end of the open ones alone.
             Err(error) => {

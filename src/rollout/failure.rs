@@ -95,6 +95,15 @@ impl From<EngineError> for StepFailure {
     }
 }
 
+impl StepFailure {
+    /// An image was there when the plan was made: somebody has pruned it since, so another plan may build it.
+    pub(super) fn of_tag(error: EngineError) -> Self {
+        let moved = error.kind == EngineErrorKind::ImageNotFound;
+        let failure = Self::from(error);
+        if moved { Self { kind: FailureKind::WorldMoved, ..failure } } else { failure }
+    }
+}
+
 impl From<ProxyError> for StepFailure {
     fn from(error: ProxyError) -> Self {
         let kind = match error {

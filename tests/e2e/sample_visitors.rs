@@ -130,7 +130,8 @@ async fn each_visitor_is_counted_once_whatever_happens() {
     let output = host.deploy(&["visitors"]).await.exited(1).says("a migration failed: division by zero");
     told += &output.says("nothing was changed").to_string();
     next_migration(&host, "op.execute('SELECT pg_sleep(600)')");
-    told += &host.deploy(&["visitors"]).await.exited(1).says("took longer than 3s; nothing was changed").to_string();
+    told +=
+        &host.deploy(&["visitors"]).await.exited(1).says("; nothing was changed").says("took longer than").to_string();
     // One that hangs outside of the database holds no lock for long either: the load goes on beside it.
     next_migration(&host, "import time; time.sleep(600)");
     edit(&host, "compose.yaml", r#""migrate"], timeout: 2m }"#, r#""migrate"], timeout: 10s }"#);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::fixture::*;
 use crate::plans::compare;
-use crate::session::{Wish, at, look, no_faults, run, succeed};
+use crate::session::{Wish, at, at_first, look, no_faults, run, succeed};
 use crate::world::{Behaviour, Call, Error, Fault, Port, World};
 
 /// go-app needs redis, and nothing needs the mail catcher.
@@ -187,4 +187,23 @@ async fn a_replacement_with_a_fault_anywhere_is_finished_by_the_next_one() {
 async fn a_replacement_killed_or_cancelled_anywhere_is_finished_by_the_next_one() {
     let faults = |_: &Call| vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel];
     survives(&["redis"], &["sample-redis-2 --verbose"], faults).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_pruned_under_the_plan_is_planned_anew() {
+    let world = deployed().await;
+    succeed(&world, &asking(shop(), &["mail"])).await;
+    {
+        // Another project has built the same source; ours is gone.
+        let mut state = world.state();
+        state.containers.remove("sample-mail-1");
+        let image = state.tags.remove("deploy-apps/sample-mail:accessory").expect("its image");
+        state.tags.insert("deploy-apps/other-mail:accessory".to_owned(), image);
+    }
+    let gone = Fault::Fail(Error::Engine(EngineErrorKind::ImageNotFound));
+    let report = run(&world, &asking(shop(), &["mail"]), at_first("tag_image", gone)).await;
+    world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
+    assert!(report.calls.iter().filter(|call| call.what == "tag_image").count() > 1, "{}", report.story());
+    assert_eq!(running(&world), ["sample-mail-1", "sample-redis-1"]);
 }

@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::world::{World, eventually, key};
 
+/// What is listed there, which is in no order.
 async fn targets(world: &World, path: &str) -> Vec<Value> {
     let answer = world.scrape(path).await;
     assert_eq!(answer.status, 200);
-    answer.json().as_array().expect("a list").clone()
+    let mut listed = answer.json().as_array().expect("a list").clone();
+    listed.sort_by_key(|target| (target["labels"]["instance"].to_string(), target["targets"][0].to_string()));
+    listed
 }
 
 /// The lines of the metrics that begin so.

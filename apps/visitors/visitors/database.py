@@ -25,14 +25,14 @@ def connect(url: URL, pool_size: int = POOL_SIZE) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=6,
+        pool_timeout=12,
         # A connection that died with the server is replaced before a visitor meets it.
         pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "connect_timeout": 3,
             # Longer than a migration can hold its locks: a visitor waits for it and gets no error.
-            "options": "-c statement_timeout=8s -c lock_timeout=6s",
+            "options": "-c statement_timeout=15s -c lock_timeout=12s",
             # A server that is gone without a word, as after a cut cable, is given up by the kernel after 5 s.
             "tcp_user_timeout": 5000,
             "keepalives_idle": 5,

@@ -10,11 +10,12 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 # Whoever waits for an exclusive lock, or holds it, makes everybody behind wait too. So a migration gives up before
 # visitors do (`lock_timeout` in database.py), even where it hangs between two statements.
 LOCK_TIMEOUT = "2s"
-STATEMENT_TIMEOUT = "3s"
-TRANSACTION_TIMEOUT = "4s"
+STATEMENT_TIMEOUT = "5s"
+TRANSACTION_TIMEOUT = "10s"
 # Any number, as long as it is always the same one.
 ADVISORY_LOCK = 7_216_045
-LOCK_NOT_AVAILABLE, QUERY_CANCELED = "55P03", "57014"
+LOCK_NOT_AVAILABLE, QUERY_CANCELED, TRANSACTION_TIMED_OUT = "55P03", "57014", "25P04"
+SMALLER = "do the work in smaller parts, each of them a release"
 
 
 class MigrationError(Exception):
@@ -47,6 +48,11 @@ def migrate(url: URL, revision: str = "head") -> None:
     except OperationalError as error:
         raise MigrationError(*reason(error)) from None
     except SQLAlchemyError as error:
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        # The server ends the connection with it, and the driver may have only its last words.
+        if state == TRANSACTION_TIMED_OUT or "transaction timeout" in first_line(error):
+            message = f"the migration as a whole took longer than {TRANSACTION_TIMEOUT}; nothing was changed"
+            raise MigrationError(message, SMALLER) from None
         hint = "nothing was changed: all migrations of a deploy are one transaction"
         raise MigrationError(f"a migration failed: {first_line(error)}", hint) from None
 
@@ -69,8 +75,7 @@ def reason(error: OperationalError) -> tuple[str, str]:
             hint = "a long transaction or another migration holds it: `select * from pg_stat_activity` shows which"
             return f"the migration did not get its lock within {LOCK_TIMEOUT}; nothing was changed", hint
         case state if state == QUERY_CANCELED:
-            hint = "do the work in smaller parts, each of them a release"
-            return f"a statement of the migration took longer than {STATEMENT_TIMEOUT}; nothing was changed", hint
+            return f"a statement of the migration took longer than {STATEMENT_TIMEOUT}; nothing was changed", SMALLER
         case _:
             hint = "look at `DATABASE_URL`, the password and the log of the database"
             return f"the database cannot be reached: {first_line(error)}", hint

@@ -93,7 +93,7 @@ fn what_has_no_value_is_refused_where_it_stands() {
     let path = missing.path("none");
     missing.refuses(
         &format!("6:25: file `{path}` of secret `key` does not exist"),
-        &format!("make it: `install -m 600 /dev/null {path}`"),
+        &format!("write it there: `install -m 600 /dev/stdin {path}`"),
     );
     let folder = app(key, "secrets: { key: { file: . } }\n");
     let path = folder.path("");
