@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_of, standing, start, wanted_identity};
 use super::hooks::pre_stop;
+use super::remove::stop_and_remove;
 use super::replicas::SETTLE;
-use super::{AppPlan, DeployOptions, Gate, PlanRefused, Planned, Stage, Step, Verdict};
+use super::{AppPlan, Comeback, DeployOptions, Gate, PlanRefused, Planned, Stage, Step, Verdict};
 use crate::model::{
     Accessory, AccessoryChange, Condition, ContainerState, FailureAction, ObservedContainer, ObservedState, Project,
     Release, ReplicaSource, Restart, Service,
@@ -37,23 +38,28 @@ pub(super) fn plan_accessory(
         return Ok(without_empty(plan));
     };
     let leftovers = observed.engine.containers.iter().filter(|other| is_of(other, project, &service.name));
-    let leftovers = leftovers.filter(|other| other.name != container.name);
+    let leftovers: Vec<_> = leftovers.filter(|other| other.name != container.name).collect();
     let is_wanted = container.labels.identity == wanted_identity(service, observed);
     let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
     if (is_wanted && !options.force) || options.keep_accessories {
         if !runs && !shared {
             plan.before = vec![Stage::line(start(container, "it is not running"))];
-            plan.before.push(Stage::line(vec![ready(service, &container.name)]));
             plan.verdict = Verdict::Accessory(AccessoryChange::Start);
+        }
+        // Where a replacement was interrupted, the one that stands may be new and ill: what it replaces goes after that.
+        if !leftovers.is_empty() || !plan.before.is_empty() {
+            plan.before.push(Stage::line(vec![ready(service, &container.name)]));
         }
         plan.warnings.extend(differs(container, service, observed));
     } else {
-        replace(&mut plan, project, accessory, container, observed)?;
+        let because = if is_wanted { "`--force` was asked for" } else { "the compose file has changed" };
+        replace(&mut plan, project, accessory, container, observed, because)?;
     }
-    let gone = |name: &str, because: &str| Planned::new(Step::RemoveContainer { name: name.to_owned() }, because);
-    let mut after: Vec<_> = leftovers.map(|other| gone(&other.name, "an interrupted run left it")).collect();
+    let mut after: Vec<_> =
+        leftovers.iter().flat_map(|other| stop_and_remove(other, None, "an interrupted run left it")).collect();
     if plan.verdict == Verdict::Accessory(AccessoryChange::Replace) {
-        after.push(gone(&container.name, "the new one is healthy"));
+        let step = Step::RemoveContainer { name: container.name.clone() };
+        after.push(Planned::new(step, "the new one is healthy"));
     }
     plan.after = vec![Stage::line(after)];
     Ok(without_empty(plan))
@@ -66,9 +72,9 @@ fn replace(
     accessory: &Accessory,
     old: &ObservedContainer,
     observed: &ObservedState,
+    because: &str,
 ) -> Result<(), PlanRefused> {
     let service = &accessory.service;
-    let because = "the compose file has changed";
     // A fixed name has to be free first, so there is nothing to go back to.
     let fixed = accessory.container_name.is_some();
     let name = match &accessory.container_name {
@@ -76,8 +82,7 @@ fn replace(
         None => free_name(project, service, observed),
     };
     let (image, create) = creation(project, service, &name, observed, because)?;
-    let Step::AwaitHealthy { gate, .. } = ready(service, &old.name).step else { return Ok(()) };
-    let comeback = super::Comeback { gate, post_start: old.hooks.post_start.clone() };
+    let comeback = Comeback { gate: gate(service), post_start: old.hooks.post_start.clone() };
     let mut stop: Vec<Planned> = pre_stop(old).collect();
     stop.push(Planned::new(
         Step::StopContainer {
@@ -107,10 +112,13 @@ fn free_name(project: &Project, service: &Service, observed: &ObservedState) -> 
 
 /// Healthy where its image or the compose file says how to find out; else it must stay up for a moment, unless it is
 /// one that does its work and ends.
-fn ready(service: &Service, name: &str) -> Planned {
+fn gate(service: &Service) -> Gate {
     let monitor = if service.container.restart == Restart::No { Duration::ZERO } else { SETTLE };
-    let gate = Gate::Engine { condition: Condition::Started, timeout: CONDITION_TIMEOUT, monitor };
-    Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, BECAUSE)
+    Gate::Engine { condition: Condition::Started, timeout: CONDITION_TIMEOUT, monitor }
+}
+
+fn ready(service: &Service, name: &str) -> Planned {
+    Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate: gate(service) }, BECAUSE)
 }
 
 fn empty(project: &Project, service: &Service) -> AppPlan {

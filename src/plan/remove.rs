@@ -371,7 +371,11 @@ impl Host<'_> {
     }
 }
 
-fn stop_and_remove(container: &ObservedContainer, grace: Option<std::time::Duration>, because: &str) -> Vec<Planned> {
+pub(super) fn stop_and_remove(
+    container: &ObservedContainer,
+    grace: Option<std::time::Duration>,
+    because: &str,
+) -> Vec<Planned> {
     let name = container.name.clone();
     let runs = matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting);
     let stop = Step::StopContainer { name: name.clone(), signal: None, grace, restart: None };

@@ -207,3 +207,31 @@ async fn an_image_that_is_pruned_under_the_plan_is_planned_anew() {
     assert!(report.calls.iter().filter(|call| call.what == "tag_image").count() > 1, "{}", report.story());
     assert_eq!(running(&world), ["sample-mail-1", "sample-redis-1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_interrupted_replacement_replaced_stays_until_the_new_one_is_well() {
+    let restarting = |mut project: Project| {
+        for accessory in project.accessories.values_mut() {
+            accessory.service.container.restart = Restart::UnlessStopped;
+        }
+        project
+    };
+    let world = World::new();
+    succeed(&world, &Wish::of(restarting(shop()))).await;
+    world.script("sample-redis-2", Behaviour::exits_after(Duration::from_millis(900), 1));
+    let wish = asking(restarting(edited()), &["redis"]);
+    let killed = run(&world, &wish, crash_after_second_start()).await;
+    assert!(killed.result.is_none(), "{}", killed.story());
+    world.state().leases.clear();
+    let report = run(&world, &wish, no_faults()).await;
+    world.assert_lawful(&report.story());
+    assert!(world.state().containers.contains_key("sample-redis-1"), "{}", report.story());
+    assert_ne!(report.outcome(), Outcome::Completed, "{}", report.story());
+}
+
+/// Killed when the new redis has been started and nobody has seen it well.
+fn crash_after_second_start() -> crate::world::Faults {
+    Arc::new(|call| {
+        (call.what == "start_container" && call.subject == "sample-redis-2").then_some(Fault::CrashAfterEffect)
+    })
+}
