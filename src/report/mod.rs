@@ -9,6 +9,7 @@ mod frame;
 pub mod history;
 pub mod json;
 pub mod logs;
+pub mod page;
 pub mod plain;
 mod plan;
 mod row;

@@ -1,0 +1,240 @@
+//! Values over time: lines, stacked areas, what went on meanwhile, and what was lost.
+
+use super::canvas::{ALONE, Sign, Words, embedded, legend, standalone};
+use super::draw::Sheet;
+use super::scale::{Spacing, Unit};
+use super::table::{Cell, Table};
+use super::{Hue, markup};
+
+/// Values of one series. A value that is no number is a gap, which is not bridged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    pub(super) name: String,
+    pub(super) hue: Hue,
+    pub(super) look: &'static str,
+    /// Time and value.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+impl Line {
+    #[must_use]
+    pub fn new(name: &str, hue: Hue, points: Vec<(f64, f64)>) -> Self {
+        Self { name: name.to_owned(), hue, look: "", points }
+    }
+
+    /// For extremes, which would else be louder than what is usual.
+    #[must_use]
+    pub fn dotted(self) -> Self {
+        Self { look: "dashed", ..self }
+    }
+
+    #[must_use]
+    pub fn thin(self) -> Self {
+        Self { look: "thin", ..self }
+    }
+}
+
+/// A time in which something went on, behind all lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Band {
+    pub from: f64,
+    pub to: f64,
+    /// Shown to whoever points at it.
+    pub name: String,
+}
+
+/// One stage of what went on, in a strip above the lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    pub from: f64,
+    pub to: f64,
+    /// Its kind, for the legend.
+    pub name: String,
+    /// From 0 to 5; see [`Hue::Stage`].
+    pub number: usize,
+    pub hint: String,
+}
+
+/// A moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    pub at: f64,
+    /// Stands above the lines where there is room.
+    pub name: String,
+}
+
+/// Failures of one cause.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Miss {
+    pub cause: String,
+    /// Time and number.
+    pub at: Vec<(f64, u64)>,
+}
+
+/// A plot over time, in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plot {
+    pub(super) title: String,
+    pub(super) about: String,
+    pub(super) time: (f64, f64),
+    pub(super) unit: Unit,
+    pub(super) spacing: Spacing,
+    pub(super) lines: Vec<Line>,
+    pub(super) stack: Vec<Line>,
+    pub(super) bands: Vec<Band>,
+    pub(super) stages: Vec<Stage>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) misses: Vec<Miss>,
+}
+
+/// More areas than this have their names in the drawing alone.
+const LEGEND_MOST: usize = 6;
+
+impl Plot {
+    /// From `time.0` to `time.1`, in seconds; values in `unit`.
+    #[must_use]
+    pub fn new(title: &str, time: (f64, f64), unit: Unit) -> Self {
+        Self {
+            title: title.to_owned(),
+            about: String::new(),
+            time,
+            unit,
+            spacing: Spacing::Linear,
+            lines: Vec::new(),
+            stack: Vec::new(),
+            bands: Vec::new(),
+            stages: Vec::new(),
+            marks: Vec::new(),
+            misses: Vec::new(),
+        }
+    }
+
+    /// What is to be seen, in a sentence for those who do not see it.
+    #[must_use]
+    pub fn about(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.about);
+        self
+    }
+
+    /// Equal ratios are equal steps. Values of 0 and less are gaps then.
+    #[must_use]
+    pub fn log(self) -> Self {
+        Self { spacing: Spacing::Log, ..self }
+    }
+
+    #[must_use]
+    pub fn line(mut self, line: Line) -> Self {
+        self.lines.push(line);
+        self
+    }
+
+    /// Areas on top of each other, the first at the bottom. All have their points at the same times.
+    #[must_use]
+    pub fn stack(mut self, lines: impl IntoIterator<Item = Line>) -> Self {
+        self.stack.extend(lines);
+        self
+    }
+
+    #[must_use]
+    pub fn bands(mut self, bands: impl IntoIterator<Item = Band>) -> Self {
+        self.bands.extend(bands);
+        self
+    }
+
+    #[must_use]
+    pub fn stages(mut self, stages: impl IntoIterator<Item = Stage>) -> Self {
+        self.stages.extend(stages);
+        self
+    }
+
+    #[must_use]
+    pub fn marks(mut self, marks: impl IntoIterator<Item = Mark>) -> Self {
+        self.marks.extend(marks);
+        self
+    }
+
+    #[must_use]
+    pub fn misses(mut self, misses: impl IntoIterator<Item = Miss>) -> Self {
+        self.misses.extend(misses);
+        self
+    }
+
+    /// The whole drawing as a file; `under` is the line under its heading, and may be empty.
+    #[must_use]
+    pub fn standalone(&self, under: &str) -> String {
+        let (inside, height, _) = self.draw(ALONE);
+        standalone(&self.words(String::new()), under, ALONE, height, &inside)
+    }
+
+    pub(super) fn svg(&self, width: f64) -> String {
+        let (inside, height, data) = self.draw(width);
+        embedded(&self.words(data), width, height, &inside)
+    }
+
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The same as figures. Times are in the first column, which the page's script reads too.
+    pub(super) fn table(&self) -> Table {
+        let series: Vec<&Line> = self.stack.iter().chain(&self.lines).collect();
+        let mut times: Vec<f64> = series.iter().flat_map(|line| line.points.iter().map(|(time, _)| *time)).collect();
+        times.sort_by(f64::total_cmp);
+        times.dedup();
+        let head = std::iter::once("time").chain(series.iter().map(|line| line.name.as_str()));
+        let head = head.map(|name| Cell::Number(name.to_owned())).collect();
+        let rows = times.into_iter().map(|time| {
+            let values = series.iter().map(|line| {
+                let at = line.points.iter().find(|point| point.0 == time).map(|point| point.1);
+                let value = at.filter(|value| value.is_finite());
+                Cell::Number(value.map_or("–".to_owned(), |value| self.unit.text(value)))
+            });
+            std::iter::once(Cell::Number(format!("{time:.1} s"))).chain(values).collect()
+        });
+        Table::new(&self.title, head).rows(rows)
+    }
+
+    fn words(&self, data: String) -> Words<'_> {
+        Words { title: &self.title, about: &self.about, data }
+    }
+
+    fn signs(&self) -> Vec<(Sign, String)> {
+        let mut signs: Vec<_> =
+            self.lines.iter().map(|line| (Sign::Line(line.hue, line.look), line.name.clone())).collect();
+        if self.stack.len() <= LEGEND_MOST {
+            signs.extend(self.stack.iter().map(|line| (Sign::Square(line.hue), line.name.clone())));
+        }
+        let mut kinds: Vec<(usize, &str)> = Vec::new();
+        for stage in &self.stages {
+            // The flip has a sign of its own.
+            let is_marked = stage.number == 3 && !self.marks.is_empty();
+            if !is_marked && !kinds.iter().any(|(number, _)| *number == stage.number) {
+                kinds.push((stage.number, &stage.name));
+            }
+        }
+        kinds.sort_unstable();
+        signs.extend(kinds.into_iter().map(|(number, name)| (Sign::Square(Hue::Stage(number)), name.to_owned())));
+        if !self.marks.is_empty() {
+            signs.push((Sign::Flip, "flip".to_owned()));
+        }
+        signs.extend(self.misses.iter().enumerate().map(|(number, miss)| {
+            let count: u64 = miss.at.iter().map(|(_, count)| count).sum();
+            (Sign::Cross(number), format!("{} × {}", Unit::Count.text(count as f64), miss.cause))
+        }));
+        signs
+    }
+
+    /// The inside, its height, and what the page's script has to know of it.
+    fn draw(&self, width: f64) -> (String, f64, String) {
+        let mut canvas = markup::Canvas::default();
+        let top = legend(&mut canvas, &self.signs(), width, 0.0);
+        let sheet = Sheet::new(self, width, top);
+        sheet.draw(&mut canvas);
+        let ((left, right), (from, to)) = (sheet.horizontal(), self.time);
+        let (upper, lower) = sheet.vertical();
+        let data = format!(
+            r#" data-left="{left:.1}" data-right="{right:.1}" data-from="{from}" data-to="{to}" data-top="{upper:.1}" data-bottom="{lower:.1}""#
+        );
+        (canvas.out, sheet.height(), data)
+    }
+}
