@@ -20,12 +20,16 @@ pub(super) fn release_of_tag(app: &AppKey, tag: &str) -> Option<ReleaseNumber> {
 }
 
 /// The id of a kept release's image, if the engine still has it: by the release's tag, or else by what it was made from.
-pub(super) fn kept_image<'a>(app: &AppKey, stored: &StoredRelease, observed: &'a ObservedState) -> Option<&'a str> {
+pub(super) fn kept_image<'a>(
+    app: &AppKey,
+    stored: &StoredRelease,
+    observed: &'a ObservedState,
+) -> Option<&'a ObservedImage> {
     let tag = release_tag(app, stored.number);
     // The same check for both: somebody may have given the tag to another image.
     let is_it = |image: &&ObservedImage| image.source.as_ref() == Some(&stored.image) || image.id == stored.image;
     let images = || observed.engine.images.iter().filter(is_it);
-    images().find(|image| image.tags.contains(&tag)).or_else(|| images().next()).map(|image| image.id.as_str())
+    images().find(|image| image.tags.contains(&tag)).or_else(|| images().next())
 }
 
 /// The steps after which a kept release's image bears its tag. Nothing is built or pulled.
@@ -35,12 +39,14 @@ pub(super) fn kept_image_steps(
     observed: &ObservedState,
 ) -> Result<Vec<Planned>, PlanRefused> {
     let tag = release_tag(app, stored.number);
-    let Some(id) = kept_image(app, stored, observed) else {
+    let Some(image) = kept_image(app, stored, observed) else {
         return Err(PlanRefused::ImageGone { app: app.clone(), release: stored.number });
     };
-    let is_tagged = observed.engine.images.iter().any(|image| image.id == id && image.tags.contains(&tag));
-    let step = Step::TagImage { image: id.to_owned(), tag };
-    Ok(if is_tagged { Vec::new() } else { vec![Planned::new(step, "the tag keeps the image for this release")] })
+    if image.tags.contains(&tag) {
+        return Ok(Vec::new());
+    }
+    let step = Step::TagImage { image: image.id.clone(), source: image.source.clone(), tag };
+    Ok(vec![Planned::new(step, "the tag keeps the image for this release")])
 }
 
 /// The steps after which `tag` names the service's image.
@@ -57,11 +63,11 @@ pub(super) fn image_steps(service: &Service, observed: &ObservedState, tag: &str
             if tagged.is_some_and(|image| &image.id == id) {
                 return Ok(Vec::new());
             }
-            let because = match resolved {
-                ResolvedImage::Source { .. } => "this source is built already",
-                ResolvedImage::Image { .. } => "the tag keeps the image for this release",
+            let (source, because) = match resolved {
+                ResolvedImage::Source { digest, .. } => (Some(digest.clone()), "this source is built already"),
+                ResolvedImage::Image { .. } => (None, "the tag keeps the image for this release"),
             };
-            Planned::new(Step::TagImage { image: id.clone(), tag: tag.to_owned() }, because)
+            Planned::new(Step::TagImage { image: id.clone(), source, tag: tag.to_owned() }, because)
         }
         (ResolvedImage::Source { built: None, .. }, ImageSource::Pull { .. }) => return Err(no_image()),
     };

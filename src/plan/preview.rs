@@ -52,21 +52,25 @@ impl Plan {
 fn digest(plan: &impl Serialize) -> String {
     // Structs with text keys always serialise.
     let mut value = serde_json::to_value(plan).unwrap_or_default();
-    forget_folders(&mut value);
+    forget_places(&mut value);
     Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A build is known by the digest of what it reads. Where on this machine that lies is another matter: a pipeline
-/// plans in one checkout and deploys from the next.
-fn forget_folders(value: &mut Value) {
+/// plans in one checkout and deploys from the next. Likewise an image that we built is known by its source: when two
+/// projects build the same one beside each other, the engine has it twice.
+fn forget_places(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             if let Some(build) = fields.get_mut("build").and_then(Value::as_object_mut) {
                 build.remove("context");
             }
-            fields.values_mut().for_each(forget_folders);
+            if fields.get("step").is_some_and(|step| step == "tag_image") && !fields["source"].is_null() {
+                fields.remove("image");
+            }
+            fields.values_mut().for_each(forget_places);
         }
-        Value::Array(items) => items.iter_mut().for_each(forget_folders),
+        Value::Array(items) => items.iter_mut().for_each(forget_places),
         _ => {}
     }
 }

@@ -37,6 +37,8 @@ pub enum Step {
     },
     TagImage {
         image: String,
+        /// What it was built from, if we built it: every image of this source is as good.
+        source: Option<String>,
         tag: String,
     },
     UntagImage {
@@ -377,7 +379,7 @@ impl fmt::Display for Step {
                 write!(f, "look again at {}", names.join(" "))
             }
             Self::BuildImage { tag, .. } => write!(f, "build image `{tag}`"),
-            Self::TagImage { image, tag } => write!(f, "tag image {} as `{tag}`", short(image)),
+            Self::TagImage { image, tag, .. } => write!(f, "tag image {} as `{tag}`", short(image)),
             Self::UntagImage { tag } => write!(f, "untag image `{tag}`"),
             Self::CreateContainer(container) => {
                 write!(f, "create `{}` from `{}`", container.name, short(&container.image))?;

@@ -1,9 +1,12 @@
 //! A release replaces another.
 
+use deploy_apps::model::{ObservedState, ResolvedImage};
+use deploy_apps::plan::plan_deploy;
+
 use super::reads;
 use crate::fixture::*;
 use crate::scenes::{changed, deployed, edited, environment, pairs, pulled, redeploys};
-use crate::session::{Wish, succeed};
+use crate::session::{Wish, look, succeed};
 
 async fn named(file: &str, name: &str) {
     let scene = redeploys().await.into_iter().chain(pairs().await).find(|scene| scene.name == name);
@@ -98,4 +101,25 @@ async fn one_app_of_two_that_has_changed_is_the_only_one_replaced() {
     world.edit("go-app");
     let (_, plan) = crate::session::look(&world, &Wish::of(both)).await;
     super::compare("one-of-two-changed", &plan.expect("a plan").to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_the_same_with_any_image_of_its_source() {
+    let scene = edited("built", project([app("go-app")])).await;
+    succeed(&scene.world, &scene.wish).await;
+    *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
+    let (mut observed, plan) = look(&scene.world, &scene.wish).await;
+    let before = plan.expect("a plan").digest();
+    let again = |observed: &ObservedState| {
+        let Wish { project, apps, options, .. } = &scene.wish;
+        plan_deploy(project, apps, observed, options).expect("a plan").digest()
+    };
+    let image = observed.images.get_mut(&name("go-app"));
+    let Some(ResolvedImage::Source { built: Some(id), .. }) = image else { panic!("built before") };
+    // Another project has built the same source meanwhile.
+    *id = "sha256:another".to_owned();
+    assert_eq!(again(&observed), before);
+    let Some(ResolvedImage::Source { digest, .. }) = observed.images.get_mut(&name("go-app")) else { unreachable!() };
+    *digest = "sha256:another-source".to_owned();
+    assert_ne!(again(&observed), before);
 }
