@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
-use super::observe::{Pulls, observe_for};
+use super::observe::Pulls;
 use super::preview::preview;
 use super::run::{Run, Scope, Tally};
+use super::share::{lease_request, plan_and_share};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{
-    AppPlan, DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, facts, plan_deploy,
-    plan_proxy, plan_proxy_upgrade,
+    DeployOptions, Intent, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, plan_proxy, plan_proxy_upgrade,
 };
-use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyVersion};
+use crate::ports::{Engine, Operator, Proxy, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
@@ -83,7 +82,7 @@ async fn deploy_all<E: Engine, P: Proxy>(
     request: &DeployRequest<'_>,
     saved: Option<&SavedPlan>,
 ) -> Result<Vec<AppResult>, DeployError> {
-    let wanted = lease_request(request);
+    let wanted = lease_request(request, request.apps);
     if request.options.intent != Intent::Deploy {
         check_proxy(run, request).await?;
     }
@@ -161,39 +160,7 @@ async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployReque
     }
 }
 
-/// Everything that comes before the apps' own parts.
-async fn plan_and_share<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    request: &DeployRequest<'_>,
-    saved: Option<&SavedPlan>,
-    lease: &P::Lease,
-    apps: &[AppName],
-) -> Result<Plan, DeployError> {
-    let begun = Instant::now();
-    // Nothing is to be undone yet, so a wish to stop need not wait for an image that is being pulled.
-    let observed = tokio::select! {
-        biased;
-        observed = observe_for(run, request.project, apps, &request.options) => observed?,
-        () = run.cancel.cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
-    };
-    let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
-    if let Some(saved) = saved {
-        let now = plan.with_facts(facts(request.project, apps, &observed));
-        let what = saved.moved(&now, true);
-        if !what.is_empty() {
-            return Err(DeployError::Moved { what });
-        }
-    }
-    run.emit(None, Fact::PlanMade { took: begun.elapsed() });
-    let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| is_build(&planned.step));
-    if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| is_build(&planned.step)) {
-        run.check_room().await?;
-    }
-    run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.stop).await.map_err(DeployError::Setup)?;
-    Ok(plan)
-}
-
-fn is_build(step: &Step) -> bool {
+pub(super) fn is_build(step: &Step) -> bool {
     matches!(step, Step::BuildImage { .. })
 }
 
@@ -267,15 +234,6 @@ async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Resul
         run.unwind(None, &scope).await;
     }
     result
-}
-
-fn lease_request(request: &DeployRequest<'_>) -> LeaseRequest {
-    LeaseRequest {
-        apps: request.apps.iter().map(|app| request.project.key(app)).collect(),
-        owner: request.operator.owner.clone(),
-        host: request.operator.host.clone(),
-        purpose: request.options.intent.purpose().to_owned(),
-    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {

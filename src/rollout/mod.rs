@@ -15,6 +15,7 @@ mod prune;
 mod remove;
 mod repair;
 mod run;
+mod share;
 mod tidy;
 mod unwind;
 mod wait;

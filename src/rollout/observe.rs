@@ -112,7 +112,7 @@ pub(super) fn resolve_all(
 }
 
 /// The apps and the accessories that they depend on, directly or through others.
-fn services_behind<'a>(project: &'a Project, apps: &[AppName]) -> Vec<&'a Service> {
+pub(super) fn services_behind<'a>(project: &'a Project, apps: &[AppName]) -> Vec<&'a Service> {
     let mut seen = BTreeSet::new();
     let mut open: Vec<&AppName> = apps.iter().collect();
     let mut services = Vec::new();

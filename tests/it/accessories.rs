@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::event::{Fact, Outcome};
-use deploy_apps::model::{AccessoryChange, Condition, Project, Restart, Role};
+use deploy_apps::model::{AccessoryChange, Condition, Hook, Project, Restart, Role};
 use deploy_apps::ports::EngineErrorKind;
 use tokio::time::Instant;
 
@@ -234,4 +234,35 @@ fn crash_after_second_start() -> crate::world::Faults {
     Arc::new(|call| {
         (call.what == "start_container" && call.subject == "sample-redis-2").then_some(Fault::CrashAfterEffect)
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_waits_for_who_replaces_its_accessory_and_starts_no_second_writer() {
+    let world = deployed().await;
+    world.edit("go-app");
+    // The old one is stopped, and what runs before the new one takes its time.
+    let mut project = edited();
+    let redis = project.accessories.get_mut(&name("redis")).expect("an accessory");
+    let fill = Hook { command: vec!["./fill".to_owned()], timeout: Duration::from_secs(20), ..Hook::default() };
+    redis.service.container.hooks.pre_start.push(fill);
+    world.script("redis-2-pre-start", Behaviour::exits_after(Duration::from_secs(5), 0));
+    let replacement = asking(project.clone(), &["redis"]);
+    let app = asking(project, &["go-app"]);
+    let (replaced, deployed) = tokio::join!(run(&world, &replacement, no_faults()), async {
+        while running(&world).iter().any(|name| name.starts_with("sample-redis-1")) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        run(&world, &app, no_faults()).await
+    });
+    world.assert_lawful(&deployed.story());
+    assert_eq!(
+        (replaced.outcome(), deployed.outcome()),
+        (Outcome::Completed, Outcome::Completed),
+        "{}\n{}",
+        replaced.story(),
+        deployed.story()
+    );
+    let started = deployed.calls.iter().filter(|call| call.what == "start_container" && call.subject.contains("redis"));
+    assert_eq!(started.count(), 0, "{}", deployed.story());
+    assert_eq!(running(&world), ["sample-redis-2 --verbose"]);
 }

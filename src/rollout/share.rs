@@ -1,0 +1,91 @@
+//! What comes before the apps' own parts: the plan, and under a second lease the accessories that it makes or starts.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::deploy::{DeployRequest, is_build};
+use super::failure::{DeployError, StepFailure};
+use super::observe::{observe_for, services_behind};
+use super::run::{Run, Scope};
+use crate::event::Fact;
+use crate::model::AppName;
+use crate::plan::{AppPlan, Plan, SavedPlan, Stage, Step, facts, plan_deploy};
+use crate::ports::{Engine, LeaseRequest, Proxy};
+
+/// Whoever replaces a database is waited for as long as the database itself would be.
+const ACCESSORY_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Plans, and makes what the apps share. A plan that makes or starts an accessory is made anew under a lease on it:
+/// what looks stopped may be in the middle of its replacement, and a second one would write to the same volume.
+pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    saved: Option<&SavedPlan>,
+    lease: &P::Lease,
+    apps: &[AppName],
+) -> Result<Plan, DeployError> {
+    let plan = plan_now(run, request, saved, apps).await?;
+    let behind = services_behind(request.project, apps).into_iter().map(|service| &service.name);
+    // The lease of the run has those that were asked for by name.
+    let behind: Vec<AppName> = behind.filter(|name| !request.apps.contains(name)).cloned().collect();
+    if behind.is_empty() || !touches_accessories(&plan) {
+        share(run, lease, &plan).await?;
+        return Ok(plan);
+    }
+    let own = run.acquire(&lease_request(request, &behind), request.lock_wait.max(ACCESSORY_PATIENCE)).await?;
+    let anew = async {
+        let plan = plan_now(run, request, saved, apps).await?;
+        share(run, lease, &plan).await?;
+        Ok(plan)
+    };
+    run.under(&own, anew).await
+}
+
+fn touches_accessories(plan: &Plan) -> bool {
+    let mut steps = plan.shared.iter().flat_map(Stage::steps);
+    steps.any(|planned| matches!(planned.step, Step::CreateContainer(_) | Step::StartContainer { .. }))
+}
+
+async fn plan_now<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    saved: Option<&SavedPlan>,
+    apps: &[AppName],
+) -> Result<Plan, DeployError> {
+    let begun = Instant::now();
+    // Nothing is to be undone yet, so a wish to stop need not wait for an image that is being pulled.
+    let observed = tokio::select! {
+        biased;
+        observed = observe_for(run, request.project, apps, &request.options) => observed?,
+        () = run.cancel.cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
+    };
+    let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+    if let Some(saved) = saved {
+        let now = plan.with_facts(facts(request.project, apps, &observed));
+        let what = saved.moved(&now, true);
+        if !what.is_empty() {
+            return Err(DeployError::Moved { what });
+        }
+    }
+    run.emit(None, Fact::PlanMade { took: begun.elapsed() });
+    Ok(plan)
+}
+
+async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Plan) -> Result<(), DeployError> {
+    let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| is_build(&planned.step));
+    if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| is_build(&planned.step)) {
+        run.check_room().await?;
+    }
+    run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.stop).await.map_err(DeployError::Setup)
+}
+
+/// A lease on services of the project, in the words that tell others who has it.
+pub(super) fn lease_request(request: &DeployRequest<'_>, names: &[AppName]) -> LeaseRequest {
+    LeaseRequest {
+        apps: names.iter().map(|app| request.project.key(app)).collect(),
+        owner: request.operator.owner.clone(),
+        host: request.operator.host.clone(),
+        purpose: request.options.intent.purpose().to_owned(),
+    }
+}
