@@ -4,6 +4,7 @@
 
 mod inspect;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -336,8 +337,11 @@ pub trait Proxy: Send + Sync + 'static {
         document: Value,
     ) -> impl Future<Output = Result<(), ProxyError>> + Send;
 
-    /// What is kept of the app's releases, highest first.
-    fn releases(&self, app: &AppKey) -> impl Future<Output = Result<Vec<StoredRelease>, ProxyError>> + Send;
+    /// What is kept of the releases of each of the apps, highest first.
+    fn releases(
+        &self,
+        apps: &[AppKey],
+    ) -> impl Future<Output = Result<BTreeMap<AppKey, Vec<StoredRelease>>, ProxyError>> + Send;
 
     /// They can no longer be rolled back to. What is not kept is no error.
     fn forget_releases(

@@ -67,13 +67,13 @@ local function numbers(folder)
     return found
 end
 
--- The documents as a JSON list, and the names of those that cannot be read, a line each.
-function _M.read(folder)
+-- The documents of a folder as a JSON list; adds the names of those that cannot be read to `bad`.
+local function documents(folder, bad)
     local releases, problem = numbers(folder)
     if not releases then
         return nil, problem
     end
-    local texts, bad = {}, {}
+    local texts = {}
     for _, release in ipairs(releases) do
         local text = files.read(path_of(folder, release))
         if text and type(cjson.decode(text)) == "table" then
@@ -82,7 +82,20 @@ function _M.read(folder)
             bad[#bad + 1] = path_of(folder, release)
         end
     end
-    return "[" .. table.concat(texts, ",") .. "]", table.concat(bad, "\n")
+    return "[" .. table.concat(texts, ",") .. "]"
+end
+
+-- `folders` is text, a line each, as is the answer: a list for each folder. Then what cannot be read, a line each.
+function _M.read(folders)
+    local lists, bad = {}, {}
+    for folder in folders:gmatch("[^\n]+") do
+        local list, problem = documents(folder, bad)
+        if not list then
+            return nil, problem
+        end
+        lists[#lists + 1] = list
+    end
+    return table.concat(lists, "\n"), table.concat(bad, "\n")
 end
 
 -- `releases` is text, such as `1,2`: a thread takes no tables. What is not there is forgotten already.

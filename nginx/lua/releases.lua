@@ -64,15 +64,30 @@ function _M.store(body, text)
     return ('{"at":%d}'):format(at)
 end
 
+-- Of one app, `{"releases":[…]}`; of several, `{"apps":{"<app>":[…], …}}`, from one visit to the disk.
 function _M.read(arguments)
-    local documents, problem = disk.run("release_files", "read", folder_of(check_app(arguments.app)))
-    if not documents then
+    local names = arguments.app
+    local several = type(names) == "table"
+    local folders = {}
+    for position, app in ipairs(several and names or { names or "" }) do
+        folders[position] = folder_of(check_app(app))
+    end
+    local lists, problem = disk.run("release_files", "read", table.concat(folders, "\n"))
+    if not lists then
         control.refuse(500, "unreadable", problem)
     end
     if problem ~= "" then
         ngx.log(ngx.ALERT, "state: cannot be read and left out: ", (problem:gsub("\n", ", ")))
     end
-    return ('{"releases":%s}'):format(documents)
+    if not several then
+        return ('{"releases":%s}'):format(lists)
+    end
+    local members = {}
+    -- A stored document has no line break.
+    for list in lists:gmatch("[^\n]+") do
+        members[#members + 1] = ('"%s":%s'):format(names[#members + 1], list)
+    end
+    return ('{"apps":{%s}}'):format(table.concat(members, ","))
 end
 
 function _M.forget(body)

@@ -16,7 +16,7 @@ use super::commands::schema;
 use super::context::{control_client, load_request};
 use crate::compose;
 use crate::docker;
-use crate::model::{AppName, Project, StoredRelease};
+use crate::model::{AppKey, AppName, Project, StoredRelease};
 use crate::ports::Proxy as _;
 
 /// Set by the shell's script, to the shell's name.
@@ -160,11 +160,8 @@ fn kept_of(words: &[OsString]) -> Vec<CompletionCandidate> {
 async fn kept(project: &Project, apps: &[AppName]) -> Vec<StoredRelease> {
     let Ok(engine) = docker::connect(|name| std::env::var(name).ok()).await else { return Vec::new() };
     let proxy = control_client(&engine, &project.proxy.name);
-    let mut releases = Vec::new();
-    for app in apps {
-        releases.extend(proxy.releases(&project.key(app)).await.unwrap_or_default());
-    }
-    releases
+    let keys: Vec<AppKey> = apps.iter().map(|app| project.key(app)).collect();
+    proxy.releases(&keys).await.unwrap_or_default().into_values().flatten().collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The control API as the port that the core knows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::lease::Lease;
 use super::pool::Pool;
 use super::wire::{
     ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, ForgetRequest, HistoryAnswer, HistoryRequest, LeaseCall,
-    ProbeRequest, ProbeResult, ReleasesAnswer, StateAnswer, StoreRequest, VersionAnswer,
+    ProbeRequest, ProbeResult, StateAnswer, StoreRequest, VersionAnswer,
 };
 use crate::model::{AppKey, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease};
 use crate::plan::FlipChange;
@@ -136,10 +137,8 @@ impl Proxy for ControlClient {
         self.pool.call(&call).await.map(|_: Value| ())
     }
 
-    async fn releases(&self, app: &AppKey) -> Result<Vec<StoredRelease>, ProxyError> {
-        let answer: ReleasesAnswer = self.pool.call(&Call::get(format!("/v1/releases?app={app}"))).await?;
-        // One that a version to come has stored otherwise is for this version as if it were not there.
-        Ok(answer.releases.into_iter().filter_map(|document| serde_json::from_value(document).ok()).collect())
+    async fn releases(&self, apps: &[AppKey]) -> Result<BTreeMap<AppKey, Vec<StoredRelease>>, ProxyError> {
+        self.releases_of(apps).await
     }
 
     async fn forget_releases(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Result<(), ProxyError> {

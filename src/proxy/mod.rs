@@ -10,6 +10,7 @@ mod error;
 mod lease;
 mod overview;
 mod pool;
+mod releases;
 mod totals;
 mod wire;
 

@@ -182,6 +182,12 @@ pub(super) struct ReleasesAnswer {
     pub releases: Vec<Value>,
 }
 
+/// The answer where several apps were asked about.
+#[derive(Deserialize)]
+pub(super) struct AppsReleasesAnswer {
+    pub apps: BTreeMap<AppKey, Vec<Value>>,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct ForgetRequest<'a> {
     pub app: &'a AppKey,

@@ -95,12 +95,9 @@ type Told = (ProxyOverview, BTreeMap<AppKey, Vec<StoredRelease>>);
 async fn tell<P: Proxy + InspectProxy>(proxy: &P, project: &Project, apps: &[AppName]) -> Result<Told, ProxyError> {
     let asking = async {
         let overview = proxy.overview(&project.name).await?;
-        let mut releases = BTreeMap::new();
         let deployed = |key: &AppKey| overview.state.apps.get(key).is_some_and(|known| known.record.is_some());
-        for key in apps.iter().map(|app| project.key(app)).filter(|_| overview.state.keeps_releases).filter(deployed) {
-            let kept = proxy.releases(&key).await?;
-            releases.insert(key, kept);
-        }
+        let keys = apps.iter().map(|app| project.key(app)).filter(|_| overview.state.keeps_releases).filter(deployed);
+        let releases = proxy.releases(&keys.collect::<Vec<_>>()).await?;
         Ok((overview, releases))
     };
     timeout(PROXY_PATIENCE, asking).await.unwrap_or_else(|_| {

@@ -71,12 +71,8 @@ pub(super) async fn kept<E: Engine, P: Proxy>(
     must: bool,
 ) -> Result<(ObservedProxy, Releases), ProxyError> {
     let proxy = run.proxy.state().await?;
-    let mut releases = Releases::new();
-    // One after the other over the channel that is open: opening more of them would take longer.
-    for key in apps.iter().map(|app| project.key(app)).filter(|_| must || proxy.keeps_releases) {
-        let kept = run.proxy.releases(&key).await?;
-        releases.insert(key, kept);
-    }
+    let keys: Vec<AppKey> = apps.iter().map(|app| project.key(app)).collect();
+    let releases = if must || proxy.keeps_releases { run.proxy.releases(&keys).await? } else { Releases::new() };
     Ok((proxy, releases))
 }
 

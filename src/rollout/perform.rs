@@ -63,7 +63,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 };
                 self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: false });
             }
-            Step::TagImage { image, tag } => {
+            Step::TagImage { image, tag, .. } => {
                 self.engine.tag_image(image, tag).await.map_err(StepFailure::of_tag)?;
                 self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: true });
             }

@@ -50,8 +50,8 @@ async fn store(world: &World, app: &str, number: u32) -> Result<(), ProxyError> 
 }
 
 async fn kept(world: &World, app: &str) -> Vec<u32> {
-    let kept = world.control.releases(&key(app)).await.expect("releases");
-    kept.iter().map(|stored| stored.number.0).collect()
+    let kept = world.control.releases(&[key(app)]).await.expect("releases");
+    kept[&key(app)].iter().map(|stored| stored.number.0).collect()
 }
 
 #[tokio::test]
@@ -121,13 +121,17 @@ async fn what_is_stored_of_a_release_outlives_a_kill_and_is_forgotten_on_request
     world.kill().await;
     world.boot().await;
     assert_eq!(kept(&world, "app").await, [10, 9, 2], "highest first");
-    let read = world.control.releases(&key("app")).await.expect("releases").remove(0);
+    let read =
+        world.control.releases(&[key("app")]).await.expect("releases").remove(&key("app")).expect("kept").remove(0);
     assert!(read.at > 1_700_000_000_000, "{}", read.at);
     assert_eq!(StoredRelease { at: 0, ..read }, release(10), "empty lists and line breaks included");
 
     world.control.forget_releases(&key("app"), &numbers(&[9, 77])).await.expect("forgotten");
     assert_eq!(kept(&world, "app").await, [10, 2]);
     assert_eq!(kept(&world, "other").await, [4]);
+    let both = world.control.releases(&[key("other"), key("none"), key("app")]).await.expect("releases");
+    let both: Vec<Vec<u32>> = both.values().map(|kept| kept.iter().map(|stored| stored.number.0).collect()).collect();
+    assert_eq!(both, [vec![10, 2], vec![], vec![4]], "by name: app, none, other");
     let files = world.exec("ls /var/lib/deploy-apps/releases/*").await;
     assert!(files.contains("t~app") && !files.contains("tmp"), "{files}");
 

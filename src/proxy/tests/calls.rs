@@ -1,11 +1,12 @@
 //! Each call's request and answer, as the contract writes them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, json};
 
 use super::*;
-use crate::model::{InFlight, ObservedApp};
+use crate::model::{AppKey, InFlight, ObservedApp, StoredRelease};
 use crate::ports::{Probe, ProxyVersion};
 
 #[tokio::test]
@@ -62,8 +63,8 @@ async fn a_release_is_stored_read_and_forgotten_as_the_contract_writes_it() {
         ),
     });
     let (client, app) = (proxy.client(), key("sample/go-app"));
-    let kept = client.releases(&app).await.expect("releases");
-    let [kept] = &kept[..] else { panic!("what is not understood is left out: {kept:?}") };
+    let kept = client.releases(std::slice::from_ref(&app)).await.expect("releases");
+    let [kept] = &kept[&app][..] else { panic!("what is not understood is left out: {kept:?}") };
     assert_eq!((kept.number, kept.at, kept.owner.as_str()), (ReleaseNumber(8), 4, "ann"));
     assert_eq!((kept.health.path.as_str(), kept.health.successes), ("/healthz", 2), "what is missing has its default");
 
@@ -79,9 +80,31 @@ async fn a_release_is_stored_read_and_forgotten_as_the_contract_writes_it() {
 }
 
 #[tokio::test]
+async fn releases_of_several_apps_are_one_call_or_one_each_of_a_proxy_from_before() {
+    let of = |number: u64| {
+        json!([{"at": 4, "release": number, "version": "1", "identity": "1f", "image": "d",
+        "health": {}, "container": {}, "owner": "ann"}])
+    };
+    let proxy = ProxyInMemory::new(move |_| Reply::Json(200, json!({"apps": {"sample/a": of(1), "sample/b": of(2)}})));
+    let keys = [key("sample/a"), key("sample/b")];
+    let numbers = |kept: BTreeMap<AppKey, Vec<StoredRelease>>| -> Vec<Vec<u32>> {
+        keys.iter().map(|app| kept[app].iter().map(|stored| stored.number.0).collect()).collect()
+    };
+    assert_eq!(numbers(proxy.client().releases(&keys).await.expect("releases")), [[1], [2]]);
+    assert_eq!(proxy.calls(), ["GET /v1/releases?app=sample/a&app=sample/b"]);
+
+    let proxy = ProxyInMemory::new(move |seen| match seen.call.matches("app=").count() {
+        1 => Reply::Json(200, json!({"releases": of(if seen.call.ends_with('a') { 1 } else { 2 })})),
+        _ => error(422, "invalid_release", json!({"field": "app"})),
+    });
+    assert_eq!(numbers(proxy.client().releases(&keys).await.expect("releases")), [[1], [2]]);
+    assert_eq!(proxy.calls().len(), 3);
+}
+
+#[tokio::test]
 async fn a_proxy_from_before_a_call_is_told_from_one_of_another_api() {
     let proxy = ProxyInMemory::new(|_| error(404, "unknown_call", json!({"api": 1})));
-    let refused = proxy.client().releases(&key("sample/go-app")).await.expect_err("an old proxy");
+    let refused = proxy.client().releases(&[key("sample/go-app")]).await.expect_err("an old proxy");
     let call = "GET /v1/releases?app=sample/go-app".to_owned();
     assert_eq!(refused, crate::ports::ProxyError::TooOld { proxy: "deploy-apps".to_owned(), call });
 }

@@ -1,5 +1,6 @@
 //! The proxy's half of the world.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,11 +173,18 @@ impl Proxy for Client {
         .await
     }
 
-    async fn releases(&self, app: &AppKey) -> Answer<Vec<StoredRelease>> {
-        self.tell("releases", &app.to_string(), |state| {
+    async fn releases(&self, apps: &[AppKey]) -> Answer<BTreeMap<AppKey, Vec<StoredRelease>>> {
+        if apps.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let subject: Vec<String> = apps.iter().map(ToString::to_string).collect();
+        self.tell("releases", &subject.join(" "), |state| {
             state.knows_releases("GET /v1/releases")?;
-            let kept = state.stored.iter().rev().filter(|((key, _), _)| key == app);
-            Ok(kept.map(|(_, stored)| stored.clone()).collect())
+            let kept = |app: &AppKey| {
+                let own = state.stored.iter().rev().filter(|((key, _), _)| key == app);
+                own.map(|(_, stored)| stored.clone()).collect()
+            };
+            Ok(apps.iter().map(|app| (app.clone(), kept(app))).collect())
         })
         .await
     }
