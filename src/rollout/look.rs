@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::model::{
@@ -18,6 +19,8 @@ use super::observe::{Source, resolve};
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 /// Reading a build context takes as long as it is large. A status that is late for it helps nobody.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(1);
+/// Sources are read while the channel to the proxy opens, and must not take the processor from that.
+const SOURCES_AT_ONCE: usize = 2;
 
 /// What was seen.
 #[derive(Debug)]
@@ -34,7 +37,9 @@ pub struct Look {
 async fn sources<E: Engine>(engine: &E, project: &Project, apps: &[AppName]) -> Vec<(AppName, Option<Source>)> {
     let accessories = project.accessories.values().map(|accessory| &accessory.service);
     let services = apps.iter().filter_map(|app| project.apps.get(app)).map(|app| &app.service).chain(accessories);
+    let room = Semaphore::new(SOURCES_AT_ONCE);
     let found = join_all(services.map(|service| async {
+        let _permit = room.acquire().await;
         let source = timeout(SOURCE_PATIENCE, source(engine, service)).await.ok()?.ok()?;
         Some((service.name.clone(), source))
     }));
