@@ -4,51 +4,25 @@
 //! fewer rounds. Each stands beside its goal as `reached` or `short`; no time is ever asserted, so the exit code says
 //! only whether the measuring itself went well. What each row means: `docs/benchmark.md`.
 
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "each benchmark uses a part of it")]
+mod common;
 mod drain;
-mod engine;
 mod exit;
 mod failed;
 mod flip;
-mod host;
-mod images;
 mod nothing;
 mod overhead;
-mod samples;
-mod standing;
-mod table;
 mod tail;
 mod throughput;
 mod twenty;
 
-use std::error::Error;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
-use deploy_apps::docker::{DockerEngine, connect};
-use deploy_apps::ports::Engine;
-use tokio::signal::unix::{SignalKind, signal};
-
-use images::Images;
-
-/// Whatever keeps a number from being measured ends its row, with the reason.
-type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use common::{Bench, Machine, Result, crowd, engine, host, http, samples, standing, table, wrk};
 
 /// In the order of printing: short ones first, so that a mistake shows early.
 const ROWS: [&str; 9] = ["nothing", "flip", "exit", "drain", "overhead", "twenty", "throughput", "tail", "failed"];
-
-/// What every row needs.
-struct Bench {
-    engine: DockerEngine,
-    images: Images,
-    quick: bool,
-}
-
-impl Bench {
-    /// How often to measure: medians and spreads of fewer than five rounds say little, so `quick` is for a first look.
-    fn rounds(&self, full: usize, quick: usize) -> usize {
-        if self.quick { quick } else { full }
-    }
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -66,27 +40,13 @@ async fn main() -> ExitCode {
         }
     }
     let rows = ROWS.into_iter().filter(|row| words.is_empty() || words.iter().any(|word| row.contains(word.as_str())));
-    // Whatever ends first, the other is dropped, and with it all that it has made on the engine.
-    let ended = tokio::select! {
-        ended = measure(quick, rows) => ended,
-        () = interrupted() => Err("interrupted".into()),
-    };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::until_interrupted(measure(quick, rows)).await
 }
 
 /// Returns whether every row could be measured.
 async fn measure(quick: bool, rows: impl Iterator<Item = &'static str>) -> Result<bool> {
-    let engine = connect(|name| std::env::var(name).ok()).await?;
-    let images = Images::prepare(&engine).await?;
-    describe(&engine).await?;
-    let bench = Bench { engine, images, quick };
+    let bench = Bench::prepare(quick).await?;
+    Machine::look(&bench.engine).await?.print();
     table::head();
     let mut all = true;
     for row in rows {
@@ -107,27 +67,4 @@ async fn measure(quick: bool, rows: impl Iterator<Item = &'static str>) -> Resul
         }
     }
     Ok(all)
-}
-
-/// A number without its machine says nothing, and one from a busy machine says something else.
-async fn describe(engine: &DockerEngine) -> Result {
-    let cores = available_parallelism()?;
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("unknown");
-    println!("{cores} cores, engine {}, load average {load} at the start", engine.info().await?.version);
-    if load.parse().is_ok_and(|load: f64| load > cores.get() as f64) {
-        println!("note: the machine is busy with something else, so these numbers are worse than its own");
-    }
-    Ok(())
-}
-
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

@@ -1,6 +1,6 @@
 //! One line per number, printed as soon as it is known: a row that breaks later loses nothing.
 
-use crate::samples::Samples;
+use super::samples::Samples;
 
 #[derive(Debug, Clone, Copy)]
 pub enum Unit {

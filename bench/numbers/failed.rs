@@ -42,8 +42,8 @@ pub async fn measure(bench: &Bench) -> Result {
 /// The same load on the rival, which flips between two replicas that both go on serving.
 async fn reload(bench: &Bench, host: &Host, flips: usize, pace: Duration) -> Result<Report> {
     let replicas =
-        [standing::app(host, bench.images.app, "one").await?, standing::app(host, bench.images.app, "two").await?];
-    let conf = include_str!("conf/reload.conf");
+        [standing::app(host, &bench.images.app, "one").await?, standing::app(host, &bench.images.app, "two").await?];
+    let conf = include_str!("../common/conf/reload.conf");
     let rival = standing::nginx(host, &bench.images.proxy, "rival", conf, &replicas[..1]).await?;
     let address: SocketAddr = (address_of(&rival).await?, 8080).into();
     let load = Load::start(mixed(address)).await?;

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use deploy_apps::model::{AppName, ImageSource, NewContainer, ObservedState, ResolvedImage};
+use deploy_apps::docker::DockerEngine;
+use deploy_apps::model::{
+    AppName, ContainerSpec, ImageSource, NetworkAttachment, NewContainer, ObservedState, OwnLabels, ResolvedImage, Role,
+};
 use deploy_apps::plan::{DeployOptions, Step, plan_deploy};
 use deploy_apps::ports::{Engine, Probe, Proxy};
 use futures_util::future::try_join_all;
+use tokio::time::sleep;
 
-use crate::Result;
-use crate::host::Host;
+use super::host::{Host, address_of};
+use super::{Result, http};
 
 /// The app under measurement answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,4 +90,37 @@ pub async fn stop_and_remove(host: &Host, containers: &[NewContainer]) -> Result
     }))
     .await?;
     Ok(begun.elapsed())
+}
+
+/// What no way to deploy can do without: create, start and the first healthy answer of one container of `image`.
+pub async fn floor(engine: &DockerEngine, name: &str, image: &str, network: &str) -> Result<Duration> {
+    let attached = NetworkAttachment { network: network.to_owned(), ..NetworkAttachment::default() };
+    let spec = ContainerSpec { networks: vec![attached], ..ContainerSpec::default() };
+    let labels = OwnLabels {
+        role: Role::Accessory,
+        proxy: name.parse()?,
+        project: None,
+        service: None,
+        release: None,
+        replica: None,
+        version: None,
+        identity: String::new(),
+    };
+    let container = NewContainer { name: format!("{name}-floor"), image: image.to_owned(), spec, labels };
+    let begun = Instant::now();
+    engine.create_container(&container).await?;
+    engine.start_container(&container.name).await?;
+    let started = begun.elapsed();
+    let address = (address_of(&container.name).await?, 8080).into();
+    let asked = Instant::now();
+    while http::get(address, name, "/healthz").await.is_err() {
+        if asked.elapsed() > PATIENCE {
+            return Err(format!("`{}` is not healthy within {PATIENCE:?}", container.name).into());
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+    // Asking for the address is ours, not the engine's: the app has had that time to start.
+    let took = started + asked.elapsed();
+    engine.remove_container(&container.name).await?;
+    Ok(took)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::Result;
-use crate::host::{Host, address_of, docker};
+use super::Result;
+use super::host::{Host, address_of, docker};
 
 /// Brings a configuration into a container through its environment: no file of this machine is needed where the engine is.
 pub const RUN_NGINX: &str = "printf %s \"$UPSTREAM\" > /tmp/upstream.conf && printf %s \"$CONF\" > /tmp/nginx.conf \

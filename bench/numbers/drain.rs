@@ -1,14 +1,12 @@
 //! From the end of the old replica's last request to its stop signal.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use deploy_apps::ports::Proxy;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::host::{Host, app, first_event, services};
+use crate::http::OpenRequest;
 use crate::samples::{Samples, between};
 use crate::table::{Row, Unit};
 use crate::{Bench, Result};
@@ -44,36 +42,4 @@ pub async fn measure(bench: &Bench) -> Result {
         .at_most(50.0)
         .print();
     Ok(())
-}
-
-/// An upload whose last byte is held back: a request that ends exactly when we want.
-struct OpenRequest(TcpStream);
-
-impl OpenRequest {
-    async fn begin(address: SocketAddr) -> Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(b"POST /upload HTTP/1.1\r\nHost: web.localhost\r\nContent-Length: 4\r\n\r\nabc").await?;
-        Ok(Self(stream))
-    }
-
-    /// Lets it end, and says when its answer had arrived.
-    async fn end(mut self) -> Result<SystemTime> {
-        self.0.write_all(b"d").await?;
-        let mut answer = Vec::new();
-        let read = async {
-            while !answer.ends_with(b"}\n") {
-                if self.0.read_buf(&mut answer).await? == 0 {
-                    break;
-                }
-            }
-            Ok::<_, std::io::Error>(())
-        };
-        timeout(LIMIT, read).await??;
-        let ended = SystemTime::now();
-        if answer.starts_with(b"HTTP/1.1 200 ") {
-            Ok(ended)
-        } else {
-            Err("the old replica's last request failed".into())
-        }
-    }
 }

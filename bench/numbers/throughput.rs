@@ -2,13 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Host, docker, services};
+use crate::host::{Host, services};
 use crate::samples::Samples;
 use crate::standing::{self, RUN_NGINX};
 use crate::table::{Row, Unit};
-use crate::{Bench, Result};
-
-const CONNECTIONS: &str = "32";
+use crate::{Bench, Result, wrk};
 
 #[derive(Debug, Default)]
 struct Side {
@@ -24,14 +22,15 @@ pub async fn measure(bench: &Bench) -> Result {
     let plain = standing::nginx(&host, &bench.images.proxy, "plain", conf, &replicas).await?;
     let targets = [format!("http://{}:80/", host.name.container()), format!("http://{plain}:8080/")];
 
+    let seconds = if bench.quick { 2 } else { 3 };
     let mut sides = [Side::default(), Side::default()];
     // The first of each fills caches and pools, and is not counted.
     for round in 0..=bench.rounds(9, 3) {
         for (side, target) in sides.iter_mut().zip(&targets) {
-            let (rate, p99) = wrk(bench, &host, target).await?;
+            let said = wrk::run(bench, host.name.as_str(), &host.name.network(), target, seconds).await?;
             if round > 0 {
-                side.rate.push(rate);
-                side.p99.push(p99);
+                side.rate.push(said.rate);
+                side.p99.push(said.p99_ms);
             }
         }
     }
@@ -61,27 +60,4 @@ fn nginx_app(bench: &Bench) -> Value {
         "deploy": { "replicas": 2 },
         "x-deploy-apps": { "port": 8080 },
     })
-}
-
-/// Requests per second, and the 99th percentile of their time in milliseconds.
-async fn wrk(bench: &Bench, host: &Host, target: &str) -> Result<(f64, f64)> {
-    let name = format!("{}-wrk", host.name);
-    let network = host.name.network();
-    let time = if bench.quick { "2s" } else { "3s" };
-    let run = ["run", "--rm", "--name", &name, "--network", &network, bench.images.wrk];
-    let wrk = ["-t1", "-c", CONNECTIONS, "-d", time, "--latency", "-H", "Host: web.localhost", target];
-    let said = docker(&[run.as_slice(), &wrk].concat()).await?;
-    if said.contains("Non-2xx") || said.contains("Socket errors") {
-        return Err(format!("requests failed:\n{said}").into());
-    }
-    let after = |word: &str| said.lines().find_map(|line| line.trim().strip_prefix(word)).map(str::trim);
-    let rate = after("Requests/sec:").and_then(|text| text.parse().ok());
-    let p99 = after("99%").and_then(milliseconds);
-    rate.zip(p99).ok_or_else(|| format!("wrk's report is not understood:\n{said}").into())
-}
-
-/// `850.00us`, `3.21ms`, `1.20s`.
-fn milliseconds(text: &str) -> Option<f64> {
-    let units = [("us", 0.001), ("ms", 1.0), ("s", 1000.0)];
-    units.iter().find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
 }

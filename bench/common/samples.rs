@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 /// The values of several rounds, in the unit of their row.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Samples(Vec<f64>);
 
 impl Samples {

@@ -17,10 +17,10 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::{Bench, Result};
+use super::{Bench, Result};
 
 /// Far above any command of a benchmark; one that hangs ends its row.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Everything on the engine is named `bench-<row>-<random>…` and goes when this is dropped.
 pub struct Host {
@@ -102,22 +102,25 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let name = self.name.as_str();
-        let containers = docker_now(&["ps", "-aq", "--filter", &format!("name=^/?{name}-")]);
-        let ids: Vec<&str> = containers.split_whitespace().collect();
-        if !ids.is_empty() {
-            docker_now(&[&["rm", "-fv"], ids.as_slice()].concat());
-        }
-        docker_now(&["network", "rm", &self.name.network()]);
-        docker_now(&["volume", "rm", &self.name.volume()]);
-        // Each release has tagged its image.
-        let ours = format!("deploy-apps/{name}-*");
-        let images = docker_now(&["images", "--format", "{{.Repository}}:{{.Tag}}", &ours]);
-        let tags: Vec<&str> = images.lines().collect();
-        if !tags.is_empty() {
-            docker_now(&[&["rmi"], tags.as_slice()].concat());
-        }
+        remove_all(self.name.as_str());
     }
+}
+
+/// Everything on the engine whose name begins with this one's.
+pub fn remove_all(name: &str) {
+    let remove = |list: &[&str], remove: &[&str]| {
+        let found = docker_now(list);
+        let found: Vec<&str> = found.split_whitespace().collect();
+        if !found.is_empty() {
+            docker_now(&[remove, found.as_slice()].concat());
+        }
+    };
+    remove(&["ps", "-aq", "--filter", &format!("name=^/?{name}-")], &["rm", "-fv"]);
+    remove(&["network", "ls", "-q", "--filter", &format!("name=^{name}")], &["network", "rm"]);
+    remove(&["volume", "ls", "-q", "--filter", &format!("name=^{name}")], &["volume", "rm"]);
+    // Each release has tagged its image.
+    let ours = format!("deploy-apps/{name}-*");
+    remove(&["images", "--format", "{{.Repository}}:{{.Tag}}", &ours], &["rmi"]);
 }
 
 /// A deploy under way. Dropping it kills it.

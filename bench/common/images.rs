@@ -10,11 +10,9 @@ use deploy_apps::ports::Engine;
 use deploy_apps::proxy;
 use indexmap::IndexMap;
 
-use crate::Result;
-use crate::host::docker_now;
+use super::Result;
+use super::host::docker_now;
 
-const APP: &str = "bench-app:latest";
-const WRK: &str = "bench-wrk:latest";
 const WRK_DOCKERFILE: &str = "ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 RUN apt-get update && apt-get install -y --no-install-recommends wrk && rm -rf /var/lib/apt/lists/*
@@ -25,8 +23,8 @@ ENTRYPOINT [\"wrk\"]
 #[derive(Debug)]
 pub struct Images {
     /// The end-to-end tests' app, which has a path for every kind of client.
-    pub app: &'static str,
-    pub wrk: &'static str,
+    pub app: String,
+    pub wrk: String,
     /// The proxy's: its nginx also runs the rivals, so both sides are the same build. It stays, as after any deploy.
     pub proxy: String,
 }
@@ -36,21 +34,23 @@ impl Images {
         let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
         let source = proxy::unpack(&base)?;
         let image = ProxyImage { build_id: proxy::build_id(), build: source.build().clone() };
-        let images = Self { app: APP, wrk: WRK, proxy: image.tag() };
+        // Of this process alone: two benchmarks at once must not remove each other's.
+        let tag = |name: &str| format!("bench-{name}:{}", std::process::id());
+        let images = Self { app: tag("app"), wrk: tag("wrk"), proxy: image.tag() };
         if engine.image_id(&images.proxy).await?.is_none() {
             build(engine, &image.build, &images.proxy, &image.build_id).await?;
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/apps/fault-app");
-        find_or_build(engine, &spec(folder, &base, None), APP).await?;
+        find_or_build(engine, &spec(folder, &base, None), &images.app).await?;
         let empty = tempfile::tempdir()?;
-        find_or_build(engine, &spec(empty.path().to_owned(), &base, Some(WRK_DOCKERFILE)), WRK).await?;
+        find_or_build(engine, &spec(empty.path().to_owned(), &base, Some(WRK_DOCKERFILE)), &images.wrk).await?;
         Ok(images)
     }
 }
 
 impl Drop for Images {
     fn drop(&mut self) {
-        docker_now(&["rmi", APP, WRK]);
+        docker_now(&["rmi", &self.app, &self.wrk]);
     }
 }
 
