@@ -1,0 +1,92 @@
+//! Numbers by size: a column for each size, a line for each number.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::common::samples::Samples;
+
+const LABEL: usize = 38;
+const CELL: usize = 24;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Unit {
+    #[serde(rename = "ms")]
+    Milliseconds,
+    #[serde(rename = "MB")]
+    Megabytes,
+    #[serde(rename = "")]
+    Count,
+}
+
+impl Unit {
+    fn text(self, value: f64) -> String {
+        let digits = if value.abs() < 10.0 && self != Self::Count { 2 } else { 0 };
+        match self {
+            Self::Milliseconds => format!("{value:.digits$} ms"),
+            Self::Megabytes => format!("{value:.digits$} MB"),
+            Self::Count => format!("{value:.0}"),
+        }
+    }
+}
+
+/// What was measured while one thing grew.
+#[derive(Debug, Serialize)]
+pub struct Grid {
+    /// What grew.
+    of: &'static str,
+    cells: Vec<Cell>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cell {
+    size: usize,
+    what: &'static str,
+    unit: Unit,
+    /// Round by round.
+    values: Samples,
+}
+
+impl Grid {
+    pub fn new(of: &'static str) -> Self {
+        Self { of, cells: Vec::new() }
+    }
+
+    pub fn put(&mut self, size: usize, what: &'static str, unit: Unit, values: Samples) {
+        self.cells.push(Cell { size, what, unit, values });
+    }
+
+    fn distinct<T: PartialEq>(&self, of: impl Fn(&Cell) -> T) -> Vec<T> {
+        let mut found = Vec::new();
+        for value in self.cells.iter().map(of) {
+            if !found.contains(&value) {
+                found.push(value);
+            }
+        }
+        found
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes = self.distinct(|cell| cell.size);
+        let heads: String = sizes.iter().map(|size| format!(" {size:>CELL$}")).collect();
+        writeln!(f, "{:<LABEL$}{heads}", self.of)?;
+        for what in self.distinct(|cell| cell.what) {
+            let of = |size: &usize| self.cells.iter().find(|cell| cell.size == *size && cell.what == what);
+            let cells: String =
+                sizes.iter().map(|size| format!(" {:>CELL$}", of(size).map_or(String::new(), text))).collect();
+            writeln!(f, "  {:<width$}{cells}", what, width = LABEL - 2)?;
+        }
+        Ok(())
+    }
+}
+
+/// The median, and the highest where there are several.
+fn text(cell: &Cell) -> String {
+    let median = cell.unit.text(cell.values.median());
+    if cell.values.rounds() < 2 {
+        return median;
+    }
+    format!("{median} (≤ {})", cell.unit.text(cell.values.quantile(1.0)))
+}

@@ -1,0 +1,80 @@
+//! How the product's numbers grow with apps, replicas, open WebSockets and the proxy's table, and whether anything else
+//! grows with deploys.
+//!
+//! `cargo bench --bench growth` measures the first four; `-- soak` deploys in a loop for as long as it is told. Nothing
+//! asserts a time. What each line means: `docs/benchmark.md`.
+
+mod apps;
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "each benchmark uses a part of it")]
+mod common;
+mod flips;
+mod grid;
+mod plot;
+mod replicas;
+mod soak;
+mod table;
+mod websockets;
+
+use std::process::ExitCode;
+
+use common::options::Options;
+use common::results::{self, Head};
+use common::{Bench, Machine, Result};
+use serde::Serialize;
+
+use grid::Grid;
+
+const WORDS: [&str; 5] = ["apps", "replicas", "websockets", "table", "soak"];
+
+#[derive(Debug, Serialize)]
+struct Results<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    growth: Vec<Grid>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Options::parse("growth", &WORDS) {
+        Ok(options) => common::until_interrupted(measure(options)).await,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Returns whether everything could be measured.
+async fn measure(options: Options) -> Result<bool> {
+    let bench = Bench::prepare(options.quick).await?;
+    let machine = Machine::look(&bench.engine).await?;
+    machine.print();
+    // It takes as long as all others together, so it must be asked for.
+    if options.words.iter().any(|word| word == "soak") {
+        let file = options.out.unwrap_or_else(|| results::default_file("soak"));
+        return soak::measure(&bench, &machine, options.deploys.unwrap_or(2_000), &file).await;
+    }
+    let file = options.out.clone().unwrap_or_else(|| results::default_file("growth"));
+    let rounds = options.rounds.unwrap_or(bench.rounds(7, 2));
+    let mut results = Results { head: Head::new("growth", &machine), growth: Vec::new() };
+    let mut all = true;
+    for word in WORDS.into_iter().filter(|word| *word != "soak" && options.wants(word)) {
+        let mut grid = Grid::new(word);
+        let measured = match word {
+            "apps" => apps::measure(&bench, rounds, &mut grid).await,
+            "replicas" => replicas::measure(&bench, rounds, &mut grid).await,
+            "websockets" => websockets::measure(&bench, rounds, &mut grid).await,
+            _ => table::measure(&bench, rounds, &mut grid).await,
+        };
+        print!("{grid}");
+        if let Err(error) = measured {
+            all = false;
+            println!("{word}: not measured any further: {error}");
+        }
+        results.growth.push(grid);
+        results::write(&file, &results)?;
+    }
+    println!("every round of it: {}", file.display());
+    Ok(all)
+}

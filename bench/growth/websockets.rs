@@ -1,0 +1,67 @@
+//! More open WebSockets in the proxy: what each costs it, and whether a flip or another user's request feels them.
+
+use std::time::Duration;
+
+use deploy_apps::load::{Kind, Load, LoadConfig, Traffic};
+use tokio::time::{Instant, sleep};
+
+use crate::common::cgroup::Cgroup;
+use crate::common::host::{Host, app, services};
+use crate::common::samples::Samples;
+use crate::common::{Bench, Result};
+use crate::flips;
+use crate::grid::{Grid, Unit};
+
+const SIZES: [usize; 4] = [0, 10, 1_000, 10_000];
+const FLIPS: usize = 50;
+const PATIENCE: Duration = Duration::from_secs(120);
+/// They are there to be open, not to talk.
+const TALK_EVERY: Duration = Duration::from_secs(20);
+
+pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
+    let sizes = if bench.quick { &SIZES[..3] } else { &SIZES[..] };
+    for &size in sizes {
+        let host = Host::start(bench, "sockets", services([("web", app(bench, 1))])).await?;
+        let proxy = Cgroup::of(&host.name.container()).await?;
+        let address = host.proxy_address().await?;
+        let open = Load::start(sockets(address, size)).await?;
+        let begun = Instant::now();
+        // Each has had its first echo, so each is open through to the app.
+        while open.progress().messages < size as u64 {
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("{} of {size} WebSockets opened in {PATIENCE:?}", open.progress().messages).into());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        let mut memory = Samples::default();
+        memory.push(proxy.memory_bytes()? / 1e6);
+        grid.put(size, "proxy's memory", Unit::Megabytes, memory);
+        grid.put(size, "a flip acknowledged", Unit::Milliseconds, flips::again(&host, "web", FLIPS).await?);
+        let (mut median, mut slowest) = (Samples::default(), Samples::default());
+        for _ in 0..rounds {
+            let others = LoadConfig::new(address, "web.localhost")
+                .bounded(Duration::from_secs(3), 1_000_000)
+                .send_every(8, Duration::from_millis(10), Traffic::get("/"));
+            let others = Load::start(others).await?;
+            others.bound_reached().await;
+            let report = others.stop().await;
+            let latency = report.kind(Kind::Get).and_then(|kind| kind.latency).and_then(|latency| latency.steady);
+            let latency = latency.filter(|_| report.failures() == 0).ok_or("the others' requests failed")?;
+            median.push(latency.p50_us as f64 / 1e3);
+            slowest.push(latency.p99_us as f64 / 1e3);
+        }
+        grid.put(size, "p50 of the others", Unit::Milliseconds, median);
+        grid.put(size, "p99 of the others", Unit::Milliseconds, slowest);
+        let mut lost = Samples::default();
+        lost.push(open.progress().failures as f64);
+        grid.put(size, "WebSockets lost to the flips", Unit::Count, lost);
+    }
+    Ok(())
+}
+
+/// One that needs no sockets keeps a single client, so that every size runs the same way.
+fn sockets(address: std::net::SocketAddr, size: usize) -> LoadConfig {
+    let talk = Traffic::WebSocket { path: "/ws".to_owned(), every: TALK_EVERY };
+    let config = LoadConfig::new(address, "web.localhost").bounded(Duration::from_secs(900), 1_000_000);
+    if size == 0 { config.send_every(1, TALK_EVERY, Traffic::get("/")) } else { config.send(size, talk) }
+}

@@ -1,0 +1,10 @@
+#!/bin/sh
+# The commands of a deploy that kamal runs on a host: new version up, proxy told, old version down.
+# Needs NAME of the project, IMAGE and MARK of the version.
+set -eu
+new=$NAME-web-$MARK
+old=$(docker ps --quiet --filter "name=^/?$NAME-web-")
+id=$(docker run --detach --name "$new" --network "$NAME" --env "RELEASE_MARK=$MARK" "$IMAGE")
+docker exec "$NAME-kamal-proxy" kamal-proxy deploy web --target "$(printf %.12s "$id"):8080" \
+  --health-check-path /healthz --deploy-timeout 30s --drain-timeout 30s
+[ -z "$old" ] || { docker stop "$old" && docker rm "$old"; } >/dev/null

@@ -1,0 +1,25 @@
+//! kamal-proxy, driven as kamal drives it on a host: new container up, `kamal-proxy deploy`, which returns when the old one
+//! is drained, old container down. Kamal itself adds its ssh connections to that, which are not measured here.
+
+use super::fetched;
+use crate::common::Result;
+use crate::common::host::docker as engine;
+use crate::stage::Stage;
+
+/// Its version is not in the binary: the Go toolchain writes none into what `go install` builds.
+pub fn look() -> Result<String> {
+    let binary = fetched().join("kamal-proxy");
+    if binary.is_file() {
+        return Ok("as fetched".to_owned());
+    }
+    Err(format!("not here: no `{}`\nhint: bench/setup", binary.display()).into())
+}
+
+pub async fn start(stage: &Stage) -> Result {
+    engine(&["network", "create", &stage.name]).await?;
+    let (name, published) = (format!("{}-kamal-proxy", stage.name), stage.published(8080));
+    let binary = format!("{}:/usr/local/bin/kamal-proxy:ro", fetched().join("kamal-proxy").display());
+    let run = ["run", "-d", "--name", &name, "--network", &stage.name, "-p", &published, "--no-healthcheck"];
+    let given = ["-v", &binary, "-e", "HOME=/tmp", "--entrypoint", "kamal-proxy", &stage.nginx];
+    engine(&[run.as_slice(), &given, &["run", "--http-port", "8080", "--https-port", "8443"]].concat()).await.map(drop)
+}

@@ -1,0 +1,46 @@
+//! `docker rollout`: twice the containers, its wait, then the old ones down. In front of it stands nginx that asks the
+//! engine's name server anew every second: the proxies that it is documented with would have to be pulled.
+
+use serde_json::json;
+use tokio::process::Command;
+
+use super::{docker, version_of};
+use crate::common::Result;
+use crate::common::process;
+use crate::common::standing::{RUN_NGINX, complete};
+use crate::stage::Stage;
+
+pub async fn look() -> Result<String> {
+    super::compose::look().await?;
+    version_of(docker(&["rollout", "--version"]), "put its script into ~/.docker/cli-plugins, then bench/setup").await
+}
+
+pub async fn start(stage: &Stage) -> Result {
+    let web = json!({
+        "image": stage.image,
+        "pull_policy": "never",
+        "environment": { "RELEASE_MARK": "${MARK}" },
+        "stop_grace_period": "10s",
+    });
+    // Compose reads `$`, and `$$` is its word for one.
+    let escaped = |text: &str| text.replace('$', "$$");
+    let proxy = json!({
+        "image": stage.nginx,
+        "pull_policy": "never",
+        "entrypoint": ["sh", "-c", escaped(RUN_NGINX)],
+        "environment": { "CONF": escaped(&complete(include_str!("../conf/resolve.conf"))), "UPSTREAM": "" },
+        "healthcheck": { "disable": true },
+        "ports": [stage.published(8080)],
+    });
+    let file = json!({ "name": stage.name, "services": { "web": web, "proxy": proxy } });
+    stage.write("compose.yaml", &file.to_string())?;
+    let mut up = docker(&["compose", "up", "-d", "proxy"]);
+    up.current_dir(stage.path()).env("MARK", "0");
+    process::run(up).await.map(drop)
+}
+
+pub fn deploy() -> Command {
+    let mut command = docker(&["rollout", "web"]);
+    command.env_remove("COMPOSE_FILE").env_remove("COMPOSE_PROJECT_NAME");
+    command
+}
