@@ -57,7 +57,7 @@ async fn a_dockerfile_that_is_missing_is_named_by_its_path() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_while_building_leaves_the_old_version_serving() {
-    let Some(engine) = OwnEngine::start("disk-full", 450).await else { return };
+    let Some(engine) = OwnEngine::start("disk-full", 450, &[]).await else { return };
     engine.load(&[&base()]);
     let host = built(Scenario::new("disk-full").on(&engine)).await;
     let load = host.steady_load("web").await;

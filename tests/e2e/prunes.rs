@@ -74,7 +74,7 @@ async fn bad_words_to_prune_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_on_a_disk_that_is_nearly_full_is_refused_before_it_begins() {
-    let Some(engine) = OwnEngine::start("disk-low", 700).await else { return };
+    let Some(engine) = OwnEngine::start("disk-low", 700, &[]).await else { return };
     let host = Scenario::new("disk-low").app(App::built_from("web", "context".as_ref())).on(&engine).start().await;
     let folder = host.folder().join("context");
     std::fs::create_dir_all(&folder).expect("a folder");

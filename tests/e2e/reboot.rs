@@ -61,7 +61,7 @@ async fn deploys_as_ever(host: &Host, release: u32) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_engine_ends_in_any_way_every_route_is_back_with_no_command_run() {
-    let Some(mut engine) = OwnEngine::start("reboot", 1500).await else { return };
+    let Some(mut engine) = OwnEngine::start("reboot", 1500, &[]).await else { return };
     let host = two_apps(Scenario::new("reboot").on(&engine)).await;
     let before = addresses(&host).await;
     let ways: [fn(&mut OwnEngine); 2] = [|engine| engine.end(Signal::TERM), OwnEngine::cut_power];

@@ -104,6 +104,12 @@ impl Running {
 
     /// Waits for the next event of this name that `is_meant`.
     pub async fn event_where(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Value {
+        let event = self.event_or_end(name, is_meant).await;
+        event.unwrap_or_else(|| panic!("the run ended without the event `{name}`\n{}", self.seen))
+    }
+
+    /// The same of a run that may end without it.
+    pub async fn event_or_end(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Option<Value> {
         let wanted = async {
             while let Some(line) = self.stdout.next_line().await.expect("text") {
                 self.seen.push_str(&line);
@@ -116,8 +122,7 @@ impl Running {
             None
         };
         match timeout(LIMIT, wanted).await {
-            Ok(Some(event)) => event,
-            Ok(None) => panic!("the run ended without the event `{name}`\n{}", self.seen),
+            Ok(event) => event,
             Err(_) => panic!("no event `{name}` within {LIMIT:?}\n{}", self.seen),
         }
     }

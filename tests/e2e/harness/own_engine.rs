@@ -19,12 +19,16 @@ pub struct OwnEngine {
     folder: TempDir,
     /// Where published ports are reached from this machine.
     pub address: Ipv4Addr,
+    options: &'static [&'static str],
     daemon: Option<Child>,
+    /// Lives in the mount namespace of the engine, which has to outlive a daemon whose containers outlive it.
+    mounts: Option<Child>,
 }
 
 impl OwnEngine {
-    /// `None`, with a word on standard error, where such an engine cannot be made. Its disk has `megabytes`.
-    pub async fn start(test: &str, megabytes: u32) -> Option<Self> {
+    /// `None`, with a word on standard error, where such an engine cannot be made. Its disk has `megabytes`; the daemon
+    /// gets `options` too, such as `--live-restore`.
+    pub async fn start(test: &str, megabytes: u32, options: &'static [&'static str]) -> Option<Self> {
         let may =
             rustix::process::getuid().is_root() && ["ip", "nsenter", "unshare", "dockerd"].iter().all(|tool| has(tool));
         if !may {
@@ -32,14 +36,16 @@ impl OwnEngine {
             return None;
         }
         let shared = connect(|name| std::env::var(name).ok()).await.expect("an engine");
-        images::prepare(&shared).await;
+        // Boxed, like the start below: a test's own future would else be too large for its stack.
+        Box::pin(images::prepare(&shared)).await;
         let number = super::scenario::random();
         let [third, fourth] = [number as u8, (number >> 8) as u8 & 0xfc];
         let folder = tempfile::Builder::new().prefix("e2e-engine-").tempdir().expect("a folder");
         let address = Ipv4Addr::new(10, 198, third, fourth | 2);
-        let mut engine = Self { name: format!("e2e{:06x}", number >> 40), folder, address, daemon: None };
+        let name = format!("e2e{:06x}", number >> 40);
+        let mut engine = Self { name, folder, address, options, daemon: None, mounts: None };
         engine.plug_in(Ipv4Addr::new(10, 198, third, fourth | 1), megabytes);
-        engine.boot().await;
+        Box::pin(engine.boot()).await;
         engine.load(&[FAULT_APP, &images::proxy_tag()]);
         Some(engine)
     }
@@ -63,16 +69,21 @@ impl OwnEngine {
     pub async fn boot(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
         let [data, run, pid] = [self.data(), self.run(), self.folder.path().join("pid")];
-        // Mounts in a namespace of their own: they go with the daemon, as they would with the machine.
+        let mounts = match &self.mounts {
+            Some(holder) => holder.id(),
+            None => self.hold_mounts().await,
+        };
         let daemon = Command::new("nsenter")
             .arg(format!("--net=/var/run/netns/{}", self.name))
-            .args(["unshare", "-m", "dockerd", "--data-root"])
+            .arg(format!("--mount=/proc/{mounts}/ns/mnt"))
+            .args(["dockerd", "--data-root"])
             .arg(data)
             .arg("--exec-root")
             .arg(run)
             .arg("--pidfile")
             .arg(pid)
             .args(["--host", &self.host(), "--bip", "172.31.250.1/24"])
+            .args(self.options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -83,7 +94,20 @@ impl OwnEngine {
         eventually("the engine answers", DEADLINE, answers).await;
     }
 
-    /// Ends the daemon alone; with SIGTERM it stops its containers first.
+    /// Mounts in a namespace of their own: they go with the machine that this engine stands for. Its holder reads what we
+    /// never write, so it also goes when this process is killed.
+    async fn hold_mounts(&mut self) -> u32 {
+        let mut holder = Command::new("unshare");
+        let holder = holder.args(["-m", "cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("unshare");
+        let id = holder.id();
+        self.mounts = Some(holder);
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).expect("a process");
+        let is_apart = async || (namespace(&id.to_string()) != namespace("self")).then_some(());
+        eventually("a mount namespace of its own", DEADLINE, is_apart).await;
+        id
+    }
+
+    /// Ends the daemon alone; with SIGTERM it stops its containers first, unless they are to outlive it.
     pub fn end(&mut self, signal: Signal) {
         let Some(mut daemon) = self.daemon.take() else { return };
         send(daemon.id(), signal);
@@ -106,6 +130,10 @@ impl OwnEngine {
         contained.lines().filter_map(|pid| pid.parse().ok()).for_each(|pid| send(pid, Signal::KILL));
         drop(std::fs::remove_dir_all(run));
         drop(std::fs::remove_file(self.folder.path().join("pid")));
+        if let Some(mut holder) = self.mounts.take() {
+            drop(holder.stdin.take());
+            holder.wait().expect("its end");
+        }
     }
 
     /// Copies images from the shared engine.
@@ -128,7 +156,8 @@ impl OwnEngine {
         format!("unix://{}", self.folder.path().join("sock").display())
     }
 
-    fn data(&self) -> PathBuf {
+    /// The engine's disk, as this process sees it.
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 

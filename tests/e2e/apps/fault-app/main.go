@@ -7,6 +7,7 @@
 //	wrong-port    listens on 9999
 //	hang          accepts requests and answers none
 //	ignore-term   goes on serving after SIGTERM
+//	eat-memory    takes more and more memory, up to 512 MiB, and then gives up
 //	slow-start    listens after FAULT_AFTER (default 1) seconds
 //
 // FAULT_REPLICA names the one replica that misbehaves; without it all do.
@@ -58,6 +59,9 @@ func main() {
 		port = "9999"
 	case "ignore-term":
 		stopping = context.Background()
+	case "eat-memory":
+		eat(512 << 20)
+		fail(2, "no memory limit has ended it")
 	case "slow-start":
 		select {
 		case <-time.After(time.Duration(after) * time.Second):
@@ -226,6 +230,15 @@ func migrate(args []string) {
 	default:
 		fail(2, fmt.Sprintf("unknown migration %q", args))
 	}
+}
+
+// eat uses each page: what is only allocated costs nothing.
+func eat(bytes int) {
+	eaten := make([]byte, bytes)
+	for at := 0; at < bytes; at += 4096 {
+		eaten[at] = 1
+	}
+	fmt.Printf("ate %d bytes\n", len(eaten))
 }
 
 func number(text string) int64 {
