@@ -41,6 +41,9 @@ pub struct DeployRequest<'a> {
 
 /// Deploys the apps: each ends with an outcome of its own.
 ///
+/// What it awaits is on the heap, here and in each step: as one state machine it is larger than a main thread's stack
+/// where nothing is optimised.
+///
 /// # Errors
 /// When nothing was done for any app: the reason is for all of them.
 pub async fn deploy<E: Engine, P: Proxy>(
@@ -50,7 +53,7 @@ pub async fn deploy<E: Engine, P: Proxy>(
     tokio::select! {
         biased;
         never = run.say_when_cancelled() => match never {},
-        results = deploy_all(run, request, None) => results,
+        results = Box::pin(deploy_all(run, request, None)) => results,
     }
 }
 
@@ -73,7 +76,7 @@ pub async fn deploy_saved<E: Engine, P: Proxy>(
     tokio::select! {
         biased;
         never = run.say_when_cancelled() => match never {},
-        results = deploy_all(run, request, Some(saved)) => results,
+        results = Box::pin(deploy_all(run, request, Some(saved))) => results,
     }
 }
 
@@ -95,7 +98,7 @@ async fn deploy_all<E: Engine, P: Proxy>(
         Ok(lease) => lease,
         Err(_) => run.acquire(&wanted, request.lock_wait).await?,
     };
-    run.under(&lease, attempts(run, request, saved, &lease)).await
+    run.under(&lease, Box::pin(attempts(run, request, saved, &lease))).await
 }
 
 /// Plans and executes, anew for those apps under which the world moved.
@@ -111,7 +114,7 @@ async fn attempts<E: Engine, P: Proxy>(
     for attempt in 1..=ATTEMPTS {
         // Another plan than the saved one is not what was asked for.
         let last = attempt == ATTEMPTS || saved.is_some();
-        let plan = match plan_and_share(run, request, saved, lease, &open).await {
+        let plan = match Box::pin(plan_and_share(run, request, saved, lease, &open)).await {
             Ok(plan) => plan,
             // Another run makes the same accessory right now, or has pruned its image: look again.
             Err(DeployError::Setup(failure))
@@ -137,7 +140,7 @@ async fn attempts<E: Engine, P: Proxy>(
             }
             result
         };
-        let done = run.execute(lease, &plan, ended).await;
+        let done = Box::pin(run.execute(lease, &plan, ended)).await;
         let (moved, ended): (Vec<_>, Vec<_>) = done.into_iter().partition(|result| !last && result.plan_again());
         results.extend(ended);
         open = moved.iter().map(|result| result.app.app.clone()).collect();

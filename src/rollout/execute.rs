@@ -336,7 +336,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         };
         self.emit(app, started);
         let begun = Instant::now();
-        match self.perform(lease, scope, step, cancel).await {
+        match Box::pin(self.perform(lease, scope, step, cancel)).await {
             Ok(()) => {
                 scope.did(step.clone());
                 self.emit(app, Fact::StepFinished { step: step.to_string(), took: begun.elapsed() });
