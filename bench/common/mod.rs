@@ -15,6 +15,7 @@ pub mod table;
 pub mod wrk;
 
 use std::error::Error;
+use std::fmt;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
@@ -74,11 +75,17 @@ impl Machine {
     }
 
     pub fn print(&self) {
-        let Self { cores, engine, load_average, .. } = self;
-        println!("{cores} cores, engine {engine}, load average {load_average:.2} at the start");
-        if *load_average > *cores as f64 {
+        println!("{self}");
+        if self.load_average > self.cores as f64 {
             println!("note: the machine is busy with something else, so these numbers are worse than its own");
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cores, engine, load_average, .. } = self;
+        write!(f, "{cores} cores, engine {engine}, load average {load_average:.2} at the start")
     }
 }
 

@@ -34,17 +34,17 @@ impl Unit {
 #[derive(Debug, Serialize)]
 pub struct Grid {
     /// What grew.
-    of: &'static str,
-    cells: Vec<Cell>,
+    pub of: &'static str,
+    pub cells: Vec<Cell>,
 }
 
 #[derive(Debug, Serialize)]
-struct Cell {
-    size: usize,
-    what: &'static str,
-    unit: Unit,
+pub struct Cell {
+    pub size: usize,
+    pub what: &'static str,
+    pub unit: Unit,
     /// Round by round.
-    values: Samples,
+    pub values: Samples,
 }
 
 impl Grid {
@@ -56,7 +56,8 @@ impl Grid {
         self.cells.push(Cell { size, what, unit, values });
     }
 
-    fn distinct<T: PartialEq>(&self, of: impl Fn(&Cell) -> T) -> Vec<T> {
+    /// In the order of their first.
+    pub fn distinct<T: PartialEq>(&self, of: impl Fn(&Cell) -> T) -> Vec<T> {
         let mut found = Vec::new();
         for value in self.cells.iter().map(of) {
             if !found.contains(&value) {

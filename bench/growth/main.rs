@@ -10,6 +10,7 @@ mod apps;
 mod common;
 mod flips;
 mod grid;
+mod page;
 mod plot;
 mod replicas;
 mod soak;
@@ -74,7 +75,8 @@ async fn measure(options: Options) -> Result<bool> {
         }
         results.growth.push(grid);
         results::write(&file, &results)?;
+        std::fs::write(file.with_extension("html"), page::growth(&results.growth, &machine))?;
     }
-    println!("every round of it: {}", file.display());
+    println!("every round of it: {}\nto look at: {}", file.display(), file.with_extension("html").display());
     Ok(all)
 }

@@ -12,7 +12,7 @@ use crate::common::host::{Host, app, docker, services};
 use crate::common::results::{self, Head};
 use crate::common::samples::milliseconds;
 use crate::common::{Bench, Machine, Result};
-use crate::plot;
+use crate::{page, plot};
 
 /// Looks in a run, the first and the last included.
 const LOOKS: usize = 60;
@@ -20,10 +20,10 @@ const WIDTH: usize = 60;
 
 /// What there is after so many deploys.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Look {
-    deploys: usize,
+pub struct Look {
+    pub deploys: usize,
     /// From the first deploy on.
-    at_s: f64,
+    pub at_s: f64,
     /// Of the last deploy.
     wall_ms: f64,
     proxy_memory_bytes: f64,
@@ -45,9 +45,9 @@ struct Results<'a> {
 }
 
 /// One line of the plot.
-type Series = (&'static str, fn(&Look) -> f64);
+pub type Series = (&'static str, fn(&Look) -> f64);
 
-const SERIES: [Series; 7] = [
+pub const SERIES: [Series; 7] = [
     ("proxy's memory, MB", |look| look.proxy_memory_bytes / 1e6),
     ("proxy's file descriptors", |look| look.proxy_descriptors as f64),
     ("proxy's state on disk, kB", |look| look.state_bytes as f64 / 1e3),
@@ -81,8 +81,9 @@ pub async fn measure(bench: &Bench, machine: &Machine, deploys: usize, file: &Pa
     eprintln!();
     let report = load.stop().await;
     results::write(file, &Results { head: &head, looks: &looks, load: Some(&report) })?;
+    std::fs::write(file.with_extension("html"), page::soak(&looks, &report, machine))?;
     print(&looks, &report);
-    println!("every look: {}", file.display());
+    println!("every look: {}\nto look at: {}", file.display(), file.with_extension("html").display());
     if let Some(broken) = broken {
         return Err(broken.into());
     }

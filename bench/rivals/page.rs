@@ -27,10 +27,7 @@ pub fn page(measured: &[Measured], machine: &Machine) -> String {
         vec![Cell::Word(tool.title.to_owned()), Cell::Words(version), Cell::Words(table::below(tool))]
     });
     let notes = Table::new("Tools", head.to_vec()).rows(rows);
-    let under = format!(
-        "{} cores, engine {}, load average {:.2} at the start; same app, same load, same number of deploys",
-        machine.cores, machine.engine, machine.load_average
-    );
+    let under = format!("{machine}; same app, same load, same number of deploys");
     Page::new("deploy-apps beside what else people deploy with", Verdict::Neutral)
         .under(&under)
         .section(bars)
