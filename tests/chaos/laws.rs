@@ -44,7 +44,12 @@ fn excused(failed: &BTreeMap<Cause, u64>, causes: &[Cause]) -> u64 {
 /// Asked on connections of their own, each app answers from the replicas that its record names, `status` says the same,
 /// and all of them are one release that may serve now.
 pub async fn serves_what_the_proxy_says(fleet: &Fleet) {
-    let status = fleet.run(&["status", "--format", "json"]).await.succeeded().document("status");
+    let status = eventually("`status` has an answer of the proxy", DEADLINE, async || {
+        // It gives the proxy five seconds, which a machine under several builds may need longer than.
+        let output = fleet.run(&["status", "--format", "json"]).await;
+        (output.code != Some(8)).then(|| output.succeeded().document("status"))
+    });
+    let status = status.await;
     for (app, name) in APPS.into_iter().enumerate() {
         let record = fleet.host.record(name).await.expect("a record");
         let peers: BTreeSet<String> =

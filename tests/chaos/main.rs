@@ -21,7 +21,7 @@ use std::time::Duration;
 use campaign::Orders;
 
 /// The short form leaves what it has not reached by then to the long one: a slow machine makes it shorter, never red.
-const SHORT: Duration = Duration::from_secs(150);
+const SHORT: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_campaign_of_faults_costs_no_request_but_those_it_kills() {

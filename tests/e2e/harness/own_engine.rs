@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,6 +12,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{DEADLINE, FAULT_APP, docker, eventually, images};
+
+/// What is left to do for an engine whose test was killed, with Ctrl-C for one. Its arguments are the engine's address, its
+/// name, where it runs and its folder. The last line may end this script too, which has that path among its arguments.
+const ORPHANED: &str = r#"
+cat
+docker -H "$1" ps -aq | xargs -r docker -H "$1" rm -f
+ip netns delete "$2"
+umount -l "$4/data"
+rm -rf "$4"
+pkill -KILL -f -- "$3"
+"#;
 
 /// Ends with the test, and everything on it.
 pub struct OwnEngine {
@@ -23,6 +35,8 @@ pub struct OwnEngine {
     daemon: Option<Child>,
     /// Lives in the mount namespace of the engine, which has to outlive a daemon whose containers outlive it.
     mounts: Option<Child>,
+    /// Reads what we never write, so it cleans up when this process has been killed.
+    guard: Option<Child>,
 }
 
 impl OwnEngine {
@@ -43,8 +57,9 @@ impl OwnEngine {
         let folder = tempfile::Builder::new().prefix("e2e-engine-").tempdir().expect("a folder");
         let address = Ipv4Addr::new(10, 198, third, fourth | 2);
         let name = format!("e2e{:06x}", number >> 40);
-        let mut engine = Self { name, folder, address, options, daemon: None, mounts: None };
+        let mut engine = Self { name, folder, address, options, daemon: None, mounts: None, guard: None };
         engine.plug_in(Ipv4Addr::new(10, 198, third, fourth | 1), megabytes);
+        engine.guard = Some(engine.guarded());
         Box::pin(engine.boot()).await;
         engine.load(&[FAULT_APP, &images::proxy_tag()]);
         Some(engine)
@@ -63,6 +78,14 @@ impl OwnEngine {
         sh(&["ip", "-n", name, "address", "add", &address, "dev", &inside]);
         std::fs::create_dir(self.data()).expect("a folder");
         sh(&["mount", "-t", "tmpfs", "-o", &format!("size={megabytes}m"), name, &self.data().to_string_lossy()]);
+    }
+
+    /// In a process group of its own, like the daemon: Ctrl-C is for the test alone.
+    fn guarded(&self) -> Child {
+        let mut guard = Command::new("sh");
+        guard.args(["-c", ORPHANED, "sh", &self.host(), &self.name]).arg(self.run()).arg(self.folder.path());
+        guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        guard.spawn().expect("sh")
     }
 
     /// Starts the daemon and waits until it answers.
@@ -84,6 +107,7 @@ impl OwnEngine {
             .arg(pid)
             .args(["--host", &self.host(), "--bip", "172.31.250.1/24"])
             .args(self.options)
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -98,7 +122,8 @@ impl OwnEngine {
     /// never write, so it also goes when this process is killed.
     async fn hold_mounts(&mut self) -> u32 {
         let mut holder = Command::new("unshare");
-        let holder = holder.args(["-m", "cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("unshare");
+        holder.args(["-m", "cat"]).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null());
+        let holder = holder.spawn().expect("unshare");
         let id = holder.id();
         self.mounts = Some(holder);
         let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/mnt")).expect("a process");
@@ -168,6 +193,10 @@ impl OwnEngine {
 
 impl Drop for OwnEngine {
     fn drop(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.kill());
+            drop(guard.wait());
+        }
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
