@@ -109,7 +109,7 @@ async fn look(host: &Host, deploys: usize, begun: Instant, wall_ms: f64) -> Resu
 }
 
 /// Open files of nginx, master and workers together. Their numbers are the host's, as `docker top` shows them.
-async fn descriptors(proxy: &str) -> Result<usize> {
+pub async fn descriptors(proxy: &str) -> Result<usize> {
     let shown = docker(&["top", proxy, "-o", "pid"]).await?;
     let of = |pid: &str| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
     Ok(shown.lines().skip(1).map(|pid| of(pid.trim())).sum())

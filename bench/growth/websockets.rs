@@ -9,8 +9,8 @@ use crate::common::cgroup::Cgroup;
 use crate::common::host::{Host, app, services};
 use crate::common::samples::Samples;
 use crate::common::{Bench, Result};
-use crate::flips;
 use crate::grid::{Grid, Unit};
+use crate::{flips, soak};
 
 const SIZES: [usize; 4] = [0, 10, 1_000, 10_000];
 const FLIPS: usize = 50;
@@ -26,12 +26,12 @@ pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
         let address = host.proxy_address().await?;
         let open = Load::start(sockets(address, size)).await?;
         let begun = Instant::now();
-        // Each has had its first echo, so each is open through to the app.
-        while open.progress().messages < size as u64 {
+        // Each takes two files of the proxy, one to either side. Echoes would count those that were lost, too.
+        while soak::descriptors(&host.name.container()).await? < 2 * size {
             if begun.elapsed() > PATIENCE {
-                return Err(format!("{} of {size} WebSockets opened in {PATIENCE:?}", open.progress().messages).into());
+                return Err(format!("{size} WebSockets are not open within {PATIENCE:?}").into());
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(200)).await;
         }
         let mut memory = Samples::default();
         memory.push(proxy.memory_bytes()? / 1e6);
