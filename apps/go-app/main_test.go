@@ -71,6 +71,9 @@ func TestAnswersNameTheirRelease(t *testing.T) {
 		if response.StatusCode != want.status || !bytes.Contains(body, []byte(want.contains)) {
 			t.Errorf("%s %s: got %d %q, want %d with %q", want.method, want.path, response.StatusCode, body, want.status, want.contains)
 		}
+		if got := response.Header.Get("X-Release"); got != "r8" {
+			t.Errorf("%s %s: release %q", want.method, want.path, got)
+		}
 	}
 }
 

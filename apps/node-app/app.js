@@ -34,6 +34,8 @@ export function buildApp(me, log = false) {
   observe(app);
   chain(app, me);
 
+  // `deploy-apps drain-test` counts answers by it.
+  app.addHook('onRequest', async (request, reply) => void reply.header('x-release', me.release));
   app.addHook('preClose', async () => stopping.abort());
   // Otherwise a connection that turns idle during the shutdown would hold the process for `keepAliveTimeout`.
   app.addHook('onSend', async (request, reply) => {

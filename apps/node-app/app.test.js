@@ -32,6 +32,7 @@ test('answers name their release', async (t) => {
     const text = await response.text();
     assert.equal(response.status, status, `${method} ${path}: ${text}`);
     assert.ok(text.includes(contains), `${method} ${path}: ${text}`);
+    assert.equal(response.headers.get('x-release'), 'r8', `${method} ${path}`);
   }
 });
 
