@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::{Cause, FailedRequest, Kind};
+use crate::model::Timeline;
 
 /// Enough to see what went wrong; a run in which everything fails must not fill memory with it.
 pub(super) const FAILURES_KEPT: usize = 20;
@@ -57,6 +58,7 @@ pub(super) struct Book {
     pub(super) kinds: BTreeMap<Kind, Account>,
     pub(super) releases: BTreeMap<String, u64>,
     pub(super) first_failures: Vec<FailedRequest>,
+    pub(super) timeline: Timeline,
     pub(super) opened: u64,
     pub(super) closed_while_idle: u64,
     pub(super) longest_gap: Duration,
@@ -100,6 +102,7 @@ impl Ledger {
             kinds: kinds.map(account).collect(),
             releases: BTreeMap::new(),
             first_failures: Vec::new(),
+            timeline: Timeline::default(),
             opened: 0,
             closed_while_idle: 0,
             longest_gap: Duration::ZERO,
@@ -115,6 +118,10 @@ impl Ledger {
             release_header,
             book: Mutex::new(book),
         }
+    }
+
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     pub(super) fn release_header(&self) -> &str {
@@ -140,15 +147,17 @@ impl Ledger {
     pub(super) fn succeed(&self, kind: Kind, begun: Begun, release: &str) {
         let now = Instant::now();
         let phase = self.phase_of(begun);
+        let (at, took) = (now.duration_since(self.began), now.duration_since(begun.at));
         let mut book = self.book();
         book.count_release(release);
+        book.timeline.answered(at, kind.is_short().then_some(took), release);
         if kind.is_short() {
-            book.note_success(now.duration_since(self.began));
+            book.note_success(at);
         }
         let account = book.account(kind);
         account.ok += 1;
         if let Some(latencies) = &mut account.latencies {
-            let took = u64::try_from(now.duration_since(begun.at).as_micros()).unwrap_or(u64::MAX);
+            let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             match phase {
                 Phase::Steady => latencies.steady.saturating_record(took),
                 Phase::Deploying => latencies.deploying.saturating_record(took),
@@ -158,7 +167,9 @@ impl Ledger {
 
     /// A stream or WebSocket that was open as long as one side wanted it.
     pub(super) fn end_kindly(&self, kind: Kind, by_server: bool) {
+        let at = self.began.elapsed();
         let mut book = self.book();
+        book.timeline.answered(at, None, "");
         let account = book.account(kind);
         account.ok += 1;
         account.ended_kindly += u64::from(by_server);
@@ -169,6 +180,7 @@ impl Ledger {
         let phase = self.phase_of(begun);
         let mut book = self.book();
         *book.account(kind).failed.entry(failure.cause).or_default() += 1;
+        book.timeline.failed(now.duration_since(self.began), &failure.cause.to_string());
         if book.first_failures.len() < FAILURES_KEPT {
             book.first_failures.push(FailedRequest {
                 at_ms: millis(now.duration_since(self.began)),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ledger::{Account, Book, PhasedLatencies, millis};
 use super::{Cause, FailedRequest, Kind};
+use crate::model::Timeline;
 
 /// The version of the JSON form; it rises when a reader of the old one would misread the new one.
 const VERSION: u32 = 1;
@@ -30,6 +31,9 @@ pub struct Report {
     /// Answers by the release that gave them, where answers say so.
     pub releases: BTreeMap<String, u64>,
     pub first_failures: Vec<FailedRequest>,
+    /// All results over time, for pictures; too fine for the JSON form.
+    #[serde(skip)]
+    pub timeline: Timeline,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -108,6 +112,7 @@ impl Report {
             connections_closed_while_idle: book.closed_while_idle,
             releases: book.releases.clone(),
             first_failures: book.first_failures.clone(),
+            timeline: book.timeline.clone(),
         }
     }
 }

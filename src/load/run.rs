@@ -1,6 +1,7 @@
 //! A run of load, from its start to its report.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,12 @@ impl Load {
     /// Says what goes on from now on.
     pub fn set_phase(&self, phase: Phase) {
         self.ledger.set_phase(phase);
+    }
+
+    /// The moment that all times of the report count from.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.ledger.began()
     }
 
     #[must_use]

@@ -6,6 +6,7 @@ mod accessory_change;
 mod address;
 mod bytes;
 mod container;
+mod course;
 mod files;
 mod history;
 mod hooks;
@@ -20,6 +21,7 @@ mod release;
 mod scale;
 mod step_kind;
 mod stored;
+mod timeline;
 mod webhook;
 
 pub use accessory_change::AccessoryChange;
@@ -29,6 +31,7 @@ pub use container::{
     ContainerSpec, Healthcheck, Label, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
     OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
 };
+pub use course::{Course, Look, Moment, TimedDeploy, TimedStep};
 pub use files::{ContainerFile, Content, refill};
 pub use history::{PastRun, RunEnd, past_runs};
 pub use hooks::{Hook, Hooks};
@@ -52,4 +55,5 @@ pub use release::{Release, identity};
 pub use scale::{ReplicaCount, ReplicaSource, Scale};
 pub use step_kind::StepKind;
 pub use stored::StoredRelease;
+pub use timeline::{Slot, Timeline};
 pub use webhook::{Secret, Webhook, WebhookFormat};
