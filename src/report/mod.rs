@@ -5,6 +5,7 @@
 
 mod block;
 pub mod ci;
+pub mod drain;
 mod frame;
 pub mod history;
 pub mod json;

@@ -18,6 +18,7 @@ mod changes;
 mod completions;
 mod dashboard;
 mod doctor;
+mod drain_page;
 mod drain_test;
 mod history;
 mod init;

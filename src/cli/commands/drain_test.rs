@@ -1,6 +1,11 @@
 //! `deploy-apps drain-test APP…`: load and redeploys at the same time, and a count of every failure.
 
+mod files;
+mod page;
+mod recorder;
+
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +13,9 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use self::files::Files;
+use self::page::Part;
+use self::recorder::Recorder;
 use super::deploy::KEEP;
 use crate::cli::args::{Format, duration};
 use crate::cli::context::Context;
@@ -15,7 +23,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::far;
 use crate::compose;
 use crate::event::{Event, Fact, Outcome};
-use crate::load::{Expect, Load, LoadConfig, Phase, Report, Traffic};
+use crate::load::{Expect, Load, LoadConfig, Phase, Traffic};
 use crate::model::AppName;
 use crate::plan::{DeployOptions, ProxyImage};
 use crate::rollout::{DeployRequest, Sink, deploy};
@@ -74,13 +82,21 @@ pub struct DrainTestArgs {
     /// The longest time for all of it
     #[arg(long, value_name = "TIME", default_value = "2h", value_parser = duration)]
     pub limit: Duration,
+    /// Write the report as a page with plots: one file that loads nothing
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write each plot as an SVG file into this folder, which is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Sends load to the apps, redeploys them again and again, and reports what was lost.
 pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failure> {
     let apps = compose::select(&context.project, &args.apps)?;
+    let (files, recorder) = (Files::reserve(args)?, Arc::new(Recorder::default()));
     let image = context.proxy_image()?;
-    let first = redeploy(context, &apps, &image, false).await?;
+    // Boxed here and below: a deploy within a campaign within a choice would be too large for the stack.
+    let first = Box::pin(redeploy(context, &apps, &image, None)).await?;
     if first != Exit::Done {
         return Err(Failure::new(first, "the apps could not be deployed, so there is nothing to send load to"));
     }
@@ -92,13 +108,31 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
             Load::start(config(&target, args)).await.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         loads.push((app.clone(), load));
     }
-    let ended = campaign(context, args, &apps, &image, &loads).await;
+    let began: Vec<_> = loads.iter().map(|(_, load)| load.began()).collect();
+    let ended = Box::pin(campaign(context, args, &apps, &image, &loads, &recorder));
+    // Who wants no picture has a proxy that is asked for nothing but requests.
+    let ended = if files.are_wanted() || context.format == Format::Json {
+        let proxy = context.proxy();
+        tokio::select! {
+            ended = ended => ended,
+            never = recorder.watch(&proxy, &context.project.name) => match never {},
+        }
+    } else {
+        ended.await
+    };
     let mut reports = Vec::new();
     for (app, load) in loads {
         reports.push((app, load.stop().await));
     }
-    print(context, args, &reports);
+    let parts: Vec<Part<'_>> = reports
+        .iter()
+        .zip(began)
+        .map(|((app, report), began)| Part::new(app, report, recorder.record(&context.project.key(app), began)))
+        .collect();
+    print(context, args, &parts);
+    let written = files.write(&parts, args.deploys, matches!(ended, Ok(Exit::Done)));
     let exit = ended?;
+    written?;
     let lost: u64 = reports.iter().map(|(_, report)| report.failures()).sum();
     Ok(if exit == Exit::Done && lost > 0 { Exit::LostRequests } else { exit })
 }
@@ -110,6 +144,7 @@ async fn campaign(
     apps: &[AppName],
     image: &ProxyImage,
     loads: &[(AppName, Load)],
+    recorder: &Arc<Recorder>,
 ) -> Result<Exit, Failure> {
     let deadline = Instant::now() + args.limit;
     let all = |phase| loads.iter().for_each(|(_, load)| load.set_phase(phase));
@@ -129,7 +164,10 @@ async fn campaign(
         }
         let begun = Instant::now();
         all(Phase::Deploying);
-        let exit = redeploy(context, apps, image, true).await?;
+        recorder.deploy_begins();
+        let exit = Box::pin(redeploy(context, apps, image, Some(recorder))).await;
+        recorder.deploy_ended();
+        let exit = exit?;
         all(Phase::Steady);
         let took = begun.elapsed().as_secs_f64();
         eprintln!("deploy {number}/{}  {took:.1}s  {} requests, {} failed", args.deploys, sent(), lost());
@@ -151,12 +189,22 @@ async fn steady(context: &Context, time: Duration) {
     }
 }
 
-/// One deploy of all the apps; only failures are shown, since the table at the end says the rest.
-async fn redeploy(context: &Context, apps: &[AppName], image: &ProxyImage, force: bool) -> Result<Exit, Failure> {
-    let reporter = Arc::clone(&context.reporter);
+/// One deploy of all the apps; only failures are shown, since the table at the end says the rest. With a recorder it is
+/// one under load, which also replaces what has not changed.
+async fn redeploy(
+    context: &Context,
+    apps: &[AppName],
+    image: &ProxyImage,
+    recorder: Option<&Arc<Recorder>>,
+) -> Result<Exit, Failure> {
+    let (reporter, recorder) = (Arc::clone(&context.reporter), recorder.cloned());
+    let force = recorder.is_some();
     let signals = context.signals.clone();
     let sink: Sink = Arc::new(move |event: Event| {
         signals.follow(&event);
+        if let Some(recorder) = &recorder {
+            recorder.event(&event);
+        }
         let matters = match &event.fact {
             Fact::StepFailed { .. } | Fact::UndoFailed { .. } | Fact::LeftBehind { .. } | Fact::Warned { .. } => true,
             Fact::AppFinished { outcome, .. } => !matches!(outcome, Outcome::Completed | Outcome::UpToDate),
@@ -266,13 +314,14 @@ fn config(target: &Target, args: &DrainTestArgs) -> LoadConfig {
     config
 }
 
-fn print(context: &Context, args: &DrainTestArgs, reports: &[(AppName, Report)]) {
+fn print(context: &Context, args: &DrainTestArgs, parts: &[Part<'_>]) {
     if context.format == Format::Json {
-        let apps: Vec<_> = reports.iter().map(|(app, report)| json!({ "app": app, "report": report })).collect();
+        let part = |part: &Part<'_>| json!({ "app": part.app, "report": part.report, "course": part.course });
+        let apps: Vec<_> = parts.iter().map(part).collect();
         println!("{}", json!({ "v": 1, "deploys": args.deploys, "apps": apps }));
         return;
     }
-    for (app, report) in reports {
-        println!("\n{app}: {} redeploys under load\n{}", args.deploys, report.table());
+    for part in parts {
+        println!("\n{}: {} redeploys under load\n{}", part.app, args.deploys, part.report.table());
     }
 }

@@ -70,9 +70,9 @@ impl Bars {
         standalone(&self.words(), under, ALONE, height, &inside)
     }
 
-    pub(super) fn svg(&self, width: f64) -> String {
+    pub(super) fn svg(&self, scope: &str, width: f64) -> String {
         let (inside, height) = self.draw(width);
-        embedded(&self.words(), width, height, &inside)
+        embedded(&self.words(), scope, (width, height), &inside)
     }
 
     pub(super) fn title(&self) -> &str {

@@ -25,10 +25,10 @@ pub(super) struct Words<'a> {
     pub(super) data: String,
 }
 
-/// A drawing within a page, which brings the style.
-pub(super) fn embedded(words: &Words<'_>, width: f64, height: f64, inside: &str) -> String {
+/// A drawing within a page, which brings the style. `scope` tells it from another of the same title.
+pub(super) fn embedded(words: &Words<'_>, scope: &str, (width, height): (f64, f64), inside: &str) -> String {
     let Words { title, about, data } = words;
-    let id = format!("{}-{width}", slug(title));
+    let id = format!("{}-{width}", slug(&format!("{scope} {title}")));
     let (title, about, height) = (escape(title), escape(about), At(height));
     format!(
         r#"<svg class="plot" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{id}-t {id}-d"{data}><title id="{id}-t">{title}</title><desc id="{id}-d">{about}</desc>{inside}</svg>"#

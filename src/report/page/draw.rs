@@ -81,8 +81,9 @@ impl<'a> Sheet<'a> {
     fn bands(&self, canvas: &mut Canvas) {
         for band in &self.plot.bands {
             if let Some((from, to)) = self.span(band.from, band.to) {
-                let size = ((to - from).max(THINNEST), self.bottom - self.top);
-                canvas.rect("band", (from, self.top), size, &band.name);
+                // Half a pixel less at each end: deploys that follow each other stay apart.
+                let size = ((to - from - 1.0).max(THINNEST), self.bottom - self.top);
+                canvas.rect("band", (from + 0.5, self.top), size, &band.name);
             }
         }
     }

@@ -63,12 +63,14 @@ impl Section {
     /// The plot at both widths, and its figures as a table. `under` is the line under its heading.
     #[must_use]
     pub fn plot(self, plot: &Plot, under: &str) -> Self {
-        self.figure(plot.title(), under, &[plot.svg(WIDE), plot.svg(NARROW)], &plot.table(), true)
+        let drawings = [WIDE, NARROW].map(|width| plot.svg(&self.title, width));
+        self.figure(plot.title(), under, &drawings, &plot.table(), true)
     }
 
     #[must_use]
     pub fn bars(self, bars: &Bars, under: &str) -> Self {
-        self.figure(bars.title(), under, &[bars.svg(WIDE), bars.svg(NARROW)], &bars.table(), false)
+        let drawings = [WIDE, NARROW].map(|width| bars.svg(&self.title, width));
+        self.figure(bars.title(), under, &drawings, &bars.table(), false)
     }
 
     #[must_use]

@@ -159,6 +159,13 @@ impl Plot {
         self
     }
 
+    /// Whether there is no value to draw.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let points = self.lines.iter().chain(&self.stack).flat_map(|line| &line.points);
+        points.into_iter().all(|(_, value)| !value.is_finite()) && self.misses.is_empty()
+    }
+
     /// The whole drawing as a file; `under` is the line under its heading, and may be empty.
     #[must_use]
     pub fn standalone(&self, under: &str) -> String {
@@ -166,9 +173,9 @@ impl Plot {
         standalone(&self.words(String::new()), under, ALONE, height, &inside)
     }
 
-    pub(super) fn svg(&self, width: f64) -> String {
+    pub(super) fn svg(&self, scope: &str, width: f64) -> String {
         let (inside, height, data) = self.draw(width);
-        embedded(&self.words(data), width, height, &inside)
+        embedded(&self.words(data), scope, (width, height), &inside)
     }
 
     pub(super) fn title(&self) -> &str {

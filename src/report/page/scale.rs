@@ -113,8 +113,8 @@ impl Scale {
         let high = all.iter().position(|value| *value >= most * 0.999_999).unwrap_or(all.len() - 1).max(low + 1);
         let ticks = all[low..=high.min(all.len() - 1)].to_vec();
         let values = (ticks[0], ticks[ticks.len() - 1]);
-        // Over more than two powers of ten the ones between would stand too close.
-        let wide = values.1 / values.0 > 150.0;
+        // Over more than three powers of ten the ones between would stand too close.
+        let wide = values.1 / values.0 > 1500.0;
         let is_power = |value: &f64| (value.log10() - value.log10().round()).abs() < 1e-6;
         let ticks = ticks.into_iter().filter(|value| !wide || is_power(value)).collect();
         Self { spacing: Spacing::Log, values, places, ticks }
@@ -197,8 +197,8 @@ mod tests {
 
     #[test]
     fn ratios_are_equal_steps_on_a_log_axis() {
-        let scale = Scale::log(0.8, 950.0, PLACES);
-        assert_eq!(scale.ticks, [1.0, 10.0, 100.0, 1000.0]);
+        let scale = Scale::log(0.8, 9500.0, PLACES);
+        assert_eq!(scale.ticks, [1.0, 10.0, 100.0, 1000.0, 10_000.0]);
         assert!(((scale.place(100.0) - scale.place(10.0)) - (scale.place(10.0) - scale.place(1.0))).abs() < 1e-9);
         assert_eq!(Scale::log(3.0, 40.0, PLACES).ticks, [2.0, 5.0, 10.0, 20.0, 50.0]);
         assert_eq!(Scale::log(5.0, 5.0, PLACES).ticks, [5.0, 10.0], "one value is a range too");

@@ -12,8 +12,8 @@ pub(super) fn line(places: impl Iterator<Item = (f64, f64)>) -> String {
         if y.is_finite() && x.is_finite() {
             let _ = write!(shape, "{}{} {}", if is_open { "L" } else { "M" }, At(x), At(y));
             if !is_open {
-                // With round ends, a line of no length is a dot.
-                shape.push_str("h0");
+                // With round ends, a line of next to no length is a dot.
+                shape.push_str("h.1");
             }
             is_open = true;
         } else {

@@ -6,11 +6,15 @@ use super::*;
 #[track_caller]
 fn as_before(name: &str, drawn: &str) {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/page/tests").join(name);
+    // An element a line, so that a review sees what has changed.
+    let drawn = drawn.replace("><", ">\n<");
     if std::env::var_os("UPDATE_PICTURES").is_some() {
-        std::fs::write(&file, drawn).expect("a writable file");
+        std::fs::write(&file, &drawn).expect("a writable file");
     }
     let before = std::fs::read_to_string(&file).expect("a drawing");
-    assert_eq!(drawn, before, "{name} is drawn otherwise than before");
+    let other = std::iter::zip(drawn.lines(), before.lines()).find(|(now, before)| now != before);
+    assert_eq!(other, None, "{name} is drawn otherwise than before");
+    assert_eq!(drawn.len(), before.len(), "{name} ends otherwise than before");
 }
 
 fn plot() -> Plot {
@@ -45,7 +49,7 @@ fn bars_are_drawn_as_before() {
 
 #[test]
 fn a_line_is_broken_where_there_is_no_value_and_a_log_axis_has_no_zero() {
-    let drawing = plot().svg(1000.0);
+    let drawing = plot().svg("", 1000.0);
     let slowest = drawing.split("class=\"edge dashed quiet\" d=\"").nth(1).expect("the line");
     let shape = slowest.split('"').next().expect("its path");
     assert_eq!(shape.matches('M').count(), 3, "three pieces, each a dot: {shape}");
@@ -57,7 +61,7 @@ fn areas_lie_on_each_other_and_end_where_their_series_does() {
     let values = |values: [f64; 4]| std::iter::zip([0.0, 1.0, 2.0, 3.0], values).collect();
     let old = Line::new("r1", Hue::Series(0), values([100.0, 60.0, 0.0, 0.0]));
     let new = Line::new("r2", Hue::Series(1), values([0.0, 40.0, 100.0, 100.0]));
-    let drawing = Plot::new("Crossing", (0.0, 3.0), Unit::PerSecond).stack([old, new]).svg(1000.0);
+    let drawing = Plot::new("Crossing", (0.0, 3.0), Unit::PerSecond).stack([old, new]).svg("", 1000.0);
     let shapes: Vec<&str> = drawing.split("class=\"area ").skip(1).filter_map(|rest| rest.split('"').nth(2)).collect();
     let tops = |shape: &str| -> Vec<String> { shape.split(['M', 'L', 'Z']).map(str::to_owned).collect() };
     let (old, new) = (tops(shapes[0]), tops(shapes[1]));
@@ -70,7 +74,8 @@ fn areas_lie_on_each_other_and_end_where_their_series_does() {
 
 #[test]
 fn an_empty_plot_is_still_one() {
-    for drawing in [Plot::new("Nothing", (0.0, 0.0), Unit::Count).svg(340.0), Bars::new("None", Unit::Count).svg(340.0)]
+    for drawing in
+        [Plot::new("Nothing", (0.0, 0.0), Unit::Count).svg("", 340.0), Bars::new("None", Unit::Count).svg("", 340.0)]
     {
         assert!(!drawing.contains("NaN") && !drawing.contains("inf"), "{drawing}");
     }
@@ -94,6 +99,17 @@ fn a_page_loads_nothing_and_lets_no_foreign_text_become_markup() {
         assert!(!html.contains(loading), "`{loading}`");
     }
     assert!(html.contains("default-src 'none'"));
+}
+
+#[test]
+fn the_same_plot_of_two_apps_has_names_of_its_own() {
+    let sections = ["web", "shop"].map(|app| Section::new(app).plot(&plot(), "").bars(&bars(), ""));
+    let html = sections.into_iter().fold(Page::new("Two", Verdict::Good), Page::section).html();
+    let mut ids: Vec<&str> = html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(ids.len(), 2 * 2 * 2 * 2, "title and description, at two widths, of two plots, of two apps: {ids:?}");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 16, "{ids:?}");
 }
 
 /// The dashboard and the pages look alike; neither module may use the other, so this keeps them together.
