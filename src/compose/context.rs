@@ -1,7 +1,7 @@
 //! What every reader shares: the file, the variables, and where findings go.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::dotenv;
 use super::error::{ComposeError, ComposeErrorKind, Problem, Read};
 use super::source::{self, absolute};
-use crate::model::ProjectName;
+use crate::model::{AppName, ProjectName};
 
 /// The variables of a run: the process' own, over those of `.env`.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +69,8 @@ pub(super) struct Context<'a> {
     pub project: &'a ProjectName,
     /// Profiles have taken services out: that none is left is then no mistake of the file.
     pub some_disabled: bool,
+    /// For [`crate::model::Project::hosts`].
+    pub hosts: BTreeSet<AppName>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// One `git describe` is enough for all apps.
@@ -83,6 +85,7 @@ impl<'a> Context<'a> {
             folder,
             project,
             some_disabled: false,
+            hosts: BTreeSet::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
             described,

@@ -53,7 +53,7 @@ mod variables;
 mod version;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use context::{Context, Environment};
@@ -68,7 +68,7 @@ pub use scalar::{parse_bytes, parse_duration};
 pub use select::{select, select_services};
 pub use suggest::nearest;
 
-use crate::model::{InvalidName, Project, ProjectName};
+use crate::model::{AppName, InvalidName, Project, ProjectName};
 
 const NEEDS_SERVICES: &str = "it needs `services:` with at least one service in it";
 
@@ -129,6 +129,8 @@ struct Model {
     profiles: Vec<String>,
     /// Whether a service does not take part because of its profiles.
     some_disabled: bool,
+    /// The apps with a port, whatever their profiles.
+    hosts: BTreeSet<AppName>,
 }
 
 impl Model {
@@ -150,6 +152,7 @@ impl Model {
     fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
         cx.some_disabled = self.some_disabled;
+        cx.hosts.clone_from(&self.hosts);
         let root = match project::root(&self.root) {
             Ok(root) => root,
             Err(problem) => return (None, vec![problem]),
@@ -204,13 +207,15 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     merge::tidy(&mut root);
     unique::enforce(&mut root);
     let profiles = profiles::all(&root).into_iter().collect();
+    let hosts = profiles::hosts(&root);
     let active = active_profiles(request, &environment);
     let disabled =
         profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
     let some_disabled = !disabled.is_empty();
     warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
     let file = first.unwrap_or_else(|| folder.clone());
-    Ok(Model { root, sources: layers.sources, environment, folder, name, file, warnings, profiles, some_disabled })
+    let sources = layers.sources;
+    Ok(Model { root, sources, environment, folder, name, file, warnings, profiles, some_disabled, hosts })
 }
 
 /// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::error::Problem;
 use super::node::{Entry, Node, Value, clip};
+use crate::model::AppName;
 
 /// Takes the services out of the tree whose profiles are not active, and returns their names.
 ///
@@ -31,6 +32,17 @@ pub(super) fn all(root: &Node) -> BTreeSet<String> {
     let services = root.as_map().and_then(|root| root.value("services")?.as_map());
     services
         .map_or_else(BTreeSet::new, |services| services.entries.iter().flat_map(profiles).map(str::to_owned).collect())
+}
+
+/// The apps that the proxy may lead to, whether they take part or not. What is wrong with one is told where it is read.
+pub(super) fn hosts(root: &Node) -> BTreeSet<AppName> {
+    let services = root.as_map().and_then(|root| root.value("services")?.as_map());
+    let entries = services.map_or(&[][..], |services| &services.entries);
+    let has_port = |entry: &&Entry| {
+        let block = entry.value.as_map().and_then(|service| service.value("x-deploy-apps")?.as_map());
+        block.and_then(|block| block.value("port")).is_some_and(|port| !port.is_null())
+    };
+    entries.iter().filter(has_port).filter_map(|entry| entry.key.parse().ok()).collect()
 }
 
 /// As written; a list is the only form that the specification has.

@@ -67,6 +67,7 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         notify,
         apps,
         accessories,
+        hosts: std::mem::take(&mut cx.hosts),
         networks: networks.own_networks().collect(),
         volumes: volumes.own_volumes().collect(),
         external_networks: networks.external().collect(),

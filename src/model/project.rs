@@ -1,5 +1,6 @@
 //! What the user wishes: one compose file, parsed, checked and complete.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,9 @@ pub struct Project {
     /// In the file's order.
     pub apps: IndexMap<AppName, App>,
     pub accessories: IndexMap<AppName, Accessory>,
+    /// Every app of the file with a port, also where its profile is not active: by these names services reach the proxy.
+    /// They must not hang on the profiles of a run, or each change of those would change every container.
+    pub hosts: BTreeSet<AppName>,
     /// By their names on the engine, project prefix included. External ones are not listed.
     pub networks: IndexMap<String, NetworkSettings>,
     pub volumes: Vec<NewVolume>,

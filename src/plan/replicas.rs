@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::hosts::lead_to_proxy;
 use super::situation::Situation;
 use super::{Gate, PlanRefused};
 use crate::model::{
-    AddressPool, App, Condition, ContainerSpec, Healthcheck, Hook, Hooks, NetworkAttachment, NewContainer,
+    AddressPool, App, AppName, Condition, ContainerSpec, Healthcheck, Hook, Hooks, NetworkAttachment, NewContainer,
     ObservedContainer, ObservedState, OwnLabels, Peer, Project, Release, Restart, Role,
 };
 
@@ -27,12 +28,7 @@ pub(super) struct NewReplica {
 pub(super) fn effective_spec(project: &Project, app: &App, pool: AddressPool) -> ContainerSpec {
     let mut spec = app.service.container.clone();
     // Apps reach each other through the proxy, so that a deploy of one is not felt by the others.
-    for (name, other) in &project.apps {
-        let host = format!("{name}:");
-        if other.port.is_some() && !spec.extra_hosts.iter().any(|entry| entry.starts_with(&host)) {
-            spec.extra_hosts.push(format!("{host}{}", pool.proxy()));
-        }
-    }
+    lead_to_proxy(&mut spec.extra_hosts, project.hosts.iter().map(AppName::as_str), pool);
     spec.environment.insert("DEPLOY_APPS_PROJECT".to_owned(), project.name.to_string());
     spec.environment.insert("DEPLOY_APPS_APP".to_owned(), app.service.name.to_string());
     spec.networks.push(NetworkAttachment { network: project.proxy.name.network(), ..NetworkAttachment::default() });

@@ -44,7 +44,6 @@ async fn lines_about(jaeger: &Jaeger<'_>, trace: &str) -> Vec<(String, Value)> {
 async fn one_request_across_services_is_one_trace() {
     let host = sample("tracing").await;
     let jaeger = Jaeger::beside(&host);
-    // In one command, so that each app knows the others' names: those of profiles that take no part have none.
     jaeger.cli(&["jaeger", "go-app", "node-app", "counter-service", "visitors"]).run().await.succeeded();
 
     // The client has begun no trace, so go-app does, and says so to whoever asks.

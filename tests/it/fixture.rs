@@ -112,7 +112,9 @@ pub fn after(other: &str, condition: Condition, mut app: App) -> App {
 }
 
 pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
+    let apps: IndexMap<AppName, App> = apps.into_iter().map(|app| (app.service.name.clone(), app)).collect();
     Project {
+        hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),
         name: "sample".parse().expect("a valid name"),
         folder: PathBuf::from("/sample"),
         proxy: ProxySpec {
@@ -123,7 +125,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             base_image: "debian:trixie-slim".to_owned(),
         },
         notify: Vec::new(),
-        apps: apps.into_iter().map(|app| (app.service.name.clone(), app)).collect(),
+        apps,
         accessories: IndexMap::new(),
         networks: IndexMap::new(),
         volumes: Vec::new(),

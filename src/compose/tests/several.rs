@@ -253,6 +253,18 @@ fn services_take_part_by_profile_or_by_name() {
 }
 
 #[test]
+fn apps_are_reached_by_the_same_names_whichever_profiles_are_active() {
+    let case = Case::new(
+        "services:\n  web: { image: w, x-deploy-apps: { port: 80 } }\n  job: { image: j, x-deploy-apps: {} }\n  \
+         admin: { image: a, profiles: [ops], x-deploy-apps: { port: 81 } }\n  db: { image: d, profiles: [ops] }\n",
+    );
+    for profiles in [vec![], vec!["ops".to_owned()], vec!["*".to_owned()]] {
+        let project = load(&LoadRequest { profiles, ..case.request() }).expect("loaded").project;
+        assert_eq!(project.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(), ["admin", "web"]);
+    }
+}
+
+#[test]
 fn what_depends_on_a_service_that_takes_no_part_is_refused() {
     let tool = "  tool: { image: t, profiles: [ops, dev] }\n";
     Case::new(&format!("services:\n  web: {{ image: web, depends_on: [tool] }}\n{tool}")).says(
