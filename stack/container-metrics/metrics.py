@@ -1,7 +1,7 @@
 """What each container uses, in Prometheus' text format and under the names that cAdvisor gives.
 
-The figures are files of the kernel (control groups v1 or v2) and cost no call of the engine; it is asked only
-which containers there are and what they are called.
+The figures are files of the kernel (control groups v1 or v2). The engine is asked which containers there are, how
+often it has restarted them, and which of them met their limit of memory: their group ends with them, its count too.
 """
 
 import http.client
@@ -9,11 +9,19 @@ import http.server
 import json
 import os
 import socket
+import threading
+import time
+import urllib.parse
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 CGROUPS = os.environ.get("CGROUPS", "/host/cgroup")
 ENGINE = os.environ.get("ENGINE_SOCKET", "/var/run/docker.sock")
 PORT = int(os.environ.get("PORT", "9101"))
+
+# What the engine tells of a container.
+type Told = dict[str, Any]
 
 # Deeper there are only the groups that a container makes inside of its own.
 DEPTH = 4
@@ -27,8 +35,12 @@ HELP = {
     "container_memory_usage_bytes": ("gauge", "Memory, with the page cache."),
     "container_memory_working_set_bytes": ("gauge", "Memory that cannot be taken back: what the limit kills for."),
     "container_spec_memory_limit_bytes": ("gauge", "The limit of memory; none: no sample."),
-    "container_oom_events_total": ("counter", "How often the limit of memory was met by a kill."),
+    "container_oom_events_total": (
+        "counter",
+        "How often the limit of memory was met by a kill, also by one that ended it.",
+    ),
     "container_processes": ("gauge", "Processes and threads."),
+    "container_restarts_total": ("counter", "How often the engine has started it again; none of cAdvisor's names."),
 }
 
 # Labels of deploy-apps, by the labels that its own metrics have.
@@ -44,16 +56,55 @@ class EngineConnection(http.client.HTTPConnection):
         self.sock.connect(ENGINE)
 
 
-def running() -> list[dict]:
+def ask(path: str) -> bytes:
     connection = EngineConnection("engine", timeout=5)
     try:
-        connection.request("GET", "/containers/json")
+        connection.request("GET", path)
         answer = connection.getresponse()
         if answer.status != http.HTTPStatus.OK:
             raise OSError(f"the engine answered {answer.status}")
-        return json.load(answer)
+        return answer.read()
     finally:
         connection.close()
+
+
+def known() -> dict[str, Told]:
+    """The containers that run or shall run again, by their identifiers.
+
+    One that falls again and again is between two lives at most times, so `restarting` is as good as running.
+    """
+    filters = urllib.parse.quote(json.dumps({"status": ["running", "restarting"]}))
+    return {container["Id"]: container for container in json.loads(ask(f"/containers/json?filters={filters}"))}
+
+
+def restarts(container: str) -> int | None:
+    try:
+        return int(json.loads(ask(f"/containers/{container}/json"))["RestartCount"])
+    except OSError:
+        # It was removed meanwhile.
+        return None
+
+
+class Kills:
+    """How often each container met its limit of memory since this process began, as the engine has noticed."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._since = time.time()
+        self._lock = threading.Lock()
+
+    def up_to_now(self) -> Counter[str]:
+        filters = urllib.parse.quote(json.dumps({"type": ["container"], "event": ["oom"]}))
+        with self._lock:
+            until = time.time()
+            told = ask(f"/events?since={self._since:.9f}&until={until:.9f}&filters={filters}")
+            # Only when it was answered: what a failed question misses is asked for by the next.
+            self._since = until
+            self._counts.update(json.loads(line)["Actor"]["ID"] for line in told.splitlines())
+            return self._counts.copy()
+
+
+KILLS = Kills()
 
 
 def groups(controller: str, ids: set[str]) -> dict[str, str]:
@@ -69,7 +120,7 @@ def groups(controller: str, ids: set[str]) -> dict[str, str]:
             container = name.removeprefix("docker-").removesuffix(".scope")
             if container in ids:
                 found[container] = os.path.join(folder, name)
-        depth = folder[len(root):].count(os.sep)
+        depth = folder[len(root) :].count(os.sep)
         folders[:] = [] if depth >= DEPTH else [name for name in folders if len(name) < 64]
     return found
 
@@ -101,7 +152,6 @@ def version_2(group: str) -> dict[str, float | None]:
         "container_memory_usage_bytes": usage,
         "container_memory_working_set_bytes": None if usage is None else max(0, usage - memory.get("inactive_file", 0)),
         "container_spec_memory_limit_bytes": number(group, "memory.max"),
-        "container_oom_events_total": table(group, "memory.events").get("oom_kill"),
         "container_processes": number(group, "pids.current"),
     }
 
@@ -120,7 +170,6 @@ def version_1(by_controller: dict[str, str]) -> dict[str, float | None]:
         "container_memory_usage_bytes": usage,
         "container_memory_working_set_bytes": None if usage is None else max(0, usage - cached),
         "container_spec_memory_limit_bytes": limit if limit is not None and limit < NO_LIMIT else None,
-        "container_oom_events_total": table(by_controller.get("memory", ""), "memory.oom_control").get("oom_kill"),
         "container_processes": number(by_controller.get("pids", ""), "pids.current"),
     }
 
@@ -135,7 +184,7 @@ def figures(ids: set[str]) -> Iterator[tuple[str, dict[str, float | None]]]:
         yield container, version_1({name: found[container] for name, found in places.items() if container in found})
 
 
-def labels(container: dict) -> str:
+def labels(container: Told) -> str:
     own = container.get("Labels") or {}
     values = {"name": container["Names"][0].lstrip("/"), "id": container["Id"][:12], "image": container["Image"]}
     values |= {label: own[f"deploy-apps.{key}"] for label, key in LABELS.items() if f"deploy-apps.{key}" in own}
@@ -146,12 +195,20 @@ def labels(container: dict) -> str:
 
 
 def text() -> str:
-    known = {container["Id"]: labels(container) for container in running()}
+    containers = known()
+    kills = KILLS.up_to_now()
+    # A container that is between two lives has no group and no figures, but a count of its lives.
+    values: dict[str, dict[str, float | None]] = {
+        container: {"container_restarts_total": restarts(container), "container_oom_events_total": kills[container]}
+        for container in containers
+    }
+    for container, used in figures(set(containers)):
+        values[container] |= used
     samples: dict[str, list[str]] = {name: [] for name in HELP}
-    for container, values in figures(set(known)):
-        for name, value in values.items():
+    for container, of_it in values.items():
+        for name, value in of_it.items():
             if value is not None:
-                samples[name].append(f"{name}{{{known[container]}}} {value}")
+                samples[name].append(f"{name}{{{labels(containers[container])}}} {value}")
     lines = []
     for name, (kind, what) in HELP.items():
         lines += [f"# HELP {name} {what}", f"# TYPE {name} {kind}", *sorted(samples[name])]
@@ -180,7 +237,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Says nothing: a line for each scrape is of no use to anybody."""
 
 
