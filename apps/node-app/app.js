@@ -15,7 +15,10 @@ const LONGEST_MESSAGE = 1 << 20;
 // Middleboxes often drop a connection after 30 s of silence, so a quiet event stream speaks twice as often.
 const HEARTBEAT = 15 * SECOND;
 
-/** `me` = { app, version, release, replica, started_at }: the release that every answer names. `log`: pino's options. */
+/**
+ * @param {Record<'app' | 'version' | 'release' | 'replica' | 'started_at', string>} me the release that every answer names
+ * @param {import('fastify').FastifyServerOptions['logger']} log pino's options
+ */
 export function buildApp(me, log = false) {
   const name = `${me.app} ${me.version} (${me.release}, replica ${me.replica})`;
   const stopping = new AbortController();
@@ -71,7 +74,9 @@ export function buildApp(me, log = false) {
 
   app.post('/upload', async (request) => {
     let bytes = 0;
-    for await (const chunk of request.body ?? []) bytes += chunk.length;
+    // The content type parser above has left it as it came.
+    const body = /** @type {import('node:stream').Readable | undefined} */ (request.body);
+    for await (const chunk of body ?? []) bytes += chunk.length;
     return { bytes, release: me.release, replica: me.replica };
   });
 

@@ -54,7 +54,9 @@ test('a client that leaves ends its sleep', async (t) => {
   const app = buildApp(me);
   t.after(() => app.close());
   const ended = new Promise((resolve) => app.addHook('onError', async (request, reply, error) => resolve(error.name)));
-  const leaving = request(`${await app.listen({ host: '127.0.0.1', port: 0 })}/sleep?for=10m`).on('error', () => {}).end();
+  const leaving = request(`${await app.listen({ host: '127.0.0.1', port: 0 })}/sleep?for=10m`)
+    .on('error', () => {})
+    .end();
   await once(app.server, 'request');
   leaving.destroy();
   assert.equal(await ended, 'AbortError');

@@ -1,5 +1,5 @@
 // One request across several apps: `/chain?to=go-app,visitors/version`.
-import { traceFields, tracedFetch } from './telemetry.js';
+import { tracedFetch, traceFields } from './telemetry.js';
 
 const LONGEST = 8;
 const TIMEOUT = 10_000;

@@ -1,7 +1,7 @@
 // Traces by the standard OTEL_* variables, metrics for Prometheus, and the fields that join a line of the log to both.
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, isSpanContextValid, propagation, trace } from '@opentelemetry/api';
+import { isSpanContextValid, propagation, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
 // Probes and scrapes would bury the rest.
 const NOT_OF_USERS = new Set(['/healthz', '/metrics']);

@@ -6,6 +6,4 @@ from django.core.wsgi import get_wsgi_application
 from whitenoise import WhiteNoise
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "graphite.settings")
-application = WhiteNoise(
-    get_wsgi_application(), root="/usr/share/graphite-web/static", prefix="static/"
-)
+application = WhiteNoise(get_wsgi_application(), root="/usr/share/graphite-web/static", prefix="static/")

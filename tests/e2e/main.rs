@@ -41,6 +41,7 @@ mod remote_lost;
 mod removals;
 mod replicas;
 mod rollback;
+mod sample_checks;
 mod sample_counter;
 mod sample_dice;
 mod sample_files;
