@@ -45,6 +45,7 @@ mod sample_checks;
 mod sample_counter;
 mod sample_dice;
 mod sample_files;
+mod sample_logs;
 mod sample_stack;
 mod sample_visitors;
 mod sample_worker;
