@@ -61,5 +61,6 @@ mod telemetry;
 mod together;
 mod tracing;
 mod watch_alerts;
+mod watch_data;
 mod watch_prometheus;
 mod webhooks;
