@@ -221,8 +221,8 @@ impl InFlight {
 impl std::iter::Sum for InFlight {
     fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
         counts.fold(Self::default(), |sum, next| Self {
-            requests: sum.requests + next.requests,
-            websockets: sum.websockets + next.websockets,
+            requests: sum.requests.saturating_add(next.requests),
+            websockets: sum.websockets.saturating_add(next.websockets),
         })
     }
 }

@@ -38,8 +38,8 @@ pub struct RequestCounts {
 impl std::iter::Sum for RequestCounts {
     fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
         counts.fold(Self::default(), |sum, next| Self {
-            requests: sum.requests + next.requests,
-            errors: sum.errors + next.errors,
+            requests: sum.requests.saturating_add(next.requests),
+            errors: sum.errors.saturating_add(next.errors),
         })
     }
 }

@@ -86,7 +86,7 @@ impl Grant {
 
     /// Sends heartbeats until the connection drops or the proxy disowns the lease. Returns when its term ends.
     async fn hold(mut self, pool: &Arc<Pool>) -> Instant {
-        let mut next = self.confirmed + Duration::from_millis(self.terms.heartbeat_ms);
+        let mut next = self.confirmed + self.pause();
         loop {
             let answer = tokio::select! {
                 () = ended(&mut self.body) => break,
@@ -96,7 +96,7 @@ impl Grant {
                 Ok(answer) => {
                     self.confirmed = Instant::now();
                     self.terms.expires_ms = answer.expires_ms;
-                    next = self.confirmed + Duration::from_millis(self.terms.heartbeat_ms);
+                    next = self.confirmed + self.pause();
                 }
                 // Perhaps only the connection's end has not reached us yet.
                 Err(ProxyError::LeaseLost { .. } | ProxyError::Refused { .. }) => break,
@@ -109,6 +109,11 @@ impl Grant {
         // A proxy that ends every grant at once is not to be asked in a tight loop.
         sleep_until(self.confirmed + FIRST_PAUSE).await;
         self.term()
+    }
+
+    /// Between two heartbeats. A proxy that asks for none at all would be asked again and again without a rest.
+    fn pause(&self) -> Duration {
+        Duration::from_millis(self.terms.heartbeat_ms).max(FIRST_PAUSE)
     }
 
     fn term(&self) -> Instant {

@@ -72,7 +72,8 @@ impl From<LeaseAnswer> for HeldLease {
 }
 
 fn counts(by_class: &BTreeMap<String, u64>) -> RequestCounts {
-    RequestCounts { requests: by_class.values().sum(), errors: by_class.get("5xx").copied().unwrap_or(0) }
+    let requests = by_class.values().copied().fold(0, u64::saturating_add);
+    RequestCounts { requests, errors: by_class.get("5xx").copied().unwrap_or(0) }
 }
 
 impl From<AppRates> for AppTraffic {
@@ -118,5 +119,18 @@ impl InspectProxy for ControlClient {
             records.extend(answer.records);
         }
         Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_no_number_holds_end_at_the_largest_one() {
+        let by_class = BTreeMap::from([("2xx".to_owned(), u64::MAX), ("5xx".to_owned(), 2)]);
+        assert_eq!(counts(&by_class), RequestCounts { requests: u64::MAX, errors: 2 });
+        let both: RequestCounts = [counts(&by_class), counts(&by_class)].into_iter().sum();
+        assert_eq!(both, RequestCounts { requests: u64::MAX, errors: 4 });
     }
 }

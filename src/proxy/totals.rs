@@ -10,8 +10,8 @@ pub(super) fn read(metrics: &str, project: &ProjectName) -> RequestTotals {
     for (key, release, status, value) in metrics.lines().filter_map(sample).filter(|(key, ..)| key.project == *project)
     {
         let counts = totals.entry(key.app).or_default().entry(release).or_default();
-        counts.requests += value;
-        counts.errors += if status == "5xx" { value } else { 0 };
+        counts.requests = counts.requests.saturating_add(value);
+        counts.errors = counts.errors.saturating_add(if status == "5xx" { value } else { 0 });
     }
     totals
 }
@@ -49,5 +49,15 @@ deploy_apps_retries_total{app=\"shop/web\"} 4
         let web = &totals[&"web".parse().expect("a name")];
         let plain: Vec<_> = web.iter().map(|(release, counts)| (release.0, counts.requests, counts.errors)).collect();
         assert_eq!((totals.len(), plain), (1, vec![(0, 3, 3), (7, 1502, 2)]));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_counts_end_at_the_largest_one() {
+        let line = |status: &str| {
+            format!("deploy_apps_requests_total{{app=\"s/web\",release=\"1\",status=\"{status}\"}} 1e30\n")
+        };
+        let totals = read(&[line("5xx"), line("5xx")].concat(), &"s".parse().expect("a name"));
+        let counts = totals[&"web".parse().expect("a name")][&ReleaseNumber(1)];
+        assert_eq!((counts.requests, counts.errors), (u64::MAX, u64::MAX));
     }
 }

@@ -75,6 +75,24 @@ async fn heartbeats_keep_a_lease_over_any_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_proxy_that_asks_for_no_pause_between_heartbeats_is_not_flooded() {
+    let mut ends = Vec::new();
+    let proxy = ProxyInMemory::new(move |seen| {
+        if seen.call != "POST /v1/lease" {
+            return alive();
+        }
+        let (end, rest) = tokio::sync::mpsc::channel(1);
+        ends.push(end);
+        Reply::Hold(json!({"token": "t1", "heartbeat_ms": 0, "expires_ms": 15000}), rest)
+    });
+    let lease = proxy.client().acquire(&lease_request()).await.expect("a lease");
+    sleep(Duration::from_secs(10)).await;
+    assert!(!lease.is_lost());
+    let beats = proxy.seen().into_iter().filter(|seen| seen.call == "POST /v1/lease/heartbeat").count();
+    assert!((100..=200).contains(&beats), "{beats} heartbeats in ten seconds");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_whose_connection_drops_is_taken_up_again_with_its_token() {
     let mut later = Vec::new();
     let (proxy, ends) = grants(move |seen| match seen.call.as_str() {
