@@ -4,12 +4,12 @@ use deploy_apps::load::Traffic;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::harness::{App, DEADLINE, Host, Scenario, docker, eventually, none_lost};
+use crate::harness::{App, Connection, DEADLINE, Host, Scenario, docker, eventually, none_lost, skipped};
 
 /// A host whose `web` serves r1. `None` where its processes may not be killed.
 async fn serving(test: &str) -> Option<Host> {
     if !rustix::process::getuid().is_root() {
-        eprintln!("skipped: only root can kill a process of a container from outside");
+        skipped("only root can kill a process of a container from outside");
         return None;
     }
     let host = Scenario::new(test).app(App::new("web").replicas(2).drain("600s", "600s")).start().await;
@@ -137,4 +137,24 @@ async fn a_control_connection_that_is_cut_is_opened_again() {
     }
     host.is_clean(&["web-r3-1", "web-r3-2"]).await;
     none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgraded_proxy_has_finished_what_was_open_and_has_its_routes() {
+    let host = Scenario::new("upgrade").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let before = host.proxy_state().await;
+    let mut open = Connection::open(&host, "web").await;
+    open.send("GET", "/sleep?for=3s", b"").await;
+    host.in_flight("web", |open| open.requests == 1).await;
+
+    host.deploy(&["proxy", "upgrade"]).await.succeeded();
+    assert_eq!(open.answer().await.status, 200, "what was open has had its answer");
+    is_back(&host, "").await;
+    let after = host.proxy_state().await;
+    assert_eq!((after.generation, &after.apps), (before.generation, &before.apps));
+    let load = host.steady_load("web").await;
+    host.deploy(&["web", "--force"]).await.succeeded();
+    none_lost(&load.stop().await);
+    host.is_clean(&["web-r2-1", "web-r2-2"]).await;
 }

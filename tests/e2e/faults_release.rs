@@ -4,7 +4,7 @@ use deploy_apps::load::Load;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{App, Host, Output, Scenario, none_lost};
+use crate::harness::{App, Host, Output, Scenario, docker, none_lost};
 
 /// Where the app's volume is mounted, with a line for each run of the command.
 const COUNTED: &str = "/data/runs";
@@ -70,6 +70,29 @@ async fn a_release_command_that_hangs_is_ended_by_the_users_wish_to_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_command_that_a_killed_run_has_left_ends_before_the_next_begins() {
+    let (mut host, load) = serving("release-left").await;
+    host.change("web", |app| app.set("/x-deploy-apps/release", migrate(&["hang"])).env("RELEASE_MARK", "new"));
+    let mut running = host.cli(&["web", "--format", "json"]).spawn();
+    running.event_where("step_started", |event| text(event, "step").starts_with("await exit")).await;
+    running.signal(Signal::KILL);
+    assert_eq!(running.finish().await.code, None, "it was killed");
+    let left = format!("{}-web-r2-release", host.name());
+    assert_eq!(docker(&["inspect", "--format", "{{.State.Running}}", &left]), "true", "nobody has ended its command");
+
+    host.change("web", |app| app.set("/x-deploy-apps/release", migrate(&[])));
+    let output = host.deploy(&["web", "--lock-wait", "5s", "--format", "json"]).await.succeeded();
+    let steps = output.events("step_finished");
+    let at = |begin: &str| steps.iter().position(|event| text(event, "step").starts_with(begin));
+    let gone = at(&format!("remove `{left}`")).unwrap_or_else(|| panic!("the old one stays\n{output}"));
+    let begun =
+        at(&format!("start `{}-web-r3-release`", host.name())).unwrap_or_else(|| panic!("no new one\n{output}"));
+    assert!(gone < begun, "two of them ran at once\n{output}");
+    host.is_clean(&["web-r3-1", "web-r3-2"]).await;
+    none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_command_runs_once_for_each_release_and_never_for_a_change_of_scale() {
     let app = App::new("web")
         .replicas(2)
@@ -97,12 +120,12 @@ async fn a_release_command_runs_once_for_each_release_and_never_for_a_change_of_
 /// Who ran the counting command, in order.
 fn runs(host: &Host) -> Vec<String> {
     let replica = format!("{}-web-r", host.name());
-    let listed = crate::harness::docker(&["ps", "--filter", &format!("name={replica}"), "--format", "{{.Names}}"]);
+    let listed = docker(&["ps", "--filter", &format!("name={replica}"), "--format", "{{.Names}}"]);
     let name = listed.lines().next().expect("a replica").to_owned();
     // The image has no shell, so the file is read as the archive that the engine makes of it.
     let folder = tempfile::tempdir().expect("a folder");
     let copy = folder.path().join("runs");
-    crate::harness::docker(&["cp", &format!("{name}:{COUNTED}"), &copy.to_string_lossy()]);
+    docker(&["cp", &format!("{name}:{COUNTED}"), &copy.to_string_lossy()]);
     std::fs::read_to_string(copy).expect("the count").lines().map(str::to_owned).collect()
 }
 

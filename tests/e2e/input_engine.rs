@@ -6,7 +6,7 @@ use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
-use crate::harness::{App, Scenario};
+use crate::harness::{App, Scenario, skipped};
 use crate::input_file::is;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,7 +26,7 @@ async fn an_engine_that_is_not_there_is_named_by_its_address() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_that_may_not_be_used_is_told_with_the_group_that_may() {
     if !rustix::process::getuid().is_root() {
-        eprintln!("skipped: only root can run the binary as somebody else");
+        skipped("only root can run the binary as somebody else");
         return;
     }
     let host = Scenario::new("no-permission").app(App::new("web")).start().await;

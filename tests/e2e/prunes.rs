@@ -24,7 +24,9 @@ async fn prune_leaves_what_serves_and_as_many_rollback_targets_as_asked() {
     let host = with_releases("prune", 5).await;
     let load = host.steady_load("web").await;
     let dry = host.deploy(&["prune", "--keep", "2", "--dry-run"]).await.succeeded();
-    assert_eq!(dry.stdout.trim_end(), "app  serves  kept   would go\nweb  r5      r4 r3  r1 r2", "{dry}");
+    // Untagged images of whatever else is built on this engine may follow.
+    let said = dry.stdout.trim_end().trim_end_matches("\nuntagged images would go");
+    assert_eq!(said, "app  serves  kept   would go\nweb  r5      r4 r3  r1 r2", "{dry}");
     assert_eq!(host.image_tags("web").await, set(&["r1", "r2", "r3", "r4", "r5"]), "a dry run changes nothing");
 
     let pruned = host.deploy(&["prune", "web", "--keep", "2", "--format", "json"]).await.succeeded();

@@ -6,13 +6,14 @@ use deploy_apps::load::{Expect, Phase, Traffic};
 
 use crate::harness::{App, Scenario, none_lost};
 
-const REDEPLOYS: u32 = 20;
+/// Of each of the two apps, so that there are 50 flips.
+const REDEPLOYS: u32 = 25;
 const GAP: Duration = Duration::from_millis(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_redeploys_of_two_apps_lose_no_request() {
+async fn fifty_flips_of_two_apps_lose_no_request() {
     let host =
-        Scenario::new("twenty").app(App::new("front").replicas(2)).app(App::new("back").replicas(2)).start().await;
+        Scenario::new("fifty").app(App::new("front").replicas(2)).app(App::new("back").replicas(2)).start().await;
     host.deploy(&["front", "back"]).await.succeeded();
     let mut loads = Vec::new();
     for app in ["front", "back"] {

@@ -29,3 +29,4 @@ mod drains;
 mod failures;
 mod prunes;
 mod removals;
+mod scenarios;

@@ -40,13 +40,13 @@ pub struct OwnEngine {
 }
 
 impl OwnEngine {
-    /// `None`, with a word on standard error, where such an engine cannot be made. Its disk has `megabytes`; the daemon
-    /// gets `options` too, such as `--live-restore`.
+    /// `None`, as a skipped test, where such an engine cannot be made. Its disk has `megabytes`; the daemon gets `options`
+    /// too, such as `--live-restore`.
     pub async fn start(test: &str, megabytes: u32, options: &'static [&'static str]) -> Option<Self> {
         let may =
             rustix::process::getuid().is_root() && ["ip", "nsenter", "unshare", "dockerd"].iter().all(|tool| has(tool));
         if !may {
-            eprintln!("skipped: `{test}` needs root, dockerd, nsenter and ip for an engine of its own");
+            super::skipped(&format!("`{test}` needs root, dockerd, nsenter and ip for an engine of its own"));
             return None;
         }
         let shared = connect(|name| std::env::var(name).ok()).await.expect("an engine");
