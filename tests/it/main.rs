@@ -20,7 +20,6 @@ mod walks;
 mod world;
 
 mod accessories;
-mod anything;
 mod atomic;
 mod behaviours;
 mod cancels;
