@@ -27,9 +27,12 @@ mod replicas;
 mod rollback;
 mod saved;
 mod situation;
+mod stage;
 mod standing;
 mod step;
+mod undo;
 mod way;
+mod words;
 
 pub use deploy::{DeployOptions, Intent, plan_deploy};
 pub use drift::{Drift, drift};
@@ -45,7 +48,8 @@ pub use remove::{DownOptions, Removal, RemoveOptions, deployed_apps, plan_down, 
 pub use repair::plan_repair;
 pub use rollback::{NoTarget, RollbackTarget, rollback_targets};
 pub use saved::{SavedPlan, SavedPlanError};
+pub use stage::{Because, Planned, Stage};
 pub use standing::{
     AccessoryStanding, AppStanding, AppState, Part, ReplicaStanding, Seen, accessories_standing, apps_standing,
 };
-pub use step::{Because, Comeback, Expect, FlipChange, Gate, Limits, Look, Planned, Stage, Step};
+pub use step::{Comeback, Expect, FlipChange, Gate, Limits, Look, Step};

@@ -1,0 +1,69 @@
+//! Steps with their reasons, and which of them run beside each other.
+
+use serde::Serialize;
+
+use super::Step;
+
+/// Why a step is in the plan, in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Because(pub String);
+
+impl From<&str> for Because {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Because {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// A step with its reason.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Planned {
+    #[serde(flatten)]
+    pub step: Step,
+    pub because: Because,
+}
+
+impl Planned {
+    #[must_use]
+    pub fn new(step: Step, because: impl Into<Because>) -> Self {
+        Self { step, because: because.into() }
+    }
+}
+
+/// Lanes of steps. The lanes run beside each other, the steps of a lane one after the other,
+/// and the next stage begins when every lane is done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Stage {
+    pub lanes: Vec<Vec<Planned>>,
+}
+
+impl Stage {
+    /// A stage of one lane.
+    #[must_use]
+    pub fn line(steps: Vec<Planned>) -> Self {
+        Self { lanes: vec![steps] }
+    }
+
+    /// A stage of several lanes; empty ones are left out.
+    #[must_use]
+    pub fn beside(lanes: Vec<Vec<Planned>>) -> Self {
+        Self { lanes: lanes.into_iter().filter(|lane| !lane.is_empty()).collect() }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lanes.iter().all(Vec::is_empty)
+    }
+
+    /// Every step, lane by lane.
+    pub fn steps(&self) -> impl Iterator<Item = &Planned> {
+        self.lanes.iter().flatten()
+    }
+}

@@ -1,0 +1,113 @@
+//! Each step in one line, as plans and events show it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Expect, FlipChange, Gate, Step};
+use crate::model::{AppRecord, Condition};
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNetwork(network) => match network.subnet {
+                Some(subnet) => write!(f, "create network `{}` {subnet}", network.name),
+                None => write!(f, "create network `{}`", network.name),
+            },
+            Self::CreateVolume(volume) => write!(f, "create volume `{}`", volume.name),
+            Self::ReserveRelease { app, release, version } => write!(f, "reserve {release} ({version}) of `{app}`"),
+            Self::StoreRelease { app, release } => write!(f, "keep what {} of `{app}` is made of", release.number),
+            Self::LookAgain { replicas } => {
+                let names: Vec<String> = replicas.iter().map(|look| format!("`{}`", look.name)).collect();
+                write!(f, "look again at {}", names.join(" "))
+            }
+            Self::BuildImage { tag, .. } => write!(f, "build image `{tag}`"),
+            Self::TagImage { image, tag, .. } => write!(f, "tag image {} as `{tag}`", short(image)),
+            Self::UntagImage { tag } => write!(f, "untag image `{tag}`"),
+            Self::CreateContainer(container) => {
+                write!(f, "create `{}` from `{}`", container.name, short(&container.image))?;
+                match container.spec.networks.iter().find_map(|network| network.address) {
+                    Some(address) => write!(f, " at {address}"),
+                    None => Ok(()),
+                }
+            }
+            Self::StartContainer { name } => write!(f, "start `{name}`"),
+            Self::PostStart { name, hook } => write!(f, "run post_start `{}` in `{name}`", hook.shown()),
+            Self::PreStop { name, hook } => write!(f, "run pre_stop `{}` in `{name}`", hook.shown()),
+            Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
+            Self::AwaitControl { name, timeout } => {
+                write!(f, "await the control channel of `{name}` within {timeout:?}")
+            }
+            Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
+            Self::Flip { changes } => {
+                f.write_str("flip")?;
+                for (index, change) in changes.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { "," };
+                    write!(f, "{comma} {change}")?;
+                }
+                Ok(())
+            }
+            Self::ConfirmRoute { app, record } => write!(f, "confirm that `{app}` is routed to {}", peers(record)),
+            Self::AwaitDrained { peers, limits, .. } => {
+                let names: Vec<String> = peers.iter().map(|peer| format!("`{peer}`")).collect();
+                write!(f, "drain {} within {:?}, websockets {:?}", names.join(" "), limits.requests, limits.websockets)
+            }
+            Self::StopContainer { name, .. } => write!(f, "stop `{name}`"),
+            Self::RemoveContainer { name } => write!(f, "remove `{name}`"),
+            Self::ConfirmGone { app } => write!(f, "confirm that `{app}` is routed nowhere"),
+            Self::ForgetReleases { app, releases } => {
+                let releases: Vec<String> = releases.iter().map(ToString::to_string).collect();
+                write!(f, "forget {} of `{app}`", releases.join(" "))
+            }
+            Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
+            Self::RemoveVolume { name } => write!(f, "remove volume `{name}` and its data"),
+            Self::RemoveDangling => f.write_str("remove untagged images that deploy-apps has built"),
+            Self::Pause { duration } => write!(f, "pause {duration:?}"),
+        }
+    }
+}
+
+impl fmt::Display for FlipChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.expect {
+            Expect::Observed(generation) => write!(f, "`{}` from {generation}", self.app)?,
+            Expect::OwnLast => write!(f, "`{}`", self.app)?,
+        }
+        match &self.record {
+            Some(record) => write!(f, " to {}", peers(record)),
+            None => f.write_str(" to nothing"),
+        }
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probe { address, port, policy, .. } => {
+                write!(f, "healthy: {} × {address}:{port}{} within {:?}", policy.successes, policy.path, policy.timeout)
+            }
+            Self::Engine { condition, timeout, .. } => {
+                let what = match condition {
+                    Condition::Started => "running",
+                    Condition::Healthy => "healthy",
+                    Condition::CompletedSuccessfully => "completed",
+                };
+                write!(f, "{what} within {timeout:?}")
+            }
+        }
+    }
+}
+
+fn peers(record: &AppRecord) -> String {
+    if record.peers.is_empty() && record.hold_ms == 0 {
+        return "no peer".to_owned();
+    }
+    if record.peers.is_empty() {
+        return format!("no peer, holding requests for {:?}", Duration::from_millis(record.hold_ms));
+    }
+    record.peers.iter().map(|peer| format!("`{}`", peer.id)).collect::<Vec<_>>().join(" ")
+}
+
+/// An image id is shown by its first 12 digits, as the engine's own tools do.
+fn short(image: &str) -> &str {
+    image.strip_prefix("sha256:").and_then(|id| id.get(..12)).unwrap_or(image)
+}

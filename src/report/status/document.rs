@@ -1,0 +1,135 @@
+//! A status for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::words::state_word;
+use super::{ProxyStanding, Status, elapsed, totals};
+use crate::model::ContainerState;
+use crate::plan::{AccessoryStanding, AppStanding, Drift, ReplicaStanding};
+
+impl Status {
+    /// One document for programs.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let ProxyStanding { name, state, error, build, own_build, lifetime } = &self.proxy;
+        json!({
+            "v": 1,
+            "project": self.project,
+            "at": self.at.to_string(),
+            "engine": { "address": self.engine.0, "version": self.engine.1 },
+            "proxy": {
+                "name": name,
+                "state": state.map(state_word),
+                "error": error,
+                "build": build,
+                "outdated": self.proxy.is_outdated(),
+                "own_build": own_build,
+                "started_at": lifetime.started_at.map(|at| at.to_string()),
+            },
+            "apps": self.apps.iter().map(|app| self.app_document(app)).collect::<Vec<_>>(),
+            "accessories": self.accessories.iter().map(accessory_document).collect::<Vec<_>>(),
+        })
+    }
+
+    fn app_document(&self, app: &AppStanding) -> Value {
+        let lease = app.lease.as_ref().map(|lease| {
+            json!({
+                "owner": lease.owner,
+                "host": lease.host,
+                "purpose": lease.purpose,
+                "since_at": lease.since.to_string(),
+                "age_ms": milliseconds(elapsed(lease.since, self.at)),
+            })
+        });
+        json!({
+            "app": app.app.app,
+            "state": app.state,
+            "in_compose_file": app.in_file,
+            "release": app.release,
+            "version": app.version,
+            "replicas": {
+                "wanted": app.wanted.map(|wanted| wanted.count),
+                "source": app.wanted.map(|wanted| wanted.source),
+                "serving": app.serving,
+            },
+            "in_flight": app.in_flight,
+            "traffic": self.traffic_document(app),
+            "containers": app.replicas.iter().map(replica_document).collect::<Vec<_>>(),
+            "drift": app.drift.as_ref().map(|drift| drift.iter().map(drift_document).collect::<Vec<_>>()),
+            "lease": lease,
+        })
+    }
+
+    fn traffic_document(&self, app: &AppStanding) -> Value {
+        let (Some((short_ms, long_ms)), Some(traffic)) = (self.windows, &app.traffic) else { return Value::Null };
+        let (short, long) = totals(app);
+        let releases: Vec<Value> = traffic
+            .releases
+            .iter()
+            .map(|(release, (_, long))| json!({ "release": release, "requests": long.requests, "errors": long.errors }))
+            .collect();
+        json!({
+            "requests_per_second": rounded(short.requests as f64 * 1000.0 / short_ms.max(1) as f64),
+            "rate_window_ms": short_ms,
+            "requests": long.requests,
+            "errors": long.errors,
+            "window_ms": long_ms,
+            "p50_ms": traffic.p50_ms.map(|ms| ms.round() as u64),
+            "p99_ms": traffic.p99_ms.map(|ms| ms.round() as u64),
+            "releases": releases,
+        })
+    }
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn drift_document(drift: &Drift) -> Value {
+    // An enum with named fields, which always serialises.
+    let mut value = serde_json::to_value(drift).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.insert("text".to_owned(), drift.to_string().into());
+    }
+    value
+}
+
+fn replica_document(replica: &ReplicaStanding) -> Value {
+    let exit = match replica.state {
+        Some(ContainerState::Exited { code, oom_killed }) => json!({ "code": code, "oom_killed": oom_killed }),
+        _ => Value::Null,
+    };
+    json!({
+        "name": replica.name,
+        "part": replica.part,
+        "release": replica.release,
+        "version": replica.version,
+        "replica": replica.replica,
+        "state": replica.state.map(state_word),
+        "exit": exit,
+        "health": replica.health,
+        "ejected": replica.ejected,
+        "well": replica.is_well(),
+        "started_at": replica.lifetime.started_at.map(|at| at.to_string()),
+        "finished_at": replica.lifetime.finished_at.map(|at| at.to_string()),
+        "restarts": replica.lifetime.restarts,
+        "in_flight": replica.in_flight,
+    })
+}
+
+fn accessory_document(accessory: &AccessoryStanding) -> Value {
+    json!({
+        "service": accessory.service,
+        "state": accessory.state.map(state_word),
+        "health": accessory.health,
+        "started_at": accessory.lifetime.started_at.map(|at| at.to_string()),
+        "restarts": accessory.lifetime.restarts,
+        "differs": accessory.differs,
+    })
+}

@@ -1,0 +1,212 @@
+//! How things stand, for people; `document` has it for programs.
+
+mod document;
+mod words;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub(super) use self::words::age;
+use self::words::{Painter, container_state, count, label, open, per_second, percent, quantiles};
+use super::table::{Align, Table};
+use super::text;
+use crate::model::{ContainerState, Lifetime, ProjectName, RequestCounts};
+use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, Part};
+
+/// The proxy as a status tells of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProxyStanding {
+    pub name: String,
+    /// `None` when the host has none.
+    pub state: Option<ContainerState>,
+    /// Why it does not answer; `None` when it does.
+    pub error: Option<String>,
+    /// The build that runs, and the one that this program would bring.
+    pub build: Option<String>,
+    pub own_build: String,
+    pub lifetime: Lifetime,
+}
+
+impl ProxyStanding {
+    fn is_outdated(&self) -> bool {
+        self.build.as_ref().is_some_and(|build| *build != self.own_build)
+    }
+}
+
+/// Everything that `status` tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    pub project: ProjectName,
+    pub at: Timestamp,
+    /// The engine's address and version.
+    pub engine: (String, String),
+    pub proxy: ProxyStanding,
+    /// In milliseconds: how long the proxy's short and its long window are.
+    pub windows: Option<(u64, u64)>,
+    pub apps: Vec<AppStanding>,
+    pub accessories: Vec<AccessoryStanding>,
+    /// Whether drift was looked for at all.
+    pub compared: bool,
+}
+
+const COLUMNS: [(&str, Align); 11] = [
+    ("app", Align::Left),
+    ("release", Align::Left),
+    ("version", Align::Left),
+    ("replicas", Align::Left),
+    ("state", Align::Left),
+    ("up", Align::Right),
+    ("restarts", Align::Right),
+    ("open", Align::Left),
+    ("req/s", Align::Right),
+    ("errors", Align::Right),
+    ("p50 / p99", Align::Left),
+];
+
+impl Status {
+    /// Lines for people.
+    #[must_use]
+    pub fn lines(&self, colour: bool) -> Vec<String> {
+        let paint = Painter { colour };
+        let mut lines = Vec::new();
+        if self.apps.is_empty() {
+            lines.push(format!("no apps in project `{}`", self.project));
+        } else {
+            let mut table = Table::new(COLUMNS);
+            for app in &self.apps {
+                self.app(app, &mut table, paint);
+            }
+            lines.extend(table.lines());
+        }
+        if !self.accessories.is_empty() {
+            let mut table = Table::new([
+                ("accessory", Align::Left),
+                ("state", Align::Left),
+                ("up", Align::Right),
+                ("", Align::Left),
+            ]);
+            for accessory in &self.accessories {
+                let state = container_state(accessory.state, accessory.health);
+                let differs = if accessory.differs == Some(true) { "differs from the compose file" } else { "" };
+                let up = self.up(accessory.state, accessory.lifetime);
+                table.row([accessory.service.to_string(), state, up, paint.warning(differs)]);
+            }
+            lines.push(String::new());
+            lines.extend(table.lines());
+        }
+        let proxy = self.proxy_lines(paint);
+        if !proxy.is_empty() {
+            lines.push(String::new());
+            lines.extend(proxy);
+        }
+        lines
+    }
+
+    fn app(&self, app: &AppStanding, table: &mut Table, paint: Painter) {
+        let none = "–".to_owned();
+        let (short, long) = totals(app);
+        let is_deployed = app.release.is_some();
+        let traffic = self.windows.filter(|_| app.traffic.is_some() && is_deployed);
+        table.row([
+            paint.bold(app.app.app.as_str()),
+            app.release.map_or_else(|| none.clone(), |release| release.to_string()),
+            app.version.clone().unwrap_or_default(),
+            count(app),
+            paint.state(app.state),
+            String::new(),
+            String::new(),
+            if is_deployed { open(app.in_flight) } else { String::new() },
+            traffic.map_or_else(String::new, |(window, _)| per_second(short.requests, window)),
+            traffic.map_or_else(String::new, |_| percent(long)),
+            app.traffic.as_ref().map_or_else(String::new, |traffic| quantiles(traffic.p50_ms, traffic.p99_ms)),
+        ]);
+        for replica in &app.replicas {
+            table.row([
+                format!("  {}", label(replica)),
+                String::new(),
+                // Said where it is another than the app's.
+                replica.version.clone().filter(|version| app.version.as_ref() != Some(version)).unwrap_or_default(),
+                String::new(),
+                paint.replica(replica),
+                self.up(replica.state, replica.lifetime),
+                replica.lifetime.restarts.to_string(),
+                open(replica.in_flight),
+            ]);
+        }
+        for note in self.notes(app) {
+            table.note(format!("  {}", paint.warning(&note)));
+        }
+    }
+
+    /// What has no column.
+    fn notes(&self, app: &AppStanding) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(lease) = &app.lease {
+            let age = text::seconds(elapsed(lease.since, self.at));
+            notes.push(text::clean(&format!("{} by {} on {} since {age}", lease.purpose, lease.owner, lease.host)));
+        }
+        let leftovers: Vec<_> = app.replicas.iter().filter(|replica| replica.part == Part::Leftover).collect();
+        if !leftovers.is_empty() {
+            let names: Vec<_> = leftovers.iter().map(|replica| format!("`{}`", replica.name)).collect();
+            notes.push(format!("left over, the next deploy removes it: {}", names.join(", ")));
+        }
+        if !app.in_file {
+            notes.push("not in the compose file, or in a profile that is not chosen".to_owned());
+        }
+        match &app.drift {
+            // That nothing is deployed stands in the table.
+            Some(drift) => notes.extend(drift.iter().filter(|drift| **drift != Drift::NotDeployed).map(drift_note)),
+            None if self.compared && app.in_file && app.state != AppState::Unknown => notes.push(format!(
+                "not compared with its source, which takes long to read; `deploy-apps plan {}` does",
+                app.app.app
+            )),
+            None => {}
+        }
+        notes
+    }
+
+    fn up(&self, state: Option<ContainerState>, lifetime: Lifetime) -> String {
+        match (state, lifetime.started_at, lifetime.finished_at) {
+            (Some(ContainerState::Running | ContainerState::Paused), Some(since), _) => age(elapsed(since, self.at)),
+            _ => String::new(),
+        }
+    }
+
+    /// Nothing when all is well: then nobody wants to read of it.
+    fn proxy_lines(&self, paint: Painter) -> Vec<String> {
+        let ProxyStanding { name, state, error, .. } = &self.proxy;
+        let mut lines = Vec::new();
+        match (state, error) {
+            (None, _) => {
+                lines.push(paint.warning(&format!("proxy `{name}`: there is none; the first deploy brings it up")))
+            }
+            (Some(ContainerState::Running), None) => {}
+            (Some(state), error) => {
+                let state = container_state(Some(*state), None);
+                let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+                lines.push(paint.error(&format!("proxy `{name}` is {state}{error}")));
+                lines.push("who serves is not known; what is shown of the apps is what the engine says".to_owned());
+            }
+        }
+        if self.proxy.is_outdated() {
+            let text = format!("proxy `{name}` is of another build; `deploy-apps proxy upgrade` replaces it");
+            lines.push(paint.warning(&text));
+        }
+        lines
+    }
+}
+
+/// Clocks of two machines may disagree; nothing begins in the future.
+fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
+}
+
+fn totals(app: &AppStanding) -> (RequestCounts, RequestCounts) {
+    let counts = app.traffic.iter().flat_map(|traffic| traffic.releases.values());
+    (counts.clone().map(|(short, _)| *short).sum(), counts.map(|(_, long)| *long).sum())
+}
+
+fn drift_note(drift: &Drift) -> String {
+    format!("drift: {drift}")
+}
