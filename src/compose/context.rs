@@ -1,15 +1,16 @@
 //! What every reader shares: the file, the variables, and where findings go.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
 use super::dotenv;
 use super::error::{ComposeError, ComposeErrorKind, Problem, Read};
+use super::profiles::Whole;
 use super::source::{self, absolute};
-use crate::model::{AppName, ProjectName};
+use crate::model::ProjectName;
 
 /// The variables of a run: the process' own, over those of `.env`.
 #[derive(Debug, Clone, Default)]
@@ -69,8 +70,7 @@ pub(super) struct Context<'a> {
     pub project: &'a ProjectName,
     /// Profiles have taken services out: that none is left is then no mistake of the file.
     pub some_disabled: bool,
-    /// For [`crate::model::Project::hosts`].
-    pub hosts: BTreeSet<AppName>,
+    pub whole: Whole,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// One `git describe` is enough for all apps.
@@ -85,7 +85,7 @@ impl<'a> Context<'a> {
             folder,
             project,
             some_disabled: false,
-            hosts: BTreeSet::new(),
+            whole: Whole::default(),
             problems: Vec::new(),
             warnings: Vec::new(),
             described,

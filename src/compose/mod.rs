@@ -53,13 +53,14 @@ mod variables;
 mod version;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use context::{Context, Environment};
 use error::{Problem, Read};
 use layers::{File, Layers, Scope, Unread};
 use node::{Node, Span, Value};
+use profiles::Whole;
 use source::{Input, Sources, absolute};
 
 pub use config::{Config, config};
@@ -68,7 +69,7 @@ pub use scalar::{parse_bytes, parse_duration};
 pub use select::{select, select_services};
 pub use suggest::nearest;
 
-use crate::model::{AppName, InvalidName, Project, ProjectName};
+use crate::model::{InvalidName, Project, ProjectName};
 
 const NEEDS_SERVICES: &str = "it needs `services:` with at least one service in it";
 
@@ -129,8 +130,7 @@ struct Model {
     profiles: Vec<String>,
     /// Whether a service does not take part because of its profiles.
     some_disabled: bool,
-    /// The apps with a port, whatever their profiles.
-    hosts: BTreeSet<AppName>,
+    whole: Whole,
 }
 
 impl Model {
@@ -152,7 +152,7 @@ impl Model {
     fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
         cx.some_disabled = self.some_disabled;
-        cx.hosts.clone_from(&self.hosts);
+        cx.whole.clone_from(&self.whole);
         let root = match project::root(&self.root) {
             Ok(root) => root,
             Err(problem) => return (None, vec![problem]),
@@ -207,7 +207,7 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     merge::tidy(&mut root);
     unique::enforce(&mut root);
     let profiles = profiles::all(&root).into_iter().collect();
-    let hosts = profiles::hosts(&root);
+    let whole = Whole::of(&root);
     let active = active_profiles(request, &environment);
     let disabled =
         profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
@@ -215,7 +215,7 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
     let file = first.unwrap_or_else(|| folder.clone());
     let sources = layers.sources;
-    Ok(Model { root, sources, environment, folder, name, file, warnings, profiles, some_disabled, hosts })
+    Ok(Model { root, sources, environment, folder, name, file, warnings, profiles, some_disabled, whole })
 }
 
 /// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.

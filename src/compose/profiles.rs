@@ -34,15 +34,33 @@ pub(super) fn all(root: &Node) -> BTreeSet<String> {
         .map_or_else(BTreeSet::new, |services| services.entries.iter().flat_map(profiles).map(str::to_owned).collect())
 }
 
-/// The apps that the proxy may lead to, whether they take part or not. What is wrong with one is told where it is read.
-pub(super) fn hosts(root: &Node) -> BTreeSet<AppName> {
-    let services = root.as_map().and_then(|root| root.value("services")?.as_map());
-    let entries = services.map_or(&[][..], |services| &services.entries);
-    let has_port = |entry: &&Entry| {
-        let block = entry.value.as_map().and_then(|service| service.value("x-deploy-apps")?.as_map());
-        block.and_then(|block| block.value("port")).is_some_and(|port| !port.is_null())
-    };
-    entries.iter().filter(has_port).filter_map(|entry| entry.key.parse().ok()).collect()
+/// What the files say of all services together, whether they take part or not: a container is made of it, so it must
+/// not change with the profiles of a run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Whole {
+    /// The apps that the proxy may lead to. What is wrong with one is told where it is read.
+    pub hosts: BTreeSet<AppName>,
+    pub has_accessories: bool,
+}
+
+impl Whole {
+    pub fn of(root: &Node) -> Self {
+        let services = root.as_map().and_then(|root| root.value("services")?.as_map());
+        let entries = services.map_or(&[][..], |services| &services.entries);
+        let has_port = |entry: &&Entry| {
+            let block = entry.value.as_map().and_then(|service| service.value("x-deploy-apps")?.as_map());
+            block.and_then(|block| block.value("port")).is_some_and(|port| !port.is_null())
+        };
+        Self {
+            hosts: entries.iter().filter(has_port).filter_map(|entry| entry.key.parse().ok()).collect(),
+            has_accessories: entries.iter().any(|entry| is_accessory(&entry.value)),
+        }
+    }
+}
+
+/// What has no block of ours is none of our apps.
+pub(super) fn is_accessory(service: &Node) -> bool {
+    service.as_map().is_none_or(|service| service.get("x-deploy-apps").is_none())
 }
 
 /// As written; a list is the only form that the specification has.

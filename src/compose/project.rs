@@ -8,7 +8,7 @@ use super::context::Context;
 use super::depends;
 use super::error::{Problem, Read};
 use super::hooks::{self, HookLimits};
-use super::node::{Entry, Map, Node, Value, clip};
+use super::node::{Map, Node, Value, clip};
 use super::others;
 use super::proxy_block;
 use super::refuse;
@@ -67,7 +67,7 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         notify,
         apps,
         accessories,
-        hosts: std::mem::take(&mut cx.hosts),
+        hosts: std::mem::take(&mut cx.whole.hosts),
         networks: networks.own_networks().collect(),
         volumes: volumes.own_volumes().collect(),
         external_networks: networks.external().collect(),
@@ -105,24 +105,14 @@ fn services(
         return drafts;
     }
     let names: Vec<&str> = map.entries.iter().map(|entry| entry.key.as_str()).collect();
-    // Known before any service is read: it decides whether an app alone gets the default network.
-    let accessory =
-        |entry: &Entry| !matches!(&entry.value.value, Value::Map(map) if map.get("x-deploy-apps").is_some());
-    let has_accessories = map.entries.iter().any(accessory);
     let others = others::of(map, cx.project);
     for entry in &map.entries {
         let name = entry.key.parse().map_err(|error: InvalidName| {
             let message = format!("`{}` is not a service name", clip(&entry.key));
             Problem::at(entry.key_span, message).hint(format!("use {}", error.rule))
         });
-        let mut around = Surroundings {
-            services: &names,
-            has_accessories,
-            networks: &mut *networks,
-            volumes: &mut *volumes,
-            files,
-            others: &others,
-        };
+        let mut around =
+            Surroundings { services: &names, networks: &mut *networks, volumes: &mut *volumes, files, others: &others };
         let draft = service::read(cx, entry, &mut around);
         if let (Some(name), Some(draft)) = (cx.keep(name), draft) {
             drafts.insert(name, draft);

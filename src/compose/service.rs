@@ -40,7 +40,6 @@ pub(super) struct Draft {
 /// What a service needs to know of the rest of the file.
 pub(super) struct Surroundings<'a> {
     pub services: &'a [&'a str],
-    pub has_accessories: bool,
     pub networks: &'a mut Resources,
     pub volumes: &'a mut Resources,
     pub files: &'a Declared,
@@ -121,7 +120,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
         }
     }
     spec.environment = variables::read(cx, map.get("env_file"), map.get("environment"));
-    let role = networks::Role { service: name, is_app, has_accessories: around.has_accessories };
+    let role = networks::Role { service: name, is_app, has_accessories: cx.whole.has_accessories };
     if spec.host.network.is_none() {
         spec.networks = networks::read(cx, map.get("networks"), role, around.networks);
     }

@@ -7,6 +7,7 @@ use serde_json::{Map as Object, Value as Json};
 
 use super::super::context::Context;
 use super::super::node::{Entry, Map, Node, Span, Value};
+use super::super::profiles::is_accessory;
 use super::super::source::absolute;
 use super::super::{Model, merge, paths, port_forms, variables, words};
 use super::kinds::{self, Kind};
@@ -21,7 +22,10 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
     paths::resolve(&mut root, &model.folder);
     let mut printed = Object::new();
     printed.insert("name".to_owned(), Json::from(model.name.as_str()));
-    let mut writer = Writer { model, resolved };
+    let services = root.as_map().and_then(|root| root.value("services")?.as_map());
+    let shows_accessories = services.is_some_and(|map| map.entries.iter().any(|entry| is_accessory(&entry.value)));
+    let hides_accessories = model.whole.has_accessories && !shows_accessories;
+    let mut writer = Writer { model, resolved, hides_accessories };
     let Some(root) = root.as_map_mut() else { return Json::Object(printed) };
     writer.declare_default_network(root);
     for section in SECTIONS {
@@ -56,6 +60,8 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
 struct Writer<'a> {
     model: &'a Model,
     resolved: bool,
+    /// Profiles have taken out all accessories, for which the apps join the default network.
+    hides_accessories: bool,
 }
 
 impl Writer<'_> {
@@ -128,6 +134,13 @@ impl Writer<'_> {
         if on_none && !alone {
             let default = Entry { key: "default".to_owned(), key_span: span, value: Node::new(span, Value::Null) };
             map.set("networks", Node::new(span, Value::Map(Map { entries: vec![default] })));
+        }
+        // Where only `null` stands, an app without accessories does not join; a map without keys is a wish to.
+        if self.hides_accessories
+            && let Some(networks) = map.get_mut("networks").and_then(|entry| entry.value.as_map_mut())
+            && let Some(default) = networks.get_mut("default").filter(|entry| entry.value.is_null())
+        {
+            default.value = Node::new(span, Value::Map(Map { entries: Vec::new() }));
         }
         self.json(&Node::new(span, Value::Map(map)), &["services", name])
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Case;
+use crate::compose::{LoadRequest, config, load};
 use crate::model::{Balance, DrainPolicy, HealthPolicy, ReleaseCommand, Route};
 
 fn routes(lines: &str) -> Vec<String> {
@@ -176,4 +177,22 @@ fn an_app_that_stands_alone_has_no_default_network_unless_that_is_a_special_one(
     assert_eq!(networks("", "networks: { default: { name: other } }"), 1);
     assert_eq!(networks("", "networks: { default: { internal: true } }"), 1);
     assert_eq!(networks("", "networks: { default: { external: true, name: sample_default } }"), 1);
+}
+
+#[test]
+fn profiles_that_are_not_active_decide_about_no_app_s_networks() {
+    let case =
+        Case::new("services:\n  web: { image: i, x-deploy-apps: { port: 1 } }\n  db: { image: d, profiles: [data] }\n");
+    let networks = |case: &Case, profiles: &[&str]| {
+        let profiles = profiles.iter().map(|profile| (*profile).to_owned()).collect();
+        let loaded = load(&LoadRequest { profiles, ..case.request() }).expect("a project");
+        loaded.project.apps[0].service.container.networks.clone()
+    };
+    let with = networks(&case, &["data"]);
+    assert_eq!(with.len(), 1);
+    assert_eq!(networks(&case, &[]), with);
+    // What `config` prints without the database is deployed with the same network.
+    let printed = config(&case.request(), true).expect("a model").yaml();
+    assert!(!printed.contains("db:"), "{printed}");
+    assert_eq!(networks(&Case::new(&printed), &[]), with, "{printed}");
 }
