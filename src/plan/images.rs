@@ -2,7 +2,8 @@
 
 use super::{PlanRefused, Planned, Step};
 use crate::model::{
-    AppKey, ImageSource, ObservedImage, ObservedState, ReleaseNumber, ResolvedImage, Service, StoredRelease,
+    AppKey, ImageSource, ObservedEngine, ObservedImage, ObservedState, ReleaseNumber, ResolvedImage, Service,
+    StoredRelease,
 };
 
 /// The tag that keeps a release's image on the engine, for its replicas and for a later rollback.
@@ -30,6 +31,15 @@ pub(super) fn kept_image<'a>(
     let is_it = |image: &&ObservedImage| image.source.as_ref() == Some(&stored.image) || image.id == stored.image;
     let images = || observed.engine.images.iter().filter(is_it);
     images().find(|image| image.tags.contains(&tag)).or_else(|| images().next())
+}
+
+/// The image that was built from this source, if the engine has one. Of several the one that stays longest: a tag of
+/// this app's keeps it, any tag keeps it from the next prune, and without one it may be gone by the next call.
+#[must_use]
+pub fn built_image<'a>(app: &AppKey, digest: &str, engine: &'a ObservedEngine) -> Option<&'a ObservedImage> {
+    let is_own = |image: &ObservedImage| image.tags.iter().any(|tag| release_of_tag(app, tag).is_some());
+    let images = engine.images.iter().filter(|image| image.source.as_deref() == Some(digest));
+    images.min_by_key(|image| (!is_own(image), image.tags.is_empty()))
 }
 
 /// The steps after which a kept release's image bears its tag. Nothing is built or pulled.
@@ -72,4 +82,33 @@ pub(super) fn image_steps(service: &Service, observed: &ObservedState, tag: &str
         (ResolvedImage::Source { built: None, .. }, ImageSource::Pull { .. }) => return Err(no_image()),
     };
     Ok(vec![step])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_images_of_a_source_the_one_is_taken_that_stays_longest() {
+        let app: AppKey = "shop/web".parse().expect("a key");
+        let image = |id: &str, source: &str, tags: &[&str]| ObservedImage {
+            id: id.to_owned(),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            source: Some(source.to_owned()),
+        };
+        let mut engine = ObservedEngine {
+            images: vec![
+                image("untagged", "s", &[]),
+                image("another's", "s", &["deploy-apps/other-web:r7"]),
+                image("own", "s", &["x:1", "deploy-apps/shop-web:r2"]),
+                image("other source", "t", &["deploy-apps/shop-web:r3"]),
+            ],
+            ..ObservedEngine::default()
+        };
+        for expected in ["own", "another's", "untagged"] {
+            assert_eq!(built_image(&app, "s", &engine).map(|image| image.id.as_str()), Some(expected));
+            engine.images.retain(|image| image.id != expected);
+        }
+        assert_eq!(built_image(&app, "s", &engine), None);
+    }
 }

@@ -37,7 +37,7 @@ mod words;
 pub use deploy::{DeployOptions, Intent, plan_deploy};
 pub use drift::{Drift, drift};
 pub use facts::{Facts, facts};
-pub use images::release_tag;
+pub use images::{built_image, release_tag};
 pub use laws::{Broken, check_laws};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use preview::Preview;

@@ -65,7 +65,7 @@ impl Way<'_> {
         Planned::new(Step::Flip { changes: vec![change] }, because)
     }
 
-    /// Reservation, image and release command in one lane; beside it, leftovers that nobody uses go.
+    /// Image, reservation and release command in one lane; beside it, leftovers that nobody uses go.
     ///
     /// Leftovers that write go before anything of the new release runs: a release command that is still at work,
     /// and everything of an app that has one writer.
@@ -74,7 +74,14 @@ impl Way<'_> {
         let (writers, others): (Vec<_>, Vec<_>) = idle.partition(|container| self.writes(container));
         let writers: Vec<Vec<Planned>> = writers.into_iter().map(|container| self.leftover(container)).collect();
         let mut lanes: Vec<Vec<Planned>> = others.into_iter().map(|container| self.leftover(container)).collect();
-        let mut main = Vec::new();
+        let image = match self.new.is_empty() {
+            true => Vec::new(),
+            false => self.goal.image_steps(&self.situation.key, self.observed, &self.release.image)?,
+        };
+        // An image that is found here may be pruned by the time it is tagged. Then the plan is made anew, and no number
+        // is spent. A build, which takes long and may fail for good, is an attempt with a number of its own.
+        let is_build = |planned: &Planned| matches!(planned.step, Step::BuildImage { .. });
+        let (builds, mut main): (Vec<_>, Vec<_>) = image.into_iter().partition(is_build);
         if self.situation.is_new {
             let step = Step::ReserveRelease {
                 app: self.situation.key.clone(),
@@ -83,9 +90,7 @@ impl Way<'_> {
             };
             main.push(Planned::new(step, "a number is never used twice, even if this run fails"));
         }
-        if !self.new.is_empty() {
-            main.extend(self.goal.image_steps(&self.situation.key, self.observed, &self.release.image)?);
-        }
+        main.extend(builds);
         main.extend(self.store());
         // With stop-first the volume has one writer, so the command waits until the old replicas are stopped.
         let stops_first = self.app.rollout.order == Order::StopFirst && !self.situation.outgoing.is_empty();

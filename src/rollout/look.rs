@@ -74,7 +74,10 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
         Err(error) => (Err(error), BTreeMap::new()),
     };
     let compared = sources.iter().map(|(name, _)| name.clone()).collect();
-    let resolved = sources.into_iter().filter_map(|(name, source)| Some((name, resolve(source?, &engine))));
+    let resolved = sources.into_iter().filter_map(|(name, source)| {
+        let image = resolve(&project.key(&name), source?, &engine);
+        Some((name, image))
+    });
     let images = resolved.collect();
     let state = proxy.as_ref().map(|overview| overview.state.clone()).unwrap_or_default();
     Ok(Look { observed: ObservedState { engine, proxy: state, images, releases }, lifetimes, proxy, compared })

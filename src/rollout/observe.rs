@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::run::Run;
 use crate::event::{Event, Fact};
 use crate::model::{
-    AppKey, AppName, ImageSource, MountSource, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Project,
-    PullPolicy, ResolvedImage, Service, StoredRelease,
+    AppKey, AppName, ImageSource, MountSource, ObservedEngine, ObservedProxy, ObservedState, Project, PullPolicy,
+    ResolvedImage, Service, StoredRelease,
 };
-use crate::plan::{DeployOptions, Intent};
+use crate::plan::{DeployOptions, Intent, built_image};
 use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy, ProxyError};
 
 use super::failure::DeployError;
@@ -55,7 +55,7 @@ pub async fn observe<E: Engine, P: Proxy>(
         sources(run, project, apps, Pulls::Done),
     );
     let engine = engine?;
-    let images = resolve_all(sources?.0, &engine);
+    let images = resolve_all(project, sources?.0, &engine);
     let (proxy, releases) = proxy?;
     Ok(ObservedState { engine, proxy, images, releases })
 }
@@ -101,10 +101,15 @@ pub(super) async fn sources<E: Engine, P: Proxy>(
 }
 
 pub(super) fn resolve_all(
+    project: &Project,
     sources: Vec<(AppName, Source)>,
     engine: &ObservedEngine,
 ) -> BTreeMap<AppName, ResolvedImage> {
-    sources.into_iter().map(|(name, source)| (name, resolve(source, engine))).collect()
+    let resolved = |(name, source)| {
+        let image = resolve(&project.key(&name), source, engine);
+        (name, image)
+    };
+    sources.into_iter().map(resolved).collect()
 }
 
 /// The apps and the accessories that they depend on, directly or through others.
@@ -197,13 +202,12 @@ async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<S
     Ok(id)
 }
 
-pub(super) fn resolve(source: Source, engine: &ObservedEngine) -> ResolvedImage {
+pub(super) fn resolve(service: &AppKey, source: Source, engine: &ObservedEngine) -> ResolvedImage {
     match source {
         Source::Image(id) | Source::Unpulled { present: Some(id), .. } => ResolvedImage::Image { id },
         Source::Unpulled { reference, present: None } => ResolvedImage::Image { id: reference },
         Source::Digest(digest) => {
-            let of_source = |image: &&ObservedImage| image.source.as_ref() == Some(&digest);
-            let built = engine.images.iter().find(of_source).map(|image| image.id.clone());
+            let built = built_image(service, &digest, engine).map(|image| image.id.clone());
             ResolvedImage::Source { digest, built }
         }
     }

@@ -36,7 +36,7 @@ pub async fn preview<E: Engine, P: Proxy>(
         version?;
         kept(run, project, request.apps, request.options.replicas.is_some()).await?
     };
-    let images = resolve_all(sources, &engine);
+    let images = resolve_all(project, sources, &engine);
     let observed = ObservedState { engine, proxy, images, releases };
     let plan = plan_deploy(project, request.apps, &observed, &request.options)?;
     let facts = facts(project, request.apps, &observed);

@@ -1,12 +1,15 @@
 //! A release replaces another.
 
-use deploy_apps::model::{ObservedState, ResolvedImage};
+use deploy_apps::event::Outcome;
+use deploy_apps::model::{ObservedState, ReleaseNumber, ResolvedImage};
 use deploy_apps::plan::plan_deploy;
+use deploy_apps::ports::EngineErrorKind;
 
 use super::reads;
 use crate::fixture::*;
 use crate::scenes::{changed, deployed, edited, environment, pairs, pulled, redeploys};
-use crate::session::{Wish, look, succeed};
+use crate::session::{Wish, at_first, look, run, succeed};
+use crate::world::{Error, Fault};
 
 async fn named(file: &str, name: &str) {
     let scene = redeploys().await.into_iter().chain(pairs().await).find(|scene| scene.name == name);
@@ -80,6 +83,20 @@ async fn a_source_that_was_built_before_is_only_tagged() {
     succeed(&scene.world, &scene.wish).await;
     *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
     reads("redeploy-source-built-before", &scene).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_pruned_before_it_is_tagged_costs_no_number() {
+    let scene = edited("built", project([app("go-app")])).await;
+    succeed(&scene.world, &scene.wish).await;
+    *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
+    let gone = Fault::Fail(Error::Engine(EngineErrorKind::ImageNotFound));
+    let report = run(&scene.world, &scene.wish, at_first("tag_image", gone)).await;
+    scene.world.assert_lawful(&report.story());
+    assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
+    let serving = scene.world.state().record(&"sample/go-app".parse().expect("a key")).map(|record| record.release);
+    assert_eq!(serving, Some(ReleaseNumber(3)), "{}", report.story());
+    assert_eq!(report.calls.iter().filter(|call| call.what == "tag_image").count(), 2, "{}", report.story());
 }
 
 #[tokio::test(start_paused = true)]
