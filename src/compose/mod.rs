@@ -19,6 +19,7 @@ mod healthcheck;
 mod hooks;
 mod host;
 mod image;
+mod include;
 mod interpolate;
 mod layers;
 mod merge;

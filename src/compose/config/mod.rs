@@ -1,9 +1,10 @@
 //! The model printed: what `docker compose config` shows of the same files.
 //!
-//! [`forms`] brings every value into its long form and fills in what compose fills in, [`kinds`] says which values are
-//! numbers and switches. What is printed can be loaded again and means the same.
+//! [`forms`] and [`items`] bring every value into its long form and fill in what compose fills in, [`kinds`] says which
+//! values are numbers and switches. What is printed can be loaded again and means the same.
 
 mod forms;
+mod items;
 mod kinds;
 mod used;
 
