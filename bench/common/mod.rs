@@ -25,6 +25,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use images::Images;
+use options::Options;
 
 /// Whatever keeps a number from being measured ends its row, with the reason.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -87,6 +88,28 @@ impl fmt::Display for Machine {
         let Self { cores, engine, load_average, .. } = self;
         write!(f, "{cores} cores, engine {engine}, load average {load_average:.2} at the start")
     }
+}
+
+/// A benchmark from its command line to its exit code; how busy the machine is stands above all numbers.
+pub async fn run<F: Future<Output = Result<bool>>>(
+    name: &str,
+    words: &[&str],
+    measure: impl FnOnce(Bench, Machine, Options) -> F,
+) -> ExitCode {
+    let options = match Options::parse(name, words) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    until_interrupted(async {
+        let bench = Bench::prepare(options.quick).await?;
+        let machine = Machine::look(&bench.engine).await?;
+        machine.print();
+        measure(bench, machine, options).await
+    })
+    .await
 }
 
 /// Runs a benchmark to its end, Ctrl-C or an error. Whatever ends first, the rest is dropped, and with it all that it has

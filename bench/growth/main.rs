@@ -37,20 +37,11 @@ struct Results<'a> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match Options::parse("growth", &WORDS) {
-        Ok(options) => common::until_interrupted(measure(options)).await,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    common::run("growth", &WORDS, measure).await
 }
 
 /// Returns whether everything could be measured.
-async fn measure(options: Options) -> Result<bool> {
-    let bench = Bench::prepare(options.quick).await?;
-    let machine = Machine::look(&bench.engine).await?;
-    machine.print();
+async fn measure(bench: Bench, machine: Machine, options: Options) -> Result<bool> {
     // It takes as long as all others together, so it must be asked for.
     if options.words.iter().any(|word| word == "soak") {
         let file = options.out.unwrap_or_else(|| results::default_file("soak"));

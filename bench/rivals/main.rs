@@ -53,21 +53,11 @@ struct Results<'a> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let keys = Tool::ALL.map(Tool::key);
-    match Options::parse("rivals", &keys) {
-        Ok(options) => common::until_interrupted(measure(options)).await,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    common::run("rivals", &Tool::ALL.map(Tool::key), measure).await
 }
 
 /// Returns whether every round of every tool that is here could be measured.
-async fn measure(options: Options) -> Result<bool> {
-    let bench = Bench::prepare(options.quick).await?;
-    let machine = Machine::look(&bench.engine).await?;
-    machine.print();
+async fn measure(bench: Bench, machine: Machine, options: Options) -> Result<bool> {
     let rounds = options.rounds.unwrap_or(bench.rounds(5, 2));
     let deploys = options.deploys.unwrap_or(bench.rounds(5, 2));
     // A run is repeatable from its file, so the seed must not be a secret.
