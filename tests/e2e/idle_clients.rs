@@ -18,10 +18,7 @@ async fn connections_idle_for_5_to_60_seconds_post_at_the_moment_of_the_flip() {
     host.deploy(&["web"]).await.succeeded();
     let mut pool = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut connection = Connection::open(&host, "web").await;
-        connection.send("POST", "/upload", b"first").await;
-        assert_eq!(connection.answer().await.status, 200);
-        pool.push(connection);
+        pool.push(Connection::pooled(&host, "web").await);
         // Not a wait for anything: the idle time itself is what is tested.
         tokio::time::sleep(APART).await;
     }

@@ -75,10 +75,7 @@ async fn a_pooled_connection_may_post_at_any_moment_around_the_flip() {
     host.deploy(&["web"]).await.succeeded();
     let mut pool = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut connection = Connection::open(&host, "web").await;
-        connection.send("POST", "/upload", b"first").await;
-        assert_eq!(connection.answer().await.status, 200);
-        pool.push(connection);
+        pool.push(Connection::pooled(&host, "web").await);
     }
     let after = pool.split_off(CONNECTIONS - 20);
     assert!(!wake(pool.pop().expect("a connection")).await, "the new version before any deploy");

@@ -28,6 +28,14 @@ fn edited() -> Project {
     project
 }
 
+/// The engine starts their accessories again, as it does unless the compose file says otherwise.
+fn restarting(mut project: Project) -> Project {
+    for accessory in project.accessories.values_mut() {
+        accessory.service.container.restart = Restart::UnlessStopped;
+    }
+    project
+}
+
 fn asking(project: Project, names: &[&str]) -> Wish {
     Wish { apps: names.iter().map(|text| name(text)).collect(), ..Wish::of(project) }
 }
@@ -113,12 +121,6 @@ async fn one_that_has_stopped_is_started_by_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_one_that_does_not_come_up_gives_way_to_the_old_one() {
-    let restarting = |mut project: Project| {
-        for accessory in project.accessories.values_mut() {
-            accessory.service.container.restart = Restart::UnlessStopped;
-        }
-        project
-    };
     let world = World::new();
     succeed(&world, &Wish::of(restarting(shop()))).await;
     world.script("sample-redis-2", Behaviour::exits_after(Duration::from_millis(300), 1));
@@ -210,12 +212,6 @@ async fn an_image_that_is_pruned_under_the_plan_is_planned_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_interrupted_replacement_replaced_stays_until_the_new_one_is_well() {
-    let restarting = |mut project: Project| {
-        for accessory in project.accessories.values_mut() {
-            accessory.service.container.restart = Restart::UnlessStopped;
-        }
-        project
-    };
     let world = World::new();
     succeed(&world, &Wish::of(restarting(shop()))).await;
     world.script("sample-redis-2", Behaviour::exits_after(Duration::from_millis(900), 1));

@@ -25,6 +25,14 @@ impl Connection {
         Self { stream, host: format!("{app}.localhost"), read: Vec::new() }
     }
 
+    /// One that has answered a POST already, as it lies in a client's pool.
+    pub async fn pooled(host: &Host, app: &str) -> Self {
+        let mut connection = Self::open(host, app).await;
+        connection.send("POST", "/upload", b"first").await;
+        assert_eq!(connection.answer().await.status, 200);
+        connection
+    }
+
     /// The stream, for another protocol than HTTP.
     pub fn into_stream(self) -> TcpStream {
         self.stream
