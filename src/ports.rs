@@ -3,6 +3,7 @@
 //! `docker` and `proxy` implement these for real; the tests implement them in memory.
 
 mod inspect;
+mod listen;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use inspect::{
     InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Shell, ShellOutput, ShellRequest, Starts,
 };
+pub use listen::{Ending, RunInfo};
 
 use crate::event::Detail;
 use crate::model::{

@@ -9,8 +9,8 @@ use super::exit::{Exit, Failure};
 use crate::event::Event;
 use crate::model::{Project, Webhook};
 use crate::notify::{self, Gathered};
-use crate::ports::Operator;
-use crate::telemetry::{self, Settings, Trace};
+use crate::ports::{Ending, Operator, RunInfo};
+use crate::telemetry::{Settings, Trace};
 
 /// Empty until a run begins.
 #[derive(Default)]
@@ -19,8 +19,7 @@ pub struct Listeners {
 }
 
 struct Heard {
-    command: &'static str,
-    started: SystemTime,
+    run: RunInfo,
     operator: Operator,
     webhooks: Vec<Webhook>,
     gathered: Gathered,
@@ -34,10 +33,16 @@ impl Listeners {
     pub fn begin(&self, command: &'static str, project: &Project, operator: &Operator, cancel: &CancellationToken) {
         self.heard.get_or_init(|| {
             let mut warnings = Vec::new();
-            let trace = begin_trace(command, operator, &mut warnings);
-            Heard {
+            let run = RunInfo {
                 command,
+                project: operator.project.to_string(),
+                owner: operator.owner.clone(),
+                host: operator.host.clone(),
                 started: SystemTime::now(),
+            };
+            let trace = begin_trace(&run, &mut warnings);
+            Heard {
+                run,
                 operator: operator.clone(),
                 webhooks: project.notify.clone(),
                 gathered: Gathered::default(),
@@ -61,8 +66,9 @@ impl Listeners {
     /// Tells the end. What cannot be told is a warning on standard error, and never changes the exit code.
     pub async fn close(&self, result: &Result<Exit, Failure>) {
         let Some(heard) = self.heard.get() else { return };
+        let ending = heard.ending(result);
         let ended = async {
-            let (spans, told) = tokio::join!(heard.end_trace(result), heard.tell(result));
+            let (spans, told) = tokio::join!(heard.end_trace(&ending), heard.tell(&ending));
             spans.into_iter().chain(told).collect::<Vec<_>>()
         };
         let warnings = if heard.cancel.is_cancelled() {
@@ -80,7 +86,7 @@ impl Listeners {
     }
 }
 
-fn begin_trace(command: &'static str, operator: &Operator, warnings: &mut Vec<String>) -> Option<Arc<Trace>> {
+fn begin_trace(run: &RunInfo, warnings: &mut Vec<String>) -> Option<Arc<Trace>> {
     let settings = match Settings::from_env(|name| std::env::var(name).ok()) {
         Ok(settings) => settings?,
         Err(warning) => {
@@ -89,13 +95,7 @@ fn begin_trace(command: &'static str, operator: &Operator, warnings: &mut Vec<St
         }
     };
     warnings.extend(settings.warnings.iter().cloned());
-    let run = telemetry::RunInfo {
-        command,
-        project: operator.project.to_string(),
-        owner: operator.owner.clone(),
-        host: operator.host.clone(),
-    };
-    match Trace::begin(&settings, &run) {
+    match Trace::begin(&settings, run) {
         Ok(trace) => Some(Arc::new(trace)),
         Err(warning) => {
             warnings.push(warning);
@@ -104,41 +104,32 @@ fn begin_trace(command: &'static str, operator: &Operator, warnings: &mut Vec<St
     }
 }
 
-/// The exit code, whether it stands for something that was not done, and why.
-fn ending(result: &Result<Exit, Failure>) -> (Exit, bool, Option<String>) {
-    let (exit, error) = match result {
-        Ok(exit) => (*exit, None),
-        Err(failure) if failure.is_told() => (failure.exit, None),
-        Err(failure) => (failure.exit, Some(failure.message.trim_end().to_owned())),
-    };
-    (exit, !matches!(exit, Exit::Done | Exit::Leftovers), error)
-}
-
 impl Heard {
-    async fn end_trace(&self, result: &Result<Exit, Failure>) -> Option<String> {
-        let trace = Arc::clone(self.trace.as_ref()?);
-        let (exit, failed, error) = ending(result);
-        let origin = self.operator.origin.get().cloned().unwrap_or_default();
-        let ending = telemetry::Ending { exit_code: exit as u8, failed, error, origin };
+    fn ending(&self, result: &Result<Exit, Failure>) -> Ending {
+        let (exit, error) = match result {
+            Ok(exit) => (*exit, None),
+            Err(failure) if failure.is_told() => (failure.exit, None),
+            Err(failure) => (failure.exit, Some(failure.message.trim_end().to_owned())),
+        };
+        Ending {
+            exit_code: exit as u8,
+            failed: !matches!(exit, Exit::Done | Exit::Leftovers),
+            error,
+            origin: self.operator.origin.get().cloned().unwrap_or_default(),
+            finished: SystemTime::now(),
+        }
+    }
+
+    async fn end_trace(&self, ending: &Ending) -> Option<String> {
+        let (trace, ending) = (Arc::clone(self.trace.as_ref()?), ending.clone());
         match tokio::task::spawn_blocking(move || trace.end(&ending)).await {
             Ok(result) => result.err(),
             Err(_) => Some("the trace was not exported: its thread died".to_owned()),
         }
     }
 
-    async fn tell(&self, result: &Result<Exit, Failure>) -> Vec<String> {
-        let (exit, failed, error) = ending(result);
-        let origin = self.operator.origin.get().cloned().unwrap_or_default();
-        let run = notify::RunInfo {
-            command: self.command,
-            project: self.operator.project.to_string(),
-            owner: self.operator.owner.clone(),
-            host: self.operator.host.clone(),
-            origin,
-            started: self.started,
-        };
-        let ending = notify::Ending { exit_code: exit as u8, failed, error, finished: SystemTime::now() };
-        match self.gathered.summary(&run, &ending) {
+    async fn tell(&self, ending: &Ending) -> Vec<String> {
+        match self.gathered.summary(&self.run, ending) {
             Some(summary) => notify::deliver(&self.webhooks, &summary).await,
             None => Vec::new(),
         }

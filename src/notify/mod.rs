@@ -8,4 +8,4 @@ mod summary;
 mod tests;
 
 pub use deliver::deliver;
-pub use summary::{Ending, Gathered, RunInfo, Summary};
+pub use summary::{Gathered, Summary};

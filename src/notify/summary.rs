@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::event::{Event, Fact, Outcome};
 use crate::model::{AppKey, ReleaseNumber};
-use crate::ports::Origin;
+use crate::ports::{Ending, RunInfo};
 
 /// Takes in events from any thread.
 #[derive(Debug, Default)]
@@ -26,28 +26,6 @@ struct App {
     took: Duration,
     urls: Vec<String>,
     error: Option<String>,
-}
-
-/// What is known of a run apart from its events.
-#[derive(Debug, Clone)]
-pub struct RunInfo {
-    /// Such as `deploy`.
-    pub command: &'static str,
-    pub project: String,
-    pub owner: String,
-    pub host: String,
-    pub origin: Origin,
-    pub started: SystemTime,
-}
-
-/// How it ended.
-#[derive(Debug, Clone)]
-pub struct Ending {
-    pub exit_code: u8,
-    pub failed: bool,
-    /// Why it ended before any app came to its own end.
-    pub error: Option<String>,
-    pub finished: SystemTime,
 }
 
 /// The body. Fields are added, never renamed or removed; `docs/schema/notify.json` describes it.
@@ -148,9 +126,9 @@ impl Gathered {
             apps: apps.iter().map(app).collect(),
             owner: run.owner.clone(),
             host: run.host.clone(),
-            commit: run.origin.commit.clone(),
-            branch: run.origin.branch.clone(),
-            run_url: run.origin.url.clone(),
+            commit: ending.origin.commit.clone(),
+            branch: ending.origin.branch.clone(),
+            run_url: ending.origin.url.clone(),
             started_at: rfc3339(run.started),
             finished_at: rfc3339(ending.finished),
             took_ms: millis(ending.finished.duration_since(run.started).unwrap_or_default()),

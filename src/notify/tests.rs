@@ -2,25 +2,25 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Ending, Gathered, RunInfo};
+use super::Gathered;
 use crate::event::{Event, Fact, Outcome};
 use crate::model::{Generation, ReleaseNumber, Secret};
-use crate::ports::Origin;
+use crate::ports::{Ending, Origin, RunInfo};
 
 fn run() -> RunInfo {
+    let text = str::to_owned;
+    let started = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    RunInfo { command: "deploy", project: text("sample"), owner: text("ann"), host: text("laptop"), started }
+}
+
+fn ending(exit_code: u8, error: Option<&str>) -> Ending {
     let origin = Origin {
         commit: Some("abc123".to_owned()),
         branch: None,
         url: Some("https://ci.example.com/runs/7".to_owned()),
     };
-    let text = str::to_owned;
-    let started = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
-    RunInfo { command: "deploy", project: text("sample"), owner: text("ann"), host: text("laptop"), origin, started }
-}
-
-fn ending(exit_code: u8, error: Option<&str>) -> Ending {
     let finished = run().started + Duration::from_millis(4_500);
-    Ending { exit_code, failed: exit_code != 0, error: error.map(str::to_owned), finished }
+    Ending { exit_code, failed: exit_code != 0, error: error.map(str::to_owned), origin, finished }
 }
 
 fn gathered(facts: &[Fact]) -> Gathered {

@@ -15,9 +15,9 @@ use export::Export;
 use spans::Spans;
 
 pub use settings::Settings;
-pub use spans::{Ending, RunInfo};
 
 use crate::event::Event;
+use crate::ports::{Ending, RunInfo};
 
 /// One run's trace, from its first event to its end.
 pub struct Trace {

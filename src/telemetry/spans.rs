@@ -9,28 +9,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use crate::event::{Event, Fact, Outcome};
 use crate::model::{AppKey, InFlight, ReleaseNumber, StepKind};
-use crate::ports::Origin;
-
-/// What is known of a run before its first event.
-#[derive(Debug, Clone)]
-pub struct RunInfo {
-    /// Such as `deploy`; the root span's name.
-    pub command: &'static str,
-    pub project: String,
-    pub owner: String,
-    pub host: String,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone)]
-pub struct Ending {
-    pub exit_code: u8,
-    /// Whether the exit code means that something was not done as wished.
-    pub failed: bool,
-    /// Why it ended before any app came to its own end.
-    pub error: Option<String>,
-    pub origin: Origin,
-}
+use crate::ports::{Ending, Origin, RunInfo};
 
 pub(super) struct Spans {
     tracer: SdkTracer,
@@ -77,7 +56,6 @@ fn below(parent: &SpanContext) -> Context {
 
 impl Spans {
     pub(super) fn begin(tracer: SdkTracer, parent: Context, run: &RunInfo) -> Self {
-        let began = SystemTime::now();
         let attributes = [
             text("deploy_apps.project", &run.project),
             text("deploy_apps.owner", &run.owner),
@@ -86,10 +64,10 @@ impl Spans {
         let root = tracer
             .span_builder(run.command)
             .with_kind(SpanKind::Internal)
-            .with_start_time(began)
+            .with_start_time(run.started)
             .with_attributes(attributes);
         let root = tracer.build_with_context(root, &parent);
-        Self { tracer, began, root, apps: BTreeMap::new(), steps: Vec::new(), worst: None }
+        Self { tracer, began: run.started, root, apps: BTreeMap::new(), steps: Vec::new(), worst: None }
     }
 
     pub(super) fn event(&mut self, event: &Event) {

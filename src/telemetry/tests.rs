@@ -9,10 +9,10 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::export::Export;
 use super::spans::Spans;
-use super::{Ending, RunInfo, Settings, Trace};
+use super::{Settings, Trace};
 use crate::event::{Event, Fact, Outcome};
 use crate::model::{AppKey, Generation, InFlight, ReleaseNumber, StepKind};
-use crate::ports::Origin;
+use crate::ports::{Ending, Origin, RunInfo};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -47,7 +47,13 @@ fn settings(extra: &[(&str, &str)]) -> Settings {
 
 fn run_info() -> RunInfo {
     let text = str::to_owned;
-    RunInfo { command: "deploy", project: text("sample"), owner: text("ann"), host: text("laptop") }
+    RunInfo {
+        command: "deploy",
+        project: text("sample"),
+        owner: text("ann"),
+        host: text("laptop"),
+        started: SystemTime::now(),
+    }
 }
 
 fn app() -> AppKey {
@@ -85,7 +91,9 @@ fn spans(settings: &Settings, events: &[Event], exit_code: u8) -> Vec<SpanData> 
         trace.event(event);
     }
     let origin = Origin { commit: Some("abc123".to_owned()), ..Origin::default() };
-    trace.end(&Ending { exit_code, failed: exit_code != 0, error: None, origin }).expect("nothing was lost");
+    trace
+        .end(&Ending { exit_code, failed: exit_code != 0, error: None, origin, finished: SystemTime::now() })
+        .expect("nothing was lost");
     kept.0.lock().expect("not poisoned").clone()
 }
 
@@ -219,7 +227,8 @@ fn what_is_open_at_the_end_is_closed() {
 #[test]
 fn an_export_that_fails_is_told_without_the_password() {
     let trace = over(&settings(&[]), Broken);
-    let ending = Ending { exit_code: 0, failed: false, error: None, origin: Origin::default() };
+    let ending =
+        Ending { exit_code: 0, failed: false, error: None, origin: Origin::default(), finished: SystemTime::now() };
     let said = trace.end(&ending).expect_err("it was lost");
     assert!(said.starts_with("the trace was not exported to `localhost:4318`: "), "{said}");
     assert!(said.contains("connection refused") && !said.contains("secret"), "{said}");
