@@ -2,85 +2,31 @@
 //!
 //! `docker` and `proxy` implement these for real; the tests implement them in memory.
 
+mod error;
 mod inspect;
-mod listen;
+mod run;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use error::{EngineError, EngineErrorKind, ProxyError};
 pub use inspect::{
     InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Shell, ShellOutput, ShellRequest, Starts,
 };
-pub use listen::{Ending, RunInfo};
+pub use run::{Ending, Operator, Origin, RunInfo};
 
-use crate::event::Detail;
 use crate::model::{
     AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, InFlight, NewContainer,
-    NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProjectName, ProxyName, ReleaseNumber, StoredRelease,
+    NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
-
-/// Why the engine would or could not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineErrorKind {
-    Unreachable,
-    PermissionDenied,
-    TooOld,
-    NotFound,
-    /// The name exists already.
-    Conflict,
-    /// A fixed address was taken between the plan and the start: plan again.
-    AddressTaken,
-    /// A host port is in use.
-    PortTaken,
-    ImageNotFound,
-    BuildFailed,
-    /// The Dockerfile, the build context or a part of it is not there or not valid.
-    BadBuild,
-    DiskFull,
-    TimedOut,
-    Other,
-}
-
-/// An engine call that failed. `message` is a lowercase fragment that names what it was about.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct EngineError {
-    pub kind: EngineErrorKind,
-    pub message: String,
-    /// A command or action that mends it.
-    pub hint: Option<String>,
-    /// Such as the last lines of a failed build.
-    pub details: Vec<Detail>,
-}
-
-impl EngineError {
-    #[must_use]
-    pub fn new(kind: EngineErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, details: Vec::new() }
-    }
-
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    #[must_use]
-    pub fn detail(mut self, title: impl Into<String>, lines: Vec<String>) -> Self {
-        self.details.push(Detail { title: title.into(), lines });
-        self
-    }
-}
 
 /// A container right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,32 +158,6 @@ pub trait Dial: Send + Sync + 'static {
     fn dial(&self) -> Dialing<'_>;
 }
 
-/// Why the proxy would or could not.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ProxyError {
-    #[error("the proxy `{proxy}` does not answer: {reason}")]
-    Unreachable { proxy: String, reason: String },
-    #[error("the proxy `{proxy}` speaks control API {found}, this deploy-apps speaks {wanted}")]
-    WrongVersion { proxy: String, found: u64, wanted: u64 },
-    #[error("the proxy `{proxy}` is of an older build and does not know the call `{call}`")]
-    TooOld { proxy: String, call: String },
-    #[error("app `{app}` is at generation {found}, not {expected}: another deploy has changed it")]
-    GenerationMoved { app: AppKey, expected: u64, found: u64 },
-    #[error("route `{route}` of app `{app}` belongs to app `{other}` already")]
-    RouteConflict { app: AppKey, other: AppKey, route: String },
-    #[error("the lease on app `{app}` is lost")]
-    LeaseLost { app: String },
-    #[error("app `{app}` is being deployed by `{owner}` on `{host}` since {age:?}")]
-    LeaseHeld { app: AppKey, owner: String, host: String, purpose: String, age: Duration },
-    #[error("the proxy could not write its state: {message}")]
-    PersistFailed { message: String },
-    /// Also an answer to a flip may be lost this way: what the proxy routes is known only after a look.
-    #[error("the answer of the proxy `{proxy}` to `{call}` is not understood: {reason}")]
-    Malformed { proxy: String, call: String, reason: String },
-    #[error("the proxy refused the call: {message} (`{code}`)")]
-    Refused { code: String, message: String },
-}
-
 /// Who the proxy is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyVersion {
@@ -351,41 +271,4 @@ pub trait Proxy: Send + Sync + 'static {
         app: &AppKey,
         releases: &[ReleaseNumber],
     ) -> impl Future<Output = Result<(), ProxyError>> + Send;
-}
-
-/// Who runs the deploy, for leases and history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Operator {
-    pub owner: String,
-    pub host: String,
-    pub project: ProjectName,
-    /// Found out beside the run, which it must not hold up; empty while it is not known.
-    pub origin: Arc<OnceLock<Origin>>,
-}
-
-/// Where a run comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Origin {
-    /// Of the compose file's folder; `…+dirty` with changes that are not committed.
-    pub commit: Option<String>,
-    pub branch: Option<String>,
-    /// Of the pipeline's run.
-    pub url: Option<String>,
-}
-
-impl Operator {
-    /// Who, from where and what for, as the fields of a history record. What is not known is left out.
-    #[must_use]
-    pub fn details(&self, purpose: &str) -> Map<String, Value> {
-        let origin = self.origin.get().cloned().unwrap_or_default();
-        let fields = [
-            ("purpose", Some(purpose.to_owned())),
-            ("owner", Some(self.owner.clone())),
-            ("host", Some(self.host.clone())),
-            ("commit", origin.commit),
-            ("branch", origin.branch),
-            ("url", origin.url),
-        ];
-        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
-    }
 }

@@ -214,7 +214,7 @@ pub struct CommonArgs {
     #[arg(short = 'H', long, value_name = "URL", global = true, conflicts_with = "context")]
     pub host: Option<String>,
     /// The docker context whose engine is meant; else $DOCKER_CONTEXT, else the one of `docker context use`
-    #[arg(long, value_name = "NAME", global = true)]
+    #[arg(long, value_name = "CONTEXT", global = true)]
     pub context: Option<String>,
     /// How to report; without it for people, and in the way of GitHub Actions or GitLab where one of them runs this
     #[arg(long, value_enum, global = true)]

@@ -13,9 +13,8 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use super::args::{Cli, CommonArgs};
 use super::commands::schema;
-use super::context::{control_client, load_request};
+use super::context::{connect, control_client, load_request};
 use crate::compose;
-use crate::docker;
 use crate::model::{AppKey, AppName, Project, StoredRelease};
 use crate::ports::Proxy as _;
 
@@ -85,7 +84,11 @@ fn common() -> Option<CommonArgs> {
 }
 
 fn project() -> Option<Project> {
-    let mut request = load_request(&common()?).ok()?;
+    project_of(&common()?)
+}
+
+fn project_of(common: &CommonArgs) -> Option<Project> {
+    let mut request = load_request(common).ok()?;
     // The standard input is the shell's.
     request.files.retain(|file| file.as_os_str() != "-");
     Some(compose::load(&request).ok()?.project)
@@ -141,12 +144,14 @@ fn releases() -> Vec<CompletionCandidate> {
 /// Releases that the proxy keeps of the apps among these words, newest first.
 fn kept_of(words: &[OsString]) -> Vec<CompletionCandidate> {
     let asked = || {
-        let project = project()?;
+        let common = common()?;
+        let project = project_of(&common)?;
         let named = project.apps.keys().filter(|app| words.iter().any(|word| word == app.as_str()));
         let named: Vec<AppName> = named.cloned().collect();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok()?;
-        let releases = runtime.block_on(async { tokio::time::timeout(PATIENCE, kept(&project, &named)).await.ok() });
+        let releases =
+            runtime.block_on(async { tokio::time::timeout(PATIENCE, kept(&common, &project, &named)).await.ok() });
         // An engine that hangs must not hold the shell.
         runtime.shutdown_background();
         releases
@@ -157,8 +162,8 @@ fn kept_of(words: &[OsString]) -> Vec<CompletionCandidate> {
     asked().unwrap_or_default().into_iter().map(candidate).collect()
 }
 
-async fn kept(project: &Project, apps: &[AppName]) -> Vec<StoredRelease> {
-    let Ok(engine) = docker::connect(|name| std::env::var(name).ok()).await else { return Vec::new() };
+async fn kept(common: &CommonArgs, project: &Project, apps: &[AppName]) -> Vec<StoredRelease> {
+    let Ok(engine) = connect(common).await else { return Vec::new() };
     let proxy = control_client(&engine, &project.proxy.name);
     let keys: Vec<AppKey> = apps.iter().map(|app| project.key(app)).collect();
     proxy.releases(&keys).await.unwrap_or_default().into_values().flatten().collect()

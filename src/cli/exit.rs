@@ -207,25 +207,19 @@ impl From<EngineError> for Failure {
 
 impl From<ProxyError> for Failure {
     fn from(error: ProxyError) -> Self {
-        let message = error.to_string();
-        match error {
-            ProxyError::LeaseHeld { .. } => Self::new(Exit::LeaseHeld, message)
-                .hint("`--lock-wait 5m` waits for it; the lease is free at once when its owner ends or dies"),
-            ProxyError::WrongVersion { found, wanted, .. } if found < wanted => Self::new(Exit::NoProxy, message)
-                .hint("`deploy-apps proxy upgrade` replaces the proxy by the one of this deploy-apps"),
-            ProxyError::WrongVersion { .. } => Self::new(Exit::NoProxy, message)
-                .hint("install the deploy-apps version that the proxy came from, or a newer one"),
-            ProxyError::TooOld { .. } => Self::new(Exit::NoProxy, message)
-                .hint("`deploy-apps proxy upgrade` replaces the proxy by the one of this deploy-apps"),
-            ProxyError::Unreachable { proxy, .. } => Self::new(Exit::NoProxy, message)
-                .hint(format!("`docker logs {proxy}-proxy` says why; the next deploy starts it")),
-            ProxyError::Malformed { .. }
+        let exit = match error {
+            ProxyError::LeaseHeld { .. } => Exit::LeaseHeld,
+            ProxyError::WrongVersion { .. }
+            | ProxyError::TooOld { .. }
+            | ProxyError::Unreachable { .. }
+            | ProxyError::Malformed { .. }
             | ProxyError::GenerationMoved { .. }
             | ProxyError::RouteConflict { .. }
             | ProxyError::LeaseLost { .. }
             | ProxyError::PersistFailed { .. }
-            | ProxyError::Refused { .. } => Self::new(Exit::NoProxy, message),
-        }
+            | ProxyError::Refused { .. } => Exit::NoProxy,
+        };
+        Self { hint: error.hint(), ..Self::new(exit, error.to_string()) }
     }
 }
 

@@ -118,6 +118,6 @@ impl From<ProxyError> for StepFailure {
             | ProxyError::PersistFailed { .. }
             | ProxyError::Refused { .. } => FailureKind::Failed,
         };
-        Self::new(kind, error.to_string())
+        Self { hint: error.hint(), ..Self::new(kind, error.to_string()) }
     }
 }

@@ -52,6 +52,12 @@ async fn bash_completes_apps_commands_and_options() {
         let offered = async || Some(bash(&host, words, &[])).filter(|offered| !offered.is_empty());
         assert_eq!(eventually("the releases are offered", DEADLINE, offered).await, wanted);
     }
+    // Of the engine that the line itself names.
+    assert_eq!(bash(&host, &["-H", "tcp://127.0.0.1:1", "rollback", "web", "r"], &[]), [""; 0]);
+    let near = ["--context", "default", "rollback", "web", "r"];
+    let offered = async || Some(bash(&host, &near, &[("DOCKER_CONTEXT", "nowhere")])).filter(|told| !told.is_empty());
+    assert_eq!(eventually("the releases of the chosen context are offered", DEADLINE, offered).await, ["r2", "r1"]);
+    assert_eq!(bash(&host, &["--context", "def"], &[]), ["default"]);
     assert_eq!(bash(&host, &["scale", "w"], &[]), ["web=", "worker-mail="]);
 
     // The compose file that the line itself names.
