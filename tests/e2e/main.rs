@@ -60,6 +60,7 @@ mod status;
 mod stops;
 mod streams;
 mod telemetry;
+mod terminal;
 mod together;
 mod tracing;
 mod watch_alerts;

@@ -70,6 +70,11 @@ impl Cli {
         self
     }
 
+    /// What would be run.
+    pub(super) fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Runs it to its end.
     #[must_use = "its exit code says whether it did anything"]
     pub async fn run(self) -> Output {

@@ -26,6 +26,7 @@ mod sample;
 mod scenario;
 mod skip;
 mod sweep;
+mod terminal;
 mod wait;
 mod wire;
 
