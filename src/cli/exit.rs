@@ -88,7 +88,7 @@ impl Exit {
             Self::Interrupted => {
                 ("interrupted", "ended by SIGINT; undone before the flip, left for the next run after it")
             }
-            Self::Terminated => ("terminated", "ended by SIGTERM, likewise"),
+            Self::Terminated => ("terminated", "ended by SIGTERM or with its terminal, likewise"),
         }
     }
 }

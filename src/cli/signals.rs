@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the run to unwind, the second leaves at once.
+//! SIGINT and SIGTERM: the first asks the run to unwind, the second leaves at once. SIGHUP, the end of the terminal, is a
+//! first one only: a shell and the kernel both send it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -35,6 +36,17 @@ impl Signals {
                 while stream.recv().await.is_some() {
                     heard.receive(exit);
                 }
+            });
+        }
+        if hangup_ends() {
+            let mut stream = signal(SignalKind::hangup())?;
+            let heard = signals.clone();
+            tokio::spawn(async move {
+                if stream.recv().await.is_some() && !heard.cancel.is_cancelled() {
+                    heard.receive(Exit::Terminated);
+                }
+                // The handler stays, so that a second one changes nothing.
+                while stream.recv().await.is_some() {}
             });
         }
         Ok(signals)
@@ -93,4 +105,13 @@ impl Signals {
         );
         std::process::exit(i32::from(exit as u8));
     }
+}
+
+/// Whether SIGHUP would end the process. Under `nohup` it is ignored, and must stay so; where nobody can tell, it is left
+/// alone.
+fn hangup_ends() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // SIGHUP is signal 1, the lowest bit.
+    ignored.is_some_and(|ignored| ignored & 1 == 0)
 }

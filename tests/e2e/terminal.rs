@@ -1,9 +1,10 @@
 //! What a person at a terminal sees, and what their keys do.
 
+use rustix::process::Signal;
 use serde_json::json;
 use vt100::Color;
 
-use crate::harness::{App, Host, Scenario, none_lost};
+use crate::harness::{App, DEADLINE, Host, Scenario, eventually, none_lost};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_is_drawn_over_itself_and_ends_as_a_line_for_each_app() {
@@ -37,13 +38,19 @@ async fn a_narrow_terminal_without_colours_gets_lines_that_fit() {
     assert!(!plain.is_redrawn, "without colours it is a log:\n{}", plain.screen().contents());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctrl_c_takes_a_deploy_back_and_leaves_the_terminal_as_it_was() {
-    let mut host = Scenario::new("terminal-interrupt").app(App::new("web")).start().await;
+/// A host on which r1 of `web` serves, and whose next version would need far longer than any test to become healthy.
+async fn slow(test: &str) -> Host {
+    let mut host = Scenario::new(test).app(App::new("web")).start().await;
     host.deploy(&["web"]).await.succeeded();
     host.change("web", |app| {
         app.fault("slow-start").env("FAULT_AFTER", "600").set("/x-deploy-apps/health/timeout", json!("600s"))
     });
+    host
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_takes_a_deploy_back_and_leaves_the_terminal_as_it_was() {
+    let host = slow("terminal-interrupt").await;
     let load = host.steady_load("web").await;
     let mut terminal = host.cli(&["web"]).on_terminal(120, 30);
     terminal.shows("healthy").await;
@@ -52,6 +59,27 @@ async fn ctrl_c_takes_a_deploy_back_and_leaves_the_terminal_as_it_was() {
     assert!(terminal.screen().contents().contains("cancelled"), "{}", terminal.screen().contents());
     terminal.is_left_tidy();
     none_lost(&load.stop().await);
+    host.is_clean(&["web-r1-1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_is_closed_takes_its_deploy_back_unless_that_is_told_to_live_on() {
+    let host = slow("terminal-closed").await;
+    let mut terminal = host.cli(&["web"]).on_terminal(120, 30);
+    terminal.shows("healthy").await;
+    terminal.closes().await;
+    let alone = async || (host.containers().await.len() == 1).then_some(());
+    eventually("the new version is taken back", DEADLINE, alone).await;
+    host.is_clean(&["web-r1-1"]).await;
+
+    // What `nohup` starts ignores the signal.
+    let mut deploy = host.cli(&["web", "--format", "json"]).ignoring_hangups().spawn();
+    deploy.event("replica_started").await;
+    deploy.signal(Signal::HUP);
+    let state = async || (host.containers().await.len() == 2).then_some(());
+    eventually("it goes on", DEADLINE, state).await;
+    deploy.signal(Signal::TERM);
+    deploy.finish().await.exited(143);
     host.is_clean(&["web-r1-1"]).await;
 }
 

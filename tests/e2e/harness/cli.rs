@@ -1,5 +1,6 @@
 //! Runs of the binary, to the end or under way.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -70,9 +71,34 @@ impl Cli {
         self
     }
 
-    /// What would be run.
-    pub(super) fn into_command(self) -> Command {
-        self.command
+    /// As under `nohup`.
+    pub fn ignoring_hangups(self) -> Self {
+        let mut shell = Command::new("sh");
+        let inner = self.command.as_std();
+        shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        Self { command: self.surrounds(shell) }
+    }
+
+    /// Gives what starts this command the folder and the variables that it would have.
+    pub(super) fn surrounds(&self, mut starter: Command) -> Command {
+        let inner = self.command.as_std();
+        starter.current_dir(inner.get_current_dir().expect("a host's folder"));
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => starter.env(name, value),
+                None => starter.env_remove(name),
+            };
+        }
+        starter
+    }
+
+    /// The program and its arguments, as a shell reads them.
+    pub(super) fn line(&self) -> String {
+        let inner = self.command.as_std();
+        let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+        let words: Vec<String> = std::iter::once(inner.get_program()).chain(inner.get_args()).map(quoted).collect();
+        words.join(" ")
     }
 
     /// Runs it to its end.

@@ -29,24 +29,11 @@ impl Cli {
     /// Runs it on a terminal of this size.
     pub fn on_terminal(self, columns: u16, rows: u16) -> Terminal {
         let [wide, high] = [columns, rows].map(|size| NonZeroU16::new(size).expect("a terminal has a size"));
-        let inner = self.into_command();
-        let inner = inner.as_std();
-        let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
-        let words: Vec<String> = std::iter::once(inner.get_program()).chain(inner.get_args()).map(quoted).collect();
-        let line = format!("stty cols {columns} rows {rows}; exec {}", words.join(" "));
+        let line = format!("stty cols {columns} rows {rows}; exec {}", self.line());
         let mut command = Command::new("script");
         command.args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"]);
-        command.current_dir(inner.get_current_dir().expect("a host's folder"));
-        for (name, value) in inner.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.env("SHELL", "/bin/sh");
-        if !inner.get_envs().any(|(name, value)| name == "TERM" && value.is_some()) {
-            command.env("TERM", "xterm-256color");
-        }
+        let mut command = self.surrounds(command);
+        command.env("SHELL", "/bin/sh").env("TERM", "xterm-256color");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
         let mut child = command.spawn().expect("the command `script`, which is in every Debian");
         let keys = child.stdin.take().expect("piped");
@@ -81,6 +68,11 @@ impl Terminal {
 
     pub async fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).await.expect("a terminal that takes keys");
+    }
+
+    /// Closes it, as one does with a window or as a lost connection does.
+    pub async fn closes(mut self) {
+        self.child.kill().await.expect("the terminal is closed");
     }
 
     pub async fn interrupts(&mut self) {
