@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter as OtlpExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -24,26 +26,80 @@ const QUEUE: usize = 32_768;
 pub(super) struct Export {
     provider: SdkTracerProvider,
     place: String,
-    /// Why the last export that failed did.
-    failure: Arc<Mutex<Option<String>>>,
+    failure: Reason,
+}
+
+/// A reason that two places share: where it shows, and where it is told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reason(Arc<Mutex<Option<String>>>);
+
+impl Reason {
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Notes why nothing was sent; all that the exporter itself says is `network error`.
+#[derive(Debug)]
+struct Client {
+    inner: reqwest::blocking::Client,
+    /// Of the last try.
+    cause: Reason,
+}
+
+impl Client {
+    fn new(timeout: Duration, cause: &Reason) -> Result<Self, String> {
+        // It has a runtime of its own, which may not be made on a thread of another one.
+        let made = std::thread::spawn(move || reqwest::blocking::Client::builder().timeout(timeout).build()).join();
+        match made {
+            Ok(Ok(inner)) => Ok(Self { inner, cause: cause.clone() }),
+            Ok(Err(error)) => Err(format!("no trace is exported: {}", innermost(&error))),
+            Err(_) => Err("no trace is exported: its thread died".to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let sent = self.inner.send_bytes(request).await;
+        self.cause.set(sent.as_ref().err().map(|error| innermost(error.as_ref())));
+        sent
+    }
+}
+
+/// The cause of all causes: it has neither the URL nor what the client thinks of it.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut reason = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
 }
 
 impl Export {
     pub(super) fn over_http(settings: &Settings) -> Result<Self, String> {
+        let cause = Reason::default();
         let exporter = OtlpExporter::builder()
             .with_http()
+            .with_http_client(Client::new(settings.timeout, &cause)?)
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(&settings.endpoint)
+            .with_timeout(settings.timeout)
             // More retries would only use up the time that the last flush has.
             .with_retry_policy(RetryPolicy::recommended().with_max_retries(1))
             .build()
             .map_err(|error| format!("no trace is exported: {error}"))?;
-        Ok(Self::new(exporter, settings))
+        Ok(Self::new(exporter, settings, cause))
     }
 
-    pub(super) fn new(exporter: impl SpanExporter + 'static, settings: &Settings) -> Self {
-        let failure = Arc::new(Mutex::new(None));
-        let watched = Watched { inner: exporter, failure: Arc::clone(&failure) };
+    pub(super) fn new(exporter: impl SpanExporter + 'static, settings: &Settings, cause: Reason) -> Self {
+        let failure = Reason::default();
+        let watched = Watched { inner: exporter, cause, failure: failure.clone() };
         let batches = BatchConfigBuilder::default().with_scheduled_delay(EVERY).with_max_queue_size(QUEUE).build();
         let processor = BatchSpanProcessor::builder(watched).with_batch_config(batches).build();
         let mut resource =
@@ -64,8 +120,7 @@ impl Export {
     pub(super) fn flush(&self) -> Result<(), String> {
         let ended = self.provider.shutdown_with_timeout(FLUSH_LIMIT);
         // Shutting down says that all is well also when nothing could be sent.
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reason = match (ended, failure) {
+        let reason = match (ended, self.failure.get()) {
             (Ok(()), None) => return Ok(()),
             (_, Some(reason)) => reason,
             // No export has failed, so one is still under way.
@@ -78,14 +133,16 @@ impl Export {
 #[derive(Debug)]
 struct Watched<E> {
     inner: E,
-    failure: Arc<Mutex<Option<String>>>,
+    /// Why nothing could be sent, which the exporter's own error does not say.
+    cause: Reason,
+    failure: Reason,
 }
 
 impl<E: SpanExporter> SpanExporter for Watched<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.inner.export(batch).await;
         if let Err(error) = &result {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            self.failure.set(self.cause.get().or_else(|| Some(error.to_string())));
         }
         result
     }

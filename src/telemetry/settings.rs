@@ -1,6 +1,7 @@
 //! What the environment says about telemetry, by the names of the OpenTelemetry specification.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
@@ -8,6 +9,10 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+/// The first that is set counts.
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+/// The specification's.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where traces go. The exporter itself reads the rest, such as headers and resource attributes, from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub struct Settings {
     pub(super) endpoint: String,
     /// For messages: without path, user and password.
     pub(super) place: String,
+    /// For one try to send.
+    pub(super) timeout: Duration,
     /// The service's name when the environment does not give one.
     pub(super) default_name: bool,
     /// Of the pipeline that started this run.
@@ -48,15 +55,24 @@ impl Settings {
         let foreign = protocol.filter(|protocol| protocol != "http/protobuf").map(|protocol| {
             format!("traces are sent as `http/protobuf`, not `{protocol}`: the collector's HTTP port is usually 4318")
         });
+        let mut warnings: Vec<String> = foreign.into_iter().collect();
+        let timeout = TIMEOUTS.iter().find_map(|name| Some((name, env(name)?))).and_then(|(name, text)| {
+            let milliseconds = text.parse().ok().filter(|milliseconds| *milliseconds > 0);
+            if milliseconds.is_none() {
+                warnings.push(format!("`{name}` is not a number of milliseconds, so {DEFAULT_TIMEOUT:?} is taken"));
+            }
+            milliseconds.map(Duration::from_millis)
+        });
         let parent = [("traceparent", "TRACEPARENT"), ("tracestate", "TRACESTATE")]
             .into_iter()
             .filter_map(|(key, variable)| Some((key.to_owned(), env(variable)?)));
         Ok(Some(Self {
             endpoint,
             place,
+            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
             default_name: env("OTEL_SERVICE_NAME").is_none() && !names,
             parent: parent.collect(),
-            warnings: foreign.into_iter().collect(),
+            warnings,
         }))
     }
 

@@ -7,7 +7,7 @@ use opentelemetry::trace::Status;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-use super::export::Export;
+use super::export::{Export, Reason};
 use super::spans::Spans;
 use super::{Settings, Trace};
 use crate::event::{Event, Fact, Outcome};
@@ -78,7 +78,7 @@ fn finished(step: &str) -> Fact {
 }
 
 fn over(settings: &Settings, exporter: impl SpanExporter + 'static) -> Trace {
-    let export = Export::new(exporter, settings);
+    let export = Export::new(exporter, settings, Reason::default());
     let spans = Spans::begin(export.tracer(), settings.parent(), &run_info());
     Trace { export, spans: Mutex::new(Some(spans)) }
 }
@@ -256,6 +256,11 @@ fn the_environment_switches_it_on_and_off() {
     );
     let grpc: &[_] = &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
     assert_eq!(from(grpc).expect("valid").expect("on").warnings.len(), 1);
+    for (text, milliseconds, warnings) in [("250", 250, 0), ("2s", 10_000, 1), ("0", 10_000, 1)] {
+        let pairs = Vec::leak(vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_EXPORTER_OTLP_TIMEOUT", text)]);
+        let settings = from(pairs).expect("valid").expect("on");
+        assert_eq!((settings.timeout.as_millis(), settings.warnings.len()), (milliseconds, warnings), "{text}");
+    }
     let named: &[_] =
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_RESOURCE_ATTRIBUTES", "a=b,service.name=x")];
     assert!(!from(named).expect("valid").expect("on").default_name);

@@ -74,6 +74,28 @@ async fn success_and_failure_are_told_to_those_who_want_to_know() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_https_webhooks_and_traces_go_only_to_whom_the_machine_trusts() {
+    let hook = Receiver::start_tls(&[Reply::Status(204)]).await;
+    let collector = Receiver::start_tls(&[Reply::Status(200)]).await;
+    let host = Scenario::new("https-hooks").app(App::new("web")).start().await;
+    notify(&host, json!([{ "url": hook.url("/in") }]));
+    let deploy = || host.cli(&["web", "--force"]).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url(""));
+    // An authority that this machine does not know: nothing is sent, and the deploy is as good as ever.
+    let output = deploy().run().await.succeeded();
+    let warning =
+        |start: &str| output.stderr.lines().any(|line| line.starts_with(start) && line.contains("ertificate"));
+    assert!(warning("warning: webhook `localhost:") && warning("warning: the trace was not exported"), "{output}");
+    assert_eq!((hook.received().len(), collector.received().len()), (0, 0));
+
+    let output = deploy().env("SSL_CERT_FILE", hook.authority()).run().await.succeeded();
+    assert!(!output.stderr.contains("warning: webhook"), "{output}");
+    assert_eq!(bodies(&hook).pop().expect("it was told")["status"], "success");
+    let output = deploy().env("SSL_CERT_FILE", collector.authority()).run().await.succeeded();
+    assert!(!output.stderr.contains("warning: the trace"), "{output}");
+    assert!(collector.received().iter().any(|received| received.path == "/v1/traces"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_listen_costs_no_deploy() {
     let recovers = Receiver::start(&[Reply::Status(500), Reply::Status(429), Reply::Status(200)]).await;
     let broken = Receiver::start(&[Reply::Status(503)]).await;

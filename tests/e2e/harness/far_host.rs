@@ -46,7 +46,7 @@ impl FarHost {
         let inspect = ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", &name];
         let address = async || docker(&inspect).parse::<Ipv4Addr>().ok();
         let address = eventually("the second host has an address", DEADLINE, address).await;
-        let ca = authority("authority of the tests");
+        let ca = certificate_authority("authority of the tests");
         let host = Self { folder, address, ca, _lifeline: lifeline };
         host.write_files();
         docker(&["cp", &host.path("setup").to_string_lossy(), &format!("{name}:/setup")]);
@@ -112,7 +112,7 @@ impl FarHost {
     /// The ca.pem of somebody else.
     pub fn foreign_authority(&self, folder: &str) {
         self.certify(folder, &[], 2099);
-        self.write(&format!("{folder}/ca.pem"), &authority("somebody else").0.pem());
+        self.write(&format!("{folder}/ca.pem"), &certificate_authority("somebody else").0.pem());
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -186,7 +186,7 @@ impl FarHost {
     }
 }
 
-fn authority(name: &str) -> (Certificate, KeyPair) {
+pub(super) fn certificate_authority(name: &str) -> (Certificate, KeyPair) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(rcgen::DnType::CommonName, name);

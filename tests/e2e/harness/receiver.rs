@@ -9,8 +9,16 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::far_host::certificate_authority;
 
 /// What it does with a request after it has been kept.
 #[derive(Debug, Clone, Copy)]
@@ -31,31 +39,66 @@ pub struct Received {
 /// Ends with the test.
 pub struct Receiver {
     address: SocketAddr,
+    /// The file with the authority that vouches for it, where it speaks TLS.
+    authority: Option<NamedTempFile>,
     received: Arc<Mutex<Vec<Received>>>,
-    task: JoinHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl Receiver {
     /// Answers the first requests in turn, and all others like the last of these.
     pub async fn start(replies: &[Reply]) -> Self {
+        Self::over(None, replies).await
+    }
+
+    /// The same over TLS, as `localhost`, with a certificate of an authority that nobody knows.
+    pub async fn start_tls(replies: &[Reply]) -> Self {
+        let (authority, authority_key) = certificate_authority("e2e receiver");
+        let file = NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), authority.pem()).expect("a writable file");
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &authority, &authority_key).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("versions of TLS").with_no_client_auth();
+        let config = config.with_single_cert(vec![certificate.into()], key).expect("a pair");
+        let receiver = Self::over(Some(TlsAcceptor::from(Arc::new(config))), replies).await;
+        Self { authority: Some(file), ..receiver }
+    }
+
+    async fn over(tls: Option<TlsAcceptor>, replies: &[Reply]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let received = Arc::new(Mutex::new(Vec::new()));
         let (kept, replies) = (Arc::clone(&received), Arc::<[Reply]>::from(replies));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (kept, replies) = (Arc::clone(&kept), Arc::clone(&replies));
-                let service = service_fn(move |request| answer(request, Arc::clone(&kept), Arc::clone(&replies)));
-                let connection =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(async move { drop(connection.await) });
+                let (kept, replies, tls) = (Arc::clone(&kept), Arc::clone(&replies), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        // Whoever does not trust the certificate hangs up.
+                        Some(tls) => drop(serve(tls.accept(stream).await?, kept, replies).await),
+                        None => drop(serve(stream, kept, replies).await),
+                    }
+                    Ok::<(), std::io::Error>(())
+                });
             }
         });
-        Self { address, received, task }
+        Self { address, authority: None, received, _task: AbortOnDropHandle::new(task) }
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        match self.authority {
+            Some(_) => format!("https://localhost:{}{path}", self.address.port()),
+            None => format!("http://{}{path}", self.address),
+        }
+    }
+
+    /// For `SSL_CERT_FILE`.
+    pub fn authority(&self) -> &str {
+        self.authority.as_ref().and_then(|file| file.path().to_str()).expect("a receiver that speaks TLS")
     }
 
     /// Without the scheme, as warnings name it.
@@ -68,10 +111,13 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    kept: Arc<Mutex<Vec<Received>>>,
+    replies: Arc<[Reply]>,
+) -> hyper::Result<()> {
+    let service = service_fn(move |request| answer(request, Arc::clone(&kept), Arc::clone(&replies)));
+    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await
 }
 
 async fn answer(

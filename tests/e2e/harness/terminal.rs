@@ -29,7 +29,8 @@ impl Cli {
     /// Runs it on a terminal of this size.
     pub fn on_terminal(self, columns: u16, rows: u16) -> Terminal {
         let [wide, high] = [columns, rows].map(|size| NonZeroU16::new(size).expect("a terminal has a size"));
-        let line = format!("stty cols {columns} rows {rows}; exec {}", self.line());
+        // These tests may run under `nohup` themselves, and what is ignored is inherited.
+        let line = format!("stty cols {columns} rows {rows}; exec env --default-signal=HUP {}", self.line());
         let mut command = Command::new("script");
         command.args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"]);
         let mut command = self.surrounds(command);
