@@ -29,17 +29,22 @@ pub(super) fn kept_image<'a>(
     let tag = release_tag(app, stored.number);
     // The same check for both: somebody may have given the tag to another image.
     let is_it = |image: &&ObservedImage| image.source.as_ref() == Some(&stored.image) || image.id == stored.image;
-    let images = || observed.engine.images.iter().filter(is_it);
-    images().find(|image| image.tags.contains(&tag)).or_else(|| images().next())
+    let images = observed.engine.images.iter().filter(is_it);
+    images.min_by_key(|image| (!image.tags.contains(&tag), may_go(app, image)))
 }
 
-/// The image that was built from this source, if the engine has one. Of several the one that stays longest: a tag of
-/// this app's keeps it, any tag keeps it from the next prune, and without one it may be gone by the next call.
+/// How soon an image may be gone, the one that stays longest first: a tag of this app's keeps it, any tag keeps it from
+/// the next prune, and without one it may be gone by the next call.
+fn may_go(app: &AppKey, image: &ObservedImage) -> (bool, bool) {
+    let is_own = image.tags.iter().any(|tag| release_of_tag(app, tag).is_some());
+    (!is_own, image.tags.is_empty())
+}
+
+/// The image that was built from this source, if the engine has one; of several the one that stays longest.
 #[must_use]
 pub fn built_image<'a>(app: &AppKey, digest: &str, engine: &'a ObservedEngine) -> Option<&'a ObservedImage> {
-    let is_own = |image: &ObservedImage| image.tags.iter().any(|tag| release_of_tag(app, tag).is_some());
     let images = engine.images.iter().filter(|image| image.source.as_deref() == Some(digest));
-    images.min_by_key(|image| (!is_own(image), image.tags.is_empty()))
+    images.min_by_key(|image| may_go(app, image))
 }
 
 /// The steps after which a kept release's image bears its tag. Nothing is built or pulled.
