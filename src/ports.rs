@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use error::{EngineError, EngineErrorKind, ProxyError};
+pub use error::{EngineError, EngineErrorKind, ProxyError, innermost};
 pub use inspect::{
     InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Shell, ShellOutput, ShellRequest, Starts,
 };

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Summary;
 use crate::model::{Webhook, WebhookFormat};
+use crate::ports::innermost;
 
 /// Before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
@@ -100,10 +101,5 @@ async fn attempt(client: &Client, hook: &Webhook, body: Vec<u8>) -> Result<(), V
 
 /// The innermost reason, and never the URL.
 fn plain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut reason: &dyn std::error::Error = &error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
+    innermost(&error.without_url())
 }

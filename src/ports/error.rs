@@ -111,3 +111,13 @@ impl ProxyError {
         })
     }
 }
+
+/// The cause of all causes of an error: what a user can do something about.
+#[must_use]
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut reason = error;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    reason.to_string()
+}

@@ -15,6 +15,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::Settings;
+use crate::ports::innermost;
 
 /// How long the end of a run waits for its last spans to leave. A person waits as well.
 pub const FLUSH_LIMIT: Duration = Duration::from_secs(1);
@@ -70,15 +71,6 @@ impl HttpClient for Client {
         self.cause.set(sent.as_ref().err().map(|error| innermost(error.as_ref())));
         sent
     }
-}
-
-/// The cause of all causes: it has neither the URL nor what the client thinks of it.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut reason = error;
-    while let Some(source) = reason.source() {
-        reason = source;
-    }
-    reason.to_string()
 }
 
 impl Export {
