@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use deploy_apps::compose::{self, LoadRequest};
-use deploy_apps::docker::{DockerEngine, ExecDial};
+use deploy_apps::docker::{DockerEngine, SocketDial};
 use deploy_apps::model::{AppName, ObservedApp, Project, ProxyName};
 use deploy_apps::ports::Proxy;
-use deploy_apps::proxy::ControlClient;
+use deploy_apps::proxy::{CONTROL_SOCKET, ControlClient};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -44,8 +44,7 @@ impl Host {
             "services": services,
         });
         std::fs::write(folder.path().join("compose.yaml"), file.to_string())?;
-        let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
-        let dial = ExecDial::new(bench.engine.clone(), name.container(), command);
+        let dial = SocketDial::new(bench.engine.clone(), name.container(), CONTROL_SOCKET);
         let proxy = ControlClient::new(&name, Arc::new(dial));
         let host = Self { name, engine: bench.engine.clone(), proxy, folder };
         host.deploy(&["--all"]).await?;

@@ -12,12 +12,12 @@ use super::listeners::Listeners;
 use super::origin;
 use super::signals::Signals;
 use crate::compose::{self, LoadRequest};
-use crate::docker::{self, DockerEngine, EngineChoice, ExecDial};
+use crate::docker::{self, DockerEngine, EngineChoice, SocketDial};
 use crate::event::Event;
 use crate::model::{Project, ProjectName, ProxyName};
 use crate::plan::ProxyImage;
 use crate::ports::{EngineError, Operator};
-use crate::proxy::{self, ControlClient};
+use crate::proxy::{self, CONTROL_SOCKET, ControlClient};
 use crate::report::{self, Manner, Reporter, Surroundings};
 use crate::rollout::{Room, Run, Sink};
 
@@ -192,8 +192,7 @@ pub(super) async fn connect(args: &CommonArgs) -> Result<DockerEngine, EngineErr
 }
 
 pub fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
-    let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
-    ControlClient::new(proxy, Arc::new(ExecDial::new(engine.clone(), proxy.container(), command)))
+    ControlClient::new(proxy, Arc::new(SocketDial::new(engine.clone(), proxy.container(), CONTROL_SOCKET)))
 }
 
 fn surroundings() -> Surroundings {

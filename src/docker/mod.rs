@@ -23,6 +23,7 @@ mod networks;
 mod observe;
 mod pull;
 mod shell;
+mod socket;
 mod text;
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub use connect::{CertificateInfo, EngineChoice, connect, connect_to};
 pub use doctor::certificate_end;
 pub use exec::ExecDial;
+pub use socket::SocketDial;
 
 use crate::model::{
     BuildSpec, DiskSpace, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName,

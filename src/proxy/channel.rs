@@ -17,7 +17,8 @@ use super::error::understand;
 use super::wire::VersionAnswer;
 use crate::ports::{Dial, ProxyError};
 
-/// From the dial to the first answer. Locally that is about 70 ms; over ssh and on a busy host it can be seconds.
+/// From the dial to the first answer. Without a process in the container it is a few ms, with one 100 ms; over ssh
+/// and on a busy host it can be seconds.
 pub(super) const OPEN: Duration = Duration::from_secs(15);
 
 /// Opens channels to one proxy.

@@ -22,6 +22,9 @@ use crate::ports::{Dial, LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, Pr
 /// The control API that this version speaks.
 pub const CONTROL_API: u64 = 1;
 
+/// Where it is spoken, in the proxy's container.
+pub const CONTROL_SOCKET: &str = "/run/deploy-apps/control.sock";
+
 /// A client of one proxy. Clones share their channels.
 #[derive(Clone)]
 pub struct ControlClient {

@@ -19,6 +19,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use client::{CONTROL_API, ControlClient};
+pub use client::{CONTROL_API, CONTROL_SOCKET, ControlClient};
 pub use embed::{Unpacked, build_id, unpack};
 pub use lease::Lease;

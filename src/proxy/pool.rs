@@ -1,4 +1,4 @@
-//! Channels that are kept open and shared: opening one costs 70 ms, a call over it well under one.
+//! Channels that are kept open and shared: opening one may cost 100 ms, a call over it well under one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::channel::{Channel, OPEN, Opener};
 use super::error::understand;
 use crate::ports::ProxyError;
 
-/// Each is a process in the proxy's container.
+/// Each may be a process in the proxy's container.
 const CHANNELS: usize = 32;
 /// The most that calls which wait may have; the rest is left to flips and heartbeats.
 const WAITING_CHANNELS: usize = 24;

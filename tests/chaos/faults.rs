@@ -51,10 +51,8 @@ pub async fn inject(fleet: &mut Fleet, fault: Fault, app: usize, cli: Option<&Ru
             answers_again(fleet).await;
             return until_now(WITHOUT_A_PROXY, before, loads);
         }
-        Fault::CutControl => processes(fleet, "socat - UNIX-CONNECT").into_iter().for_each(|pid| {
-            // One that ends by itself in this moment is cut as well.
-            let _ = kill_process(pid, Signal::KILL);
-        }),
+        // How many there were does not matter: it may be at its end.
+        Fault::CutControl => _ = cli.expect("a command under way").cut_control(),
         Fault::PauseEngine { seconds } => {
             fleet.api.set(Way::Paused);
             tokio::time::sleep(Duration::from_secs(seconds)).await;

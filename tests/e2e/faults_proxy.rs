@@ -4,7 +4,7 @@ use deploy_apps::load::Traffic;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::harness::{App, Connection, DEADLINE, Host, Scenario, docker, eventually, none_lost, skipped};
+use crate::harness::{App, Connection, DEADLINE, End, Host, Scenario, Wire, docker, eventually, none_lost, skipped};
 
 /// A host whose `web` serves r1. `None` where its processes may not be killed.
 async fn serving(test: &str) -> Option<Host> {
@@ -123,19 +123,27 @@ async fn a_flip_that_was_acknowledged_survives_the_proxy() {
 async fn a_control_connection_that_is_cut_is_opened_again() {
     let Some(mut host) = serving("channel-cut").await else { return };
     let load = host.steady_load("web").await;
-    for moment in ["await `", "drain"] {
-        host.change("web", |app| app.env("RELEASE_MARK", moment).fault("slow-start").env("FAULT_AFTER", "2"));
-        let mut running = host.cli(&["web", "--format", "json"]).spawn();
+    // As of another machine the socket cannot be opened directly: each connection to it is a process in the container.
+    let far = Wire::to(End::Socket("/var/run/docker.sock".into())).await;
+    let far = format!("tcp://{}", far.place());
+    for (moment, engine) in [("await `", None), ("drain", None), ("await `", Some(&far)), ("drain", Some(&far))] {
+        let mark = format!("{moment} of a {} engine", if engine.is_some() { "far" } else { "near" });
+        host.change("web", |app| app.env("RELEASE_MARK", &mark).fault("slow-start").env("FAULT_AFTER", "2"));
+        let cli = host.cli(&["web", "--format", "json"]);
+        let mut running = if let Some(engine) = engine { cli.env("DOCKER_HOST", engine) } else { cli }.spawn();
         let begins = |event: &Value| event["step"].as_str().is_some_and(|step| step.starts_with(moment));
         running.event_where("step_started", begins).await;
-        processes(&host, "socat - UNIX-CONNECT").into_iter().for_each(|pid| {
+        let cut = running.cut_control();
+        let processes = processes(&host, "socat - UNIX-CONNECT");
+        assert_eq!((cut > 0, !processes.is_empty()), (engine.is_none(), engine.is_some()), "{mark}");
+        processes.into_iter().for_each(|pid| {
             // One that ends by itself in this moment is cut as well.
             let _ = kill_process(pid, Signal::KILL);
         });
         running.finish().await.succeeded();
-        assert_eq!(host.get("web", "/mark").await.body, moment);
+        assert_eq!(host.get("web", "/mark").await.body, mark);
     }
-    host.is_clean(&["web-r3-1", "web-r3-2"]).await;
+    host.is_clean(&["web-r5-1", "web-r5-2"]).await;
     none_lost(&load.stop().await);
 }
 

@@ -58,7 +58,7 @@ async fn what_is_wrong_with_tls_is_told() {
          hint: check the address, and whether the engine listens there",
     )
     .await;
-    let wire = crate::harness::Wire::to((far.address, 2376).into()).await;
+    let wire = crate::harness::Wire::to(crate::harness::End::Address((far.address, 2376).into())).await;
     let by_name = far.tls_through(&format!("localhost:{}", wire.port), "client");
     let output = host.cli(&["web"]).envs(&by_name).run().await.exited(7);
     output.says(&format!(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use deploy_apps::load::Traffic;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{App, Cable, FarHost, Host, Output, Running, Scenario, Wire, none_lost};
+use crate::harness::{App, Cable, End, FarHost, Host, Output, Running, Scenario, Wire, none_lost};
 
 /// Far above the 15 s after which a link is given up, and far below what hanging would be.
 const ENDS_WITHIN: Duration = Duration::from_secs(90);
@@ -27,7 +27,7 @@ impl Cables {
         let app = App::new("web").replicas(2).fault("slow-start").env("FAULT_AFTER", "2");
         let host = Scenario::new(test).app(app).far(far).start().await;
         host.deploy(&["web"]).await.succeeded();
-        let [tls, ssh] = [2376, 22].map(|port| Wire::to((far.address, port).into()));
+        let [tls, ssh] = [2376, 22].map(|port| Wire::to(End::Address((far.address, port).into())));
         Self { host, tls: tls.await, ssh: ssh.await }
     }
 

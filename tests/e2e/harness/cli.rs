@@ -2,11 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use deploy_apps::proxy::CONTROL_SOCKET;
+use rustix::net::{Shutdown, SocketAddrUnix, getpeername, shutdown};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -168,8 +172,26 @@ impl Running {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        kill_process(pid.expect("a process that runs"), signal).expect("a signal to our own child");
+        kill_process(self.pid(), signal).expect("a signal to our own child");
+    }
+
+    /// Cuts each connection that it has to a proxy's control socket, and says how many those were. Only root can.
+    pub fn cut_control(&self) -> usize {
+        let process = pidfd_open(self.pid(), PidfdFlags::empty()).expect("our own child");
+        let opened = fs::read_dir(format!("/proc/{}/fd", self.pid().as_raw_nonzero())).into_iter().flatten().flatten();
+        let numbers = opened.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
+        let cut = |number| {
+            // What it has closed meanwhile is no connection to cut.
+            let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()?;
+            let peer = SocketAddrUnix::try_from(getpeername(&socket).ok()??).ok()?;
+            (peer.path_bytes()? == CONTROL_SOCKET.as_bytes()).then(|| shutdown(&socket, Shutdown::Both).ok())?
+        };
+        numbers.filter_map(cut).count()
+    }
+
+    fn pid(&self) -> Pid {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        id.expect("a process that runs")
     }
 
     /// Reads to the end and waits for the exit.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deploy_apps::docker::{DockerEngine, ExecDial, connect};
+use deploy_apps::docker::{DockerEngine, SocketDial, connect};
 use deploy_apps::load::{Expect, Load, LoadConfig, Traffic};
 use deploy_apps::model::{AppRecord, ContainerState, InFlight, ObservedContainer, ObservedProxy, Role};
 use deploy_apps::ports::{Engine, Proxy};
-use deploy_apps::proxy::ControlClient;
+use deploy_apps::proxy::{CONTROL_SOCKET, ControlClient};
 use tempfile::TempDir;
 use tokio::sync::SemaphorePermit;
 
@@ -39,8 +39,7 @@ impl Host {
         let of_place = |name: &str| place.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let env = |name: &str| of_place(name).or_else(|| std::env::var(name).ok());
         let engine = connect(env).await.expect("an engine; `setup/setup engine` makes one");
-        let command = ["socat", "-", "UNIX-CONNECT:/run/deploy-apps/control.sock"].map(str::to_owned).to_vec();
-        let dial = ExecDial::new(engine.clone(), scenario.name.container(), command);
+        let dial = SocketDial::new(engine.clone(), scenario.name.container(), CONTROL_SOCKET);
         let proxy = ControlClient::new(&scenario.name, Arc::new(dial));
         // As the binary does; an error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -47,7 +47,7 @@ pub use scenario::Scenario;
 pub use skip::skipped;
 pub use sweep::docker;
 pub use wait::{DEADLINE, eventually};
-pub use wire::{Cable, Wire};
+pub use wire::{Cable, End, Wire};
 
 use deploy_apps::load::Report;
 use serde_json::Value;

@@ -1,10 +1,12 @@
-//! The cable between this machine and the second host: it flows, it is frozen, or it is cut.
+//! The cable between this machine and an engine: it flows, it is frozen, or it is cut.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use deploy_apps::ports::Duplex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,19 +18,27 @@ pub enum Cable {
     Cut,
 }
 
+/// Where the cable leads.
+#[derive(Debug, Clone)]
+pub enum End {
+    Address(SocketAddr),
+    /// The engine of this machine, reached as if it were that of another one.
+    Socket(PathBuf),
+}
+
 pub struct Wire {
     pub port: u16,
     state: watch::Sender<Cable>,
 }
 
 impl Wire {
-    pub async fn to(address: SocketAddr) -> Self {
+    pub async fn to(end: End) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let (state, seen) = watch::channel(Cable::Flows);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, address, seen.clone()));
+                tokio::spawn(carry(near, end.clone(), seen.clone()));
             }
         });
         Self { port, state }
@@ -44,12 +54,21 @@ impl Wire {
     }
 }
 
-async fn carry(near: TcpStream, address: SocketAddr, mut state: watch::Receiver<Cable>) {
+impl End {
+    async fn connect(self) -> io::Result<Box<dyn Duplex>> {
+        Ok(match self {
+            Self::Address(address) => Box::new(TcpStream::connect(address).await?),
+            Self::Socket(path) => Box::new(UnixStream::connect(path).await?),
+        })
+    }
+}
+
+async fn carry(near: TcpStream, end: End, mut state: watch::Receiver<Cable>) {
     let until_cut = state.clone();
     let both = async {
         state.wait_for(|state| *state == Cable::Flows).await.ok()?;
-        let far = TcpStream::connect(address).await.ok()?;
-        let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+        let near: Box<dyn Duplex> = Box::new(near);
+        let ((near_in, near_out), (far_in, far_out)) = (split(near), split(end.connect().await.ok()?));
         let there = copy(near_in, far_out, state.clone());
         tokio::join!(there, copy(far_in, near_out, state.clone()));
         Some(())
@@ -61,7 +80,11 @@ async fn carry(near: TcpStream, address: SocketAddr, mut state: watch::Receiver<
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut state: watch::Receiver<Cable>) {
+async fn copy(
+    mut from: ReadHalf<Box<dyn Duplex>>,
+    mut to: WriteHalf<Box<dyn Duplex>>,
+    mut state: watch::Receiver<Cable>,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         if state.wait_for(|state| *state == Cable::Flows).await.is_err()
