@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use deploy_apps::docker::ExecDial;
-use deploy_apps::ports::{Dial, Engine, EngineErrorKind};
+use deploy_apps::docker::{ExecDial, SocketDial};
+use deploy_apps::model::{Mount, MountSource};
+use deploy_apps::ports::{Dial, Engine, EngineError, EngineErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
 
 use crate::world::{World, docker};
 
@@ -83,4 +85,49 @@ async fn an_early_end_says_why() {
     world.engine.stop_container(&name, None, Some(Duration::ZERO)).await.unwrap();
     let stopped = ExecDial::new(world.engine.clone(), &name, words("cat")).dial().await.err().unwrap();
     assert!(stopped.message.contains("is not running"), "{stopped}");
+}
+
+/// A socket of this test in a folder that the container sees as `/here`, beside a link that leads there from outside.
+#[tokio::test]
+async fn a_socket_in_a_container_is_opened_without_a_process_in_there() {
+    if !rustix::process::getuid().is_root() {
+        return println!("skipped: the kernel allows it to root alone");
+    }
+    let world = World::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("sock")).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move { stream.write_all(b"here").await });
+        }
+    });
+    let mut container = world.container("socket", &format!("ln -s {} /out; sleep 60", folder.path().display()));
+    container.spec.mounts.push(Mount {
+        source: MountSource::Bind(folder.path().display().to_string()),
+        target: "/here".to_owned(),
+        ..Mount::default()
+    });
+    world.engine.create_container(&container).await.unwrap();
+    world.engine.start_container(&container.name).await.unwrap();
+    let dial = async |socket| {
+        let mut said = String::new();
+        let mut stream = SocketDial::new(world.engine.clone(), &container.name, socket).dial().await?;
+        match stream.read_to_string(&mut said).await {
+            Ok(_) => Ok(said),
+            Err(error) => Ok(error.to_string()),
+        }
+    };
+    assert_eq!(dial("/here/sock").await.unwrap(), "here");
+    // The image has no `socat`, so that its name shows who was asked.
+    let linked = dial("/out/sock").await.unwrap();
+    assert!(
+        linked.contains("`socat - UNIX-CONNECT:/out/sock`"),
+        "a link leads no further than the container: {linked}"
+    );
+
+    docker(&["pause", &container.name]);
+    let paused: EngineError = dial("/here/sock").await.unwrap_err();
+    docker(&["unpause", &container.name]);
+    assert!(paused.message.contains("paused"), "{paused}");
+    assert_eq!(dial("/here/sock").await.unwrap(), "here");
 }
