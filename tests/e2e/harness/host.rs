@@ -12,6 +12,7 @@ use deploy_apps::ports::{Engine, Proxy};
 use deploy_apps::proxy::{CONTROL_SOCKET, ControlClient};
 use tempfile::TempDir;
 use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use super::{App, Cli, DEADLINE, Output, Scenario, docker, eventually, sweep};
 
@@ -123,9 +124,10 @@ impl Host {
         self.ask(app, path).await.expect("an answer of the proxy")
     }
 
-    /// The same while the proxy itself may be away: `None` when there is no answer.
+    /// The same while the proxy itself may be away: `None` when there is no answer soon. Nobody tells a client whose request
+    /// went to a network that is just being taken down, and that one must not use up the time of all further tries.
     pub async fn try_get(&self, app: &str, path: &str) -> Option<Answer> {
-        self.ask(app, path).await.ok()
+        timeout(Duration::from_secs(5), self.ask(app, path)).await.ok()?.ok()
     }
 
     async fn ask(&self, app: &str, path: &str) -> reqwest::Result<Answer> {
