@@ -5,6 +5,7 @@ local current = require "current"
 local ejection = require "ejection"
 local inflight = require "inflight"
 local metrics = require "metrics"
+local outcome = require "outcome"
 local pages = require "pages"
 local request = require "request"
 local rewrite = require "rewrite"
@@ -90,9 +91,7 @@ function _M.run()
     end
     if route.strip then
         set_target(route)
-    end
-    if get("upstream_upgrade") ~= "" then
-        return ngx.exec("@websocket")
+        return ngx.exec("@stripped")
     end
 end
 
@@ -131,11 +130,9 @@ function _M.finished()
         if (status == 502 or status == 504) and not held.is_given_up then
             note_last_try(peer)
         end
-        set("served", held.retries and peer.served .. held.retries or peer.served_at_once)
-    elseif app then
-        set("served", app.served .. (held.retries or 0))
     end
     if app then
+        set("log_outcome", outcome.text((peer or app).outcome, status, held.retries))
         metrics.observe(app, peer, status, ngx.now() - ngx.req.start_time())
     end
 end

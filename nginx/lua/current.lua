@@ -2,8 +2,8 @@
 -- app is decoded again only if its own generation moved too: a flip costs one decode per worker for the app that was
 -- flipped, and next to nothing for the others.
 local apps = require "apps"
-local json = require "json"
 local metrics = require "metrics"
+local outcome = require "outcome"
 local record = require "record"
 
 local dict = ngx.shared.apps
@@ -13,11 +13,6 @@ local _M = {}
 local cache = {}
 -- Generation of the table up to which everything cached here was looked at.
 local seen
-
--- The log's words for who answered, put together once. They stand in the line as they are: JSON already.
-local function served(app, peer)
-    return ('"app":%s,"release":%d,"replica":%d,"retries":'):format(json.encode(app), peer.release, peer.replica)
-end
 
 local function read(name)
     local text, generation = apps.record_text(name)
@@ -38,15 +33,14 @@ local function read(name)
         turn = math.random(0, 1023),
         others_read_at = 0,
         others_load = {},
-        served = ('"app":%s,"release":null,"replica":null,"retries":'):format(json.encode(name)),
+        outcome = outcome.of(name),
         metrics = metrics.keys_of_app(name),
     }
     for _, peer in ipairs(decoded.peers) do
         if peer.port then
             app.is_routable = true
             peer.app = name
-            peer.served = served(name, peer)
-            peer.served_at_once = peer.served .. "0"
+            peer.outcome = outcome.of(name, peer)
             peer.metrics = metrics.keys_of_release(name, peer.release)
             app.peers[#app.peers + 1] = peer
         end

@@ -1,10 +1,11 @@
 //! That a line of the log leads to the request's trace, and is JSON whatever client and app have sent.
 
 use deploy_apps::model::Route;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::ask;
-use crate::world::{World, eventually};
+use crate::control::closed_port;
+use crate::world::{Setup, World, eventually};
 
 const CLIENTS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OF_APP: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -32,14 +33,48 @@ async fn the_log_has_the_clients_trace_or_the_one_that_the_app_began() {
         // The answer is the app's affair.
         assert!(answer.head.contains(&format!("Traceresponse: {app}")), "{answer:?}");
     }
+    for line in lines(&world, cases.len()).await {
+        let (id, .., wanted) = cases.into_iter().find(|(id, ..)| line["request_id"] == *id).expect("a request of ours");
+        assert_eq!(line["traceparent"], wanted, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn each_line_has_how_the_request_ended_and_who_answered() {
+    // Of one worker, so that the lines come in the requests' order.
+    let world = World::with(Setup { workers: 1, ..Setup::default() }).await;
+    let backend = world.backend("web").await;
+    let mut dead = world.record("dead", vec![world.peer("dead-r1", closed_port(&world))]);
+    dead.routes = vec![Route { host: Some("dead.test".to_owned()), path: "/".to_owned(), strip: false }];
+    let mut stripped = world.serving("web", &[&backend]);
+    stripped.routes.push(Route { host: None, path: "/web".to_owned(), strip: true });
+    world.flip(&[stripped, dead]).await;
+
+    let request = |host: &str, path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let cases = [
+        (request("web.test", "/a%20b?secret"), 200, json!("t/web"), json!(1)),
+        (request("web.test", "/a%20b?secret"), 200, json!("t/web"), json!(1)),
+        (request("elsewhere", "/web/x"), 200, json!("t/web"), json!(1)),
+        (request("elsewhere", "/"), 404, Value::Null, Value::Null),
+        (request("dead.test", "/"), 502, json!("t/dead"), Value::Null),
+        ("nonsense\r\n\r\n".to_owned(), 400, Value::Null, Value::Null),
+    ];
+    for (text, status, ..) in &cases {
+        assert_eq!(ask(world.target, text).await.status, *status, "{text}");
+    }
+    for (line, (text, status, app, replica)) in lines(&world, cases.len()).await.iter().zip(&cases) {
+        assert_eq!((&line["status"], &line["app"]), (&json!(status), app), "{text}: {line}");
+        assert_eq!((&line["replica"], line["retries"].is_u64()), (replica, true), "{text}: {line}");
+    }
+}
+
+/// The log's lines, when there are so many.
+async fn lines(world: &World, count: usize) -> Vec<Value> {
     let logged = async || {
         let text = world.logs().await;
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|line| line["request_id"].is_string()).collect::<Vec<_>>()
     };
-    eventually("a line of JSON for each request", async || logged().await.len() == cases.len()).await;
-    for line in logged().await {
-        let (id, .., wanted) = cases.into_iter().find(|(id, ..)| line["request_id"] == *id).expect("a request of ours");
-        assert_eq!(line["traceparent"], wanted, "{id}");
-    }
+    eventually("a line of JSON for each request", async || logged().await.len() == count).await;
+    logged().await
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deploy_apps::load::{Expect, Load, LoadConfig, Report, Traffic};
-use deploy_apps::model::Generation;
+use deploy_apps::model::{Generation, Route};
 use deploy_apps::ports::Proxy;
 use futures_util::future::join_all;
 
@@ -86,14 +86,21 @@ fn traffic(world: &World, app: &str, storm: &Storm) -> LoadConfig {
 async fn requests_and_websockets_are_counted_apart_until_they_end() {
     let world = World::start().await;
     let backend = world.backend("r1").await;
-    world.flip(&[world.serving("app", &[&backend])]).await;
+    let mut record = world.serving("app", &[&backend]);
+    record.routes.push(Route { host: None, path: "/app".to_owned(), strip: true });
+    world.flip(&[record]).await;
     let held = world.open("GET /hold HTTP/1.1\r\nHost: app.test\r\n\r\n").await;
-    let mut socket =
-        world.open("GET /ws HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
-    read_until(&mut socket, "101 ").await;
-    eventually("both are counted", async || {
+    let mut sockets = Vec::new();
+    // The path of the second is taken off, which nginx does at another place.
+    for (host, path) in [("app.test", "/ws"), ("elsewhere", "/app/ws")] {
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket";
+        let mut socket = world.open(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n\r\n")).await;
+        read_until(&mut socket, "101 ").await;
+        sockets.push(socket);
+    }
+    eventually("all are counted", async || {
         let open = world.in_flight(&["r1"]).await;
-        (open.requests, open.websockets) == (1, 1)
+        (open.requests, open.websockets) == (1, 2)
     })
     .await;
 
@@ -106,9 +113,9 @@ async fn requests_and_websockets_are_counted_apart_until_they_end() {
 
     // A client that leaves ends its request.
     drop(held);
-    drop(socket);
+    drop(sockets);
     world.drained(&["r1".to_owned()]).await;
-    assert_eq!(backend.arrivals().len(), 2);
+    assert_eq!(backend.arrivals().len(), 3);
 }
 
 #[tokio::test]
