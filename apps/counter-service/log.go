@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
@@ -11,6 +12,8 @@ import (
 
 // newLog writes one JSON object a line, named like those of the other apps.
 func newLog(to io.Writer, me identity) *slog.Logger {
+	var lowest slog.Level // "info", also when the variable is empty or says something else
+	_ = lowest.UnmarshalText([]byte(os.Getenv("LOG_LEVEL")))
 	rename := func(groups []string, field slog.Attr) slog.Attr {
 		switch {
 		case len(groups) == 0 && field.Key == slog.MessageKey:
@@ -20,7 +23,7 @@ func newLog(to io.Writer, me identity) *slog.Logger {
 		}
 		return field
 	}
-	lines := slog.NewJSONHandler(to, &slog.HandlerOptions{ReplaceAttr: rename})
+	lines := slog.NewJSONHandler(to, &slog.HandlerOptions{Level: lowest, ReplaceAttr: rename})
 	return slog.New(withTrace{lines}).With("app", me.App, "release", me.Release, "replica", me.Replica)
 }
 
@@ -28,8 +31,8 @@ func newLog(to io.Writer, me identity) *slog.Logger {
 type withTrace struct{ slog.Handler }
 
 func (h withTrace) Handle(ctx context.Context, record slog.Record) error {
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
-		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		record.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
 	return h.Handler.Handle(ctx, record)
 }

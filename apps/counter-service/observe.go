@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // metrics has no label for app, release or replica: the scraper knows them better, and attaches them to every app alike.
@@ -50,6 +51,10 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // machines, once a second, and would drown the rest.
 func (a *app) observed(mux *http.ServeMux) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if span := trace.SpanContextFromContext(r.Context()); span.IsValid() {
+			// The proxy logs it. So its line leads to the trace as well, also when the client has not begun one.
+			w.Header().Set("Traceresponse", traceparent(span))
+		}
 		started := time.Now()
 		answer := &statusWriter{w, http.StatusOK}
 		mux.ServeHTTP(answer, r)
@@ -58,7 +63,7 @@ func (a *app) observed(mux *http.ServeMux) http.Handler {
 		a.metrics.requests.WithLabelValues(methodOf(r), route, strconv.Itoa(answer.status)).Inc()
 		a.metrics.seconds.WithLabelValues(methodOf(r), route).Observe(took.Seconds())
 		a.log.InfoContext(r.Context(), "request", "method", r.Method, "route", route, "path", r.URL.Path,
-			"status", answer.status, "duration_ms", float64(took.Microseconds())/1000)
+			"status", answer.status, "duration", took.Seconds(), "request_id", r.Header.Get("X-Request-ID"))
 	})
 	// Asked before the route is known, and once more after.
 	traced := otelhttp.NewHandler(inner, "request", otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
@@ -87,4 +92,9 @@ func methodOf(r *http.Request) string {
 		return r.Method
 	}
 	return "other"
+}
+
+// traceparent is the text of https://www.w3.org/TR/trace-context/.
+func traceparent(span trace.SpanContext) string {
+	return "00-" + span.TraceID().String() + "-" + span.SpanID().String() + "-" + span.TraceFlags().String()
 }

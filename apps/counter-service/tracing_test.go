@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -36,7 +37,8 @@ func TestSpansAndLogBelongToTheCallersTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	url, stop := startApp(t, startRedis(t).url())
-	ask(t, "POST", url+"/count", "Idempotency-Key", "private-key", "traceparent", "00-"+caller+"-00f067aa0ba902b7-01")
+	got := ask(t, "POST", url+"/count", "Idempotency-Key", "private-key", "X-Request-ID", "id-1",
+		"traceparent", "00-"+caller+"-00f067aa0ba902b7-01")
 	log := stop()
 	if err := flush(context.Background()); err != nil {
 		t.Fatal(err)
@@ -74,11 +76,18 @@ func TestSpansAndLogBelongToTheCallersTrace(t *testing.T) {
 	}
 	for field, want := range map[string]any{
 		"level": "info", "message": "request", "app": "counter-service", "release": "r8", "replica": "2",
-		"trace_id": caller, "method": "POST", "route": "/count", "status": 200.0,
+		"trace_id": caller, "method": "POST", "route": "/count", "path": "/count", "status": 200.0,
+		"request_id": "id-1",
 	} {
 		if line[field] != want {
 			t.Errorf("`%s` is %v in %s", field, line[field], log)
 		}
+	}
+	if seconds, isNumber := line["duration"].(float64); !isNumber || seconds <= 0 || seconds > 60 {
+		t.Errorf("no seconds in %s", log)
+	}
+	if want := fmt.Sprintf("00-%s-%s-01", caller, line["span_id"]); got.header.Get("Traceresponse") != want {
+		t.Errorf("got `%s`, want `%s`", got.header.Get("Traceresponse"), want)
 	}
 }
 

@@ -1,21 +1,15 @@
 """The pages, and what each request leaves behind: a metric, a line in the log and, with a collector, a span."""
 
 import logging
-import os
 import secrets
 import time
 
 from flask import Flask, Response, g, jsonify, request
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import NO_PREFIX, PrometheusMetrics
 
 from . import identity
+from .tracing import trace_requests
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +21,7 @@ UNTOLD = {"/healthz", "/metrics"}
 def create_app() -> Flask:
     """Put the app together."""
     app = Flask(__name__)
+    trace_requests(app)
     tell(app)
 
     @app.get("/")
@@ -71,7 +66,7 @@ def route() -> str:
 
 
 def tell(app: Flask) -> None:
-    """Log each request, and trace it when there is a collector."""
+    """Log each request."""
 
     @app.before_request
     def begin() -> None:
@@ -80,25 +75,13 @@ def tell(app: Flask) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         if request.path not in UNTOLD:
-            took = round((time.perf_counter() - g.began) * 1000, 2)
-            fields = {"method": request.method, "path": request.path, "status": response.status_code}
-            log.info("%s %s", request.method, route(), extra={"fields": {**fields, "duration_ms": took}})
+            fields = {
+                "method": request.method,
+                "path": request.path,
+                "route": route(),
+                "status": response.status_code,
+                "duration": round(time.perf_counter() - g.began, 6),
+                "request_id": request.headers.get("X-Request-ID", ""),
+            }
+            log.info("request", extra={"fields": fields})
         return response
-
-    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_SDK_DISABLED") == "true":
-        return
-    known = identity.as_dict()
-    resource = Resource.create(
-        {
-            "service.name": known["app"],
-            "service.version": known["version"],
-            "service.instance.id": f"{known['release']}-{known['replica']}",
-            "deploy.release": known["release"],
-        }
-    )
-    provider = TracerProvider(resource=resource)
-    # Short: a collector that is away must not hold up the end of the process, which flushes what is left.
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=3)))
-    trace.set_tracer_provider(provider)
-    instrument = FlaskInstrumentor().instrument_app
-    instrument(app, excluded_urls="healthz,metrics")  # type: ignore[no-untyped-call] # it has no types of its own

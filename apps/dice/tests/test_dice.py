@@ -40,23 +40,29 @@ def test_metrics_have_no_series_that_a_stranger_could_make(client: FlaskClient) 
 
 def test_logs_are_json(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    client.get("/")
+    client.get("/?secret=1", headers={"X-Request-ID": "id-1"})
     client.get("/healthz")
-    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
-    (line,) = [line for line in lines if "path" in line]
-    assert (line["level"], line["message"], line["status"], line["app"]) == ("info", "GET /", 200, "dice")
+    logging.getLogger("dice").warning("careful")
+    *_, line, careful = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    assert (line["level"], line["message"], line["status"], line["app"]) == ("info", "request", 200, "dice")
+    assert (line["method"], line["path"], line["route"], line["request_id"]) == ("GET", "/", "/", "id-1")
+    assert 0 < line["duration"] < 1, "seconds"
+    assert careful["level"] == "warn"
 
 
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9"], ids=["nobody listens", "a collector that is away"])
 def test_a_request_is_part_of_the_trace_that_it_names(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    endpoint: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     said: list[str] = []
     # Formatted while the request is open, as the handler of the real log does.
     monkeypatch.setattr(caplog.handler, "emit", lambda record: said.append(JsonFormatter().format(record)))
-    # Nobody listens there, and nobody is disturbed by that.
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     client = web.create_app().test_client()
-    assert client.get("/", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}).status_code == 200
-    assert [json.loads(line).get("trace_id") for line in said if "GET /" in line] == [trace_id]
+    answer = client.get("/", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"})
+    assert answer.headers["traceresponse"].startswith(f"00-{trace_id}-")
+    (line,) = [json.loads(line) for line in said if '"route"' in line]
+    assert line["trace_id"] == trace_id
+    assert answer.headers["traceresponse"].split("-")[2] == line["span_id"]

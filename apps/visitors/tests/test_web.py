@@ -15,8 +15,8 @@ from sqlalchemy import Engine, text
 from visitors.counting import Counter
 from visitors.database import STALE_AFTER, State, Watch, connect
 from visitors.logs import JsonFormatter
-from visitors.observe import trace_to_collector
 from visitors.settings import Settings
+from visitors.tracing import trace_requests
 from visitors.web import create_app
 
 
@@ -120,12 +120,15 @@ def test_a_database_that_is_away(watch: Watch, monkeypatch: pytest.MonkeyPatch) 
 
 def test_logs_are_json(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    client.get("/version")
+    client.get("/version?secret=1", headers={"X-Request-ID": "id-1"})
     client.get("/healthz")
-    lines = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
-    (line,) = [line for line in lines if "path" in line]
-    assert (line["level"], line["message"], line["status"], line["app"]) == ("info", "GET /version", 200, "visitors")
+    logging.getLogger("visitors").warning("careful")
+    *_, line, careful = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    assert (line["level"], line["message"], line["status"], line["app"]) == ("info", "request", 200, "visitors")
+    assert (line["method"], line["path"], line["route"], line["request_id"]) == ("GET", "/version", "/version", "id-1")
+    assert 0 < line["duration"] < 1, "seconds"
     assert "trace_id" not in line
+    assert careful["level"] == "warn"
 
 
 def test_a_request_and_its_statements_are_part_of_the_trace_that_it_names(
@@ -138,7 +141,7 @@ def test_a_request_and_its_statements_are_part_of_the_trace_that_it_names(
     # Nobody listens there, and nobody is disturbed by that.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     app = create_app(Settings(engine.url, "Ada", "https://ada.example"), Counter(engine), watch)
-    trace_to_collector(app, engine)
+    trace_requests(app, engine)
     ended: list[ReadableSpan] = []
     provider = trace.get_tracer_provider()
     assert isinstance(provider, TracerProvider)
@@ -146,10 +149,28 @@ def test_a_request_and_its_statements_are_part_of_the_trace_that_it_names(
     provider.add_span_processor(processor)
     trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
     assert app.test_client().get("/", headers={"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}).status_code == 200
-    assert [json.loads(line).get("trace_id") for line in said if "GET /" in line] == [trace_id]
+    (line,) = [json.loads(line) for line in said if '"route"' in line]
+    assert (line["trace_id"], len(line["span_id"])) == (trace_id, 16)
     found = {span.name: trace.format_trace_id(span.context.trace_id) for span in ended if span.context}
     assert {name.split()[0] for name in found} >= {"GET", "INSERT", "SELECT"}
     assert set(found.values()) == {trace_id}
+
+
+def test_without_a_collector_the_log_still_names_the_callers_trace(
+    engine: Engine, watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    said: list[str] = []
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: said.append(JsonFormatter().format(record)))
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    app = create_app(Settings(engine.url, "Ada", "https://ada.example"), Counter(engine), watch)
+    trace_requests(app, engine)
+    caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    client = app.test_client()
+    assert client.get("/version", headers={"traceparent": caller}).headers["traceresponse"] == caller
+    assert "traceresponse" not in client.get("/version").headers
+    lines = [json.loads(line) for line in said if '"route"' in line]
+    assert [line.get("trace_id") for line in lines] == ["4bf92f3577b34da6a3ce929d0e0e4736", None]
 
 
 class Kept(SpanExporter):

@@ -2,12 +2,18 @@
 
 import json
 import logging
+import os
 from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry import trace
 
 from . import identity
+
+# Python's levels by the names that all apps have for them.
+LEVELS = {"DEBUG": "debug", "INFO": "info", "WARNING": "warn", "ERROR": "error", "CRITICAL": "error"}
+WANTED = os.environ.get("LOG_LEVEL", "")
+LOWEST = next((level for level, name in LEVELS.items() if name == WANTED), "INFO")
 
 
 class JsonFormatter(logging.Formatter):
@@ -17,13 +23,14 @@ class JsonFormatter(logging.Formatter):
         """Put it on one line; JSON escapes the line breaks of a traceback."""
         entry: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
+            "level": LEVELS[record.levelname],
             "message": record.getMessage(),
             **identity.as_dict(),
         }
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
             entry["trace_id"] = trace.format_trace_id(span.trace_id)
+            entry["span_id"] = trace.format_span_id(span.span_id)
         entry.update(getattr(record, "fields", {}))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
@@ -36,6 +43,6 @@ CONFIG: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": JsonFormatter}},
     "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}},
-    "root": {"level": "INFO", "handlers": ["stdout"]},
-    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": [], "propagate": True}},
+    "root": {"level": LOWEST, "handlers": ["stdout"]},
+    "loggers": {"gunicorn.error": {"level": LOWEST, "handlers": [], "propagate": True}},
 }

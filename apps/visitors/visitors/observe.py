@@ -1,24 +1,10 @@
-"""What each request leaves behind: a metric, a line in the log and, when there is a collector, a span."""
+"""What each request leaves behind: a metric and a line in the log; tracing.py adds its trace."""
 
 import logging
-import os
 import time
-from typing import TYPE_CHECKING
 
 from flask import Flask, Response, g, request
-from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import Counter, Histogram
-
-from . import identity
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 log = logging.getLogger(__name__)
 
@@ -47,31 +33,10 @@ def observe(app: Flask) -> None:
             fields = {
                 "method": request.method,
                 "path": request.path,
+                "route": route,
                 "status": response.status_code,
-                "duration_ms": round(took * 1000, 2),
+                "duration": round(took, 6),
+                "request_id": request.headers.get("X-Request-ID", ""),
             }
-            log.info("%s %s", request.method, route, extra={"fields": fields})
+            log.info("request", extra={"fields": fields})
         return response
-
-
-def trace_to_collector(app: Flask, engine: "Engine") -> None:
-    """Send spans of requests and statements by OTLP; without an endpoint there is nobody to send them to."""
-    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or os.environ.get("OTEL_SDK_DISABLED") == "true":
-        return
-    known = identity.as_dict()
-    resource = Resource.create(
-        {
-            "service.name": known["app"],
-            "service.version": known["version"],
-            "service.instance.id": f"{known['release']}-{known['replica']}",
-            "deploy.release": known["release"],
-        }
-    )
-    provider = TracerProvider(resource=resource)
-    # Short: a collector that is away must not hold up the end of the process, which flushes what is left.
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=3)))
-    trace.set_tracer_provider(provider)
-    instrument = FlaskInstrumentor().instrument_app
-    instrument(app, excluded_urls="healthz,metrics")  # type: ignore[no-untyped-call] # it has no types of its own
-    # Statements with placeholders; values are never part of a span.
-    SQLAlchemyInstrumentor().instrument(engine=engine)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from . import logs
 from .counting import Counter
 from .database import Watch, connect
-from .observe import trace_to_collector
 from .settings import Settings
+from .tracing import trace_requests
 from .web import create_app
 
 if TYPE_CHECKING:
@@ -37,6 +37,6 @@ def app() -> "Flask":
     # The probe has a connection of its own: it must tell a slow database from a full pool, and leave no spans.
     watch = Watch(connect(settings.database, pool_size=1))
     made = create_app(settings, Counter(engine), watch)
-    trace_to_collector(made, engine)
+    trace_requests(made, engine)
     watch.start()
     return made
