@@ -32,12 +32,38 @@ fn across(host: &Host) -> LoadConfig {
     host.load("go-app").send_every(2, Duration::from_millis(20), Traffic::get("/chain?to=node-app"))
 }
 
-/// The lines that containers of the project and its proxy have written about a trace, each with the name of its source.
-async fn lines_about(jaeger: &Jaeger<'_>, trace: &str) -> Vec<(String, Value)> {
-    let output = jaeger.cli(&["logs", "go-app", "node-app", "proxy"]).run().await.succeeded();
+/// The lines that these apps and the proxy have written about a trace, each with the name of its source.
+async fn lines_about(jaeger: &Jaeger<'_>, trace: &str, apps: &[&str]) -> Vec<(String, Value)> {
+    let output = jaeger.cli(&[&["logs", "proxy"], apps].concat()).run().await.succeeded();
     let about = output.stdout.lines().filter(|line| line.contains(trace)).filter_map(|line| line.split_once(" | "));
     let parsed = about.map(|(source, line)| (source.to_owned(), serde_json::from_str(line).expect("a line of JSON")));
     parsed.collect()
+}
+
+/// Whatever language it is written in, a line of one app is found and read as that of any other.
+async fn all_log_in_one_form(jaeger: &Jaeger<'_>, trace: &str) {
+    let apps = ["go-app", "node-app", "counter-service", "visitors"];
+    // Each with its proxy's; the proxy writes once a second.
+    let lines = eventually("the lines of all on the way", DEADLINE, async || {
+        let lines = lines_about(jaeger, trace, &apps).await;
+        (lines.len() >= 2 * apps.len()).then_some(lines)
+    })
+    .await;
+    for app in apps {
+        let told = lines.iter().find(|(source, _)| source.starts_with(app));
+        let (_, line) = told.unwrap_or_else(|| panic!("nothing of {app}: {lines:#?}"));
+        let texts =
+            ["time", "message", "app", "release", "replica", "method", "path", "route", "request_id", "span_id"];
+        assert!(texts.iter().all(|field| line[field].is_string()), "{line:#}");
+        let known = [&line["level"], &line["app"], &line["release"], &line["trace_id"]];
+        assert_eq!(known, ["info", app, "r1", trace], "{line:#}");
+        assert_eq!(line["status"], 200, "{line:#}");
+        assert!(line["duration"].as_f64().is_some_and(|seconds| seconds < 60.0), "seconds: {line:#}");
+        let by_proxy = |(source, other): &&(String, Value)| {
+            source.starts_with("proxy") && other["request_id"] == line["request_id"]
+        };
+        assert_eq!(lines.iter().filter(by_proxy).count(), 1, "the proxy's of the same request: {lines:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,7 +85,7 @@ async fn one_request_across_services_is_one_trace() {
 
     // From the trace to the log: both apps and, for each of the two requests, the proxy. The proxy writes once a second.
     let lines = eventually("the lines of all on the way", DEADLINE, async || {
-        let lines = lines_about(&jaeger, id).await;
+        let lines = lines_about(&jaeger, id, &["go-app", "node-app"]).await;
         (lines.len() >= 4).then_some(lines)
     })
     .await;
@@ -86,6 +112,7 @@ async fn one_request_across_services_is_one_trace() {
         })
         .await;
     }
+    all_log_in_one_form(&jaeger, id).await;
 
     // The context of the client's trace goes through proxies and apps while one of them is replaced.
     let load = host.start(across(&host)).await;
