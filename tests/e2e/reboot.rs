@@ -8,7 +8,9 @@ use std::time::Duration;
 use deploy_apps::load::Traffic;
 use rustix::process::Signal;
 
-use crate::harness::{App, FAULT_APP, Host, OwnEngine, RESTART, Scenario, docker, eventually, none_lost};
+use crate::harness::{
+    App, FAULT_APP, Host, OwnEngine, RESTART, Scenario, docker, eventually, none_lost, of_sample, sample_in,
+};
 
 const APPS: [&str; 2] = ["front", "back"];
 
@@ -112,4 +114,40 @@ async fn a_restart_of_replicas_one_after_the_other_costs_no_get() {
         eventually("it answers", RESTART, answers).await;
     }
     none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_power_is_cut_the_sample_is_back_with_all_that_it_had_counted() {
+    let apps = ["go-app", "counter-service", "visitors"];
+    let Some(mut engine) = OwnEngine::start("reboot-sample", 3000, &[]).await else { return };
+    let host = sample_in(Scenario::new("reboot-sample").on(&engine)).await;
+    let images = of_sample(host.folder(), &[&apps[..], &["redis", "postgres"]].concat()).await;
+    engine.load(&images.iter().map(String::as_str).collect::<Vec<_>>());
+    host.deploy(&apps).await.succeeded();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for _ in 0..3 {
+        let page = host.get("visitors", "/").await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let count = client.post(format!("http://{}/count", host.address())).header("host", "counter-service.localhost");
+        assert_eq!(count.send().await.expect("an answer").status(), 200);
+    }
+
+    engine.cut_power();
+    engine.boot().await;
+    // An app may be up before its database is; it then says so, and finds it later.
+    for (app, path, wanted) in [
+        ("go-app", "/", "Hi from go-app"),
+        ("counter-service", "/count", "\"count\":3,"),
+        ("visitors", "/figures", "\"visitors\":3,"),
+    ] {
+        let answers = async || {
+            let answer = host.try_get(app, path).await.filter(|answer| answer.status == 200)?;
+            assert!(answer.body.contains(wanted), "{app} has lost what it had: {answer:?}");
+            Some(())
+        };
+        eventually(&format!("`{app}` answers again"), RESTART, answers).await;
+    }
+    // Nothing is left to do for a run.
+    let again = host.deploy(&apps).await.succeeded();
+    assert!(!again.stdout.contains('✔'), "{again}");
 }

@@ -1,7 +1,7 @@
 //! The images that scenarios share, built once and kept between runs.
 
 use deploy_apps::compose::{self, LoadRequest};
-use deploy_apps::docker::DockerEngine;
+use deploy_apps::docker::{DockerEngine, connect};
 use deploy_apps::model::{BuildSpec, ImageSource, ProxyName};
 use deploy_apps::plan::ProxyImage;
 use deploy_apps::ports::Engine;
@@ -28,15 +28,40 @@ pub(super) async fn prepare(engine: &DockerEngine) {
     READY.get_or_init(|| build_both).await;
 }
 
-/// Found by the digest of its source, exactly as a deploy finds it.
 async fn build_fault_app(engine: &DockerEngine) {
-    let build = fault_app_build();
-    let digest = engine.source_digest(&build).await.expect("the sources of fault-app");
+    keep(engine, &fault_app_build(), FAULT_APP).await;
+}
+
+/// Found by the digest of its source, exactly as a deploy finds it.
+async fn keep(engine: &DockerEngine, build: &BuildSpec, tag: &str) {
+    let digest = engine.source_digest(build).await.expect("the sources of an image");
     let observed = engine.observe(&ProxyName::default()).await.expect("an engine that answers");
     match observed.images.iter().find(|image| image.source.as_ref() == Some(&digest)) {
-        Some(image) => engine.tag_image(&image.id, FAULT_APP).await.expect("tagged"),
-        None => drop(engine.build_image(&build, FAULT_APP, &digest, Arc::new(|_| ())).await.expect("fault-app built")),
+        Some(image) => engine.tag_image(&image.id, tag).await.expect("tagged"),
+        None => drop(engine.build_image(build, tag, &digest, Arc::new(|_| ())).await.expect("an image that is built")),
     }
+}
+
+/// The images of these services of a sample, as tags on the engine that all tests share: what was built there once is
+/// copied to another engine in less time than it takes to build it there.
+pub async fn of_sample(folder: &Path, names: &[&str]) -> Vec<String> {
+    let engine = connect(|name| std::env::var(name).ok()).await.expect("an engine");
+    let named = names.iter().map(|&name| name.to_owned()).collect();
+    let files = vec![folder.join("compose.yaml")];
+    let env = std::env::vars().collect();
+    let request = LoadRequest { files, folder: folder.to_owned(), named, env, ..LoadRequest::default() };
+    let project = compose::load(&request).expect("the sample").project;
+    let apps = project.apps.values().map(|app| &app.service);
+    let services = apps.chain(project.accessories.values().map(|accessory| &accessory.service));
+    let mut tags = Vec::new();
+    for service in services.filter(|service| names.contains(&service.name.as_str())) {
+        if let ImageSource::Build(build) = &service.image {
+            let tag = format!("e2e-{}:cached", service.name);
+            keep(&engine, build, &tag).await;
+            tags.push(tag);
+        }
+    }
+    tags
 }
 
 /// The image of this build's proxy.
