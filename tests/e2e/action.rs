@@ -102,6 +102,26 @@ async fn inputs_of_the_action_are_never_shell_code_and_the_key_is_gone_afterward
     }
 }
 
+#[test]
+fn what_the_action_and_the_workflows_call_can_be_executed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workflows = std::fs::read_dir(root.join(".github/workflows")).expect("the workflows");
+    let files = workflows.map(|file| file.expect("a file").path()).chain([root.join("action.yml")]);
+    let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file).expect("readable")).collect();
+    let words = texts.iter().flat_map(|text| text.split(|c: char| c.is_whitespace() || "\"'".contains(c)));
+    let called: Vec<&str> = words
+        .map(|word| word.trim_start_matches("$SOURCE/"))
+        .filter(|word| word.starts_with("packaging/") || word.starts_with("tests/"))
+        .filter(|word| !word.ends_with("Dockerfile"))
+        .collect();
+    assert!(called.len() >= 6, "{called:?}");
+    for script in called {
+        let mode =
+            std::fs::metadata(root.join(script)).unwrap_or_else(|error| panic!("{script}: {error}")).permissions();
+        assert_eq!(mode.mode() & 0o111, 0o111, "{script}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_that_is_not_what_was_released_is_refused() {
     let runner = Runner::new();
