@@ -37,7 +37,7 @@ pub(super) fn interpolate(text: &str, lookup: &mut Lookup<'_>) -> Result<String,
     if !text.contains('$') {
         return Ok(text.to_owned());
     }
-    let mut reader = Reader { text, at: 0, lookup };
+    let mut reader = Reader { text, at: 0, unused: 0, lookup };
     reader.until_end(false, 0)
 }
 
@@ -90,6 +90,8 @@ fn inside(span: Span, text: &str, source: &str, offset: usize) -> Span {
 struct Reader<'t, 'l, 'v> {
     text: &'t str,
     at: usize,
+    /// How many of the texts around have no use: what they require is not missed.
+    unused: usize,
     lookup: &'l mut Lookup<'v>,
 }
 
@@ -148,7 +150,8 @@ impl Reader<'_, '_, '_> {
             }
             _ => match self.name() {
                 Some(name) => Ok(self.plain(name)),
-                None => Err(self.failure(start, "`$` is not followed by a name", "write `$$` for a dollar sign")),
+                // Such as in `^/(.*)$` or `$1`; compose leaves it as it is.
+                None => Ok("$".to_owned()),
             },
         }
     }
@@ -185,33 +188,39 @@ impl Reader<'_, '_, '_> {
         let operator = operators.into_iter().find(|operator| self.rest().starts_with(operator));
         self.at += operator.map_or(0, str::len);
 
-        // Names without a value are reported only where the text that uses them is used.
+        let value = (self.lookup.value)(&name);
+        let colon = operator.is_some_and(|operator| operator.starts_with(':'));
+        let present = value.clone().filter(|text| !colon || !text.is_empty());
+        let used = match operator.map(|operator| operator.trim_start_matches(':')) {
+            Some("+") => present.is_some(),
+            _ => present.is_none(),
+        };
+
+        // What is missing is reported only where the text that asks for it is used.
         let before = self.lookup.unset.len();
+        self.unused += usize::from(!used);
         let argument = if operator.is_some() { self.until_end(true, level + 1)? } else { String::new() };
+        self.unused -= usize::from(!used);
         if !self.rest().starts_with('}') {
             return Err(invalid(self));
         }
         self.at += 1;
         let Some(operator) = operator else { return Ok(self.plain(name)) };
 
-        let value = (self.lookup.value)(&name);
-        let present = value.clone().filter(|text| !operator.starts_with(':') || !text.is_empty());
-        let (used, result) = match (operator.trim_start_matches(':'), present) {
-            ("-", None) => (true, argument),
-            ("-", Some(value)) => (false, value),
-            ("+", None) => (false, String::new()),
-            ("+", Some(_)) => (true, argument),
-            (_, Some(value)) => (false, value),
+        if !used {
+            self.lookup.unset.truncate(before);
+        }
+        Ok(match (operator.trim_start_matches(':'), present) {
+            ("-", None) | ("+", Some(_)) => argument,
+            ("+", None) => String::new(),
+            (_, Some(value)) => value,
+            (_, None) if self.unused > 0 => String::new(),
             (_, None) => {
                 let state = if value.is_some() { "is empty" } else { "is not set" };
                 let reason = if argument.is_empty() { String::new() } else { format!(": {}", clip(&argument)) };
                 let message = format!("required variable `{name}` {state}{reason}");
                 return Err(self.failure(start, message, format!("set it: `export {name}=…`, or put it into `.env`")));
             }
-        };
-        if !used {
-            self.lookup.unset.truncate(before);
-        }
-        Ok(result)
+        })
     }
 }
