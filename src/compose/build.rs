@@ -104,7 +104,7 @@ fn platforms(cx: &mut Context<'_>, entry: &Entry) -> Option<String> {
     if platforms.len() > 1 {
         let problem =
             Problem::at(entry.key_span, format!("an image for {} platforms is not supported", platforms.len()));
-        cx.refuse(problem.hint("name the engine's own, or none: what is built is run on that engine"));
+        cx.refuse(problem.hint("name the engine's own, or none: what is built is run on that engine").unsupported());
     }
     platforms.into_iter().next()
 }
@@ -114,7 +114,8 @@ fn context(cx: &Context<'_>, entry: &Entry) -> Read<PathBuf> {
     let remote = text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/");
     if remote {
         return Err(Problem::at(entry.value.span, format!("build context `{text}` is not a folder"))
-            .hint("clone it, and name the folder; remote contexts are not supported yet"));
+            .hint("clone it, and name the folder; remote contexts are not supported yet")
+            .unsupported());
     }
     Ok(cx.path(&text))
 }

@@ -11,7 +11,7 @@ pub(super) struct Problem {
     pub span: Option<Span>,
     pub message: String,
     pub hint: Option<String>,
-    /// The file is right, but asks for what deploy-apps does not do.
+    /// The file is right, but asks for what deploy-apps does not do, or for what is not here.
     pub unsupported: bool,
 }
 

@@ -65,7 +65,9 @@ fn hook(cx: &mut Context<'_>, map: &Map, section: &Section) -> Hook {
                 if cx.keep(field.boolean()) == Some(true) {
                     let problem = Problem::at(field.key_span, "`per_replica: true` is not supported");
                     cx.refuse(
-                        problem.hint("remove it: the step runs once per release; use `post_start` for each replica"),
+                        problem
+                            .hint("remove it: the step runs once per release; use `post_start` for each replica")
+                            .unsupported(),
                     );
                 }
             }

@@ -204,6 +204,7 @@ fn mode(field: &Entry) -> Read<u32> {
     }
 }
 
+/// Values are often not where a file is only looked at, so that they are missing is no mistake of the file.
 fn content(cx: &Context<'_>, kind: Kind, name: &str, origin: &Origin) -> Read<Option<Content>> {
     let (word, name) = (kind.word(), clip(name));
     match origin {
@@ -212,16 +213,20 @@ fn content(cx: &Context<'_>, kind: Kind, name: &str, origin: &Origin) -> Read<Op
         Origin::Environment { name: variable, span } => match cx.environment.get(variable) {
             Some(value) => Ok(Some(value.into_bytes().into())),
             None => Err(Problem::at(*span, format!("variable `{}` of {word} `{name}` is not set", clip(variable)))
-                .hint(format!("`export {}=…`, or put it into `.env`", clip(variable)))),
+                .hint(format!("`export {}=…`, or put it into `.env`", clip(variable)))
+                .unsupported()),
         },
         Origin::External(span) => {
             Err(Problem::at(*span, format!("{word} `{name}` is external, and there is no store that holds it"))
-                .hint("a single engine keeps none: give its value with `file: ./path` or `environment: NAME`"))
+                .hint("a single engine keeps none: give its value with `file: ./path` or `environment: NAME`")
+                .unsupported())
         }
         Origin::File { path, span } => {
             let path = cx.path(path);
             read_file(&path).map(|bytes| Some(bytes.into())).map_err(|(what, hint)| {
-                Problem::at(*span, format!("file `{}` of {word} `{name}` {what}", path.display())).hint(hint)
+                Problem::at(*span, format!("file `{}` of {word} `{name}` {what}", path.display()))
+                    .hint(hint)
+                    .unsupported()
             })
         }
     }

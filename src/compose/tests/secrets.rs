@@ -1,5 +1,6 @@
 //! Secrets and configs: from where their values come, where they go, and that no message has them.
 
+use super::super::config;
 use super::Case;
 use crate::model::identity;
 
@@ -121,4 +122,17 @@ fn places_and_modes_that_cannot_be_are_refused() {
         "5:20: two files at `/run/secrets/key`",
         "give one of them another `target`",
     );
+}
+
+#[test]
+fn a_file_that_is_only_looked_at_may_lack_its_values() {
+    let case = Case::new(
+        "services: { db: { image: db:1, secrets: [a, b], configs: [c], volumes: [{ type: npipe, source: a, target: b }] } }\n\
+         secrets: { a: { file: no.txt }, b: { environment: NO } }\nconfigs: { c: { external: true } }\n",
+    );
+    let shown = config(&case.request(), true).unwrap_or_else(|error| panic!("{error}"));
+    let warnings: Vec<String> = shown.warnings.iter().map(|warning| warning.0.message.clone()).collect();
+    assert_eq!(warnings.len(), 4, "{warnings:#?}");
+    assert_eq!(shown.model["secrets"]["b"]["environment"], "NO");
+    assert_eq!(shown.model["configs"]["c"]["external"], true);
 }
