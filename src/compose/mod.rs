@@ -142,10 +142,20 @@ impl Model {
         let harmless = |project: &Project| project.apps.is_empty() && problems.iter().all(|found| found.unsupported);
         match project {
             Some(project) if problems.is_empty() || harmless(&project) => {
-                self.warnings.extend(problems.into_iter().map(|problem| self.sources.warning(problem)));
+                self.warn(problems);
                 Ok(project)
             }
             _ => Err(ComposeError::invalid(&self.sources, problems)),
+        }
+    }
+
+    /// What is extended by several services is said once.
+    fn warn(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            let warning = self.sources.warning(problem);
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
         }
     }
 
@@ -160,7 +170,7 @@ impl Model {
         };
         let project = project::read(&mut cx, root);
         let (problems, warnings) = cx.findings();
-        self.warnings.extend(warnings.into_iter().map(|problem| self.sources.warning(problem)));
+        self.warn(warnings);
         (Some(project), problems)
     }
 }

@@ -43,7 +43,7 @@ pub fn config(request: &LoadRequest, interpolates: bool) -> Result<Config, Compo
         if !wrong.is_empty() {
             return Err(ComposeError::invalid(&model.sources, wrong));
         }
-        model.warnings.extend(unsupported.into_iter().map(|problem| model.sources.warning(problem)));
+        model.warn(unsupported);
     }
     let printed = forms::model(&model, interpolates);
     let environment = model.environment.all();

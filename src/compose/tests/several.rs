@@ -322,3 +322,11 @@ fn many_files_and_long_chains_are_bounded() {
     }
     assert!(case.error().contains("files include each other more than 50 levels deep"), "{}", case.error());
 }
+
+#[test]
+fn what_several_services_extend_is_warned_about_once() {
+    let case = Case::new(
+        "services:\n  base: { image: a, attach: false }\n  one: { extends: base }\n  two: { extends: base }\n",
+    );
+    assert_eq!(case.warnings(), ["compose.yaml:2:21: `attach` has no effect: logs are read with `deploy-apps logs`"]);
+}
