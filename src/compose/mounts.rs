@@ -138,7 +138,8 @@ fn long(
     if let (Kind::Foreign, Some(entry)) = (kind, field("type")) {
         let message = format!("`type: {}` is not supported", clip(entry.value.as_text().unwrap_or_default()));
         return Err(Problem::at(entry.value.span, message)
-            .hint("use `volume`, `bind`, `tmpfs` or `image`; this one is for Windows, or for a cluster of hosts"));
+            .hint("use `volume`, `bind`, `tmpfs` or `image`; this one is for Windows, or for a cluster of hosts")
+            .unsupported());
     }
     let target = field("target")
         .ok_or_else(|| Problem::at(item.span, "a volume needs its `target`").hint("add `target: /path`"))?;
@@ -232,7 +233,8 @@ fn options<'m>(
             item.span,
             "the engine takes `selinux` only without `recursive` and `create_host_path: false`",
         )
-        .hint("remove one of them"));
+        .hint("remove one of them")
+        .unsupported());
     }
     Ok(options)
 }
@@ -253,8 +255,9 @@ fn tmpfs_options(entry: &Entry) -> Read<Vec<String>> {
         options.extend(Some(bytes("size", &size.value)?).filter(|size| *size > 0).map(|size| format!("size={size}")));
     }
     if let Some(mode) = map.get("mode") {
-        let digits = mode.text()?;
-        if digits.len() > 5 || !digits.chars().all(|c| c.is_digit(8)) {
+        let text = mode.text()?;
+        let digits = text.strip_prefix("0o").unwrap_or(&text);
+        if digits.is_empty() || digits.len() > 5 || !digits.chars().all(|c| c.is_digit(8)) {
             return Err(mode.expected("an octal number such as `1777`"));
         }
         options.push(format!("mode={digits}"));

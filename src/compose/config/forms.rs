@@ -7,8 +7,8 @@ use serde_json::{Map as Object, Value as Json};
 use super::super::context::Context;
 use super::super::node::{Entry, Map, Node, Span, Value};
 use super::super::profiles::is_accessory;
-use super::super::{Model, merge, paths, port_forms, variables, words};
-use super::items::{device, env_file, fill, list, mounted, plain, port};
+use super::super::{Model, container, merge, paths, port_forms, variables, words};
+use super::items::{device, env_file, fill, implied_dependencies, list, mounted, plain, port};
 use super::kinds::{self, Kind};
 use super::used;
 
@@ -58,7 +58,7 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
 
 pub(super) struct Writer<'a> {
     pub(super) model: &'a Model,
-    resolved: bool,
+    pub(super) resolved: bool,
     /// Profiles have taken out all accessories, for which the apps join the default network.
     hides_accessories: bool,
 }
@@ -122,12 +122,14 @@ impl Writer<'_> {
         let Value::Map(mut map) = node.value else { return Json::Null };
         if self.resolved {
             self.environment(&mut map);
+            self.labels(&mut map);
         }
         for entry in &mut map.entries {
             let path = ["services", name, entry.key.as_str()];
             let taken = std::mem::replace(&mut entry.value, Node::new(span, Value::Null));
             entry.value = self.attribute(merge::in_one_form(taken, &path), &path);
         }
+        implied_dependencies(&mut map, span);
         let alone = map.value("network_mode").is_some() || map.value("provider").is_some();
         let on_none = map.value("networks").and_then(Node::as_map).is_none_or(|networks| networks.entries.is_empty());
         if on_none && !alone {
@@ -163,6 +165,16 @@ impl Writer<'_> {
         if !entries.is_empty() {
             map.set("environment", Node::new(span, Value::Map(Map { entries })));
         }
+    }
+
+    /// Label files are replaced by what stands in them.
+    fn labels(&self, map: &mut Map) {
+        let Some(files) = map.remove("label_file") else { return };
+        let mut cx = Context::new(&self.model.environment, &self.model.folder, &self.model.name);
+        let labels = container::all_labels(&mut cx, Some(&files), map.get("labels"));
+        let entry = |(key, value)| Entry { key, key_span: files.key_span, value: Node::text_at(files.key_span, value) };
+        let labels = Value::Map(Map { entries: labels.into_iter().map(entry).collect() });
+        map.set("labels", Node::new(files.key_span, labels));
     }
 
     /// One key of a service, in its long form.
@@ -201,6 +213,9 @@ impl Writer<'_> {
             ("secrets", Value::List(items)) => Value::List(items.into_iter().map(|item| mounted(item, true)).collect()),
             ("configs", Value::List(items)) => {
                 Value::List(items.into_iter().map(|item| mounted(item, false)).collect())
+            }
+            ("pre_start" | "post_start" | "pre_stop", Value::List(items)) => {
+                Value::List(items.into_iter().map(|item| self.hook(item)).collect())
             }
             ("devices", Value::List(items)) => Value::List(items.into_iter().map(device).collect()),
             ("env_file", Value::List(items)) => Value::List(items.into_iter().map(env_file).collect()),
@@ -299,6 +314,7 @@ fn says_something(value: &Json, path: &[&str]) -> bool {
         path,
         ["services", _, "environment" | "networks" | "models", _]
             | ["services", _, "build", "ssh", _]
+            | ["services", _, "pre_start" | "post_start" | "pre_stop", "[]", "environment", _]
             | ["networks", _]
     );
     match (value, path) {

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::super::context::Context;
+use super::super::merge;
 use super::super::node::{Map, Node, Span, Value};
 use super::super::source::absolute;
+use super::super::words;
 use super::forms::Writer;
 
 impl Writer<'_> {
@@ -73,6 +75,22 @@ impl Writer<'_> {
         Some(map)
     }
 
+    /// A hook's command in words, and its variables by name.
+    pub(super) fn hook(&self, item: Node) -> Node {
+        let span = item.span;
+        let Value::Map(mut map) = item.value else { return item };
+        if let Some(command) = map.get_mut("command")
+            && let (true, Value::Scalar(line)) = (self.resolved, &command.value.value)
+            && let Ok(words) = words::split(line)
+        {
+            command.value.value = list(span, words);
+        }
+        if let Some(environment) = map.remove("environment") {
+            map.set("environment", merge::in_one_form(environment.value, &["services", "", "environment"]));
+        }
+        Node::new(span, Value::Map(map))
+    }
+
     fn path(&self, text: &str) -> String {
         let context = Context::new(&self.model.environment, &self.model.folder, &self.model.name);
         let path =
@@ -96,6 +114,32 @@ pub(super) fn fill(map: &mut Map, span: Span, fields: &[(&str, &str)]) {
             map.set(key, plain(span, value));
         }
     }
+}
+
+/// Who shares a namespace or volumes of another service, or links to it, depends on it without saying so.
+pub(super) fn implied_dependencies(map: &mut Map, span: Span) {
+    let mut implied: Vec<(String, bool)> = Vec::new();
+    let shared = ["network_mode", "ipc", "pid"].into_iter().filter_map(|key| map.value(key)?.as_text());
+    implied.extend(shared.filter_map(|mode| mode.strip_prefix("service:")).map(|name| (name.to_owned(), true)));
+    for (key, restarts) in [("links", true), ("volumes_from", false)] {
+        let Some(Value::List(items)) = map.value(key).map(|node| &node.value) else { continue };
+        let names = items.iter().filter_map(Node::as_text).filter(|text| !text.starts_with("container:"));
+        implied.extend(names.filter_map(|text| text.split(':').next()).map(|name| (name.to_owned(), restarts)));
+    }
+    if implied.is_empty() {
+        return;
+    }
+    let mut all = map.value("depends_on").and_then(Node::as_map).cloned().unwrap_or_default();
+    for (name, restarts) in implied {
+        if all.get(&name).is_none() {
+            let mut fields = Map::default();
+            let restart = if restarts { Some(("restart", "true")) } else { None };
+            fill(&mut fields, span, &[("condition", "service_started"), ("required", "true")]);
+            fill(&mut fields, span, restart.as_slice());
+            all.set(&name, Node::new(span, Value::Map(fields)));
+        }
+    }
+    map.set("depends_on", Node::new(span, Value::Map(all)));
 }
 
 pub(super) fn port(mut map: Map, span: Span) -> Node {

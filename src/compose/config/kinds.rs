@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Size,
     /// Octal without saying so: with a leading zero it is text, since a JSON number has none.
     Mode,
+    /// Octal, as text with a leading zero.
+    Octal,
     /// Of an extension: as YAML sees it.
     Free,
     /// Of our own block, which is read as it was written.
@@ -91,6 +93,7 @@ fn of_service(path: &[&str]) -> Kind {
         | ["deploy", "resources", "limits" | "reservations", "memory"]
         | ["volumes", _, "tmpfs", "size"] => Kind::Size,
         ["volumes", _, "tmpfs", "mode"] => Kind::Mode,
+        ["secrets" | "configs", _, "mode"] => Kind::Octal,
         _ => Kind::Text,
     }
 }
@@ -108,7 +111,12 @@ pub(super) fn scalar(text: &str, node: &Node, kind: Kind) -> Value {
         Kind::Decimal => decimal(text),
         Kind::Time => parse_duration(text).map(|time| Value::from(in_words(time))),
         Kind::Size => parse_bytes(text).map(|bytes| Value::from(bytes.to_string())),
-        Kind::Mode => Some(text).filter(|text| !text.starts_with('0')).and_then(parse_integer).map(Value::from),
+        Kind::Mode if !text.starts_with('0') => parse_integer(text).map(Value::from),
+        Kind::Mode | Kind::Octal => {
+            let digits = text.trim_start_matches("0o");
+            let is_octal = !digits.is_empty() && digits.chars().all(|c| c.is_digit(8));
+            is_octal.then(|| Value::from(format!("0{}", digits.trim_start_matches('0'))))
+        }
         // `1.10` as a number would come back as `1.1`.
         Kind::Own if node.plain => free(text).filter(|value| value.to_string().as_str() == text),
         Kind::Free if node.plain => free(text),
