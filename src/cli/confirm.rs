@@ -17,11 +17,11 @@ pub async fn confirm(context: &Context, goes: &[String], yes: bool) -> Result<bo
         return Err(Failure::new(Exit::Usage, "it is not confirmed, and there is no terminal to ask on")
             .hint("`--yes` goes on without asking, `--dry-run` shows what would go"));
     }
-    eprintln!("will be removed:");
+    errln!("will be removed:");
     for line in goes {
-        eprintln!("  {line}");
+        errln!("  {line}");
     }
-    eprint!("Go on? [y/N] ");
+    err!("Go on? [y/N] ");
     let answer = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).map(|_| line)

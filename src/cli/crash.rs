@@ -19,7 +19,7 @@ pub fn crash_hook() -> Option<StepHook> {
             // SIGKILL to ourselves: no destructor runs, no connection is closed in an orderly way.
             let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             if let Err(error) = killed {
-                eprintln!("{CRASH_AFTER}: {error}");
+                errln!("{CRASH_AFTER}: {error}");
             }
         }
     }))

@@ -15,11 +15,11 @@ use crate::report::ci::{annotation, append_summary, failure_summary};
 pub fn tell(failure: &Failure, format: Format, elapsed: Duration) {
     match format {
         Format::Github if !failure.is_told() => annotate(failure),
-        _ if !failure.is_told() => eprintln!("{failure}"),
+        _ if !failure.is_told() => errln!("{failure}"),
         _ => {}
     }
     if format == Format::Json {
-        println!("{}", document(failure, elapsed));
+        outln!("{}", document(failure, elapsed));
     }
 }
 
@@ -28,9 +28,9 @@ pub fn warn(warning: &Warning, format: Format) {
     match (format, &warning.0) {
         (Format::Github, Finding { message, place, hint }) => {
             let hint = hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-            eprintln!("{}", annotation_at("warning", place.as_ref(), &format!("{message}{hint}")));
+            errln!("{}", annotation_at("warning", place.as_ref(), &format!("{message}{hint}")));
         }
-        _ => eprintln!("{warning}"),
+        _ => errln!("{warning}"),
     }
 }
 
@@ -39,14 +39,14 @@ fn annotate(failure: &Failure) {
     let text = failure.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     if failure.findings.is_empty() {
-        eprintln!("{}", annotation_at("error", None, text));
+        errln!("{}", annotation_at("error", None, text));
     }
     for Finding { message, place, hint } in &failure.findings {
         let hint = hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        eprintln!("{}", annotation_at("error", place.as_ref(), &format!("{message}{hint}")));
+        errln!("{}", annotation_at("error", place.as_ref(), &format!("{message}{hint}")));
     }
     if let Err(error) = append_summary(&failure_summary(text)) {
-        eprintln!("{}", annotation("warning", &[], &format!("the job's summary could not be written: {error}")));
+        errln!("{}", annotation("warning", &[], &format!("the job's summary could not be written: {error}")));
     }
 }
 
@@ -80,7 +80,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         let (message, _) = text.split_once("\n\n").unwrap_or((&text, ""));
         let message = message.strip_prefix("error: ").unwrap_or(message).trim_end();
         let failure = Failure::new(Exit::Usage, message).hint("`deploy-apps --help` shows what can be said");
-        println!("{}", document(&failure, Duration::ZERO));
+        outln!("{}", document(&failure, Duration::ZERO));
     }
     Exit::Usage.into()
 }

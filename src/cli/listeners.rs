@@ -81,7 +81,7 @@ impl Listeners {
             }
         };
         for warning in heard.warnings.iter().chain(&warnings) {
-            eprintln!("warning: {warning}");
+            errln!("warning: {warning}");
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Arguments, wiring, exit codes; each command has a file in [`commands`], with its arguments.
 
+// Its macros are for all that follows.
+#[macro_use]
+mod say;
+
 mod args;
 mod commands;
 mod complete;
@@ -57,7 +61,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime cannot start: {error}");
+            errln!("error: the runtime cannot start: {error}");
             return Exit::Failed.into();
         }
     };

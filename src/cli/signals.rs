@@ -100,9 +100,7 @@ impl Signals {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let left = started.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let left = if left.is_empty() { "nothing that runs".to_owned() } else { left };
-        eprintln!(
-            "\nleft at once; left behind: {left}\nhint: run the same command again, it removes what does not serve"
-        );
+        errln!("\nleft at once; left behind: {left}\nhint: run the same command again, it removes what does not serve");
         std::process::exit(i32::from(exit as u8));
     }
 }

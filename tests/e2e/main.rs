@@ -63,6 +63,7 @@ mod telemetry;
 mod terminal;
 mod together;
 mod tracing;
+mod unread;
 mod watch_alerts;
 mod watch_data;
 mod watch_prometheus;

@@ -1,12 +1,11 @@
 //! `deploy-apps completions`: the script that makes a shell ask this binary.
 
-use std::io::Write;
-
 use clap::{Args, ValueEnum};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
 use crate::cli::complete;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::say;
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -42,8 +41,8 @@ pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     shell
         .write_registration(complete::VARIABLE, "deploy-apps", "deploy-apps", &called_as(), &mut script)
-        .and_then(|()| std::io::stdout().write_all(&script))
         .map_err(|error| Failure::new(Exit::Failed, format!("the script cannot be written: {error}")))?;
+    say::result(&script)?;
     Ok(Exit::Done)
 }
 

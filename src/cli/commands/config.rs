@@ -5,6 +5,7 @@ use clap::Args;
 use crate::cli::args::{CommonArgs, Format};
 use crate::cli::context::load_request;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::say;
 use crate::compose;
 
 #[derive(Debug, Clone, Args)]
@@ -50,13 +51,13 @@ pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
     request.named = args.only.clone();
     if args.quiet {
         for warning in compose::load(&request)?.warnings {
-            eprintln!("{warning}");
+            errln!("{warning}");
         }
         return Ok(Exit::Done);
     }
     let mut config = compose::config(&request, !args.no_interpolate)?;
     for warning in &config.warnings {
-        eprintln!("{warning}");
+        errln!("{warning}");
     }
     let known = config.services();
     if let Some(unknown) = args.only.iter().find(|name| !known.contains(name)) {
@@ -85,6 +86,7 @@ pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
     } else {
         vec![config.yaml().trim_end().to_owned()]
     };
-    lines.iter().for_each(|line| println!("{line}"));
+    let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    say::result(text.as_bytes())?;
     Ok(Exit::Done)
 }

@@ -46,7 +46,7 @@ pub async fn run(context: Context, common: &CommonArgs, args: DashboardArgs) -> 
     // Whoever started it and went away may still look at the page.
     drop(writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush()));
     if context.format == Format::Text {
-        eprintln!("live page of project `{}`, for this machine only; Ctrl-C ends it", context.project.name);
+        errln!("live page of project `{}`, for this machine only; Ctrl-C ends it", context.project.name);
     }
     let cancelled = context.signals.cancel.clone();
     let eyes =

@@ -1,6 +1,5 @@
 //! `deploy-apps doctor`
 
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{CommonArgs, Format};
 use crate::cli::context::{self, connect, control_client, load_request};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::say;
 use crate::compose;
 use crate::diagnosis::{Certificate, EngineFacts, Facts, Finding, Level, ProxyFacts, diagnose};
 use crate::docker::{DockerEngine, certificate_end};
@@ -56,8 +56,7 @@ pub async fn run(common: &CommonArgs, args: DoctorArgs) -> Result<Exit, Failure>
         Format::Json => document(&findings, repaired.as_ref()).to_string(),
         _ => lines(&findings, repaired.as_ref()).join("\n"),
     };
-    // A reader that went away has read what it wanted.
-    drop(writeln!(std::io::stdout(), "{text}"));
+    say::result(format!("{text}\n").as_bytes())?;
     let worst = findings.iter().map(|finding| finding.level).max();
     Ok(if worst == Some(Level::Problem) { Exit::Failed } else { Exit::Done })
 }

@@ -23,7 +23,7 @@ pub async fn run(context: &Context, args: &DownArgs) -> Result<Exit, Failure> {
     let request = request(context, Goal::Project { options });
     let (_, _, removal) = look_at_removal(&context.run(), &request).await?;
     if removal.is_empty() && !args.removal.dry_run {
-        eprintln!("nothing of project `{}` is deployed", context.project.name);
+        errln!("nothing of project `{}` is deployed", context.project.name);
     }
     carry_out(context, &request, args.removal, &removal).await
 }

@@ -170,7 +170,7 @@ async fn campaign(
         let exit = exit?;
         all(Phase::Steady);
         let took = begun.elapsed().as_secs_f64();
-        eprintln!("deploy {number}/{}  {took:.1}s  {} requests, {} failed", args.deploys, sent(), lost());
+        errln!("deploy {number}/{}  {took:.1}s  {} requests, {} failed", args.deploys, sent(), lost());
         if exit != Exit::Done {
             return Ok(exit);
         }
@@ -318,10 +318,10 @@ fn print(context: &Context, args: &DrainTestArgs, parts: &[Part<'_>]) {
     if context.format == Format::Json {
         let part = |part: &Part<'_>| json!({ "app": part.app, "report": part.report, "course": part.course });
         let apps: Vec<_> = parts.iter().map(part).collect();
-        println!("{}", json!({ "v": 1, "deploys": args.deploys, "apps": apps }));
+        outln!("{}", json!({ "v": 1, "deploys": args.deploys, "apps": apps }));
         return;
     }
     for part in parts {
-        println!("\n{}: {} redeploys under load\n{}", part.app, args.deploys, part.report.table());
+        outln!("\n{}: {} redeploys under load\n{}", part.app, args.deploys, part.report.table());
     }
 }

@@ -73,7 +73,7 @@ pub async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Failure> {
     drop(raw);
     if let Some(refusal) = refusal.filter(|_| CANNOT_RUN.contains(&code)) {
         let what = format!("`{}` cannot be run in `{}`", args.command[0], container.name);
-        eprintln!("error: {what}: {}\n\nhint: name a command that is in the image", reason(&refusal));
+        errln!("error: {what}: {}\n\nhint: name a command that is in the image", reason(&refusal));
     }
     // Any number may be the command's own, so it cannot be one of ours; and a thread may still wait for input.
     std::process::exit(i32::try_from(code).unwrap_or(1));

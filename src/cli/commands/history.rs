@@ -1,7 +1,6 @@
 //! `deploy-apps history [APP…]`
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -11,6 +10,7 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
+use crate::cli::say;
 use crate::model::{AppKey, AppName, PastRun, Project, ProxyOverview, past_runs};
 use crate::ports::InspectProxy;
 use crate::proxy::ControlClient;
@@ -38,8 +38,7 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
         Format::Json => history.document().to_string(),
         _ => history.lines(&TimeZone::system()).join("\n"),
     };
-    // A reader that went away has read what it wanted.
-    drop(writeln!(std::io::stdout(), "{text}"));
+    say::result(format!("{text}\n").as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::args::{CommonArgs, Format};
 use crate::cli::context::load_request;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::say;
 use crate::compose;
 use crate::model::{Accessory, AppName, ImageSource, Project};
 use crate::scaffold::{self, Found, FoundApp, Port, Wish};
@@ -68,7 +69,7 @@ pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
         }
     }
     let apps: Vec<&str> = found.apps.iter().map(|app| app.name.as_str()).collect();
-    tell(common, args, &apps, &files);
+    tell(common, args, &apps, &files)?;
     Ok(Exit::Done)
 }
 
@@ -154,23 +155,24 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::new(Exit::Failed, format!("`{}` cannot be written: {error}", path.display())))
 }
 
-fn tell(common: &CommonArgs, args: &InitArgs, apps: &[&str], files: &Files) {
+fn tell(common: &CommonArgs, args: &InitArgs, apps: &[&str], files: &Files) -> Result<(), Failure> {
     if common.format == Some(Format::Json) {
         let files: Vec<_> = files.iter().map(|(name, text)| json!({ "path": name, "text": text })).collect();
-        println!("{}", json!({ "v": 1, "apps": apps, "written": !args.print, "files": files, "blocks": [] }));
-        return;
+        outln!("{}", json!({ "v": 1, "apps": apps, "written": !args.print, "files": files, "blocks": [] }));
+        return Ok(());
     }
     if args.print {
-        match files.as_slice() {
-            [(_, text)] => print!("{text}"),
-            several => several.iter().for_each(|(name, text)| print!("# --- {name}\n{text}")),
-        }
-        return;
+        let text = match files.as_slice() {
+            [(_, text)] => text.clone(),
+            several => several.iter().map(|(name, text)| format!("# --- {name}\n{text}")).collect(),
+        };
+        return say::result(text.as_bytes());
     }
     for (name, _) in files {
-        println!("wrote {name}");
+        outln!("wrote {name}");
     }
-    eprintln!("\nnext: read compose.yaml, then `deploy-apps {}`", apps.join(" "));
+    errln!("\nnext: read compose.yaml, then `deploy-apps {}`", apps.join(" "));
+    Ok(())
 }
 
 /// The blocks that services of an existing file lack.
@@ -191,13 +193,13 @@ fn existing(common: &CommonArgs, args: &InitArgs, file: &str) -> Result<Exit, Fa
     if common.format == Some(Format::Json) {
         let blocks: Vec<_> = blocks.map(|(service, text)| json!({ "service": service, "text": text })).collect();
         let apps: Vec<&str> = loaded.project.apps.keys().map(AppName::as_str).collect();
-        println!("{}", json!({ "v": 1, "apps": apps, "written": false, "files": [], "blocks": blocks }));
+        outln!("{}", json!({ "v": 1, "apps": apps, "written": false, "files": [], "blocks": blocks }));
         return Ok(Exit::Done);
     }
-    eprintln!("`{file}` exists and is left as it is. To make a service an app, add its block:\n");
+    errln!("`{file}` exists and is left as it is. To make a service an app, add its block:\n");
     for (index, (service, text)) in blocks.enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
-        print!("{gap}  {service}:\n{text}");
+        out!("{gap}  {service}:\n{text}");
     }
     Ok(Exit::Done)
 }

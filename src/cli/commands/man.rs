@@ -1,6 +1,6 @@
 //! `deploy-apps man`: the manual, from the same words as `--help`.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, CommandFactory};
@@ -9,7 +9,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::args::{Cli, EXAMPLES};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::help;
+use crate::cli::{help, say};
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -26,13 +26,14 @@ pub struct ManArgs {
 pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
     let mut root = Cli::command().disable_help_subcommand(true);
     root.build();
-    let done = match &args.out {
-        Some(folder) => write_all(&root, folder),
-        None => page(&root, true).and_then(|page| io::stdout().write_all(&page)),
+    let cannot = |error: io::Error, place: &str| {
+        Failure::new(Exit::Failed, format!("the manual cannot be written to {place}: {error}"))
+            .hint("name a folder that you may write to")
     };
-    let what =
-        || args.out.as_ref().map_or_else(|| "standard output".to_owned(), |folder| format!("`{}`", folder.display()));
-    done.map_err(|error| Failure::new(Exit::Failed, format!("the manual cannot be written to {}: {error}", what())))?;
+    match &args.out {
+        Some(folder) => write_all(&root, folder).map_err(|error| cannot(error, &format!("`{}`", folder.display())))?,
+        None => say::result(&page(&root, true).map_err(|error| cannot(error, "memory"))?)?,
+    }
     Ok(Exit::Done)
 }
 

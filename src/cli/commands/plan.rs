@@ -11,6 +11,7 @@ use super::deploy::WishArgs;
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::say;
 use crate::plan::{Preview, SavedPlan};
 use crate::report::ci::{append_output, append_summary};
 use crate::report::{plan_json, plan_markdown, plan_text};
@@ -59,26 +60,26 @@ pub async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
     if let Some(file) = &args.out {
         save(context, &request, &preview, file)?;
     }
-    print(context, &preview);
+    print(context, &preview)?;
     Ok(if preview.changes_nothing() { Exit::Done } else { Exit::PlanChanges })
 }
 
-fn print(context: &Context, preview: &Preview) {
+fn print(context: &Context, preview: &Preview) -> Result<(), Failure> {
     let project = &context.project.name;
     let text = match context.format {
         Format::Json => plan_json(project, preview).to_string() + "\n",
         Format::Markdown => plan_markdown(project, preview),
         Format::Text | Format::Yaml | Format::Github | Format::Gitlab => plan_text(preview),
     };
-    // A reader that went away, such as `head`, has read what it wanted.
-    drop(io::stdout().write_all(text.as_bytes()));
+    say::result(text.as_bytes())?;
     if context.format == Format::Github {
         let outputs = [("changed".to_owned(), (!preview.changes_nothing()).to_string())];
         let written = append_summary(&plan_markdown(project, preview)).and_then(|()| append_output(&outputs));
         if let Err(error) = written {
-            eprintln!("::warning::the job's summary or outputs could not be written: {error}");
+            errln!("::warning::the job's summary or outputs could not be written: {error}");
         }
     }
+    Ok(())
 }
 
 /// Writes the file beside its place first, so that there is never half of one.
@@ -106,6 +107,6 @@ fn save(context: &Context, request: &DeployRequest<'_>, preview: &Preview, file:
         Failure::new(Exit::Usage, format!("the plan cannot be saved to `{}`: {error}", file.display()))
             .hint("name a file in a folder that exists and that you may write to")
     })?;
-    eprintln!("saved to {}", file.display());
+    errln!("saved to {}", file.display());
     Ok(())
 }

@@ -20,7 +20,7 @@ pub async fn run(context: &Context, command: ProxyCommand) -> Result<Exit, Failu
             let result = upgrade_proxy(&context.run(), &context.project.proxy, &image).await;
             context.reporter.finish();
             result?;
-            println!("proxy `{}` runs build {}", context.project.proxy.name, image.build_id);
+            outln!("proxy `{}` runs build {}", context.project.proxy.name, image.build_id);
             Ok(Exit::Done)
         }
     }

@@ -1,7 +1,6 @@
 //! `deploy-apps prune [APP…]`
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -53,8 +52,7 @@ pub async fn run(context: &Context, args: &PruneArgs) -> Result<Exit, Failure> {
         Format::Json => document(&pruned, args.dry_run).to_string(),
         _ => lines(&pruned, args.dry_run).join("\n"),
     };
-    // A reader that went away has read what it wanted.
-    drop(writeln!(std::io::stdout(), "{text}"));
+    outln!("{text}");
     let left = pruned.apps.iter().any(|app| !app.left.is_empty());
     Ok(if left { Exit::Leftovers } else { Exit::Done })
 }

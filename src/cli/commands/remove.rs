@@ -61,7 +61,7 @@ pub async fn run(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> 
     }
     let absent = |name: &&AppName| !removal.apps.iter().any(|app| app.app.app == **name);
     for name in names.iter().filter(absent) {
-        eprintln!("app `{name}` is not deployed");
+        errln!("app `{name}` is not deployed");
     }
     carry_out(context, &request, args.removal, &removal).await
 }
@@ -87,7 +87,7 @@ pub(super) async fn carry_out(
         if context.signals.cancel.is_cancelled() {
             return Ok(context.signals.exit());
         }
-        eprintln!("nothing was removed");
+        errln!("nothing was removed");
         return Ok(Exit::Done);
     }
     let result = remove(&context.run(), request).await;
@@ -104,7 +104,7 @@ pub(super) async fn carry_out(
 /// The whole plan, on standard output.
 fn show(context: &Context, removal: &Removal) -> Exit {
     match context.format {
-        Format::Text | Format::Yaml | Format::Github | Format::Gitlab | Format::Markdown => print!("{removal}"),
+        Format::Text | Format::Yaml | Format::Github | Format::Gitlab | Format::Markdown => out!("{removal}"),
         Format::Json => {
             let text = |planned: &Planned| planned.step.to_string();
             let apps = removal.apps.iter().map(|app| {
@@ -112,7 +112,7 @@ fn show(context: &Context, removal: &Removal) -> Exit {
                 json!({ "app": app.app, "release": app.from, "steps": steps })
             });
             let then: Vec<String> = removal.then().map(text).collect();
-            println!("{}", json!({ "v": 1, "apps": apps.collect::<Vec<_>>(), "then": then }));
+            outln!("{}", json!({ "v": 1, "apps": apps.collect::<Vec<_>>(), "then": then }));
         }
     }
     Exit::Done

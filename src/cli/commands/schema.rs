@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::say;
 
 /// Name and text of each file of `docs/schema/`.
 const SCHEMAS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/schemas.rs"));
@@ -34,13 +35,13 @@ pub fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
         let width = names().map(str::len).max().unwrap_or(0);
         for (name, text) in SCHEMAS {
             let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-            println!("{name:width$}  {}", schema["title"].as_str().unwrap_or_default());
+            outln!("{name:width$}  {}", schema["title"].as_str().unwrap_or_default());
         }
         return Ok(Exit::Done);
     };
     match SCHEMAS.iter().find(|(name, _)| name == wanted) {
         Some((_, text)) => {
-            print!("{text}");
+            say::result(text.as_bytes())?;
             Ok(Exit::Done)
         }
         None => {

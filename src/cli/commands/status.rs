@@ -11,6 +11,7 @@ use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
+use crate::cli::say;
 use crate::docker::DockerEngine;
 use crate::model::{AppName, ContainerState, Project};
 use crate::plan::{Seen, accessories_standing, apps_standing};
@@ -51,8 +52,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
         Format::Json => status.document().to_string(),
         _ => status.lines(context.stdout_has_colour()).join("\n"),
     };
-    // A reader that went away has read what it wanted.
-    drop(writeln!(std::io::stdout(), "{text}"));
+    say::result(format!("{text}\n").as_bytes())?;
     Ok(exit(&status))
 }
 

@@ -49,14 +49,14 @@ impl Files {
             let text = page(parts, deploys, is_done);
             let written = file.write_all(text.as_bytes()).and_then(|()| Ok(file.persist(&path)?));
             written.map_err(|error| failed(&path, &error))?;
-            eprintln!("report in {}", path.display());
+            errln!("report in {}", path.display());
         }
         if let Some(folder) = self.svg {
             for (name, drawing) in parts.iter().flat_map(Part::drawings) {
                 let path = folder.join(name);
                 fs::write(&path, drawing).map_err(|error| failed(&path, &error))?;
             }
-            eprintln!("plots in {}", folder.display());
+            errln!("plots in {}", folder.display());
         }
         Ok(())
     }
