@@ -208,13 +208,7 @@ fn options<'m>(
                 ];
                 options.recursive = Some(choice("recursive", &option.value, &ways)?);
             }
-            "selinux" => {
-                let text = option.text()?;
-                if !matches!(text.as_str(), "z" | "Z") {
-                    return Err(option.expected("`z` or `Z`"));
-                }
-                options.selinux = Some(text);
-            }
+            "selinux" => options.selinux = Some(selinux(option)?),
             "create_host_path" => options.must_exist = !option.boolean()?,
             "nocopy" => options.no_copy = option.boolean()?,
             "subpath" => options.subpath = Some(subpath(option)?),
@@ -228,6 +222,12 @@ fn options<'m>(
             ),
         }
     }
+    // In compose's long form of `data:/var/lib:z` the label stands in `bind`, also for a volume.
+    if let (Kind::Volume, Some(bind)) = (kind, field("bind"))
+        && let Some(label) = collect::map(bind)?.get("selinux")
+    {
+        options.selinux = Some(selinux(label)?);
+    }
     if options.selinux.is_some() && (options.must_exist || options.recursive.is_some()) {
         return Err(Problem::at(
             item.span,
@@ -237,6 +237,13 @@ fn options<'m>(
         .unsupported());
     }
     Ok(options)
+}
+
+fn selinux(option: &Entry) -> Read<String> {
+    match option.text()? {
+        text if matches!(text.as_str(), "z" | "Z") => Ok(text),
+        _ => Err(option.expected("`z` or `Z`")),
+    }
 }
 
 fn subpath(option: &Entry) -> Read<String> {

@@ -62,6 +62,11 @@ impl Writer<'_> {
                 "ro" => map.set("read_only", plain(span, "true")),
                 "nocopy" => inner.set("nocopy", plain(span, "true")),
                 "z" | "Z" if is_bind => inner.set("selinux", Node::text_at(span, option)),
+                "z" | "Z" if source.is_some() => {
+                    let mut label = Map::default();
+                    label.set("selinux", Node::text_at(span, option));
+                    map.set("bind", Node::new(span, Value::Map(label)));
+                }
                 _ if is_bind && option.ends_with("private") => inner.set("propagation", Node::text_at(span, option)),
                 _ if is_bind && option.ends_with("shared") => inner.set("propagation", Node::text_at(span, option)),
                 _ if is_bind && option.ends_with("slave") => inner.set("propagation", Node::text_at(span, option)),

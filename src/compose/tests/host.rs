@@ -308,3 +308,13 @@ fn ports_may_be_any_of_several_of_the_host() {
     let path = missing.path("none");
     missing.refuses(&format!("4:17: label file `{path}` does not exist"), "check its path");
 }
+
+#[test]
+fn a_volume_keeps_its_label_in_either_form() {
+    let mounts = |volume: &str| {
+        Case::accessory(&format!("    volumes:\n      - {volume}\nvolumes: {{ data: }}\n")).container().mounts
+    };
+    let short = mounts("data:/x:Z");
+    assert_eq!(short[0].options.selinux.as_deref(), Some("Z"));
+    assert_eq!(mounts("{ type: volume, source: data, target: /x, bind: { selinux: Z } }"), short);
+}
