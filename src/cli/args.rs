@@ -223,7 +223,7 @@ pub struct CommonArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration, global = true)]
     pub lock_wait: Duration,
     /// Give up after this long: undone before the flip, as with Ctrl-C; exit code 124
-    #[arg(long, value_name = "TIME", value_parser = duration, global = true)]
+    #[arg(long, value_name = "TIME", value_parser = limit, global = true)]
     pub timeout: Option<Duration>,
     /// Say only warnings, errors and results
     #[arg(short, long, global = true)]
@@ -317,6 +317,14 @@ impl CommonArgs {
 fn size(text: &str) -> Result<u64, String> {
     let bytes = parse_bytes(text).and_then(|bytes| u64::try_from(bytes).ok());
     bytes.ok_or_else(|| "a size in bytes or with its unit, such as `500m` or `2g`".to_owned())
+}
+
+/// A run that is over before it began would be told as one that was cancelled.
+fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("longer than zero, such as `10m`".to_owned()),
+        limit => Ok(limit),
+    }
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
