@@ -29,13 +29,17 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
     let mut block = AppBlock::default();
     let (mut named_routes, mut routed_only) = (None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        if matches!(field.key.as_str(), "routes" | "health" | "drain" | "balance" | "metrics") {
-            routed_only.get_or_insert(field);
+        if matches!(field.key.as_str(), "routes" | "drain" | "balance" | "metrics") {
+            routed_only.get_or_insert((field.key_span, field.key.clone()));
         }
         match field.key.as_str() {
             "port" => cx.set_some(&mut block.port, number("port", &field.value, 1..=65535)),
             "routes" => named_routes = Some(field),
-            "health" => health(cx, field, &mut block.health),
+            "health" => {
+                if let Some(asked) = health(cx, field, &mut block.health) {
+                    routed_only.get_or_insert((asked.key_span, format!("health.{}", asked.key)));
+                }
+            }
             "drain" => drain(cx, field, &mut block.drain),
             "balance" => {
                 let ways = [("least-connections", Balance::LeastConnections), ("round-robin", Balance::RoundRobin)];
@@ -48,8 +52,8 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
         }
     }
     if map.get("port").is_none_or(|port| port.value.is_null()) {
-        if let Some(field) = routed_only {
-            let problem = Problem::at(field.key_span, format!("app `{service}` has `{}` but no `port`", field.key));
+        if let Some((span, key)) = routed_only {
+            let problem = Problem::at(span, format!("app `{service}` has `{key}` but no `port`"));
             cx.refuse(problem.hint("add the `port` that it listens on, or remove what only a routed app needs"));
         }
     } else {
@@ -65,8 +69,10 @@ fn unknown(cx: &mut Context<'_>, section: &Section, field: &Entry) {
     section.judge(cx, field);
 }
 
-fn health(cx: &mut Context<'_>, entry: &Entry, health: &mut HealthPolicy) {
-    for field in cx.keep(collect::map(entry)).map_or(&[][..], |map| &map.entries) {
+/// Returns a field that is about the proxy's own questions. A worker, which is not asked, has only the time to get healthy.
+fn health<'e>(cx: &mut Context<'_>, entry: &'e Entry, health: &mut HealthPolicy) -> Option<&'e Entry> {
+    let fields = cx.keep(collect::map(entry)).map_or(&[][..], |map| &map.entries);
+    for field in fields {
         match field.key.as_str() {
             "path" => cx.set(&mut health.path, request_path(field)),
             "successes" => cx.set(&mut health.successes, number("successes", &field.value, 1..=100)),
@@ -76,6 +82,8 @@ fn health(cx: &mut Context<'_>, entry: &Entry, health: &mut HealthPolicy) {
             _ => unknown(cx, &refuse::HEALTH, field),
         }
     }
+    let of_probes = ["path", "successes", "interval", "probe_timeout"];
+    fields.iter().find(|field| of_probes.contains(&field.key.as_str()))
 }
 
 /// The proxy counts in milliseconds, so less would be no time at all.

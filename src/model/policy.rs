@@ -14,7 +14,7 @@ pub struct HealthPolicy {
     pub successes: u32,
     /// From one probe to the next.
     pub interval: Duration,
-    /// From the container's start to its last chance.
+    /// From the container's start to its last chance; of an app without a port, too, which is not asked.
     pub timeout: Duration,
     /// For a single probe.
     pub probe_timeout: Duration,

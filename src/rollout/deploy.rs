@@ -230,7 +230,7 @@ pub async fn upgrade_proxy<E: Engine, P: Proxy>(
 
 /// A half-made proxy is taken back, so that a port that is taken does not leave a container that never started.
 async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
-    let scope = Scope::shared();
+    let scope = Scope::shared_by(stages);
     let result = run.stages(None, &scope, stages, &run.cancel).await;
     // A name that is taken means that another run sets up the same; what this one made is then that one's too.
     if result.as_ref().is_err_and(|failure| failure.kind != FailureKind::NotOurs) {

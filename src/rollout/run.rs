@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{DeployError, FailureKind, StepFailure};
 use crate::event::{Event, Fact};
 use crate::model::{AppKey, Bytes, Generation, InFlight, ProxyName};
-use crate::plan::{AppPlan, FlipChange, PlanRefused, Step};
+use crate::plan::{AppPlan, FlipChange, PlanRefused, Planned, Stage, Step};
 use crate::ports::{Engine, Operator, Proxy};
 
 /// Takes the events of a run.
@@ -167,9 +167,13 @@ impl Scope {
         }
     }
 
+    /// For stages that several apps need, or the host.
+    pub(super) fn shared_by(stages: &[Stage]) -> Self {
+        Self { wanted: starts(stages.iter().flat_map(Stage::steps)), ..Self::shared() }
+    }
+
     pub(super) fn of(plan: &AppPlan) -> Self {
-        let starts = plan.steps().filter(|planned| matches!(planned.step, Step::AwaitHealthy { .. })).count();
-        let wanted = u32::try_from(starts).unwrap_or(u32::MAX);
+        let wanted = starts(plan.steps());
         // Requests are held only where the old replicas have to be gone first.
         let holds = |change: &FlipChange| change.record.as_ref().is_some_and(|record| record.hold_ms > 0);
         let one_writer =
@@ -221,4 +225,10 @@ impl Scope {
         done.reverse();
         done
     }
+}
+
+/// How many of these steps await a container that was started.
+fn starts<'p>(steps: impl Iterator<Item = &'p Planned>) -> u32 {
+    let starts = steps.filter(|planned| matches!(planned.step, Step::AwaitHealthy { .. })).count();
+    u32::try_from(starts).unwrap_or(u32::MAX)
 }

@@ -77,7 +77,7 @@ async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Pl
     if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| is_build(&planned.step)) {
         run.check_room().await?;
     }
-    run.stages(Some(lease), &Scope::shared(), &plan.shared, &run.stop).await.map_err(DeployError::Setup)
+    run.stages(Some(lease), &Scope::shared_by(&plan.shared), &plan.shared, &run.stop).await.map_err(DeployError::Setup)
 }
 
 /// A lease on services of the project, in the words that tell others who has it.

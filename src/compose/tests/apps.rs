@@ -82,12 +82,18 @@ fn a_route_belongs_to_one_app() {
 
 #[test]
 fn what_needs_a_port_says_so() {
-    for (key, value) in [("routes", "[]"), ("health", "{}"), ("drain", "{}"), ("balance", "round-robin")] {
+    for (key, value) in [("routes", "[]"), ("drain", "{}"), ("balance", "round-robin"), ("metrics", "/metrics")] {
         let error = Case::block(&format!("      {key}: {value}\n")).error();
         let expected = format!("compose.yaml:5:7: app `web` has `{key}` but no `port`\n");
         assert!(error.starts_with(&expected), "{error}");
         assert!(error.contains("hint: add the `port` that it listens on, or remove what only a routed app needs"));
     }
+    Case::block("      health: { timeout: 1m, path: /h }\n").refuses(
+        "5:30: app `web` has `health.path` but no `port`",
+        "add the `port` that it listens on, or remove what only a routed app needs",
+    );
+    let worker = Case::block("      health: { timeout: 1m }\n").first_app();
+    assert_eq!(worker.health, HealthPolicy { timeout: Duration::from_secs(60), ..HealthPolicy::default() });
     for port in ["0", "65536", "http", "-1", "[80]"] {
         let error = Case::block(&format!("      port: {port}\n")).error();
         assert!(error.contains("`port` must be a whole number from 1 to 65535, not "), "{error}");
