@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{App, Host, Output, Scenario, docker, none_lost};
+use crate::harness::{App, DEADLINE, Host, Output, Scenario, docker, eventually, none_lost};
 use crate::schema::validates;
 
 async fn examined(host: &Host, args: &[&str]) -> (Output, Value) {
@@ -91,7 +91,11 @@ async fn what_is_broken_is_found_and_what_needs_no_decision_is_fixed() {
 async fn a_proxy_that_was_stopped_is_started_again() {
     let host = Scenario::new("doctor-proxy").app(App::new("web")).start().await;
     host.deploy(&["web"]).await.succeeded();
-    docker(&["stop", "-t", "2", &format!("{}-proxy", host.name())]);
+    let name = format!("{}-proxy", host.name());
+    docker(&["stop", "-t", "2", &name]);
+    // The engine's list comes a moment after the end of the stop.
+    let ended = || docker(&["ps", "-aq", "--filter", "status=exited", "--filter", &format!("name=^/?{name}$")]);
+    eventually("the engine lists it as ended", DEADLINE, async || (!ended().is_empty()).then_some(())).await;
     let (output, document) = examined(&host, &[]).await;
     output.exited(1);
     assert_eq!(

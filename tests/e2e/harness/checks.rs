@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use deploy_apps::load::{Expect, Load, Traffic};
+use deploy_apps::load::{Expect, Load, LoadConfig, Traffic};
 use deploy_apps::ports::Engine;
 
 use super::{DEADLINE, Host, eventually};
@@ -14,8 +14,13 @@ const GAP: Duration = Duration::from_millis(10);
 impl Host {
     /// Load that no fault may disturb: kept connections that GET and POST and never send anything twice.
     pub async fn steady_load(&self, app: &str) -> Load {
-        let config = self
-            .load(app)
+        self.patient_load(app, self.load(app).timeout).await
+    }
+
+    /// The same with clients that wait so long for an answer, as those of an app whose requests are held must.
+    pub async fn patient_load(&self, app: &str, timeout: Duration) -> Load {
+        let config = LoadConfig { timeout, ..self.load(app) };
+        let config = config
             .send_every(3, GAP, Traffic::get("/"))
             .send_every(3, GAP, Traffic::post("/upload", Expect::ByteCount))
             .send(2, Traffic::pooled_post("/upload", Expect::ByteCount, Duration::from_secs(1)));
