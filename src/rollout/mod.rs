@@ -11,6 +11,7 @@ mod look;
 mod observe;
 mod perform;
 mod preview;
+mod probed;
 mod prune;
 mod remove;
 mod repair;

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
+use super::probed::Probed;
 use super::run::Run;
 use crate::model::{Condition, ContainerState, DockerHealth, Hook, InFlight, ObservedProxy};
 use crate::plan::{Gate, Limits};
@@ -28,7 +29,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         gate: &Gate,
         cancel: &CancellationToken,
     ) -> Result<(), StepFailure> {
-        let mut last = None;
+        let mut probed = Probed::default();
         let passed = async {
             match gate {
                 Gate::Probe { address, port, host, policy, monitor } => {
@@ -40,10 +41,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                         host: host.clone(),
                         timeout: policy.probe_timeout,
                     };
-                    let probed = self.probe_until(&probe, policy.successes, policy.interval, &mut last);
+                    let probing = self.probe_until(&probe, policy.successes, policy.interval, &mut probed);
                     let not_healthy =
                         || StepFailure::failed(format!("`{name}` did not become healthy within {:?}", policy.timeout));
-                    timeout_at(deadline, probed).await.map_err(|_| not_healthy())??;
+                    timeout_at(deadline, probing).await.map_err(|_| not_healthy())??;
                     timeout_at(deadline, self.engine_health(name, false)).await.map_err(|_| not_healthy())??;
                     sleep(*monitor).await;
                     Ok(())
@@ -76,7 +77,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Ok(()) => Ok(()),
             Err(failure) if failure.kind == FailureKind::Cancelled => Err(failure),
             Err(failure) => {
-                let probe = matches!(gate, Gate::Probe { .. }).then(|| told(last.as_ref()));
+                let probe = matches!(gate, Gate::Probe { .. }).then(|| probed.lines());
                 Err(self.with_evidence(failure, name, probe.unwrap_or_default()).await)
             }
         }
@@ -88,10 +89,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         probe: &Probe,
         successes: u32,
         interval: Duration,
-        last: &mut Option<ProbeAnswer>,
+        probed: &mut Probed,
     ) -> Result<(), StepFailure> {
         let mut in_a_row = 0;
         loop {
+            probed.sent();
             let answer = match self.proxy.probe(probe).await {
                 Ok(answer) => answer,
                 // A proxy that restarts is back before the deadline; until then nobody is seen healthy.
@@ -101,7 +103,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Err(error) => return Err(error.into()),
             };
             in_a_row = if answer.healthy { in_a_row + 1 } else { 0 };
-            *last = Some(answer);
+            probed.answered(answer);
             if in_a_row >= successes {
                 return Ok(());
             }
@@ -301,13 +303,6 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let log = self.engine.log_tail(name, LOG_LINES).await.unwrap_or_default();
         failure.detail("last probe", probe).detail(format!("last log lines of `{name}`"), log)
     }
-}
-
-/// What the last probe said, for a person.
-fn told(last: Option<&ProbeAnswer>) -> Vec<String> {
-    let Some(answer) = last else { return vec!["no answer yet".to_owned()] };
-    let body = answer.body.iter().flat_map(|body| body.lines()).map(str::to_owned);
-    std::iter::once(answer.to_string()).chain(body).collect()
 }
 
 fn describe_exit(name: &str, exit: ExitReport) -> String {
