@@ -24,6 +24,9 @@ async fn what_breaks_is_read_in_a_mail_and_so_is_its_end() {
     let watchers = ["blackbox-exporter", "redis-exporter", "container-metrics", "mail", "alertmanager", "prometheus"];
     host.deploy(&[&["go-app", "redis"], &watchers[..]].concat()).await.succeeded();
     let container = |name: &str| format!("{}-{name}", host.name());
+    objectives_burn(&host).await;
+
+    forget_mails(&host).await;
     let load = host.load("go-app").send_every(2, Duration::from_millis(50), Traffic::get("/"));
     let load = host.start(load).await;
 
@@ -86,6 +89,19 @@ async fn what_breaks_is_read_in_a_mail_and_so_is_its_end() {
     a_container_has_too_little_memory(&host).await;
     let mails = docker(&["logs", &container("mail-1")]);
     assert!(mails.contains("mail taken") && !mails.contains("Watchdog"), "{mails}");
+}
+
+/// Answers are wrong and late while the app itself is up.
+async fn objectives_burn(host: &Host) {
+    // Nothing listens on port 80 in its own container, so its answer is a 502.
+    let wrong = Traffic::get("/chain?to=localhost/version");
+    let load = host.load("go-app").send_every(2, Duration::from_millis(500), wrong);
+    let load = host.start(load.send(4, Traffic::sleeper("/sleep?for=1s"))).await;
+    told(host, "ErrorBudgetBurn", "page", "spends its month of availability in two days").await;
+    told(host, "LatencyBudgetBurn", "page", "spends its month of latency in two days").await;
+    load.stop().await;
+    over(host, "ErrorBudgetBurn").await;
+    over(host, "LatencyBudgetBurn").await;
 }
 
 /// Nobody can serve: the new release does not become healthy, and the old one, which it has replaced, cannot come back.
