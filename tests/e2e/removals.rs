@@ -13,7 +13,7 @@ async fn a_removed_app_finishes_its_requests_and_no_neighbour_feels_it() {
     let address = host.address();
     let long = tokio::spawn(async move {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let request = client.get(format!("http://{address}/sleep?for=3s")).header("host", "web.localhost");
+        let request = client.get(format!("http://{address}/sleep?for=15s")).header("host", "web.localhost");
         request.send().await.expect("an answer").status().as_u16()
     });
     host.in_flight("web", |open| open.requests == 1).await;
