@@ -21,9 +21,14 @@ static READY: OnceCell<()> = OnceCell::const_new();
 
 /// Without this, the first scenarios of a run would build the same images beside each other.
 pub(super) async fn prepare(engine: &DockerEngine) {
+    // A task begins on a stack of its own; on top of a large test's, what loads and builds would overflow it.
     let build_both = async {
-        build_fault_app(engine).await;
-        build_proxy(engine).await;
+        let engine = engine.clone();
+        let building = tokio::spawn(async move {
+            build_fault_app(&engine).await;
+            build_proxy(&engine).await;
+        });
+        building.await.expect("images that are built");
     };
     READY.get_or_init(|| build_both).await;
 }

@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use deploy_apps::model::ProxyName;
 use serde_json::{Map, Value, json};
@@ -106,10 +108,14 @@ impl Scenario {
     }
 }
 
+/// A port that no test of this process has been given before. One that is merely free now may be another test's own, whose
+/// proxy does not listen yet or is just being replaced.
 pub(super) fn free_port() -> u16 {
+    static GIVEN: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random() >> 1));
     let count = u64::from(PORTS.end - PORTS.start);
-    std::iter::repeat_with(|| PORTS.start + u16::try_from(random() % count).expect("below the range's size"))
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+    std::iter::repeat_with(|| GIVEN.fetch_add(1, Ordering::Relaxed) % count)
+        .map(|place| PORTS.start + u16::try_from(place).expect("below the range's size"))
+        .find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
         .expect("an endless iterator")
 }
 
