@@ -194,5 +194,5 @@ async fn a_file_that_is_no_plan_is_refused_with_its_reason() {
     );
     host.cli(&["web", "--plan-file", "plan.json"]).run().await.exited(2).says("cannot be used with");
     let nowhere = host.cli(&["plan", "--out", "no/such/plan.json"]).run().await.exited(2);
-    nowhere.says("the plan cannot be saved to `no/such/plan.json`");
+    nowhere.says("the plan cannot be saved to `no/such/plan.json`: No such file or directory (os error 2)\n");
 }

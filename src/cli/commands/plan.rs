@@ -97,6 +97,8 @@ fn save(context: &Context, request: &DeployRequest<'_>, preview: &Preview, file:
     text.push('\n');
     let write = || -> io::Result<()> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Else the error would name the file beside it, which nobody asked for.
+        folder.metadata()?;
         let mut beside = tempfile::NamedTempFile::new_in(folder)?;
         beside.write_all(text.as_bytes())?;
         beside.as_file().sync_all()?;
