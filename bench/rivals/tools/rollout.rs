@@ -10,9 +10,16 @@ use crate::common::process;
 use crate::common::standing::{RUN_NGINX, complete};
 use crate::stage::Stage;
 
+/// The command itself cannot be asked: where the plugin is missing, `docker rollout --version` is docker's own version.
+const OF_THE_PLUGIN: &str = r#"{{range .ClientInfo.Plugins}}{{if eq .Name "rollout"}}{{.Version}}{{end}}{{end}}"#;
+
 pub async fn look() -> Result<String> {
     super::compose::look().await?;
-    version_of(docker(&["rollout", "--version"]), "put its script into ~/.docker/cli-plugins, then bench/setup").await
+    let hint = "put its script into ~/.docker/cli-plugins, then bench/setup";
+    match version_of(docker(&["info", "--format", OF_THE_PLUGIN]), hint).await? {
+        none if none.is_empty() => Err(format!("not here: no such plugin of the docker command\nhint: {hint}").into()),
+        version => Ok(version),
+    }
 }
 
 pub async fn start(stage: &Stage) -> Result {
