@@ -7,11 +7,11 @@ from alembic.config import Config
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-# Whoever waits for an exclusive lock, or holds it, makes everybody behind wait too. So a migration gives up before
-# visitors do (`lock_timeout` in database.py), even where it hangs between two statements.
+# Whoever waits for an exclusive lock, or holds it, makes everybody behind wait too. So a migration gives up before the
+# app does (`lock_timeout` in database.py) and before most clients do (10 s), even where it hangs between two statements.
 LOCK_TIMEOUT = "2s"
 STATEMENT_TIMEOUT = "5s"
-TRANSACTION_TIMEOUT = "10s"
+TRANSACTION_TIMEOUT = "8s"
 # Any number, as long as it is always the same one.
 ADVISORY_LOCK = 7_216_045
 LOCK_NOT_AVAILABLE, QUERY_CANCELED, TRANSACTION_TIMED_OUT = "55P03", "57014", "25P04"
