@@ -96,6 +96,7 @@ async fn measure(bench: Bench, machine: Machine, options: Options) -> Result<boo
             let all = Results { head, seed, deploys_per_round: deploys, tools: &measured };
             results::write(&file, &all)?;
             std::fs::write(file.with_extension("html"), page::page(&measured, &machine))?;
+            std::fs::write(file.with_extension("svg"), page::lost(&measured))?;
         }
     }
     finish(&measured, &file);

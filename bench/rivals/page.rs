@@ -6,13 +6,13 @@ use crate::Measured;
 use crate::common::Machine;
 use crate::metrics::{self, METRICS, Metric};
 use crate::round::Round;
-use crate::table;
+use crate::table::{self, Totals};
 
 pub fn page(measured: &[Measured], machine: &Machine) -> String {
     let here: Vec<&Measured> = measured.iter().filter(|tool| !tool.rounds.is_empty()).collect();
     let mut bars = Section::new("Side by side");
     for metric in METRICS.iter().filter(|metric| metric.is_drawn()) {
-        bars = bars.bars(&compare(metric, &here), metric.better());
+        bars = bars.bars(&compare(metric, &here, |_| String::new()), metric.better());
     }
     let mut time = Section::new("What users saw");
     for tool in &here {
@@ -36,7 +36,20 @@ pub fn page(measured: &[Measured], machine: &Machine) -> String {
         .html()
 }
 
-fn compare(metric: &Metric, here: &[&Measured]) -> Bars {
+/// What each tool lost, as a picture for a document.
+pub fn lost(measured: &[Measured]) -> String {
+    let here: Vec<&Measured> = measured.iter().filter(|tool| !tool.rounds.is_empty()).collect();
+    let rounds = here.iter().map(|tool| tool.rounds.len()).max().unwrap_or_default();
+    let of_all = |tool: &Measured| {
+        let Totals { lost, requests, deploys } = Totals::of(&tool.rounds);
+        format!("{lost} of {requests} in {deploys} deploys")
+    };
+    let under = format!("medians of {rounds} rounds under load of all kinds; nothing is sent twice");
+    compare(&METRICS[0], &here, of_all).standalone(&under)
+}
+
+/// `note` is what stands beside a tool's value.
+fn compare(metric: &Metric, here: &[&Measured], note: impl Fn(&Measured) -> String) -> Bars {
     let (title, unit, scale) = match metric.unit {
         metrics::Unit::Each => (metric.label.to_owned(), Unit::Count, 1.0),
         metrics::Unit::Milliseconds => (metric.label.to_owned(), Unit::Milliseconds, 1.0),
@@ -53,7 +66,7 @@ fn compare(metric: &Metric, here: &[&Measured]) -> Bars {
         let (lowest, highest) = samples.spread();
         let hue = if tool.tool == "deploy-apps" { Hue::Series(0) } else { Hue::Quiet };
         let bar = Bar::new(tool.title, samples.median() * scale, hue).spread(lowest * scale, highest * scale);
-        bars = bars.bar(bar);
+        bars = bars.bar(bar.note(&note(tool)));
     }
     bars
 }

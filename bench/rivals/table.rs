@@ -44,9 +44,7 @@ pub fn below(tool: &Measured) -> String {
         return format!("{title}: {why}");
     }
     let rounds = &tool.rounds;
-    let lost: u64 = rounds.iter().map(|round| round.load.failures()).sum();
-    let requests = lost + rounds.iter().map(|round| round.load.ok).sum::<u64>();
-    let deploys: usize = rounds.iter().map(|round| round.deploys.len()).sum();
+    let Totals { lost, requests, deploys } = Totals::of(rounds);
     let stops = rounds.iter().flat_map(|round| &round.stops);
     let (answered, held) = (stops.clone().filter(|stop| stop.answered).count(), stops.count());
     let version = tool.version.as_deref().unwrap_or_default();
@@ -57,6 +55,22 @@ pub fn below(tool: &Measured) -> String {
         let _ = write!(text, "\n  a round was not measured: {error}");
     }
     text
+}
+
+/// Of all rounds of a tool.
+pub struct Totals {
+    pub lost: u64,
+    /// The lost ones included.
+    pub requests: u64,
+    pub deploys: usize,
+}
+
+impl Totals {
+    pub fn of(rounds: &[Round]) -> Self {
+        let lost = rounds.iter().map(|round| round.load.failures()).sum();
+        let requests = lost + rounds.iter().map(|round| round.load.ok).sum::<u64>();
+        Self { lost, requests, deploys: rounds.iter().map(|round| round.deploys.len()).sum() }
+    }
 }
 
 fn causes<'a>(rounds: impl IntoIterator<Item = &'a Round>) -> BTreeMap<String, u64> {
