@@ -42,7 +42,7 @@ pub fn lost(measured: &[Measured]) -> String {
     let rounds = here.iter().map(|tool| tool.rounds.len()).max().unwrap_or_default();
     let of_all = |tool: &Measured| {
         let Totals { lost, requests, deploys } = Totals::of(&tool.rounds);
-        format!("{lost} of {requests} in {deploys} deploys")
+        format!("({lost} of {requests} in {deploys} deploys)")
     };
     let under = format!("medians of {rounds} rounds under load of all kinds; nothing is sent twice");
     compare(&METRICS[0], &here, of_all).standalone(&under)
