@@ -9,7 +9,7 @@ use crate::round::Round;
 use crate::table::{self, Totals};
 
 pub fn page(measured: &[Measured], machine: &Machine) -> String {
-    let here: Vec<&Measured> = measured.iter().filter(|tool| !tool.rounds.is_empty()).collect();
+    let here = table::here(measured);
     let mut bars = Section::new("Side by side");
     for metric in METRICS.iter().filter(|metric| metric.is_drawn()) {
         bars = bars.bars(&compare(metric, &here, |_| String::new()), metric.better());
@@ -38,7 +38,7 @@ pub fn page(measured: &[Measured], machine: &Machine) -> String {
 
 /// What each tool lost, as a picture for a document.
 pub fn lost(measured: &[Measured]) -> String {
-    let here: Vec<&Measured> = measured.iter().filter(|tool| !tool.rounds.is_empty()).collect();
+    let here = table::here(measured);
     let rounds = here.iter().map(|tool| tool.rounds.len()).max().unwrap_or_default();
     let of_all = |tool: &Measured| {
         let Totals { lost, requests, deploys } = Totals::of(&tool.rounds);

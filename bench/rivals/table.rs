@@ -20,7 +20,7 @@ pub fn line(round: &Round) -> String {
 }
 
 pub fn table(measured: &[Measured]) -> String {
-    let here: Vec<&Measured> = measured.iter().filter(|tool| !tool.rounds.is_empty()).collect();
+    let here = here(measured);
     let mut text = String::new();
     if !here.is_empty() {
         row(&mut text, "median (lowest – highest)", here.iter().map(|tool| tool.title.to_owned()));
@@ -35,6 +35,11 @@ pub fn table(measured: &[Measured]) -> String {
         let _ = writeln!(text, "{}", below(tool));
     }
     text
+}
+
+/// Those that were measured at least once.
+pub fn here(measured: &[Measured]) -> Vec<&Measured> {
+    measured.iter().filter(|tool| !tool.rounds.is_empty()).collect()
 }
 
 /// What a cell cannot hold: what was lost and why, and who is not in the table.
