@@ -77,7 +77,8 @@ pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineE
     if has("already exists") && status == Some(409) {
         return error(EngineErrorKind::Conflict, "that name exists already");
     }
-    if has("no such image") {
+    // The second is said of an image that is removed in the very moment.
+    if has("no such image") || (has("failed to get digest") && has("no such file or directory")) {
         return error(EngineErrorKind::ImageNotFound, "the engine does not have that image");
     }
     if has("executable file not found") || (has("exec:") && has("no such file or directory")) {
@@ -228,6 +229,11 @@ mod tests {
             (500, "failed to set up container networking: Address already in use", AddressTaken),
             (403, "Pool overlaps with other one on this address space", AddressTaken),
             (404, "No such image: nope:latest", ImageNotFound),
+            (
+                500,
+                "failed to get digest sha256:0f: open /var/lib/docker/image/overlay2/imagedb/content/sha256/0f: no such file or directory",
+                ImageNotFound,
+            ),
             (404, "No such container: a", NotFound),
             (500, "write /var/lib/docker/tmp/x: no space left on device", DiskFull),
             (409, "container 0f is not running", Other),

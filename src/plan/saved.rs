@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::facts::{Facts, moved};
-use super::{DeployOptions, Plan, Preview};
-use crate::model::{AppName, ProjectName, ProxyName};
+use super::{DeployOptions, Plan, Preview, Stage, Step};
+use crate::model::{AppName, ObservedState, Project, ProjectName, ProxyName, ProxySpec, Subnet};
 
 /// The version of the form; it rises when a reader of the old one would misread the new one.
 const VERSION: u64 = 1;
@@ -26,6 +26,9 @@ pub struct SavedPlan {
     pub proxy: ProxyName,
     pub apps: Vec<AppName>,
     pub options: DeployOptions,
+    /// The one that was free for the proxy's network. `None` when that was there, or when the file names a subnet.
+    #[serde(default)]
+    pub subnet: Option<Subnet>,
     /// Of the proxy's steps and the plan.
     pub digest: String,
     /// Of the plan alone, for a run that holds the lease and has the proxy up.
@@ -50,8 +53,7 @@ impl SavedPlan {
     #[must_use]
     pub fn new(
         preview: &Preview,
-        project: &ProjectName,
-        proxy: &ProxyName,
+        project: &Project,
         apps: &[AppName],
         options: &DeployOptions,
         saved_at: String,
@@ -61,10 +63,11 @@ impl SavedPlan {
             kind: KIND.to_owned(),
             made_by: concat!("deploy-apps ", env!("CARGO_PKG_VERSION")).to_owned(),
             saved_at,
-            project: project.clone(),
-            proxy: proxy.clone(),
+            project: project.name.clone(),
+            proxy: project.proxy.name.clone(),
             apps: apps.to_vec(),
             options: options.clone(),
+            subnet: preview.new_subnet().filter(|_| project.proxy.subnet.is_none()),
             digest: preview.digest(),
             plan_digest: preview.plan.digest(),
             facts: preview.facts.clone(),
@@ -96,6 +99,26 @@ impl SavedPlan {
         }
     }
 
+    /// The project, as it was planned where its proxy had no network yet. Which subnet is free then is no part of what
+    /// was asked for: another network may take it before the proxy does, and every address follows to the next one.
+    #[must_use]
+    pub fn with_subnet(&self, project: &Project) -> Project {
+        let mut project = project.clone();
+        project.proxy.subnet = project.proxy.subnet.or(self.subnet);
+        project
+    }
+
+    /// Likewise, when the network has been made.
+    #[must_use]
+    pub fn with_network(&self, proxy: &ProxySpec, mut observed: ObservedState) -> ObservedState {
+        let name = proxy.name.network();
+        let network = observed.engine.networks.iter_mut().find(|network| network.name == name);
+        if let (Some(network), Some(subnet)) = (network, self.subnet) {
+            network.subnets = vec![subnet];
+        }
+        observed
+    }
+
     /// What has moved since it was saved; empty when nothing has. `proxy_is_up`: the steps that set it up are done.
     #[must_use]
     pub fn moved(&self, now: &Preview, proxy_is_up: bool) -> Vec<String> {
@@ -120,6 +143,16 @@ impl SavedPlan {
             lines.push("the settings of a step".to_owned());
         }
         lines
+    }
+}
+
+impl Preview {
+    /// Of the network that the plan makes for the proxy.
+    fn new_subnet(&self) -> Option<Subnet> {
+        self.proxy.iter().flat_map(Stage::steps).find_map(|planned| match &planned.step {
+            Step::CreateNetwork(network) => network.subnet,
+            _ => None,
+        })
     }
 }
 

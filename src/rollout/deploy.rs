@@ -68,7 +68,8 @@ pub async fn deploy_saved<E: Engine, P: Proxy>(
     saved: &SavedPlan,
 ) -> Result<Vec<AppResult>, DeployError> {
     // Before the proxy is set up, and again under the lease: in between another run may come to its end.
-    let now = preview(run, request, Pulls::Foreseen).await?;
+    let project = &saved.with_subnet(request.project);
+    let now = preview(run, &DeployRequest { project, ..request.clone() }, Pulls::Foreseen).await?;
     let what = saved.moved(&now, false);
     if !what.is_empty() {
         return Err(DeployError::Moved { what });
@@ -112,8 +113,7 @@ async fn attempts<E: Engine, P: Proxy>(
     let mut open = request.apps.to_vec();
     let mut again: Vec<AppResult> = Vec::new();
     for attempt in 1..=ATTEMPTS {
-        // Another plan than the saved one is not what was asked for.
-        let last = attempt == ATTEMPTS || saved.is_some();
+        let last = attempt == ATTEMPTS;
         let plan = match Box::pin(plan_and_share(run, request, saved, lease, &open)).await {
             Ok(plan) => plan,
             // Another run makes the same accessory right now, or has pruned its image: look again.

@@ -62,6 +62,8 @@ async fn plan_now<E: Engine, P: Proxy>(
     };
     let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
     if let Some(saved) = saved {
+        let observed = saved.with_network(&request.project.proxy, observed);
+        let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
         let now = plan.with_facts(facts(request.project, apps, &observed));
         let what = saved.moved(&now, true);
         if !what.is_empty() {

@@ -59,6 +59,19 @@ async fn the_plan_of_a_first_deploy_includes_the_proxy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subnet_that_is_taken_meanwhile_is_no_moved_world() {
+    let host = Scenario::new("saved-subnet").app(App::new("web")).start().await;
+    host.cli(&["plan", "--out", "plan.json"]).run().await.exited(11);
+    let text = std::fs::read_to_string(host.folder().join("plan.json")).expect("the plan");
+    let saved: Value = serde_json::from_str(&text).expect("JSON");
+    let subnet = saved["subnet"].as_str().expect("the subnet that was free");
+    docker(&["network", "create", "--subnet", subnet, &format!("{}-other", host.name())]);
+    host.cli(&["--plan-file", "plan.json"]).run().await.succeeded();
+    assert_eq!(host.get("web", "/mark").await.status, 200);
+    host.runs(&["web-r1-1"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_release_since_then_is_a_moved_world() {
     let host = planned("moved-release").await;
     host.deploy(&["web", "--force"]).await.succeeded();
@@ -95,7 +108,8 @@ async fn another_image_is_a_moved_world() {
     // The tag now names another image.
     let container = format!("{}-other", host.name());
     docker(&["create", "--name", &container, crate::harness::FAULT_APP]);
-    docker(&["commit", "-c", "LABEL e2e=moved", &container, &tag]);
+    // Without our label: for the other tests this would be an image of the same source, which goes while they use it.
+    docker(&["commit", "-c", "LABEL deploy-apps.source=none", &container, &tag]);
     docker(&["rm", &container]);
     let output = host.cli(&["--plan-file", "plan.json"]).run().await.exited(12);
     docker(&["rmi", "-f", &tag]);

@@ -28,4 +28,5 @@ mod drains;
 mod failures;
 mod prunes;
 mod removals;
+mod saved;
 mod scenarios;

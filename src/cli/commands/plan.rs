@@ -90,9 +90,8 @@ fn save(context: &Context, request: &DeployRequest<'_>, preview: &Preview, file:
             if message.contains("image `") { "`--pull` pulls images first" } else { "deploy without a saved plan" };
         return Err(Failure::new(Exit::Refused, message).hint(hint));
     }
-    let project = &context.project;
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let saved = SavedPlan::new(preview, &project.name, &project.proxy.name, request.apps, &request.options, now);
+    let saved = SavedPlan::new(preview, &context.project, request.apps, &request.options, now);
     let mut text = format!("{:#}", json!(saved));
     text.push('\n');
     let write = || -> io::Result<()> {
