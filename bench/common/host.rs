@@ -59,9 +59,10 @@ impl Host {
     /// Runs `deploy-apps` to its successful end and returns how long that took, the process's own start included.
     pub async fn deploy(&self, args: &[&str]) -> Result<Duration> {
         let begun = Instant::now();
-        let code = self.spawn(args)?.finish().await?;
+        let ended = self.spawn(args)?.succeed().await;
         let took = begun.elapsed();
-        if code == 0 { Ok(took) } else { Err(format!("`deploy-apps {}` ended with {code}", args.join(" ")).into()) }
+        ended.map_err(|error| format!("`deploy-apps {}` {error}", args.join(" ")))?;
+        Ok(took)
     }
 
     pub fn spawn(&self, args: &[&str]) -> Result<Running> {
@@ -80,7 +81,7 @@ impl Host {
         command.envs(env.iter().copied());
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().ok_or("no standard output")?;
-        Ok(Running { child, lines: BufReader::new(stdout).lines() })
+        Ok(Running { child, lines: BufReader::new(stdout).lines(), failed: None })
     }
 
     /// What the proxy knows of an app.
@@ -126,6 +127,8 @@ pub fn remove_all(name: &str) {
 pub struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    /// What its first failed step said: the later ones often follow from it.
+    failed: Option<String>,
 }
 
 impl Running {
@@ -146,8 +149,27 @@ impl Running {
 
     /// Its exit code.
     pub async fn finish(mut self) -> Result<i32> {
+        self.end().await
+    }
+
+    /// Its end, which is an error unless it has done everything.
+    pub async fn succeed(mut self) -> Result {
+        match (self.end().await?, self.failed) {
+            (0, _) => Ok(()),
+            (code, Some(error)) => Err(format!("ended with {code}: {error}").into()),
+            (code, None) => Err(format!("ended with {code}").into()),
+        }
+    }
+
+    async fn end(&mut self) -> Result<i32> {
         let end = async {
-            while self.lines.next_line().await?.is_some() {}
+            while let Some(line) = self.lines.next_line().await? {
+                // Not each command prints events.
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                if event["event"] == "step_failed" && self.failed.is_none() {
+                    self.failed = event["error"].as_str().map(str::to_owned);
+                }
+            }
             Ok::<_, std::io::Error>(self.child.wait().await?.code().unwrap_or(-1))
         };
         Ok(timeout(LIMIT, end).await.map_err(|_| format!("the deploy did not end within {LIMIT:?}"))??)

@@ -32,9 +32,7 @@ pub async fn measure(bench: &Bench) -> Result {
         let mut run = host.spawn(&["web", "--force"])?;
         run.event("drain_progressed", |event| event["left"]["requests"] == 1).await?;
         let ended = request.end().await?;
-        if run.finish().await? != 0 {
-            return Err("the redeploy failed".into());
-        }
+        run.succeed().await.map_err(|error| format!("the redeploy {error}"))?;
         let stopped = first_event("kill", &old[0], since).await?;
         waited.push(between(ended, stopped));
     }

@@ -23,9 +23,7 @@ pub async fn measure(bench: &Bench) -> Result {
         let begun = SystemTime::now();
         let mut run = host.spawn(&["web", "--force"])?;
         let acknowledged = run.event("flipped", |_| true).await?;
-        if run.finish().await? != 0 {
-            return Err("the redeploy failed".into());
-        }
+        run.succeed().await.map_err(|error| format!("the redeploy {error}"))?;
         wall.push(milliseconds(begun.elapsed()?));
         flipped.push(milliseconds(acknowledged.duration_since(begun)?));
     }

@@ -328,6 +328,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
         let app = scope.app.as_ref();
         let step = &planned.step;
+        // Held to the end of the step, and begun before it: what waits has not started.
+        let _turn = self.turn(step, cancel).await.map_err(|failure| self.stopped(failure))?;
         let started = Fact::StepStarted {
             step: step.to_string(),
             kind: step.kind(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,10 @@ pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 /// Called after each step that succeeded, with its text. The crash tests end the process in it.
 pub type StepHook = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// How many containers the engine is asked to make, start or remove at once. Each takes it a good part of a second of
+/// a processor: a hundred at once would all come late, the last ones after the limit of their call.
+const ENGINE_TURNS: usize = 16;
+
 /// A run's hold on the world.
 pub struct Run<E, P: Proxy> {
     pub engine: Arc<E>,
@@ -32,6 +37,8 @@ pub struct Run<E, P: Proxy> {
     /// Ends what waits and lets no step begin: by the user's wish, or because the lease was lost.
     pub(super) stop: CancellationToken,
     lease_lost: AtomicBool,
+    /// First come, first served.
+    turns: Semaphore,
     pub hook: Option<StepHook>,
     /// For the history. `None` where no release is begun.
     pub operator: Option<Operator>,
@@ -52,8 +59,9 @@ pub struct Room {
 impl<E: Engine, P: Proxy> Run<E, P> {
     pub fn new(engine: Arc<E>, proxy: Arc<P>, sink: Sink, cancel: CancellationToken) -> Self {
         let (stop, lease_lost) = (cancel.child_token(), AtomicBool::new(false));
+        let turns = Semaphore::new(ENGINE_TURNS);
         let started = Instant::now();
-        Self { engine, proxy, sink, cancel, stop, lease_lost, hook: None, operator: None, room: None, started }
+        Self { engine, proxy, sink, cancel, stop, lease_lost, turns, hook: None, operator: None, room: None, started }
     }
 
     /// Calls `hook` after each step.
@@ -87,6 +95,22 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
         let (free, size, minimum) = (Bytes(disk.free), Bytes(disk.size), Bytes(minimum));
         Err(PlanRefused::DiskLow { path: disk.path, free, size, minimum }.into())
+    }
+
+    /// Waits for the engine's attention, where the step needs much of it. A wish to stop ends the wait.
+    pub(super) async fn turn(
+        &self,
+        step: &Step,
+        cancel: &CancellationToken,
+    ) -> Result<Option<SemaphorePermit<'_>>, StepFailure> {
+        if !matches!(step, Step::CreateContainer(_) | Step::StartContainer { .. } | Step::RemoveContainer { .. }) {
+            return Ok(None);
+        }
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(StepFailure::cancelled()),
+            turn = self.turns.acquire() => Ok(turn.ok()),
+        }
     }
 
     pub(super) fn emit(&self, app: Option<&AppKey>, fact: Fact) {

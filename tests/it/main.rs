@@ -24,6 +24,7 @@ mod atomic;
 mod behaviours;
 mod cancels;
 mod crashes;
+mod crowds;
 mod drains;
 mod failures;
 mod prunes;
