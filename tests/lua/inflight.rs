@@ -64,9 +64,13 @@ async fn flip_under_load(world: &World, app: &str, storm: &Storm) -> Report {
             past.iter().rev().take(2).for_each(Backend::retire);
         }
         past.extend(pair);
-        if load.is_none() {
-            load = Some(Load::start(traffic(world, app, storm)).await.expect("load"));
-        }
+        let load = match &load {
+            Some(load) => load,
+            None => load.insert(Load::start(traffic(world, app, storm)).await.expect("load")),
+        };
+        // A request that is slow to be counted looks again after each flip: flips without a pause would let none through.
+        let before = load.progress().requests;
+        eventually("a request got through", async || load.progress().requests > before).await;
     }
     let report = load.expect("load").stop().await;
     for backend in &past {
