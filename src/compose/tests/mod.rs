@@ -2,6 +2,7 @@
 
 mod any_text;
 mod apps;
+mod attachments;
 mod corpus;
 mod files;
 mod formats;

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod client;
+mod containers;
 mod engine;
 mod fault;
 mod laws;

@@ -1,0 +1,35 @@
+//! The keys of the blocks `x-deploy-apps`, in the file and in a service.
+
+use super::Section;
+
+pub(in crate::compose) const PROJECT_BLOCK: Section =
+    Section { name: "x-deploy-apps", known: &["notify", "proxy"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const NOTIFY: Section =
+    Section { name: "notify", known: &["format", "headers", "on", "timeout", "url"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const PROXY: Section =
+    Section { name: "proxy", known: &["base_image", "bind", "http_port", "name", "subnet"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const APP: Section = Section {
+    name: "x-deploy-apps",
+    known: &["balance", "drain", "health", "metrics", "port", "release", "routes", "version"],
+    warned: &[],
+    refused: &[],
+};
+
+pub(in crate::compose) const ROUTE: Section =
+    Section { name: "routes", known: &["host", "path", "strip"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const HEALTH: Section = Section {
+    name: "health",
+    known: &["interval", "path", "probe_timeout", "successes", "timeout"],
+    warned: &[],
+    refused: &[],
+};
+
+pub(in crate::compose) const DRAIN: Section =
+    Section { name: "drain", known: &["timeout", "websocket_timeout"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const RELEASE: Section =
+    Section { name: "release", known: &["command", "timeout"], warned: &[], refused: &[] };
