@@ -111,6 +111,7 @@ impl Scenario {
 /// A port that no test of this process has been given before. One that is merely free now may be another test's own, whose
 /// proxy does not listen yet or is just being replaced.
 pub(super) fn free_port() -> u16 {
+    // Halved, so that counting on never wraps around, where the turn would begin at another place.
     static GIVEN: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random() >> 1));
     let count = u64::from(PORTS.end - PORTS.start);
     std::iter::repeat_with(|| GIVEN.fetch_add(1, Ordering::Relaxed) % count)
