@@ -32,8 +32,7 @@ pub struct Images {
 impl Images {
     pub async fn prepare(engine: &DockerEngine) -> Result<Self> {
         let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
-        let source = proxy::unpack(&base)?;
-        let image = ProxyImage { build_id: proxy::build_id(), build: source.build().clone() };
+        let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&base) };
         // Of this process alone: two benchmarks at once must not remove each other's.
         let tag = |name: &str| format!("bench-{name}:{}", std::process::id());
         let images = Self { app: tag("app"), wrk: tag("wrk"), proxy: image.tag() };

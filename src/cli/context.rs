@@ -1,7 +1,7 @@
 //! What every command begins with: the project, the engine, the proxy and the way out for events.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::{Arc, Once};
 
 use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
@@ -37,8 +37,6 @@ pub struct Context {
     listeners: Arc<Listeners>,
     /// When a command begins to change something, git is asked, and a far engine's bind mounts are warned of.
     asked_origin: Once,
-    /// Unpacked when a command first needs it; goes with the process.
-    proxy_source: OnceLock<proxy::Unpacked>,
 }
 
 impl Context {
@@ -76,7 +74,6 @@ impl Context {
             operation: None,
             listeners: Arc::default(),
             asked_origin: Once::new(),
-            proxy_source: OnceLock::new(),
         })
     }
 
@@ -133,21 +130,8 @@ impl Context {
     }
 
     /// The embedded proxy, ready to be built.
-    ///
-    /// # Errors
-    /// When its sources cannot be written to a temporary folder.
-    pub fn proxy_image(&self) -> Result<ProxyImage, Failure> {
-        let source = match self.proxy_source.get() {
-            Some(source) => source,
-            None => {
-                let unpacked = proxy::unpack(&self.project.proxy.base_image).map_err(|error| {
-                    let message = format!("the proxy's sources cannot be written to a temporary folder: {error}");
-                    Failure::new(Exit::Failed, message)
-                })?;
-                self.proxy_source.get_or_init(|| unpacked)
-            }
-        };
-        Ok(ProxyImage { build_id: proxy::build_id(), build: source.build().clone() })
+    pub fn proxy_image(&self) -> ProxyImage {
+        ProxyImage { build_id: proxy::build_id(), build: proxy::build(&self.project.proxy.base_image) }
     }
 }
 

@@ -47,8 +47,8 @@ pub use observed::{
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{
-    Accessory, App, BuildSpec, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy, ReleaseCommand,
-    Service,
+    Accessory, App, BuildSpec, Carried, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy,
+    ReleaseCommand, Service,
 };
 pub use record::{AppRecord, Peer, Route};
 pub use release::{Release, identity};

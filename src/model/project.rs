@@ -1,6 +1,7 @@
 //! What the user wishes: one compose file, parsed, checked and complete.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,6 +201,19 @@ pub struct BuildSpec {
     pub platform: Option<String>,
     /// More tags for the image.
     pub tags: Vec<String>,
+    /// Instead of the context's folder, which then means nothing.
+    #[serde(skip)]
+    pub carried: Option<Carried>,
+}
+
+/// Files that the program itself carries, by their paths in a build context. Scripts (`.sh`) may be executed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Carried(pub &'static [(&'static str, &'static [u8])]);
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files", self.0.len())
+    }
 }
 
 /// Runs once in the new image before anything is flipped, such as a migration.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppKey, AppName, Balance, ProjectName, ReleaseNumber, Scale};
+use super::{AppKey, AppName, Balance, ObservedContainer, ProjectName, ReleaseNumber, Scale};
 
 /// The proxy's record of one app: where its requests come from and which peers serve them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,13 @@ impl AppRecord {
     #[must_use]
     pub fn serves(&self, container: &str) -> bool {
         self.peers.iter().any(|peer| peer.id == container)
+    }
+
+    /// Whether requests that are sent to the container come to it: not when it was disconnected from the proxy's network, or
+    /// connected again with another address.
+    #[must_use]
+    pub fn reaches(&self, container: &ObservedContainer) -> bool {
+        self.peers.iter().any(|peer| peer.id == container.name && container.address == Some(peer.address))
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn image_steps(service: &Service, observed: &ObservedState, tag: &str
     let resolved = observed.images.get(&service.name).ok_or_else(no_image)?;
     let step = match (resolved, &service.image) {
         (ResolvedImage::Source { digest, built: None }, ImageSource::Build(build)) => Planned::new(
-            Step::BuildImage { tag: tag.to_owned(), digest: digest.clone(), build: (**build).clone() },
+            Step::BuildImage { tag: tag.to_owned(), digest: digest.clone(), build: build.clone() },
             "no image on the engine was built from this source",
         ),
         (ResolvedImage::Source { built: Some(id), .. } | ResolvedImage::Image { id }, _) => {

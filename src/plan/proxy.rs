@@ -122,7 +122,8 @@ fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, p
         )]);
     }
     if !observed.images.iter().any(|other| other.tags.contains(&image.tag())) {
-        let step = Step::BuildImage { tag: image.tag(), digest: image.build_id.clone(), build: image.build.clone() };
+        let step =
+            Step::BuildImage { tag: image.tag(), digest: image.build_id.clone(), build: Box::new(image.build.clone()) };
         lanes.push(vec![Planned::new(step, "the engine has no image of this proxy")]);
     }
     Stage::beside(lanes)

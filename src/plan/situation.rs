@@ -80,6 +80,7 @@ impl<'a> Situation<'a> {
             .copied()
             .filter(|container| current.is_some() && serves(container) && container.labels.release == current)
             .filter(|container| container.labels.identity == identity && container.is_well())
+            .filter(|container| record.is_some_and(|record| record.reaches(container)))
             .collect();
         // The newest stay: the highest number is then always in sight, so that no replica's name is used twice.
         keep.sort_by_key(|container| Reverse(container.labels.replica));

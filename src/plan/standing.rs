@@ -69,6 +69,8 @@ pub struct ReplicaStanding {
     pub health: Option<DockerHealth>,
     /// The proxy could not reach it and leaves it out.
     pub ejected: bool,
+    /// False: its container is not on the proxy's network, or not at the address that its requests are sent to.
+    pub reachable: bool,
     pub lifetime: Lifetime,
     pub in_flight: InFlight,
 }
@@ -77,7 +79,8 @@ impl ReplicaStanding {
     /// Whether requests that come to it are answered, as far as anybody can tell.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.state == Some(ContainerState::Running) && self.health != Some(DockerHealth::Unhealthy) && !self.ejected
+        let is_ill = self.health == Some(DockerHealth::Unhealthy) || self.ejected || !self.reachable;
+        self.state == Some(ContainerState::Running) && !is_ill
     }
 }
 
@@ -195,6 +198,7 @@ fn replicas(key: &AppKey, record: Option<&AppRecord>, is_leased: bool, seen: &Se
             state: Some(container.state),
             health: container.health,
             ejected: is_ejected(&container.name, seen),
+            reachable: record.is_none_or(|record| !record.serves(&container.name) || record.reaches(container)),
             lifetime: seen.lifetimes.get(&container.id).copied().unwrap_or_default(),
             in_flight: in_flight(&container.name, seen),
         })
@@ -211,6 +215,7 @@ fn replicas(key: &AppKey, record: Option<&AppRecord>, is_leased: bool, seen: &Se
             state: None,
             health: None,
             ejected: is_ejected(&peer.id, seen),
+            reachable: true,
             lifetime: Lifetime::default(),
             in_flight: in_flight(&peer.id, seen),
         })

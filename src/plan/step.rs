@@ -32,7 +32,7 @@ pub enum Step {
     BuildImage {
         tag: String,
         digest: String,
-        build: BuildSpec,
+        build: Box<BuildSpec>,
     },
     TagImage {
         image: String,

@@ -20,5 +20,5 @@ mod testing;
 mod tests;
 
 pub use client::{CONTROL_API, CONTROL_SOCKET, ControlClient};
-pub use embed::{Unpacked, build_id, unpack};
+pub use embed::{build, build_id};
 pub use lease::Lease;

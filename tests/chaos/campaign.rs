@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::actions;
 use crate::fleet::{self, Fleet};
-use crate::laws::{self, Tally};
+use crate::laws::{self, Excuse, Tally};
 use crate::report::Report;
 use crate::schedule::{APPS, Schedule, Step};
 
@@ -39,9 +39,9 @@ pub async fn run(orders: &Orders) {
 async fn carry_out(fleet: &mut Fleet, step: &Step) -> (Tally, String) {
     let loads = fleet.load().await;
     let excuse = actions::perform(fleet, step, &loads).await;
-    laws::serves_what_the_proxy_says(fleet).await;
+    laws::serves_what_the_proxy_says(fleet, &excuse).await;
     fleet.converge().await;
-    laws::serves_what_the_proxy_says(fleet).await;
+    laws::serves_what_the_proxy_says(fleet, &Excuse::default()).await;
     let reports = fleet::stop(loads).await;
     laws::nothing_is_counted(fleet).await;
     laws::nothing_is_left(fleet).await;

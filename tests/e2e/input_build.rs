@@ -55,6 +55,20 @@ async fn a_dockerfile_that_is_missing_is_named_by_its_path() {
     none_lost(&load.stop().await);
 }
 
+/// As where this machine's disk is full: the engine's may be another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_temporary_file_is_needed_to_deploy_and_to_roll_back() {
+    let host = built(Scenario::new("no-temp")).await;
+    dockerfile(&host, &format!("FROM {FAULT_APP}\nLABEL second=yes\n"));
+    let load = host.steady_load("web").await;
+    for (args, said) in
+        [(&["web"][..], "r1 → r2"), (&["rollback", "web"], "r2 → r1"), (&["scale", "web=2"], "1/1 healthy")]
+    {
+        host.cli(args).env("TMPDIR", "/there/is/no/such/folder").run().await.succeeded().says(said);
+    }
+    none_lost(&load.stop().await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_while_building_leaves_the_old_version_serving() {
     let Some(engine) = OwnEngine::start("disk-full", 450, &[]).await else { return };

@@ -96,6 +96,27 @@ async fn what_is_dead_gone_or_left_over_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lost_its_network_is_told_and_replaced_by_the_next_deploy() {
+    let host = Scenario::new("cut-off").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let (network, replica) = (host.name().to_owned(), format!("{}-web-r1-1", host.name()));
+    docker(&["network", "disconnect", &network, &replica]);
+    let web = &status(&host, &[]).await["apps"][0];
+    assert_eq!((&web["state"], &web["replicas"]["serving"]), (&json!("degraded"), &json!(1)), "{web:#}");
+    assert!(text(&host, &[]).await.contains("running, not on the proxy's network"));
+    host.deploy(&["web"]).await.succeeded();
+    host.is_clean(&["web-r1-2", "web-r1-3"]).await;
+    assert_eq!(status(&host, &[]).await["apps"][0]["state"], "serving");
+
+    // Another address than the one that its requests are sent to is no better.
+    let replica = format!("{}-web-r1-2", host.name());
+    docker(&["network", "disconnect", &network, &replica]);
+    docker(&["network", "connect", &network, &replica]);
+    host.deploy(&["web"]).await.succeeded();
+    host.is_clean(&["web-r1-3", "web-r1-4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_that_the_file_has_lost_is_still_told_of() {
     let mut host = Scenario::new("lost").app(App::new("web")).app(App::new("old")).start().await;
     host.deploy(&["--all"]).await.succeeded();

@@ -118,7 +118,7 @@ pub async fn carry_out(
         project: &context.project,
         apps,
         options,
-        proxy_image: &context.proxy_image()?,
+        proxy_image: &context.proxy_image(),
         operator: &context.operator,
         lock_wait: context.lock_wait,
     };

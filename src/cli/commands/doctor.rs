@@ -189,8 +189,7 @@ async fn port_holder(engine: &DockerEngine, wish: &ProxySpec, host: &HostFacts) 
 
 /// The planner knows which settings make another proxy; the image plays no part in that.
 fn as_wished(wish: &ProxySpec, observed: &ObservedEngine) -> bool {
-    let Ok(unpacked) = proxy::unpack(&wish.base_image) else { return true };
-    let image = ProxyImage { build_id: proxy::build_id(), build: unpacked.build().clone() };
+    let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&wish.base_image) };
     !matches!(plan_proxy(wish, &image, observed), Err(PlanRefused::ProxyDiffers { .. }))
 }
 

@@ -46,7 +46,7 @@ pub async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
         project,
         apps: &apps,
         options: args.wish.options(),
-        proxy_image: &context.proxy_image()?,
+        proxy_image: &context.proxy_image(),
         operator: &context.operator,
         lock_wait: context.lock_wait,
     };

@@ -16,7 +16,7 @@ pub enum ProxyCommand {
 pub async fn run(context: &Context, command: ProxyCommand) -> Result<Exit, Failure> {
     match command {
         ProxyCommand::Upgrade => {
-            let image = context.proxy_image()?;
+            let image = context.proxy_image();
             let result = upgrade_proxy(&context.run(), &context.project.proxy, &image).await;
             context.reporter.finish();
             result?;

@@ -35,7 +35,8 @@ const mark = (icon, words, kind) => el("span", { class: `mark ${kind}` }, el("sp
 function replicaState(replica) {
   const state = replica.state === "exited" ? `exited with ${replica.exit?.code}` : (replica.state ?? "missing");
   const health = replica.health && replica.health !== "healthy" && replica.state === "running" ? `, ${replica.health}` : "";
-  const words = `${state}${health}${replica.ejected ? ", left out" : ""}`;
+  const cut = replica.reachable ? "" : ", off the network";
+  const words = `${state}${health}${cut || (replica.ejected ? ", left out" : "")}`;
   switch (replica.part) {
     case "starting": return mark("↑", `starting (${words})`, "busy");
     case "draining": return mark("↓", `draining (${words})`, "busy");

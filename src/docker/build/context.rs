@@ -6,9 +6,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use super::ignore::{Ignore, Matched};
-use crate::model::BuildSpec;
+use crate::model::{BuildSpec, Carried};
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// Raised when what is hashed changes, so that no digest of an older form is taken for a newer one.
@@ -25,6 +26,9 @@ pub(super) struct Context {
     pub(super) dockerfile: String,
     /// Where the archive has the Dockerfile.
     pub(super) dockerfile_name: String,
+    /// Where the folder is that of carried files.
+    #[expect(dead_code, reason = "held for its drop, with which the folder goes")]
+    unpacked: Option<TempDir>,
 }
 
 /// A file, folder or link that the build may read.
@@ -55,17 +59,20 @@ impl Context {
     /// # Errors
     /// [`EngineErrorKind::BadBuild`] with the path of what is missing, unreadable or not valid.
     pub(super) fn read(build: &BuildSpec) -> Result<Self, EngineError> {
-        let folder = &build.context;
+        let unpacked = build.carried.map(unpack).transpose()?;
+        let folder = unpacked.as_ref().map_or(build.context.as_path(), TempDir::path).to_owned();
+        let folder = &folder;
         if !folder.is_dir() {
             return Err(bad(format!("the build context `{}` is not a folder", folder.display()))
                 .hint("check `build.context` in compose.yaml"));
         }
-        let (dockerfile, place) = read_dockerfile(build)?;
-        let ignore = read_ignore(build)?;
+        let (dockerfile, place) = read_dockerfile(build, folder)?;
+        let ignore = read_ignore(build, folder)?;
         let mut entries = Vec::new();
         walk(folder, Path::new(""), &ignore, &ignore.root(), &mut entries)
             .map_err(|(path, error)| unreadable(&path, &error))?;
-        let mut context = Self { folder: folder.clone(), entries, dockerfile, dockerfile_name: String::new() };
+        let mut context =
+            Self { folder: folder.clone(), entries, dockerfile, dockerfile_name: String::new(), unpacked };
         context.dockerfile_name = match place {
             Some(place) if context.holds(&place) => place.to_string_lossy().into_owned(),
             _ => OWN_DOCKERFILE.to_owned(),
@@ -120,6 +127,29 @@ impl Context {
     }
 }
 
+/// Into a temporary folder, which goes with what is returned.
+fn unpack(files: Carried) -> Result<TempDir, EngineError> {
+    let write = || -> io::Result<TempDir> {
+        let folder = tempfile::Builder::new().prefix("deploy-apps-build-").tempdir()?;
+        for (name, content) in files.0 {
+            let path = folder.path().join(name);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(&path, content)?;
+            // A Dockerfile copies scripts with the mode that they have, and a binary carries no modes.
+            let mode = if path.extension().is_some_and(|extension| extension == "sh") { 0o755 } else { 0o644 };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        }
+        Ok(folder)
+    };
+    write().map_err(|error| {
+        let place = std::env::temp_dir();
+        bad(format!("the files of the build cannot be written to a folder in `{}`: {error}", place.display()))
+            .hint("free space there, or name another place: `TMPDIR=/path deploy-apps …`")
+    })
+}
+
 fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
@@ -133,26 +163,26 @@ fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The Dockerfile's text and, when it lies in the context, its place there.
-fn read_dockerfile(build: &BuildSpec) -> Result<(String, Option<PathBuf>), EngineError> {
+fn read_dockerfile(build: &BuildSpec, folder: &Path) -> Result<(String, Option<PathBuf>), EngineError> {
     if let Some(text) = &build.dockerfile_inline {
         return Ok((text.clone(), None));
     }
-    let path = build.context.join(&build.dockerfile);
+    let path = folder.join(&build.dockerfile);
     let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => bad(format!("the Dockerfile `{}` does not exist", path.display()))
             .hint("create it, or name another with `build.dockerfile` in compose.yaml"),
         io::ErrorKind::InvalidData => bad(format!("the Dockerfile `{}` is not UTF-8 text", path.display())),
         _ => unreadable(&path, &error),
     })?;
-    let place = path.strip_prefix(&build.context).ok().map(|place| place.components().collect::<PathBuf>());
+    let place = path.strip_prefix(folder).ok().map(|place| place.components().collect::<PathBuf>());
     Ok((text, place.filter(|place| place.components().all(|part| matches!(part, std::path::Component::Normal(_))))))
 }
 
 /// A file named after the Dockerfile wins over the context's own.
-fn read_ignore(build: &BuildSpec) -> Result<Ignore, EngineError> {
-    let mut own = build.context.join(&build.dockerfile).into_os_string();
+fn read_ignore(build: &BuildSpec, folder: &Path) -> Result<Ignore, EngineError> {
+    let mut own = folder.join(&build.dockerfile).into_os_string();
     own.push(".dockerignore");
-    for path in [PathBuf::from(own), build.context.join(".dockerignore")] {
+    for path in [PathBuf::from(own), folder.join(".dockerignore")] {
         match fs::read_to_string(&path) {
             Ok(text) => {
                 return Ignore::parse(&text).map_err(|pattern| {
@@ -250,6 +280,22 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         folder
+    }
+
+    #[test]
+    fn carried_files_are_a_context_for_as_long_as_it_is_read() {
+        let carried = Carried(&[("Dockerfile", b"FROM a"), ("start.sh", b"#!/bin/sh"), ("lua/a.lua", b"return 1")]);
+        let build = BuildSpec { carried: Some(carried), context: PathBuf::new(), ..spec(Path::new("/")) };
+        let context = Context::read(&build).unwrap();
+        let modes: Vec<_> =
+            context.entries.iter().map(|entry| (entry.path.to_string_lossy().into_owned(), entry.mode)).collect();
+        assert!(modes.contains(&("start.sh".to_owned(), 0o755)), "{modes:?}");
+        assert!(modes.contains(&("lua/a.lua".to_owned(), 0o644)), "{modes:?}");
+        assert_eq!((context.dockerfile.as_str(), context.dockerfile_name.as_str()), ("FROM a", "Dockerfile"));
+        let folder = context.folder.clone();
+        assert!(folder.is_dir());
+        drop(context);
+        assert!(!folder.exists());
     }
 
     fn digest(folder: &Path) -> String {

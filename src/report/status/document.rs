@@ -115,6 +115,7 @@ fn replica_document(replica: &ReplicaStanding) -> Value {
         "exit": exit,
         "health": replica.health,
         "ejected": replica.ejected,
+        "reachable": replica.reachable,
         "well": replica.is_well(),
         "started_at": replica.lifetime.started_at.map(|at| at.to_string()),
         "finished_at": replica.lifetime.finished_at.map(|at| at.to_string()),

@@ -122,7 +122,11 @@ impl Painter {
 
     pub(super) fn replica(self, replica: &ReplicaStanding) -> String {
         let state = container_state(replica.state, replica.health);
-        let state = if replica.ejected { format!("{state}, left out by the proxy") } else { state };
+        let state = match (replica.reachable, replica.ejected) {
+            (false, _) => format!("{state}, not on the proxy's network"),
+            (true, true) => format!("{state}, left out by the proxy"),
+            (true, false) => state,
+        };
         match (replica.part, replica.is_well()) {
             (Part::Serving | Part::Unknown, true) => state,
             (Part::Serving | Part::Unknown, false) => self.error(&state),

@@ -76,8 +76,7 @@ pub(super) fn proxy_tag() -> String {
 
 async fn build_proxy(engine: &DockerEngine) {
     let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
-    let source = proxy::unpack(&base).expect("a temporary folder");
-    let image = ProxyImage { build_id: proxy::build_id(), build: source.build().clone() };
+    let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&base) };
     if engine.image_id(&image.tag()).await.expect("an engine that answers").is_none() {
         engine.build_image(&image.build, &image.tag(), &image.build_id, Arc::new(|_| ())).await.expect("proxy built");
     }

@@ -100,6 +100,20 @@ async fn an_image_that_is_pruned_before_it_is_tagged_costs_no_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_replica_that_was_disconnected_is_replaced() {
+    let scene = edited("cut-off", project([replicas(2, app("go-app"))])).await;
+    succeed(&scene.world, &scene.wish).await;
+    let mut names: Vec<String> =
+        scene.world.state().containers.keys().filter(|name| name.contains("go-app")).cloned().collect();
+    let lost = names.remove(0);
+    scene.world.state().containers.get_mut(&lost).expect("a replica").new.spec.networks.clear();
+    let report = succeed(&scene.world, &scene.wish).await;
+    assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
+    let state = scene.world.state();
+    assert!(!state.containers.contains_key(&lost) && state.containers.contains_key(&names[0]), "{}", report.story());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_newer_image_behind_the_same_reference_is_a_new_release() {
     reads("redeploy-image", &pulled().await).await;
 }
