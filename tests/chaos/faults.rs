@@ -39,11 +39,11 @@ pub async fn inject(fleet: &mut Fleet, fault: Fault, app: usize, cli: Option<&Ru
             let name = replica(fleet, app, place).await;
             fleet.engine.docker(&["network", "disconnect", fleet.host.name(), &name]);
             // Those that are open, and those that are sent on what the proxy still takes for a connection.
-            return only(app, ON_A_LOST_REPLICA, 2 * CLIENTS);
+            return Excuse { may_hang: Some(app), ..only(app, ON_A_LOST_REPLICA, 2 * CLIENTS) };
         }
         Fault::KillWorker => {
             kill(processes(fleet, "nginx: worker").into_iter().next()).await;
-            return Excuse { causes: ON_THE_PROXY, at_most: [CLIENTS; APPS.len()] };
+            return Excuse { causes: ON_THE_PROXY, at_most: [CLIENTS; APPS.len()], ..Excuse::default() };
         }
         Fault::KillProxy => {
             let before = lost(loads);
@@ -105,7 +105,7 @@ fn lost(loads: &[Load]) -> [u64; APPS.len()] {
 /// What was lost while it was away, and the one request that each client may have begun just before it was back.
 fn until_now(causes: &'static [Cause], before: [u64; APPS.len()], loads: &[Load]) -> Excuse {
     let now = lost(loads);
-    Excuse { causes, at_most: std::array::from_fn(|app| now[app] - before[app] + CLIENTS) }
+    Excuse { causes, at_most: std::array::from_fn(|app| now[app] - before[app] + CLIENTS), ..Excuse::default() }
 }
 
 async fn replica(fleet: &Fleet, app: usize, place: usize) -> String {

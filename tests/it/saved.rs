@@ -6,10 +6,10 @@ use deploy_apps::event::Outcome;
 use deploy_apps::model::AddressPool;
 use deploy_apps::plan::SavedPlan;
 use deploy_apps::ports::EngineErrorKind;
-use deploy_apps::rollout::{AppResult, DeployError, DeployRequest, Pulls, Run, deploy_saved, preview};
+use deploy_apps::rollout::{AppResult, DeployError, Pulls, Run, deploy_saved, preview};
 
 use crate::fixture::*;
-use crate::session::{Wish, at_first, no_faults, run_of, succeed};
+use crate::session::{Wish, at_first, no_faults, run_of, succeed, with_request};
 use crate::world::{Client, Error, Fault, Faults, World};
 
 /// What `plan --out` writes, read again.
@@ -19,19 +19,6 @@ async fn save(world: &Arc<World>, wish: &Wish) -> SavedPlan {
     let preview = preview.expect("a plan");
     let saved = SavedPlan::new(&preview, &wish.project, &wish.apps, &wish.options, "2026-01-01T00:00:00Z".to_owned());
     SavedPlan::parse(&serde_json::to_string(&saved).expect("text keys")).expect("a saved plan")
-}
-
-async fn with_request<T>(wish: &Wish, work: impl AsyncFnOnce(DeployRequest<'_>) -> T) -> T {
-    let (image, operator) = (proxy_image(), operator(&wish.project));
-    work(DeployRequest {
-        project: &wish.project,
-        apps: &wish.apps,
-        options: wish.options.clone(),
-        proxy_image: &image,
-        operator: &operator,
-        lock_wait: wish.lock_wait,
-    })
-    .await
 }
 
 async fn run_saved(run: &Run<Client, Client>, wish: &Wish, saved: &SavedPlan) -> Result<Vec<AppResult>, DeployError> {

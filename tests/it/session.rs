@@ -162,16 +162,21 @@ pub async fn run(world: &Arc<World>, wish: &Wish, faults: Faults) -> Report {
 
 /// Deploys in a run that the caller has set up.
 pub async fn deploy_with(run: &Run<Client, Client>, wish: &Wish) -> Result<Vec<AppResult>, DeployError> {
+    with_request(wish, async |request| deploy(run, &request).await).await
+}
+
+/// Does `work` with the wish as a command asks for it.
+pub async fn with_request<T>(wish: &Wish, work: impl AsyncFnOnce(DeployRequest<'_>) -> T) -> T {
     let (image, operator) = (proxy_image(), operator(&wish.project));
-    let request = DeployRequest {
+    work(DeployRequest {
         project: &wish.project,
         apps: &wish.apps,
         options: wish.options.clone(),
         proxy_image: &image,
         operator: &operator,
         lock_wait: wish.lock_wait,
-    };
-    deploy(run, &request).await
+    })
+    .await
 }
 
 /// Deploys without a fault and expects that every app is served as wished at the end.
