@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+use super::carried::unpack;
 use super::ignore::{Ignore, Matched};
-use crate::model::{BuildSpec, Carried};
+use crate::model::BuildSpec;
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// Raised when what is hashed changes, so that no digest of an older form is taken for a newer one.
@@ -49,7 +50,7 @@ pub(super) enum Kind {
     Link { target: PathBuf },
 }
 
-fn bad(message: String) -> EngineError {
+pub(super) fn bad(message: String) -> EngineError {
     EngineError::new(EngineErrorKind::BadBuild, message)
 }
 
@@ -125,29 +126,6 @@ impl Context {
         }
         Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
-}
-
-/// Into a temporary folder, which goes with what is returned.
-fn unpack(files: Carried) -> Result<TempDir, EngineError> {
-    let write = || -> io::Result<TempDir> {
-        let folder = tempfile::Builder::new().prefix("deploy-apps-build-").tempdir()?;
-        for (name, content) in files.0 {
-            let path = folder.path().join(name);
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            fs::write(&path, content)?;
-            // A Dockerfile copies scripts with the mode that they have, and a binary carries no modes.
-            let mode = if path.extension().is_some_and(|extension| extension == "sh") { 0o755 } else { 0o644 };
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        }
-        Ok(folder)
-    };
-    write().map_err(|error| {
-        let place = std::env::temp_dir();
-        bad(format!("the files of the build cannot be written to a folder in `{}`: {error}", place.display()))
-            .hint("free space there, or name another place: `TMPDIR=/path deploy-apps …`")
-    })
 }
 
 fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -280,22 +258,6 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         folder
-    }
-
-    #[test]
-    fn carried_files_are_a_context_for_as_long_as_it_is_read() {
-        let carried = Carried(&[("Dockerfile", b"FROM a"), ("start.sh", b"#!/bin/sh"), ("lua/a.lua", b"return 1")]);
-        let build = BuildSpec { carried: Some(carried), context: PathBuf::new(), ..spec(Path::new("/")) };
-        let context = Context::read(&build).unwrap();
-        let modes: Vec<_> =
-            context.entries.iter().map(|entry| (entry.path.to_string_lossy().into_owned(), entry.mode)).collect();
-        assert!(modes.contains(&("start.sh".to_owned(), 0o755)), "{modes:?}");
-        assert!(modes.contains(&("lua/a.lua".to_owned(), 0o644)), "{modes:?}");
-        assert_eq!((context.dockerfile.as_str(), context.dockerfile_name.as_str()), ("FROM a", "Dockerfile"));
-        let folder = context.folder.clone();
-        assert!(folder.is_dir());
-        drop(context);
-        assert!(!folder.exists());
     }
 
     fn digest(folder: &Path) -> String {

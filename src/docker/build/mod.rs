@@ -1,6 +1,7 @@
 //! Builds an image on the engine: with BuildKit, or with the classic builder where there is none.
 
 mod archive;
+mod carried;
 mod context;
 mod failure;
 mod follow;
