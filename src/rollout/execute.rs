@@ -12,7 +12,7 @@ use super::run::{Run, Scope, Tally};
 use super::unwind::Unwound;
 use crate::event::{Fact, Outcome};
 use crate::model::{AppKey, FailureAction, Release, ReleaseNumber};
-use crate::plan::{AppPlan, Plan, Planned, Stage, Step, Verdict};
+use crate::plan::{AppPlan, Plan, Verdict};
 use crate::ports::{Engine, Proxy};
 
 /// How one app's run ended.
@@ -38,22 +38,22 @@ impl AppResult {
 }
 
 /// An app between its preparation and its end.
-struct Prepared<'a> {
-    plan: &'a AppPlan,
+pub(super) struct Prepared<'a> {
+    pub(super) plan: &'a AppPlan,
     scope: Scope,
-    result: Result<(), StepFailure>,
+    pub(super) result: Result<(), StepFailure>,
     begun: Instant,
 }
 
 impl Prepared<'_> {
     /// Called after the last flip, for the history.
-    fn note_flip(&self) {
+    pub(super) fn note_flip(&self) {
         if self.result.is_ok() && self.plan.flip.is_some() {
             self.scope.flipped_after(self.begun.elapsed());
         }
     }
 
-    fn failure(&self) -> Option<FailureKind> {
+    pub(super) fn failure(&self) -> Option<FailureKind> {
         self.result.as_ref().err().map(|failure| failure.kind)
     }
 }
@@ -64,11 +64,6 @@ fn pauses(plan: &AppPlan, scope: &Scope, failure: &StepFailure) -> bool {
         && failure.kind == FailureKind::Failed
         && scope.last_flip().is_some()
         && !scope.one_writer
-}
-
-fn because_of(app: &AppKey, moved: bool) -> StepFailure {
-    let kind = if moved { FailureKind::WorldMoved } else { FailureKind::Failed };
-    StepFailure::new(kind, format!("not flipped, because `{app}` failed and the deploy is atomic"))
 }
 
 impl<E: Engine, P: Proxy> Run<E, P> {
@@ -107,81 +102,20 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         join_all(runs).await
     }
 
-    /// The first failure stops the others' preparation: they would be undone anyway.
-    async fn execute_atomic<F: Future<Output = AppResult>>(
-        &self,
-        lease: &P::Lease,
-        plan: &Plan,
-        ended: impl Fn(AppResult) -> F,
-    ) -> Vec<AppResult> {
-        let ended = &ended;
-        let stop = self.stop.child_token();
-        let runs = plan.apps.iter().map(|app| async {
-            let prepared = self.prepare(lease, app, &stop).await;
-            if prepared.result.is_err() {
-                stop.cancel();
-            }
-            prepared
-        });
-        let mut apps = join_all(runs).await;
-        if apps.iter().all(|app| app.result.is_ok()) {
-            join_all(apps.iter_mut().map(|app| self.look(lease, app))).await;
-        }
-        let changes: Vec<_> = plan.apps.iter().filter_map(|app| app.flip.as_ref()).flat_map(changes_of).collect();
-        if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
-            let flip = Planned::new(Step::Flip { changes }, "all apps or none");
-            let result = self.step(Some(lease), &Scope::shared(), &flip, &self.stop).await;
-            for app in &mut apps {
-                app.result.clone_from(&result);
-                app.note_flip();
-            }
-        }
-        self.share_failure(&mut apps);
-        let ends = apps.into_iter().map(|app| async move {
-            let plan = app.plan;
-            let result = ended(self.finish(lease, app).await).await;
-            self.tidy_after(plan, &result).await;
-            result
-        });
-        join_all(ends).await
-    }
-
-    /// Whoever was ready, or was stopped, when another failed is undone for that reason, not for one of its own.
-    /// All apps plan again, or none does: one that succeeds later, alone, would have flipped alone.
-    fn share_failure(&self, apps: &mut [Prepared<'_>]) {
-        if apps.iter().all(|app| app.result.is_ok()) {
-            return;
-        }
-        let failed = |app: &&Prepared<'_>| app.failure().is_some_and(|kind| kind != FailureKind::Cancelled);
-        let moved = |app: &&Prepared<'_>| app.failure() == Some(FailureKind::WorldMoved);
-        let cause = apps.iter().filter(failed).find(|app| !moved(app)).or(apps.iter().find(failed));
-        let cause = cause.map(|app| (app.plan.app.clone(), moved(&app)));
-        for app in apps.iter_mut() {
-            match (&cause, &mut app.result) {
-                (Some((by, moved)), result @ Ok(())) => *result = Err(because_of(by, *moved)),
-                (None, result @ Ok(())) => *result = Err(StepFailure::cancelled()),
-                (Some((by, moved)), Err(failure))
-                    if failure.kind == FailureKind::Cancelled && !self.cancel.is_cancelled() =>
-                {
-                    *failure = because_of(by, *moved);
-                }
-                (Some((_, false)), Err(failure)) if failure.kind == FailureKind::WorldMoved => {
-                    failure.kind = FailureKind::Failed;
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// The last look at what the flip brings in.
-    async fn look(&self, lease: &P::Lease, prepared: &mut Prepared<'_>) {
+    pub(super) async fn look(&self, lease: &P::Lease, prepared: &mut Prepared<'_>) {
         if let (Ok(()), Some(look)) = (&prepared.result, &prepared.plan.look) {
             prepared.result = self.step(Some(lease), &prepared.scope, look, &self.stop).await;
         }
     }
 
     /// Everything before the last flip.
-    async fn prepare<'a>(&self, lease: &P::Lease, plan: &'a AppPlan, cancel: &CancellationToken) -> Prepared<'a> {
+    pub(super) async fn prepare<'a>(
+        &self,
+        lease: &P::Lease,
+        plan: &'a AppPlan,
+        cancel: &CancellationToken,
+    ) -> Prepared<'a> {
         let begun = Instant::now();
         let scope = Scope::of(plan);
         let planned = match plan.verdict {
@@ -203,7 +137,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// After the last flip: clean up, or take back.
-    async fn finish(&self, lease: &P::Lease, prepared: Prepared<'_>) -> AppResult {
+    pub(super) async fn finish(&self, lease: &P::Lease, prepared: Prepared<'_>) -> AppResult {
         let Prepared { plan, scope, result, begun } = prepared;
         let mut world_moved = false;
         let outcome = match result {
@@ -245,126 +179,5 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             took: begun.elapsed(),
             tally: scope.tally(),
         }
-    }
-
-    /// The only way is forward: a lane that fails leaves its rest for the next run and does not stop the others.
-    ///
-    /// A stage that fails ends the run of them: nothing is stopped unless the proxy has confirmed what it routes.
-    pub(super) async fn after_flip(&self, lease: Option<&P::Lease>, stages: &[Stage], scope: &Scope) -> Outcome {
-        let mut outcome = Outcome::Completed;
-        for stage in stages {
-            if outcome != Outcome::Completed {
-                for planned in stage.lanes.iter().filter_map(|lane| lane.first()) {
-                    let error = "an earlier step has failed".to_owned();
-                    self.emit(scope.app.as_ref(), Fact::LeftBehind { what: planned.step.to_string(), error });
-                }
-                continue;
-            }
-            let lanes = stage.lanes.iter().map(|lane| async move {
-                for planned in lane {
-                    let result = self.step(lease, scope, planned, &self.stop).await;
-                    let Err(failure) = result else { continue };
-                    let fact = Fact::LeftBehind { what: planned.step.to_string(), error: failure.message.clone() };
-                    self.emit(scope.app.as_ref(), fact);
-                    return Err(failure);
-                }
-                Ok(())
-            });
-            for failure in join_all(lanes).await.into_iter().filter_map(Result::err) {
-                let worse = match failure.kind {
-                    FailureKind::Cancelled => Outcome::Cancelled,
-                    FailureKind::WorldMoved | FailureKind::Unknown => Outcome::Stuck,
-                    FailureKind::Failed | FailureKind::NotOurs | FailureKind::Disconnected => {
-                        Outcome::CompletedWithLeftovers
-                    }
-                };
-                outcome = outcome.max(worse);
-            }
-        }
-        outcome
-    }
-
-    /// Stages one after the other; the first failure ends the run of them.
-    pub(super) async fn stages(
-        &self,
-        lease: Option<&P::Lease>,
-        scope: &Scope,
-        stages: &[Stage],
-        cancel: &CancellationToken,
-    ) -> Result<(), StepFailure> {
-        for stage in stages {
-            // A failure in one lane ends the waits of the others, but no call: what they did stays known.
-            let stop = cancel.child_token();
-            let stop = &stop;
-            let lanes = stage.lanes.iter().map(|lane| async move {
-                for planned in lane {
-                    let result = self.step(lease, scope, planned, stop).await;
-                    if let Err(failure) = result {
-                        stop.cancel();
-                        return Err(failure);
-                    }
-                }
-                Ok(())
-            });
-            let failures: Vec<StepFailure> = join_all(lanes).await.into_iter().filter_map(Result::err).collect();
-            let first = failures.iter().position(|failure| failure.kind != FailureKind::Cancelled).unwrap_or(0);
-            if let Some(failure) = failures.into_iter().nth(first) {
-                return Err(failure);
-            }
-        }
-        Ok(())
-    }
-
-    /// One step with its events, its place in the undo list and the hook.
-    pub(super) async fn step(
-        &self,
-        lease: Option<&P::Lease>,
-        scope: &Scope,
-        planned: &Planned,
-        cancel: &CancellationToken,
-    ) -> Result<(), StepFailure> {
-        if cancel.is_cancelled() {
-            return Err(self.stopped(StepFailure::cancelled()));
-        }
-        let app = scope.app.as_ref();
-        let step = &planned.step;
-        // Held to the end of the step, and begun before it: what waits has not started.
-        let _turn = self.turn(step, cancel).await.map_err(|failure| self.stopped(failure))?;
-        let started = Fact::StepStarted {
-            step: step.to_string(),
-            kind: step.kind(),
-            subject: step.subject().map(str::to_owned),
-            because: planned.because.0.clone(),
-        };
-        self.emit(app, started);
-        let begun = Instant::now();
-        match Box::pin(self.perform(lease, scope, step, cancel)).await {
-            Ok(()) => {
-                scope.did(step.clone());
-                self.emit(app, Fact::StepFinished { step: step.to_string(), took: begun.elapsed() });
-                self.after_step(step);
-                Ok(())
-            }
-            Err(failure) => {
-                let failure = self.stopped(failure);
-                // A call that failed may have got half-way, and undoing what never was is harmless. A flip is
-                // different: it took effect or it did not, and `perform` has found out which.
-                if failure.kind != FailureKind::NotOurs && !matches!(step, Step::Flip { .. }) {
-                    scope.did(step.clone());
-                }
-                if failure.kind != FailureKind::Cancelled {
-                    let StepFailure { message, hint, details, .. } = failure.clone();
-                    self.emit(app, Fact::StepFailed { step: step.to_string(), error: message, hint, details });
-                }
-                Err(failure)
-            }
-        }
-    }
-}
-
-fn changes_of(flip: &Planned) -> Vec<crate::plan::FlipChange> {
-    match &flip.step {
-        Step::Flip { changes } => changes.clone(),
-        _ => Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! `deploy` is the whole sentence. A step is performed by one call of a port or by one bounded wait; every polling
 //! loop of the crate's core stands in `wait`.
 
+mod atomic;
 mod deploy;
 mod execute;
 mod failure;
@@ -17,6 +18,7 @@ mod remove;
 mod repair;
 mod run;
 mod share;
+mod steps;
 mod tidy;
 mod unwind;
 mod wait;

@@ -10,7 +10,8 @@ use futures_util::{Stream, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::context::{Context, Kind, OWN_DOCKERFILE};
+use super::context::{Context, OWN_DOCKERFILE};
+use super::entries::Kind;
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// A context of any size takes this much memory, a few times.

@@ -1,15 +1,15 @@
 //! The build context: which files it holds, their digest, and the archive that the engine gets.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::carried::unpack;
-use super::ignore::{Ignore, Matched};
+use super::entries::{Entry, Kind, walk};
+use super::ignore::Ignore;
 use crate::model::BuildSpec;
 use crate::ports::{EngineError, EngineErrorKind};
 
@@ -32,24 +32,6 @@ pub(super) struct Context {
     unpacked: Option<TempDir>,
 }
 
-/// A file, folder or link that the build may read.
-#[derive(Debug)]
-pub(super) struct Entry {
-    /// Relative to the context's folder.
-    pub(super) path: PathBuf,
-    pub(super) kind: Kind,
-    pub(super) mode: u32,
-    /// Seconds since 1970.
-    pub(super) modified: u64,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Folder,
-    File { size: u64 },
-    Link { target: PathBuf },
-}
-
 pub(super) fn bad(message: String) -> EngineError {
     EngineError::new(EngineErrorKind::BadBuild, message)
 }
@@ -69,9 +51,7 @@ impl Context {
         }
         let (dockerfile, place) = read_dockerfile(build, folder)?;
         let ignore = read_ignore(build, folder)?;
-        let mut entries = Vec::new();
-        walk(folder, Path::new(""), &ignore, &ignore.root(), &mut entries)
-            .map_err(|(path, error)| unreadable(&path, &error))?;
+        let entries = walk(folder, &ignore).map_err(|(path, error)| unreadable(&path, &error))?;
         let mut context =
             Self { folder: folder.clone(), entries, dockerfile, dockerfile_name: String::new(), unpacked };
         context.dockerfile_name = match place {
@@ -179,62 +159,12 @@ fn unreadable(path: &Path, error: &io::Error) -> EngineError {
         .hint("make it readable, or list it in .dockerignore")
 }
 
-type WalkError = (PathBuf, io::Error);
-
-/// Adds what is in `folder` below `root`; returns whether that was anything.
-fn walk(
-    root: &Path,
-    folder: &Path,
-    ignore: &Ignore,
-    above: &Matched,
-    entries: &mut Vec<Entry>,
-) -> Result<(), WalkError> {
-    let place = root.join(folder);
-    let at = |error| (place.clone(), error);
-    let mut names = fs::read_dir(&place)
-        .and_then(|items| items.map(|item| item.map(|item| item.file_name())).collect::<io::Result<Vec<_>>>())
-        .map_err(at)?;
-    names.sort();
-    for name in names {
-        let path = folder.join(&name);
-        let (ignored, matched) = ignore.check(&path.to_string_lossy(), above);
-        let full = root.join(&path);
-        if ignored && !ignore.may_readmit() {
-            continue;
-        }
-        let metadata = fs::symlink_metadata(&full).map_err(|error| (full.clone(), error))?;
-        if metadata.is_dir() {
-            let before = entries.len();
-            entries.push(entry(path.clone(), Kind::Folder, &metadata));
-            walk(root, &path, ignore, &matched, entries)?;
-            // An ignored folder is there only for the sake of what is in again below it.
-            if ignored && entries.len() == before + 1 {
-                entries.pop();
-            }
-        } else if !ignored {
-            if metadata.is_symlink() {
-                let target = fs::read_link(&full).map_err(|error| (full.clone(), error))?;
-                entries.push(entry(path, Kind::Link { target }, &metadata));
-            } else if metadata.is_file() {
-                entries.push(entry(path, Kind::File { size: metadata.len() }, &metadata));
-            }
-            // Sockets, pipes and devices have no content to send.
-        }
-    }
-    Ok(())
-}
-
-fn entry(path: PathBuf, kind: Kind, metadata: &Metadata) -> Entry {
-    let modified = u64::try_from(metadata.mtime()).unwrap_or_default();
-    Entry { path, kind, mode: metadata.permissions().mode() & 0o7777, modified }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::archive::write_tar;
     use super::*;
     use indexmap::IndexMap;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn spec(folder: &Path) -> BuildSpec {
         BuildSpec {

@@ -3,6 +3,7 @@
 mod archive;
 mod carried;
 mod context;
+mod entries;
 mod failure;
 mod follow;
 mod ignore;

@@ -1,0 +1,90 @@
+//! All apps or none: one flip for all of them, and one reason for all when there is none.
+
+use futures_util::future::join_all;
+
+use super::execute::{AppResult, Prepared};
+use super::failure::{FailureKind, StepFailure};
+use super::run::{Run, Scope};
+use crate::model::AppKey;
+use crate::plan::{FlipChange, Plan, Planned, Step};
+use crate::ports::{Engine, Proxy};
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// The first failure stops the others' preparation: they would be undone anyway.
+    pub(super) async fn execute_atomic<F: Future<Output = AppResult>>(
+        &self,
+        lease: &P::Lease,
+        plan: &Plan,
+        ended: impl Fn(AppResult) -> F,
+    ) -> Vec<AppResult> {
+        let ended = &ended;
+        let stop = self.stop.child_token();
+        let runs = plan.apps.iter().map(|app| async {
+            let prepared = self.prepare(lease, app, &stop).await;
+            if prepared.result.is_err() {
+                stop.cancel();
+            }
+            prepared
+        });
+        let mut apps = join_all(runs).await;
+        if apps.iter().all(|app| app.result.is_ok()) {
+            join_all(apps.iter_mut().map(|app| self.look(lease, app))).await;
+        }
+        let changes: Vec<_> = plan.apps.iter().filter_map(|app| app.flip.as_ref()).flat_map(changes_of).collect();
+        if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
+            let flip = Planned::new(Step::Flip { changes }, "all apps or none");
+            let result = self.step(Some(lease), &Scope::shared(), &flip, &self.stop).await;
+            for app in &mut apps {
+                app.result.clone_from(&result);
+                app.note_flip();
+            }
+        }
+        self.share_failure(&mut apps);
+        let ends = apps.into_iter().map(|app| async move {
+            let plan = app.plan;
+            let result = ended(self.finish(lease, app).await).await;
+            self.tidy_after(plan, &result).await;
+            result
+        });
+        join_all(ends).await
+    }
+
+    /// Whoever was ready, or was stopped, when another failed is undone for that reason, not for one of its own.
+    /// All apps plan again, or none does: one that succeeds later, alone, would have flipped alone.
+    fn share_failure(&self, apps: &mut [Prepared<'_>]) {
+        if apps.iter().all(|app| app.result.is_ok()) {
+            return;
+        }
+        let failed = |app: &&Prepared<'_>| app.failure().is_some_and(|kind| kind != FailureKind::Cancelled);
+        let moved = |app: &&Prepared<'_>| app.failure() == Some(FailureKind::WorldMoved);
+        let cause = apps.iter().filter(failed).find(|app| !moved(app)).or(apps.iter().find(failed));
+        let cause = cause.map(|app| (app.plan.app.clone(), moved(&app)));
+        for app in apps.iter_mut() {
+            match (&cause, &mut app.result) {
+                (Some((by, moved)), result @ Ok(())) => *result = Err(because_of(by, *moved)),
+                (None, result @ Ok(())) => *result = Err(StepFailure::cancelled()),
+                (Some((by, moved)), Err(failure))
+                    if failure.kind == FailureKind::Cancelled && !self.cancel.is_cancelled() =>
+                {
+                    *failure = because_of(by, *moved);
+                }
+                (Some((_, false)), Err(failure)) if failure.kind == FailureKind::WorldMoved => {
+                    failure.kind = FailureKind::Failed;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn because_of(app: &AppKey, moved: bool) -> StepFailure {
+    let kind = if moved { FailureKind::WorldMoved } else { FailureKind::Failed };
+    StepFailure::new(kind, format!("not flipped, because `{app}` failed and the deploy is atomic"))
+}
+
+fn changes_of(flip: &Planned) -> Vec<FlipChange> {
+    match &flip.step {
+        Step::Flip { changes } => changes.clone(),
+        _ => Vec::new(),
+    }
+}

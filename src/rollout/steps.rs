@@ -1,0 +1,127 @@
+//! Steps in their order: stages one after the other, their lanes beside each other, and what one step is wrapped in.
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{FailureKind, StepFailure};
+use super::run::{Run, Scope};
+use crate::event::{Fact, Outcome};
+use crate::plan::{Planned, Stage, Step};
+use crate::ports::{Engine, Proxy};
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// The only way is forward: a lane that fails leaves its rest for the next run and does not stop the others.
+    ///
+    /// A stage that fails ends the run of them: nothing is stopped unless the proxy has confirmed what it routes.
+    pub(super) async fn after_flip(&self, lease: Option<&P::Lease>, stages: &[Stage], scope: &Scope) -> Outcome {
+        let mut outcome = Outcome::Completed;
+        for stage in stages {
+            if outcome != Outcome::Completed {
+                for planned in stage.lanes.iter().filter_map(|lane| lane.first()) {
+                    let error = "an earlier step has failed".to_owned();
+                    self.emit(scope.app.as_ref(), Fact::LeftBehind { what: planned.step.to_string(), error });
+                }
+                continue;
+            }
+            let lanes = stage.lanes.iter().map(|lane| async move {
+                for planned in lane {
+                    let result = self.step(lease, scope, planned, &self.stop).await;
+                    let Err(failure) = result else { continue };
+                    let fact = Fact::LeftBehind { what: planned.step.to_string(), error: failure.message.clone() };
+                    self.emit(scope.app.as_ref(), fact);
+                    return Err(failure);
+                }
+                Ok(())
+            });
+            for failure in join_all(lanes).await.into_iter().filter_map(Result::err) {
+                let worse = match failure.kind {
+                    FailureKind::Cancelled => Outcome::Cancelled,
+                    FailureKind::WorldMoved | FailureKind::Unknown => Outcome::Stuck,
+                    FailureKind::Failed | FailureKind::NotOurs | FailureKind::Disconnected => {
+                        Outcome::CompletedWithLeftovers
+                    }
+                };
+                outcome = outcome.max(worse);
+            }
+        }
+        outcome
+    }
+
+    /// Stages one after the other; the first failure ends the run of them.
+    pub(super) async fn stages(
+        &self,
+        lease: Option<&P::Lease>,
+        scope: &Scope,
+        stages: &[Stage],
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        for stage in stages {
+            // A failure in one lane ends the waits of the others, but no call: what they did stays known.
+            let stop = cancel.child_token();
+            let stop = &stop;
+            let lanes = stage.lanes.iter().map(|lane| async move {
+                for planned in lane {
+                    let result = self.step(lease, scope, planned, stop).await;
+                    if let Err(failure) = result {
+                        stop.cancel();
+                        return Err(failure);
+                    }
+                }
+                Ok(())
+            });
+            let failures: Vec<StepFailure> = join_all(lanes).await.into_iter().filter_map(Result::err).collect();
+            let first = failures.iter().position(|failure| failure.kind != FailureKind::Cancelled).unwrap_or(0);
+            if let Some(failure) = failures.into_iter().nth(first) {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// One step with its events, its place in the undo list and the hook.
+    pub(super) async fn step(
+        &self,
+        lease: Option<&P::Lease>,
+        scope: &Scope,
+        planned: &Planned,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        if cancel.is_cancelled() {
+            return Err(self.stopped(StepFailure::cancelled()));
+        }
+        let app = scope.app.as_ref();
+        let step = &planned.step;
+        // Held to the end of the step, and begun before it: what waits has not started.
+        let _turn = self.turn(step, cancel).await.map_err(|failure| self.stopped(failure))?;
+        let started = Fact::StepStarted {
+            step: step.to_string(),
+            kind: step.kind(),
+            subject: step.subject().map(str::to_owned),
+            because: planned.because.0.clone(),
+        };
+        self.emit(app, started);
+        let begun = Instant::now();
+        match Box::pin(self.perform(lease, scope, step, cancel)).await {
+            Ok(()) => {
+                scope.did(step.clone());
+                self.emit(app, Fact::StepFinished { step: step.to_string(), took: begun.elapsed() });
+                self.after_step(step);
+                Ok(())
+            }
+            Err(failure) => {
+                let failure = self.stopped(failure);
+                // A call that failed may have got half-way, and undoing what never was is harmless. A flip is
+                // different: it took effect or it did not, and `perform` has found out which.
+                if failure.kind != FailureKind::NotOurs && !matches!(step, Step::Flip { .. }) {
+                    scope.did(step.clone());
+                }
+                if failure.kind != FailureKind::Cancelled {
+                    let StepFailure { message, hint, details, .. } = failure.clone();
+                    self.emit(app, Fact::StepFailed { step: step.to_string(), error: message, hint, details });
+                }
+                Err(failure)
+            }
+        }
+    }
+}
