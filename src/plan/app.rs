@@ -60,8 +60,7 @@ pub(super) fn plan_app(
             return Err(PlanRefused::NotAtomic { app: situation.key.clone(), why });
         }
         before.extend(stages);
-        // Of several apps, each waits for all.
-        look = way.look_again(last, options.atomic);
+        look = way.look_again(last);
         flip = Some(way.flip(expect, Some(record.clone()), previous, way.reason(options)));
         after = way.cleanup(&record, &outgoing_last);
     } else {

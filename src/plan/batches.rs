@@ -46,7 +46,7 @@ pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
         peers.extend(done.iter().map(|replica| replica.peer.clone()));
         let record = way.record(peers);
         let because = format!("batch {} of {count}", batch + 1);
-        let look = way.look_again(&way.new[batch * size..(batch + 1) * size], false);
+        let look = way.look_again(&way.new[batch * size..(batch + 1) * size]);
         let flip = way.flip(expect, Some(record.clone()), serving.clone(), because);
         stages.push(Stage::line(look.into_iter().chain([flip]).collect()));
         stages.push(stop_stage(way, leaving));

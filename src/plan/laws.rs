@@ -25,6 +25,8 @@ struct OnPaper {
     serving: Option<AppRecord>,
     /// Containers that the proxy, or a run before, has seen healthy.
     seen_healthy: BTreeSet<String>,
+    /// Looked at once more since the last flip.
+    looked_at: BTreeSet<String>,
     running: BTreeSet<String>,
     drained: BTreeSet<String>,
     /// Peers that were in a record and left it.
@@ -44,6 +46,7 @@ impl OnPaper {
         let start_first = project.apps.get(&app.app.app).is_none_or(|app| app.rollout.order == Order::StartFirst);
         Self {
             seen_healthy: peers.collect(),
+            looked_at: BTreeSet::new(),
             running: well.map(|container| container.name.clone()).collect(),
             drained: BTreeSet::new(),
             flipped_out: busy.filter(|id| serving.as_ref().is_none_or(|record| !record.serves(id))).collect(),
@@ -93,6 +96,7 @@ impl OnPaper {
                 if replicas.iter().any(|look| !self.seen_healthy.contains(&look.name)) {
                     self.breach("only what has passed its gate is looked at again", planned);
                 }
+                self.looked_at.extend(replicas.iter().map(|look| look.name.clone()));
             }
             Step::Flip { changes } => {
                 for change in changes {
@@ -146,9 +150,12 @@ impl OnPaper {
         if new.iter().any(|peer| !self.seen_healthy.contains(*peer)) {
             self.breach("a replica gets traffic only after it was seen healthy", planned);
         }
-        let serves = |peer: &&Peer| self.serves(&peer.id);
-        let entering = record.iter().flat_map(|record| &record.peers).filter(|peer| !serves(peer));
-        if self.kept.as_ref().is_some_and(|kept| entering.clone().any(|peer| !kept.contains(&peer.release))) {
+        let all = record.iter().flat_map(|record| &record.peers);
+        let entering: Vec<&Peer> = all.filter(|peer| !self.serves(&peer.id)).collect();
+        if entering.iter().any(|peer| !self.looked_at.contains(&peer.id)) {
+            self.breach("what gets traffic is looked at right before", planned);
+        }
+        if self.kept.as_ref().is_some_and(|kept| entering.iter().any(|peer| !kept.contains(&peer.release))) {
             self.breach("what gets traffic can be rolled back to", planned);
         }
         let had_backends =
@@ -160,6 +167,7 @@ impl OnPaper {
         let gone = self.serving.iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
         self.flipped_out.extend(gone.filter(|peer| !new.contains(&peer.as_str()) && self.running.contains(peer)));
         self.serving = record.cloned();
+        self.looked_at.clear();
     }
 
     fn serves(&self, name: &str) -> bool {

@@ -128,9 +128,10 @@ impl Way<'_> {
         Some(Planned::new(step, "a rollback and a change of scale need it"))
     }
 
-    /// One look at all of these replicas, unless they have only just passed their gate.
-    pub(super) fn look_again(&self, replicas: &[NewReplica], waits_for_others: bool) -> Option<Planned> {
-        if replicas.is_empty() || (replicas.len() == 1 && !waits_for_others) {
+    /// One look at all of these replicas, a single one too: with its last answer on its way a process may be at its end,
+    /// and the engine takes a tenth of a second to notice. Whoever asks it again meets nobody at once.
+    pub(super) fn look_again(&self, replicas: &[NewReplica]) -> Option<Planned> {
+        if replicas.is_empty() {
             return None;
         }
         let look = |replica: &NewReplica| Look {
@@ -138,7 +139,7 @@ impl Way<'_> {
             gate: gate(self.app, &replica.peer).once_more(),
         };
         let step = Step::LookAgain { replicas: replicas.iter().map(look).collect() };
-        Some(Planned::new(step, "one may have died while it waited for the others"))
+        Some(Planned::new(step, "one may have died since it was seen healthy"))
     }
 
     fn writes(&self, container: &ObservedContainer) -> bool {

@@ -61,6 +61,20 @@ async fn a_version_that_is_healthy_once_and_dies_gets_no_traffic() {
     output.says("exited with code 3").says("last probe:").says("boom: lost the database after 1 health checks");
 }
 
+/// Nobody waits for another replica here, and the engine learns of the end only after the flip would be over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_single_replica_that_dies_with_the_last_answer_it_was_asked_for_gets_no_traffic() {
+    let app = App::new("web");
+    let mut host = Scenario::new("last-answer").app(app.clone()).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let load = host.steady_load("web").await;
+    host.change("web", |app| patient(app.fault("exit-later").env("FAULT_AFTER", "2")));
+    let output = host.deploy(&["web"]).await.exited(1).says("✘ rolled back, r1 serves as before");
+    output.says("exited with code 3").says("boom: lost the database after 2 health checks");
+    host.is_clean(&["web-r1-1"]).await;
+    none_lost(&load.stop().await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_listens_on_another_port_is_undone_with_the_refused_probe() {
     let (_host, output) = deploy_one_that_fails("wrong-port", |app| app).await;

@@ -46,6 +46,12 @@ async fn a_flip_without_a_gate_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flip_without_a_last_look_is_noticed() {
+    let broken = spoilt(|plan| plan.apps[0].look = None).await;
+    assert_eq!(broken, ["what gets traffic is looked at right before"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_without_a_drain_is_noticed() {
     let broken = spoilt(|plan| without(plan, |step| matches!(step, Step::AwaitDrained { .. }))).await;
     assert!(broken.contains(&"a replica drains before it stops"), "{broken:?}");
