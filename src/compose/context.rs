@@ -68,8 +68,6 @@ pub(super) struct Context<'a> {
     /// That of the compose file, absolute.
     pub folder: &'a Path,
     pub project: &'a ProjectName,
-    /// Profiles have taken services out: that none is left is then no mistake of the file.
-    pub some_disabled: bool,
     pub whole: Whole,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
@@ -84,7 +82,6 @@ impl<'a> Context<'a> {
             environment,
             folder,
             project,
-            some_disabled: false,
             whole: Whole::default(),
             problems: Vec::new(),
             warnings: Vec::new(),

@@ -129,8 +129,6 @@ struct Model {
     file: PathBuf,
     warnings: Vec<Warning>,
     profiles: Vec<String>,
-    /// Whether a service does not take part because of its profiles.
-    some_disabled: bool,
     whole: Whole,
 }
 
@@ -162,7 +160,6 @@ impl Model {
     /// The project, which is complete when there are no problems; warnings are added to the model's.
     fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
-        cx.some_disabled = self.some_disabled;
         cx.whole.clone_from(&self.whole);
         let root = match project::root(&self.root) {
             Ok(root) => root,
@@ -220,13 +217,11 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     let profiles = profiles::all(&root).into_iter().collect();
     let whole = Whole::of(&root);
     let active = active_profiles(request, &environment);
-    let disabled =
-        profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
-    let some_disabled = !disabled.is_empty();
+    profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
     warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
     let file = first.unwrap_or_else(|| folder.clone());
     let sources = layers.sources;
-    Ok(Model { root, sources, environment, folder, name, file, warnings, profiles, some_disabled, whole })
+    Ok(Model { root, sources, environment, folder, name, file, warnings, profiles, whole })
 }
 
 /// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.

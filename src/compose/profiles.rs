@@ -6,12 +6,12 @@ use super::error::Problem;
 use super::node::{Entry, Node, Value, clip};
 use crate::model::AppName;
 
-/// Takes the services out of the tree whose profiles are not active, and returns their names.
+/// Takes the services out of the tree whose profiles are not active.
 ///
 /// A service that is named on the command line brings its profiles with it.
-pub(super) fn apply(root: &mut Node, active: &[String], named: &[String]) -> Result<Vec<String>, Vec<Problem>> {
+pub(super) fn apply(root: &mut Node, active: &[String], named: &[String]) -> Result<(), Vec<Problem>> {
     let services = root.as_map_mut().and_then(|root| root.get_mut("services")?.value.as_map_mut());
-    let Some(services) = services else { return Ok(Vec::new()) };
+    let Some(services) = services else { return Ok(()) };
     let mut active: BTreeSet<String> = active.iter().cloned().collect();
     for entry in services.entries.iter().filter(|entry| named.contains(&entry.key)) {
         active.extend(profiles(entry).into_iter().map(str::to_owned));
@@ -24,7 +24,7 @@ pub(super) fn apply(root: &mut Node, active: &[String], named: &[String]) -> Res
     services.entries = kept;
     let problems: Vec<Problem> =
         services.entries.iter().flat_map(|entry| disabled.iter().filter_map(|other| needs(entry, other))).collect();
-    if problems.is_empty() { Ok(disabled.into_iter().map(|entry| entry.key).collect()) } else { Err(problems) }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Every profile that a service of the tree names, sorted.

@@ -84,8 +84,8 @@ fn services(
 ) -> IndexMap<AppName, Draft> {
     let mut drafts = IndexMap::new();
     let map = match root.get("services").map(|entry| (entry, &entry.value.value)) {
-        Some((_, Value::Map(map))) if !map.entries.is_empty() || cx.some_disabled => map,
-        Some((entry, Value::Null | Value::Map(_))) => {
+        Some((_, Value::Map(map))) => map,
+        Some((entry, Value::Null)) => {
             cx.refuse(Problem::at(entry.key_span, "`services` is empty").hint(super::NEEDS_SERVICES));
             return drafts;
         }

@@ -12,9 +12,9 @@ use crate::model::{AppName, Project};
 pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, ComposeError> {
     let apps: Vec<&str> = project.apps.keys().map(AppName::as_str).collect();
     if apps.is_empty() {
-        let message =
-            format!("project `{}` has no apps: none of its services has an `x-deploy-apps` block", project.name);
-        let hint = "add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled";
+        let name = &project.name;
+        let message = format!("project `{name}` has no apps: no service that takes part has an `x-deploy-apps` block");
+        let hint = "add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled, or let one take part with `--profile`";
         return Err(ComposeError::plain(ComposeErrorKind::UnknownApp, message, hint));
     }
     if names.is_empty() {

@@ -37,7 +37,8 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
             };
             entries.insert(entry.key, value);
         }
-        if !entries.is_empty() {
+        // Where profiles have taken out all services, a file without the section could not be read again.
+        if !entries.is_empty() || section == "services" {
             printed.insert(section.to_owned(), Json::Object(entries.into_iter().collect()));
         }
     }

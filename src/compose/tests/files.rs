@@ -129,7 +129,8 @@ fn apps_are_chosen_by_name() {
     let none = select(&Case::new("services: { db: { image: d } }\n").project(), &["db".to_owned()]);
     assert_eq!(
         none.expect_err("no apps").to_string(),
-        "project `sample` has no apps: none of its services has an `x-deploy-apps` block\n\
-         hint: add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled"
+        "project `sample` has no apps: no service that takes part has an `x-deploy-apps` block\n\
+         hint: add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled, or let one take part with \
+         `--profile`"
     );
 }
