@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{EngineFacts, Facts, Finding, clock_gap, is_far, told};
-use crate::model::{Bytes, ContainerState, DockerHealth};
+use crate::model::{Bytes, ContainerState, DockerHealth, ForgottenProcess};
 
 /// A certificate is renewed by people, who need some time to hear of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -47,6 +47,13 @@ pub(super) fn engine(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     });
     findings.push(disk(engine));
     findings.extend(networks(facts, engine));
+    findings.extend(engine.forgotten.iter().map(|process| {
+        let ForgottenProcess { pid, program, container } = process;
+        // As much of the id as `docker ps` showed.
+        let container = container.get(..12).unwrap_or(container);
+        let text = format!("process {pid} (`{program}`) is in container {container}, which the engine has forgotten");
+        Finding::warning("processes", text, format!("`sudo kill {pid}` ends it"))
+    }));
     let warnings =
         engine.host.warnings.iter().filter(|text| text.contains("No swap limit") || text.contains("No memory limit"));
     findings.extend(warnings.map(|text| {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::model::{DiskSpace, EngineInfo, HeldLease, HostFacts, ObservedEngine, ObservedProxy, ProxyName, ProxySpec};
+use crate::model::{
+    DiskSpace, EngineInfo, ForgottenProcess, HeldLease, HostFacts, ObservedEngine, ObservedProxy, ProxyName, ProxySpec,
+};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -85,6 +87,8 @@ pub struct EngineFacts {
     pub min_free: Option<u64>,
     /// Containers of ours that do not come back by themselves after a reboot, with their restart policy.
     pub not_restarted: Vec<(String, String)>,
+    /// Where the engine is this machine's; elsewhere nobody can see them.
+    pub forgotten: Vec<ForgottenProcess>,
     /// What is in the way of the proxy's port while the proxy does not run; `None` when it is free or not known.
     pub port_holder: Option<String>,
     /// Whether the proxy's container, if there is one, is made as the compose file asks.

@@ -1,6 +1,7 @@
 //! What the engine can tell a doctor, besides what every command asks.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::models::RestartPolicyNameEnum;
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -8,8 +9,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::AsyncReadExt;
 
+use super::forgotten::forgotten;
 use super::{CALL_LIMIT, CertificateInfo, DockerEngine, ExecDial, containers};
-use crate::model::{HostFacts, ObservedEngine, ProxyName, Role};
+use crate::model::{ForgottenProcess, HostFacts, ObservedEngine, ProxyName, Role};
 use crate::ports::{Dial, EngineError};
 
 impl DockerEngine {
@@ -54,6 +56,18 @@ impl DockerEngine {
         Ok(found)
     }
 
+    /// Processes on this machine, which must be the engine's, in containers that it has forgotten.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn forgotten(&self) -> Result<Vec<ForgottenProcess>, EngineError> {
+        let listed = self.call("list the containers", self.client.list_containers(None)).await?;
+        let running = listed.into_iter().filter_map(|container| container.id).collect();
+        let look = tokio::task::spawn_blocking(move || forgotten(Path::new("/proc"), &running));
+        // A look that came to no end has found nothing; it changes nothing either.
+        Ok(look.await.unwrap_or_default())
+    }
+
     /// The container that publishes this port of the host.
     ///
     /// # Errors
@@ -84,7 +98,7 @@ impl DockerEngine {
 ///
 /// # Errors
 /// With the reason, when it cannot be read.
-pub fn certificate_end(path: &std::path::Path) -> Result<jiff::Timestamp, String> {
+pub fn certificate_end(path: &Path) -> Result<jiff::Timestamp, String> {
     let certificate = CertificateDer::from_pem_file(path).map_err(|error| error.to_string())?;
     let info = CertificateInfo::read(path, &certificate).ok_or_else(|| "it is no X.509 certificate".to_owned())?;
     Ok(info.not_after)

@@ -14,6 +14,7 @@ mod doctor;
 mod errors;
 mod exec;
 mod files;
+mod forgotten;
 mod hook;
 mod host_config;
 mod images;

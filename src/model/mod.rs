@@ -41,8 +41,8 @@ pub use keys::{
 };
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
-    ContainerState, DiskSpace, DockerHealth, EngineInfo, HostFacts, InFlight, ObservedApp, ObservedContainer,
-    ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
+    ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, InFlight, ObservedApp,
+    ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
 };
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};

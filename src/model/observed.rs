@@ -91,6 +91,16 @@ pub struct HostFacts {
     pub warnings: Vec<String>,
 }
 
+/// A process in a container that its engine does not know any more; an engine killed in the middle of a start leaves such.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgottenProcess {
+    pub pid: u32,
+    /// Without its arguments, which may hold secrets.
+    pub program: String,
+    /// The engine's id of it, in no list now.
+    pub container: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedNetwork {
     pub id: String,

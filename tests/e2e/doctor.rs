@@ -1,8 +1,11 @@
 //! A healthy host, and hosts that were broken for real.
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
-use crate::harness::{App, DEADLINE, Host, Output, Scenario, docker, eventually, none_lost};
+use crate::harness::{
+    App, DEADLINE, FAULT_APP, Host, Output, OwnEngine, Scenario, children_of, docker, eventually, none_lost,
+};
 use crate::schema::validates;
 
 async fn examined(host: &Host, args: &[&str]) -> (Output, Value) {
@@ -127,4 +130,50 @@ async fn without_a_file_or_an_engine_that_is_the_finding() {
     let (output, document) = examined(&host, &[]).await;
     let warnings = of_level(&host, &document, "warning");
     assert!(warnings[0].starts_with("compose: no `compose.yaml` in `"), "{output}");
+}
+
+/// An engine that is killed while it starts a container takes it for one that never ran; whoever removes it then leaves its
+/// process behind, which no list has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_the_engine_has_forgotten_is_named_with_what_ends_it() {
+    let Some(mut engine) = Box::pin(OwnEngine::start("forgotten", 600, &["--live-restore"])).await else { return };
+    let host = Scenario::new("forgotten").app(App::new("web")).on(&engine).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let mut shim = None;
+    for attempt in 1..=20 {
+        let id = engine.docker(&["create", "--name", &format!("ghost-{attempt}"), "--network", "none", FAULT_APP]);
+        let (address, started) = (engine.host(), id.clone());
+        let start = tokio::task::spawn_blocking(move || docker(&["-H", &address, "start", &started]));
+        let shim_of = |engine: &OwnEngine| engine.shims().into_iter().find(|(_, container)| *container == id);
+        let begun = async || shim_of(&engine).filter(|(pid, _)| !children_of(*pid).is_empty());
+        eventually("its process is there", DEADLINE, begun).await;
+        engine.end(Signal::KILL);
+        start.await.expect("the docker command");
+        engine.boot_as_it_is().await;
+        // Had the start been noted down already, its process goes with it.
+        engine.docker(&["rm", "-f", &id]);
+        shim = shim_of(&engine).filter(|(pid, _)| !children_of(*pid).is_empty());
+        if shim.is_some() {
+            break;
+        }
+    }
+    let (shim, container) = shim.expect("an engine that forgets one of twenty");
+    let pid = children_of(shim)[0];
+    // A start that is still under way looks the same for a while.
+    let named = eventually("the doctor names it", DEADLINE, async || {
+        let (output, document) = examined(&host, &[]).await;
+        output.succeeded();
+        of_level(&host, &document, "warning").into_iter().find(|text| text.starts_with("processes"))
+    });
+    let text = named.await;
+    assert!(text.starts_with(&format!("processes: process {pid} (`")), "{text}");
+    assert!(text.ends_with(&format!("is in container {}, which the engine has forgotten", &container[..12])), "{text}");
+    let (output, _) = examined(&host, &[]).await;
+    output.says(&format!("`sudo kill {pid}` ends it"));
+    rustix::process::kill_process(Pid::from_raw(pid as i32).expect("a number"), Signal::KILL).expect("a process");
+    eventually("it is named no more", DEADLINE, async || {
+        let (_, document) = examined(&host, &[]).await;
+        (!of_level(&host, &document, "warning").iter().any(|text| text.starts_with("processes"))).then_some(())
+    })
+    .await;
 }

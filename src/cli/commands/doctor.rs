@@ -153,6 +153,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
     let host = engine.host_facts().await?;
     let observed = engine.observe(&facts.proxy_name).await?;
     let disk = engine.disk(&facts.proxy_name).await?;
+    let forgotten = if host.is_here { engine.forgotten().await? } else { Vec::new() };
     let not_restarted = engine.not_restarted(&observed).await?;
     let port_holder = match &facts.wish {
         Some(wish) => port_holder(engine, wish, &host).await?,
@@ -167,6 +168,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
         disk,
         min_free: common.min_free,
         not_restarted,
+        forgotten,
         port_holder,
         proxy_as_wished,
     })

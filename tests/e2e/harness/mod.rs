@@ -38,7 +38,7 @@ pub use host::{Answer, Host};
 pub use images::{FAULT_APP, of_sample};
 pub use jaeger::Jaeger;
 pub use mails::{forget_mails, hurry, mailed, over, told};
-pub use own_engine::{OwnEngine, RESTART};
+pub use own_engine::{OwnEngine, RESTART, children_of};
 pub use raw::Connection;
 pub use receiver::{Receiver, Reply, nobody};
 pub use registry::Registry;

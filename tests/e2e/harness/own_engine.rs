@@ -35,6 +35,8 @@ pub struct OwnEngine {
     daemon: Option<Child>,
     /// Lives in the mount namespace of the engine, which has to outlive a daemon whose containers outlive it.
     mounts: Option<Child>,
+    /// Containers that had processes when the daemon ended.
+    alive: Vec<String>,
     /// Reads what we never write, so it cleans up when this process has been killed.
     guard: Option<Child>,
 }
@@ -57,7 +59,8 @@ impl OwnEngine {
         let folder = tempfile::Builder::new().prefix("e2e-engine-").tempdir().expect("a folder");
         let address = Ipv4Addr::new(10, 198, third, fourth | 2);
         let name = format!("e2e{:06x}", number >> 40);
-        let mut engine = Self { name, folder, address, options, daemon: None, mounts: None, guard: None };
+        let mut engine =
+            Self { name, folder, address, options, daemon: None, mounts: None, alive: Vec::new(), guard: None };
         engine.plug_in(Ipv4Addr::new(10, 198, third, fourth | 1), megabytes);
         engine.guard = Some(engine.guarded());
         Box::pin(engine.boot()).await;
@@ -88,8 +91,21 @@ impl OwnEngine {
         guard.spawn().expect("sh")
     }
 
-    /// Starts the daemon and waits until it answers.
+    /// Starts the daemon and waits until it answers. A machine whose engine has forgotten a process of a container would
+    /// give that one's address to another: such processes end here.
     pub async fn boot(&mut self) {
+        self.boot_as_it_is().await;
+        let running = self.docker(&["ps", "-q", "--no-trunc"]);
+        let alive = std::mem::take(&mut self.alive);
+        // What the daemon has begun to start since is none of these.
+        let forgotten = |container: &String| alive.contains(container) && !running.contains(container);
+        for (shim, _) in self.shims().into_iter().filter(|(_, container)| forgotten(container)) {
+            children_of(shim).into_iter().chain([shim]).for_each(|pid| send(pid, Signal::KILL));
+        }
+    }
+
+    /// The same, and what the daemon has forgotten lives on.
+    pub async fn boot_as_it_is(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
         let [data, run, pid] = [self.data(), self.run(), self.folder.path().join("pid")];
         let mounts = match &self.mounts {
@@ -137,6 +153,17 @@ impl OwnEngine {
         let Some(mut daemon) = self.daemon.take() else { return };
         send(daemon.id(), signal);
         daemon.wait().expect("its end");
+        self.alive = self.shims().into_iter().map(|(_, container)| container).collect();
+    }
+
+    /// What keeps the containers' processes, and the container of each.
+    pub fn shims(&self) -> Vec<(u32, String)> {
+        let run = self.run();
+        let all = processes_with(&run).filter(|(_, command)| command.contains("containerd-shim"));
+        all.filter_map(|(pid, command)| {
+            Some((pid, command.split('\0').skip_while(|arg| *arg != "-id").nth(1)?.to_owned()))
+        })
+        .collect()
     }
 
     /// Everything dies at once, and what is not on disk is gone.
@@ -153,6 +180,7 @@ impl OwnEngine {
                 .for_each(|(pid, _)| send(pid, Signal::KILL));
         }
         contained.lines().filter_map(|pid| pid.parse().ok()).for_each(|pid| send(pid, Signal::KILL));
+        self.alive.clear();
         drop(std::fs::remove_dir_all(run));
         drop(std::fs::remove_file(self.folder.path().join("pid")));
         if let Some(mut holder) = self.mounts.take() {
@@ -230,6 +258,12 @@ fn processes_with(path: &Path) -> impl Iterator<Item = (u32, String)> {
         let command = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).ok()?).into_owned();
         command.contains(&path).then_some((pid, command))
     })
+}
+
+/// The processes that it has started and that have not ended.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 fn send(pid: u32, signal: Signal) {

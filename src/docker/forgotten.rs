@@ -1,0 +1,141 @@
+//! Processes of containers that the engine has forgotten.
+//!
+//! An engine that is killed while it starts a container takes it for one that never ran, and removes it when it is asked to.
+//! The process lives on, in no list of the engine, and no call reaches it. Only the engine's own machine can see it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::model::ForgottenProcess;
+
+/// A start takes a second or two on a busy machine, and until its end the engine does not list the container as running.
+const OLD_ENOUGH_S: u64 = 10;
+
+/// What stands between containerd and a container's processes, one for each container.
+struct Shim {
+    pid: u32,
+    container: String,
+    /// The containerd that it belongs to: a machine may have several engines.
+    address: String,
+}
+
+/// Those on this machine that belong to an engine of which `running` are containers (whole ids), as `/proc` at `root` shows
+/// them. An engine of which no running container is known cannot be told from another one: nothing is said of it.
+pub(super) fn forgotten(root: &Path, running: &BTreeSet<String>) -> Vec<ForgottenProcess> {
+    let pids = || {
+        let entries = fs::read_dir(root).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+    };
+    let shims: Vec<Shim> = pids().filter_map(|pid| Shim::read(root, pid)).collect();
+    let known = |shim: &&Shim| running.contains(&shim.container);
+    let ours: BTreeSet<&str> = shims.iter().filter(known).map(|shim| shim.address.as_str()).collect();
+    let lost: Vec<&Shim> = shims
+        .iter()
+        .filter(|shim| ours.contains(shim.address.as_str()) && !running.contains(&shim.container))
+        .collect();
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    let Some(now) = uptime(root) else { return Vec::new() };
+    let mut found: Vec<_> = pids().filter_map(|pid| first_process(root, pid, &lost, now)).collect();
+    found.sort_by_key(|process| process.pid);
+    found
+}
+
+impl Shim {
+    fn read(root: &Path, pid: u32) -> Option<Self> {
+        let args = command_line(root, pid)?;
+        let after = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1).cloned();
+        let is_shim = args.first()?.contains("containerd-shim") && after("-namespace")? == "moby";
+        is_shim.then_some(())?;
+        Some(Self { pid, container: after("-id")?, address: after("-address")? })
+    }
+}
+
+/// The process `pid`, when it is the first one of a container of these.
+fn first_process(root: &Path, pid: u32, lost: &[&Shim], now_s: u64) -> Option<ForgottenProcess> {
+    let stat = fs::read_to_string(file(root, pid, "stat")).ok()?;
+    // The name of the process may hold spaces and brackets: fields are counted from the last bracket.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let parent: u32 = fields.get(1)?.parse().ok()?;
+    let shim = lost.iter().find(|shim| shim.pid == parent)?;
+    let started_s = fields.get(19)?.parse::<u64>().ok()? / rustix::param::clock_ticks_per_second();
+    if now_s.saturating_sub(started_s) < OLD_ENOUGH_S || fields.first() == Some(&"Z") {
+        return None;
+    }
+    let program = command_line(root, pid)?.first()?.clone();
+    Some(ForgottenProcess { pid, program, container: shim.container.clone() })
+}
+
+fn command_line(root: &Path, pid: u32) -> Option<Vec<String>> {
+    let bytes = fs::read(file(root, pid, "cmdline")).ok()?;
+    let args = bytes.split(|byte| *byte == 0).filter(|arg| !arg.is_empty());
+    Some(args.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect())
+}
+
+/// Whole seconds since the machine started.
+fn uptime(root: &Path) -> Option<u64> {
+    let text = fs::read_to_string(root.join("uptime")).ok()?;
+    text.split('.').next()?.parse().ok()
+}
+
+fn file(root: &Path, pid: u32, name: &str) -> PathBuf {
+    root.join(pid.to_string()).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "/run/containerd/containerd.sock";
+
+    fn process(root: &Path, pid: u32, parent: u32, started_s: u64, args: &[&str]) {
+        fs::create_dir(root.join(pid.to_string())).unwrap();
+        fs::write(file(root, pid, "cmdline"), args.join("\0") + "\0").unwrap();
+        let started = started_s * rustix::param::clock_ticks_per_second();
+        let stat = format!("{pid} (a) (b) S {parent} {}{started} 0 0", "0 ".repeat(17));
+        fs::write(file(root, pid, "stat"), stat).unwrap();
+    }
+
+    fn shim(root: &Path, pid: u32, id: &str, address: &str) {
+        let args = ["/usr/bin/containerd-shim-runc-v2", "-namespace", "moby", "-id", id, "-address", address];
+        process(root, pid, 1, 0, &args);
+    }
+
+    /// A machine that is up for 100 s: a container that runs, and one that the engine does not list.
+    fn machine() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("uptime"), "100.52 190.00\n").unwrap();
+        fs::create_dir(root.path().join("sys")).unwrap();
+        shim(root.path(), 20, "aa", OURS);
+        process(root.path(), 21, 20, 50, &["web"]);
+        shim(root.path(), 30, "bb", OURS);
+        process(root.path(), 31, 30, 50, &["worker", "--queue", "mail"]);
+        process(root.path(), 32, 31, 50, &["its", "child"]);
+        root
+    }
+
+    fn running() -> BTreeSet<String> {
+        BTreeSet::from(["aa".to_owned()])
+    }
+
+    #[test]
+    fn the_process_of_a_container_that_is_in_no_list_is_found() {
+        let root = machine();
+        let expected = ForgottenProcess { pid: 31, program: "worker".to_owned(), container: "bb".to_owned() };
+        assert_eq!(forgotten(root.path(), &running()), [expected]);
+    }
+
+    #[test]
+    fn a_container_of_another_engine_or_one_that_is_just_being_started_is_left_alone() {
+        let root = machine();
+        shim(root.path(), 40, "cc", "/elsewhere/containerd.sock");
+        process(root.path(), 41, 40, 50, &["another", "engine's"]);
+        shim(root.path(), 50, "dd", OURS);
+        process(root.path(), 51, 50, 95, &["just", "begun"]);
+        let pids: Vec<u32> = forgotten(root.path(), &running()).into_iter().map(|process| process.pid).collect();
+        assert_eq!(pids, [31]);
+        assert!(forgotten(root.path(), &BTreeSet::new()).is_empty(), "whose they are is not known");
+    }
+}
