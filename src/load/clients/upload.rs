@@ -36,7 +36,8 @@ async fn send(wire: &mut Wire, head: &[u8], body: &[u8], over: Duration) -> Resu
     for piece in body.chunks(body.len().div_ceil(PIECES).max(1)) {
         tokio::select! {
             () = tokio::time::sleep(over / PIECES as u32) => {}
-            () = connection.spoken_to() => {
+            said = connection.spoken_to() => {
+                said?;
                 // An answer before the body's end is a refusal or a cut; either way more bytes would not change it.
                 spoken_to = true;
                 break;

@@ -42,10 +42,14 @@ impl Connection {
             .map_err(|error| self.place(Failure::of_stream(&error, "sending the request")))
     }
 
-    /// Resolves when the server says something, or goes, although it is not its turn.
-    pub(in super::super) async fn spoken_to(&self) {
-        // An error here comes up again, with its cause, at the read that follows.
-        let _ = self.stream.readable().await;
+    /// Resolves when the server says something, or ends the connection, although it is not its turn. Only bytes count: that
+    /// the stream may be readable is sometimes old news, of an answer that has been read.
+    pub(in super::super) async fn spoken_to(&self) -> Result<(), Failure> {
+        match self.stream.peek(&mut [0]).await {
+            Ok(_) => Ok(()),
+            // The kernel tells it once; the read that follows would meet an ordinary end.
+            Err(error) => Err(self.place(Failure::of_stream(&error, "sending the request"))),
+        }
     }
 
     /// Reads to the end of the answer's head, past any 1xx, and puts the release it names into `release`.
@@ -121,5 +125,33 @@ impl Connection {
     /// Says which request of the connection it was: a failure on the first one is not about keep-alive.
     fn place(&self, failure: Failure) -> Failure {
         Failure { detail: format!("{} (request {} of its connection)", failure.detail, self.answers + 1), ..failure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_been_read_already_is_not_taken_for_an_early_answer() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connection = Connection::open(server.local_addr().unwrap()).await.unwrap();
+        let (mut other, _) = server.accept().await.unwrap();
+        other.write_all(b"a").await.unwrap();
+        connection.stream.readable().await.unwrap();
+        // A read that fills its buffer leaves the news of it standing.
+        assert_eq!(connection.stream.try_read(&mut [0]).unwrap(), 1);
+        connection.stream.readable().await.unwrap();
+        assert!(timeout(Duration::from_millis(100), connection.spoken_to()).await.is_err(), "nothing was said");
+        other.write_all(b"b").await.unwrap();
+        connection.spoken_to().await.unwrap();
+        assert_eq!(connection.stream.try_read(&mut [0]).unwrap(), 1);
+        drop(other);
+        connection.spoken_to().await.unwrap();
     }
 }
