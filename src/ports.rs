@@ -33,6 +33,8 @@ use crate::plan::FlipChange;
 pub struct ContainerStatus {
     pub state: ContainerState,
     pub health: Option<DockerHealth>,
+    /// How often the engine has started it again, by its restart policy, after it had ended by itself.
+    pub restarts: u64,
 }
 
 /// How a container ended.

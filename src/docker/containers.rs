@@ -38,8 +38,9 @@ pub(super) async fn inspect(
 }
 
 pub(super) async fn status(engine: &DockerEngine, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
-    let state = inspect(engine, name).await?.and_then(|container| container.state);
-    Ok(state.map(|state| ContainerStatus { state: phase(&state), health: health(&state) }))
+    let Some(container) = inspect(engine, name).await? else { return Ok(None) };
+    let restarts = container.restart_count.and_then(|count| count.try_into().ok()).unwrap_or_default();
+    Ok(container.state.map(|state| ContainerStatus { state: phase(&state), health: health(&state), restarts }))
 }
 
 pub(super) fn phase(state: &EngineState) -> ContainerState {

@@ -52,7 +52,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 self.proxy.store_release(app, release.number, document).await?;
             }
             Step::LookAgain { replicas } => {
-                let looks = replicas.iter().map(|look| self.await_healthy(&look.name, &look.gate, cancel));
+                let looks = replicas.iter().map(|look| self.last_look(look, cancel));
                 join_all(looks).await.into_iter().collect::<Result<(), _>>()?;
             }
             Step::BuildImage { tag, digest, build } => {

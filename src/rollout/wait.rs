@@ -9,7 +9,7 @@ use super::failure::{FailureKind, StepFailure};
 use super::probed::Probed;
 use super::run::Run;
 use crate::model::{Condition, ContainerState, DockerHealth, Hook, InFlight, ObservedProxy};
-use crate::plan::{Gate, Limits};
+use crate::plan::{Gate, Limits, Look};
 use crate::ports::{ContainerStatus, Engine, ExitReport, HookReport, Probe, ProbeAnswer, Proxy, ProxyError};
 
 /// Log lines shown for a container that failed.
@@ -83,6 +83,22 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
     }
 
+    /// Whether what has passed its gate is well still, and the same: the engine starts again what has died, and for a while
+    /// that may answer as the first one did.
+    pub(super) async fn last_look(&self, look: &Look, cancel: &CancellationToken) -> Result<(), StepFailure> {
+        let (well, status) =
+            tokio::join!(self.await_healthy(&look.name, &look.gate, cancel), self.engine.container_status(&look.name));
+        well?;
+        let name = &look.name;
+        match status? {
+            Some(ContainerStatus { restarts: 1.., .. }) => {
+                let why = format!("`{name}` has exited since it was started, and the engine has started it again");
+                Err(self.with_evidence(StepFailure::failed(why), name, Vec::new()).await)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Probes until there were `successes` in a row.
     async fn probe_until(
         &self,
@@ -115,16 +131,18 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     async fn engine_health(&self, name: &str, strict: bool) -> Result<(), StepFailure> {
         loop {
             match self.engine.container_status(name).await? {
-                Some(ContainerStatus { state: ContainerState::Running, health: Some(DockerHealth::Healthy) }) => {
+                Some(ContainerStatus {
+                    state: ContainerState::Running, health: Some(DockerHealth::Healthy), ..
+                }) => {
                     return Ok(());
                 }
-                Some(ContainerStatus { state: ContainerState::Running, health: None }) if strict => {
+                Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) if strict => {
                     return Err(StepFailure::failed(format!(
                         "`{name}` has no HEALTHCHECK, so it cannot become healthy"
                     ))
                     .hint("give the service a `healthcheck`, or use `condition: service_started`"));
                 }
-                Some(ContainerStatus { state: ContainerState::Running, health: None }) => return Ok(()),
+                Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) => return Ok(()),
                 Some(ContainerStatus { health: Some(DockerHealth::Unhealthy), .. }) => {
                     return Err(StepFailure::failed(format!("the HEALTHCHECK of `{name}` fails")));
                 }

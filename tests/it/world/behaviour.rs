@@ -11,6 +11,8 @@ pub struct Behaviour {
     pub ill_after: Option<Duration>,
     /// Ends by itself, with this code.
     pub exits_after: Option<(Duration, i64)>,
+    /// Ends by itself, and the engine starts it again at once.
+    pub restarts_after: Option<Duration>,
     pub ignores_stop: bool,
     /// Listens here whatever its configuration says.
     pub port: Option<u16>,
@@ -34,6 +36,7 @@ impl Default for Behaviour {
             healthy_after: Some(Duration::from_millis(120)),
             ill_after: None,
             exits_after: None,
+            restarts_after: None,
             ignores_stop: false,
             port: None,
             hook: HookEnd::Code(0),
@@ -52,6 +55,10 @@ impl Behaviour {
 
     pub fn exits_after(delay: Duration, code: i64) -> Self {
         Self { exits_after: Some((delay, code)), ..Self::default() }
+    }
+
+    pub fn restarts_after(delay: Duration) -> Self {
+        Self { restarts_after: Some(delay), ..Self::default() }
     }
 
     /// Answers one probe well and ends.

@@ -196,7 +196,8 @@ impl Engine for Client {
             let now = Instant::now();
             Ok(state.containers.get_mut(name).map(|container| {
                 container.asked |= container.runs(now);
-                ContainerStatus { state: container.state(now), health: container.health(now) }
+                let restarts = container.restarts(now);
+                ContainerStatus { state: container.state(now), health: container.health(now), restarts }
             }))
         })
         .await

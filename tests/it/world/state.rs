@@ -110,6 +110,11 @@ impl Container {
         self.state(now) == ContainerState::Running
     }
 
+    pub fn restarts(&self, now: Instant) -> u64 {
+        let again = self.started.zip(self.behaviour.restarts_after).map(|(started, after)| started + after);
+        again.is_some_and(|again| again <= now).into()
+    }
+
     /// Whether the app in it answers well.
     pub fn healthy(&self, now: Instant) -> bool {
         let Some(started) = self.started.filter(|_| self.runs(now)) else { return false };
