@@ -75,6 +75,8 @@ pub const SCENARIOS: &[Scenario] = &[
         "it gets no traffic; its exit code and last lines are shown",
         &[
             "e2e::faults_health::a_version_that_is_healthy_once_and_dies_gets_no_traffic",
+            "e2e::faults_health::a_single_replica_that_dies_with_the_last_answer_it_was_asked_for_gets_no_traffic",
+            "e2e::faults_health::a_version_that_died_while_it_waited_is_not_taken_for_well_because_the_engine_started_it_again",
             "it::operations::a_replica_that_dies_while_it_waits_for_a_slower_one_is_not_flipped_in",
         ],
         None,
