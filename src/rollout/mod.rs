@@ -1,12 +1,13 @@
 //! Carries a plan out: observe, execute, perform, unwind.
 //!
 //! `deploy` is the whole sentence. A step is performed by one call of a port or by one bounded wait; every polling
-//! loop of the crate's core stands in `wait`.
+//! loop of the crate's core stands in `wait` or `gate`.
 
 mod atomic;
 mod deploy;
 mod execute;
 mod failure;
+mod gate;
 mod lease;
 mod look;
 mod observe;

@@ -1,157 +1,26 @@
-//! The bounded waits. Every polling loop of the core stands here, and each has a deadline.
+//! The bounded waits. Every polling loop of the core stands here or in `gate`, and each has a deadline.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{FailureKind, StepFailure};
-use super::probed::Probed;
+use super::failure::StepFailure;
 use super::run::Run;
-use crate::model::{Condition, ContainerState, DockerHealth, Hook, InFlight, ObservedProxy};
-use crate::plan::{Gate, Limits, Look};
-use crate::ports::{ContainerStatus, Engine, ExitReport, HookReport, Probe, ProbeAnswer, Proxy, ProxyError};
+use crate::model::{Hook, InFlight, ObservedProxy};
+use crate::plan::Limits;
+use crate::ports::{Engine, ExitReport, HookReport, Proxy, ProxyError};
 
 /// Log lines shown for a container that failed.
 const LOG_LINES: usize = 20;
 /// How often the engine is asked for a state that it has no event for.
-const STATUS_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long one call of the proxy waits for a change of the counts.
 const COUNT_WAIT: Duration = Duration::from_secs(2);
 /// How long counts may be unknown, as while the proxy restarts, before a drain gives up.
 const COUNT_PATIENCE: Duration = Duration::from_secs(20);
 
 impl<E: Engine, P: Proxy> Run<E, P> {
-    /// Waits until the gate is passed. A container that exits ends the wait at once.
-    pub(super) async fn await_healthy(
-        &self,
-        name: &str,
-        gate: &Gate,
-        cancel: &CancellationToken,
-    ) -> Result<(), StepFailure> {
-        let mut probed = Probed::default();
-        let passed = async {
-            match gate {
-                Gate::Probe { address, port, host, policy, monitor } => {
-                    let deadline = Instant::now() + policy.timeout;
-                    let probe = Probe {
-                        address: *address,
-                        port: *port,
-                        path: policy.path.clone(),
-                        host: host.clone(),
-                        timeout: policy.probe_timeout,
-                    };
-                    let probing = self.probe_until(&probe, policy.successes, policy.interval, &mut probed);
-                    let not_healthy =
-                        || StepFailure::failed(format!("`{name}` did not become healthy within {:?}", policy.timeout));
-                    timeout_at(deadline, probing).await.map_err(|_| not_healthy())??;
-                    timeout_at(deadline, self.engine_health(name, false)).await.map_err(|_| not_healthy())??;
-                    sleep(*monitor).await;
-                    Ok(())
-                }
-                Gate::Engine { condition, timeout, monitor } => {
-                    let deadline = Instant::now() + *timeout;
-                    let strict = *condition == Condition::Healthy;
-                    let late = |_| StepFailure::failed(format!("`{name}` did not become healthy within {timeout:?}"));
-                    timeout_at(deadline, self.engine_health(name, strict)).await.map_err(late)??;
-                    sleep(*monitor).await;
-                    Ok(())
-                }
-            }
-        };
-        if matches!(gate, Gate::Engine { condition: Condition::CompletedSuccessfully, .. }) {
-            let Gate::Engine { timeout, .. } = gate else { return Ok(()) };
-            return self.await_success(name, *timeout, cancel).await;
-        }
-        let result = tokio::select! {
-            // An exit is looked at first: it explains a failed probe better than the probe does.
-            biased;
-            () = cancel.cancelled() => Err(StepFailure::cancelled()),
-            exit = self.engine.await_exit(name) => Err(match exit {
-                Ok(exit) => StepFailure::failed(describe_exit(name, exit)),
-                Err(error) => error.into(),
-            }),
-            result = passed => result,
-        };
-        match result {
-            Ok(()) => Ok(()),
-            Err(failure) if failure.kind == FailureKind::Cancelled => Err(failure),
-            Err(failure) => {
-                let probe = matches!(gate, Gate::Probe { .. }).then(|| probed.lines());
-                Err(self.with_evidence(failure, name, probe.unwrap_or_default()).await)
-            }
-        }
-    }
-
-    /// Whether what has passed its gate is well still, and the same: the engine starts again what has died, and for a while
-    /// that may answer as the first one did.
-    pub(super) async fn last_look(&self, look: &Look, cancel: &CancellationToken) -> Result<(), StepFailure> {
-        let (well, status) =
-            tokio::join!(self.await_healthy(&look.name, &look.gate, cancel), self.engine.container_status(&look.name));
-        well?;
-        let name = &look.name;
-        match status? {
-            Some(ContainerStatus { restarts: 1.., .. }) => {
-                let why = format!("`{name}` has exited since it was started, and the engine has started it again");
-                Err(self.with_evidence(StepFailure::failed(why), name, Vec::new()).await)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Probes until there were `successes` in a row.
-    async fn probe_until(
-        &self,
-        probe: &Probe,
-        successes: u32,
-        interval: Duration,
-        probed: &mut Probed,
-    ) -> Result<(), StepFailure> {
-        let mut in_a_row = 0;
-        loop {
-            probed.sent();
-            let answer = match self.proxy.probe(probe).await {
-                Ok(answer) => answer,
-                // A proxy that restarts is back before the deadline; until then nobody is seen healthy.
-                Err(error @ (ProxyError::Unreachable { .. } | ProxyError::Malformed { .. })) => {
-                    ProbeAnswer { healthy: false, status: None, error: Some(error.to_string()), body: None }
-                }
-                Err(error) => return Err(error.into()),
-            };
-            in_a_row = if answer.healthy { in_a_row + 1 } else { 0 };
-            probed.answered(answer);
-            if in_a_row >= successes {
-                return Ok(());
-            }
-            sleep(interval).await;
-        }
-    }
-
-    /// Waits for the container's own HEALTHCHECK; without one, `strict` decides whether that is an error.
-    async fn engine_health(&self, name: &str, strict: bool) -> Result<(), StepFailure> {
-        loop {
-            match self.engine.container_status(name).await? {
-                Some(ContainerStatus {
-                    state: ContainerState::Running, health: Some(DockerHealth::Healthy), ..
-                }) => {
-                    return Ok(());
-                }
-                Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) if strict => {
-                    return Err(StepFailure::failed(format!(
-                        "`{name}` has no HEALTHCHECK, so it cannot become healthy"
-                    ))
-                    .hint("give the service a `healthcheck`, or use `condition: service_started`"));
-                }
-                Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) => return Ok(()),
-                Some(ContainerStatus { health: Some(DockerHealth::Unhealthy), .. }) => {
-                    return Err(StepFailure::failed(format!("the HEALTHCHECK of `{name}` fails")));
-                }
-                Some(_) => sleep(STATUS_INTERVAL).await,
-                None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
-            }
-        }
-    }
-
     /// Runs a hook of a container that has just been started.
     pub(super) async fn post_start(
         &self,
@@ -317,13 +186,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// Adds the last probe's answer and the last log lines.
-    async fn with_evidence(&self, failure: StepFailure, name: &str, probe: Vec<String>) -> StepFailure {
+    pub(super) async fn with_evidence(&self, failure: StepFailure, name: &str, probe: Vec<String>) -> StepFailure {
         let log = self.engine.log_tail(name, LOG_LINES).await.unwrap_or_default();
         failure.detail("last probe", probe).detail(format!("last log lines of `{name}`"), log)
     }
 }
 
-fn describe_exit(name: &str, exit: ExitReport) -> String {
+pub(super) fn describe_exit(name: &str, exit: ExitReport) -> String {
     let why = if exit.oom_killed { " (out of memory)" } else { "" };
     format!("`{name}` exited with code {}{why}", exit.code)
 }

@@ -1,0 +1,146 @@
+//! The gate before the traffic: a new replica is asked until it is well, and once more right before the flip.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::failure::{FailureKind, StepFailure};
+use super::probed::Probed;
+use super::run::Run;
+use super::wait::{STATUS_INTERVAL, describe_exit};
+use crate::model::{Condition, ContainerState, DockerHealth};
+use crate::plan::{Gate, Look};
+use crate::ports::{ContainerStatus, Engine, Probe, ProbeAnswer, Proxy, ProxyError};
+
+impl<E: Engine, P: Proxy> Run<E, P> {
+    /// Waits until the gate is passed. A container that exits ends the wait at once.
+    pub(super) async fn await_healthy(
+        &self,
+        name: &str,
+        gate: &Gate,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        let mut probed = Probed::default();
+        let passed = async {
+            match gate {
+                Gate::Probe { address, port, host, policy, monitor } => {
+                    let deadline = Instant::now() + policy.timeout;
+                    let probe = Probe {
+                        address: *address,
+                        port: *port,
+                        path: policy.path.clone(),
+                        host: host.clone(),
+                        timeout: policy.probe_timeout,
+                    };
+                    let probing = self.probe_until(&probe, policy.successes, policy.interval, &mut probed);
+                    let not_healthy =
+                        || StepFailure::failed(format!("`{name}` did not become healthy within {:?}", policy.timeout));
+                    timeout_at(deadline, probing).await.map_err(|_| not_healthy())??;
+                    timeout_at(deadline, self.engine_health(name, false)).await.map_err(|_| not_healthy())??;
+                    sleep(*monitor).await;
+                    Ok(())
+                }
+                Gate::Engine { condition, timeout, monitor } => {
+                    let deadline = Instant::now() + *timeout;
+                    let strict = *condition == Condition::Healthy;
+                    let late = |_| StepFailure::failed(format!("`{name}` did not become healthy within {timeout:?}"));
+                    timeout_at(deadline, self.engine_health(name, strict)).await.map_err(late)??;
+                    sleep(*monitor).await;
+                    Ok(())
+                }
+            }
+        };
+        if matches!(gate, Gate::Engine { condition: Condition::CompletedSuccessfully, .. }) {
+            let Gate::Engine { timeout, .. } = gate else { return Ok(()) };
+            return self.await_success(name, *timeout, cancel).await;
+        }
+        let result = tokio::select! {
+            // An exit is looked at first: it explains a failed probe better than the probe does.
+            biased;
+            () = cancel.cancelled() => Err(StepFailure::cancelled()),
+            exit = self.engine.await_exit(name) => Err(match exit {
+                Ok(exit) => StepFailure::failed(describe_exit(name, exit)),
+                Err(error) => error.into(),
+            }),
+            result = passed => result,
+        };
+        match result {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.kind == FailureKind::Cancelled => Err(failure),
+            Err(failure) => {
+                let probe = matches!(gate, Gate::Probe { .. }).then(|| probed.lines());
+                Err(self.with_evidence(failure, name, probe.unwrap_or_default()).await)
+            }
+        }
+    }
+
+    /// Whether what has passed its gate is well still, and the same: the engine starts again what has died, and for a while
+    /// that may answer as the first one did.
+    pub(super) async fn last_look(&self, look: &Look, cancel: &CancellationToken) -> Result<(), StepFailure> {
+        let (well, status) =
+            tokio::join!(self.await_healthy(&look.name, &look.gate, cancel), self.engine.container_status(&look.name));
+        well?;
+        let name = &look.name;
+        match status? {
+            Some(ContainerStatus { restarts: 1.., .. }) => {
+                let why = format!("`{name}` has exited since it was started, and the engine has started it again");
+                Err(self.with_evidence(StepFailure::failed(why), name, Vec::new()).await)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Probes until there were `successes` in a row.
+    async fn probe_until(
+        &self,
+        probe: &Probe,
+        successes: u32,
+        interval: Duration,
+        probed: &mut Probed,
+    ) -> Result<(), StepFailure> {
+        let mut in_a_row = 0;
+        loop {
+            probed.sent();
+            let answer = match self.proxy.probe(probe).await {
+                Ok(answer) => answer,
+                // A proxy that restarts is back before the deadline; until then nobody is seen healthy.
+                Err(error @ (ProxyError::Unreachable { .. } | ProxyError::Malformed { .. })) => {
+                    ProbeAnswer { healthy: false, status: None, error: Some(error.to_string()), body: None }
+                }
+                Err(error) => return Err(error.into()),
+            };
+            in_a_row = if answer.healthy { in_a_row + 1 } else { 0 };
+            probed.answered(answer);
+            if in_a_row >= successes {
+                return Ok(());
+            }
+            sleep(interval).await;
+        }
+    }
+
+    /// Waits for the container's own HEALTHCHECK; without one, `strict` decides whether that is an error.
+    async fn engine_health(&self, name: &str, strict: bool) -> Result<(), StepFailure> {
+        loop {
+            match self.engine.container_status(name).await? {
+                Some(ContainerStatus {
+                    state: ContainerState::Running, health: Some(DockerHealth::Healthy), ..
+                }) => {
+                    return Ok(());
+                }
+                Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) if strict => {
+                    return Err(StepFailure::failed(format!(
+                        "`{name}` has no HEALTHCHECK, so it cannot become healthy"
+                    ))
+                    .hint("give the service a `healthcheck`, or use `condition: service_started`"));
+                }
+                Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) => return Ok(()),
+                Some(ContainerStatus { health: Some(DockerHealth::Unhealthy), .. }) => {
+                    return Err(StepFailure::failed(format!("the HEALTHCHECK of `{name}` fails")));
+                }
+                Some(_) => sleep(STATUS_INTERVAL).await,
+                None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
+            }
+        }
+    }
+}
