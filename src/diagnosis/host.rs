@@ -52,7 +52,8 @@ pub(super) fn engine(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         // As much of the id as `docker ps` showed.
         let container = container.get(..12).unwrap_or(container);
         let text = format!("process {pid} (`{program}`) is in container {container}, which the engine has forgotten");
-        Finding::warning("processes", text, format!("`sudo kill {pid}` ends it"))
+        // The first process of a container may ignore every other signal.
+        Finding::warning("processes", text, format!("`sudo kill -KILL {pid}` ends it"))
     }));
     let warnings =
         engine.host.warnings.iter().filter(|text| text.contains("No swap limit") || text.contains("No memory limit"));

@@ -169,7 +169,7 @@ async fn a_process_that_the_engine_has_forgotten_is_named_with_what_ends_it() {
     assert!(text.starts_with(&format!("processes: process {pid} (`")), "{text}");
     assert!(text.ends_with(&format!("is in container {}, which the engine has forgotten", &container[..12])), "{text}");
     let (output, _) = examined(&host, &[]).await;
-    output.says(&format!("`sudo kill {pid}` ends it"));
+    output.says(&format!("`sudo kill -KILL {pid}` ends it"));
     rustix::process::kill_process(Pid::from_raw(pid as i32).expect("a number"), Signal::KILL).expect("a process");
     eventually("it is named no more", DEADLINE, async || {
         let (_, document) = examined(&host, &[]).await;
