@@ -78,11 +78,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     /// Whether what has passed its gate is well still, and the same: the engine starts again what has died, and for a while
     /// that may answer as the first one did.
     pub(super) async fn last_look(&self, look: &Look, cancel: &CancellationToken) -> Result<(), StepFailure> {
-        let (well, status) =
-            tokio::join!(self.await_healthy(&look.name, &look.gate, cancel), self.engine.container_status(&look.name));
-        well?;
         let name = &look.name;
-        match status? {
+        self.await_healthy(name, &look.gate, cancel).await?;
+        // Only now: asked before, the engine might not have noticed the end of the one that did not answer.
+        match self.engine.container_status(name).await? {
             Some(ContainerStatus { restarts: 1.., .. }) => {
                 let why = format!("`{name}` has exited since it was started, and the engine has started it again");
                 Err(self.with_evidence(StepFailure::failed(why), name, Vec::new()).await)

@@ -69,14 +69,14 @@ async fn a_redeploy_may_be_killed_after_any_step() {
 async fn a_redeploy_in_batches_may_be_killed_after_any_step() {
     let app = App::new("web").replicas(2).set("/deploy/update_config/parallelism", json!(1));
     let steps = unnoticed("crash-batches", app, "none", 0, AT_ONCE).await;
-    assert_eq!(steps, 3 + 6 + 3 + 6, "one more flip than all at once");
+    assert_eq!(steps, 3 + 7 + 3 + 7, "one more flip than all at once, and a look before each");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_first_redeploy_may_be_killed_after_any_step() {
     // A run that is killed while requests are held leaves them so until the next run is through.
     let steps = unnoticed("crash-stop-first", App::new("web").stop_first(), "none", 0, DEADLINE).await;
-    assert_eq!(steps, 3 + 3 + 3 + 3, "the first flip only holds requests back");
+    assert_eq!(steps, 3 + 3 + 4 + 3, "the first flip only holds requests back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,8 +121,8 @@ async fn all_of_no_apps_is_nothing_to_deploy() {
         "name: input\nservices:\n  db: { image: a:1 }\n",
         &["--all"],
         2,
-        "error: project `input` has no apps: none of its services has an `x-deploy-apps` block\n\
-         hint: add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled",
+        "error: project `input` has no apps: no service that takes part has an `x-deploy-apps` block\n\
+         hint: add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled, or let one take part with `--profile`",
     )
     .await;
 }

@@ -46,8 +46,8 @@ async fn a_file_without_an_app_is_printed_and_a_deploy_says_what_to_add() {
     host.cli(&["config", "--quiet"]).run().await.succeeded();
     let refused = host.deploy(&["db"]).await.exited(2);
     let expected = format!(
-        "error: project `{}` has no apps: none of its services has an `x-deploy-apps` block\n\
-         hint: add `x-deploy-apps: {{ port: 8080 }}` to the service that is to be rolled",
+        "error: project `{}` has no apps: no service that takes part has an `x-deploy-apps` block\n\
+         hint: add `x-deploy-apps: {{ port: 8080 }}` to the service that is to be rolled, or let one take part with `--profile`",
         host.name()
     );
     assert_eq!(refused.stderr.trim_end(), expected);
