@@ -4,7 +4,7 @@ use deploy_apps::model::{Generation, ObservedProxy};
 use deploy_apps::plan::FlipChange;
 use deploy_apps::ports::{Proxy, ProxyError};
 
-use crate::world::{Setup, World, change, key};
+use crate::world::{Setup, World, change, eventually, key};
 
 async fn state(world: &World) -> ObservedProxy {
     world.control.state().await.expect("the state")
@@ -68,7 +68,7 @@ async fn a_torn_last_line_is_a_flip_that_never_was() {
     world.kill().await;
     world.boot().await;
     assert_eq!(state(&world).await, before);
-    assert!(world.logs().await.contains("is torn and left out"));
+    eventually("it is said", async || world.logs().await.contains("is torn and left out")).await;
 
     // The next flip is written over the torn one, not behind it.
     world.flip(&[world.serving("app", &[&backend]), world.serving("more", &[&backend])]).await;

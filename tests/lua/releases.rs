@@ -4,7 +4,7 @@ use deploy_apps::model::{ContainerSpec, HealthPolicy, ReleaseNumber, Scale, Stor
 use deploy_apps::ports::{Proxy, ProxyError};
 use serde_json::json;
 
-use crate::world::{Setup, World, key};
+use crate::world::{Setup, World, eventually, key};
 
 fn numbers(releases: &[u32]) -> Vec<ReleaseNumber> {
     releases.iter().copied().map(ReleaseNumber).collect()
@@ -138,7 +138,8 @@ async fn what_is_stored_of_a_release_outlives_a_kill_and_is_forgotten_on_request
     // What cannot be read is as if it were not there, and said in the log.
     world.exec("printf '{\"at\":1,' > /var/lib/deploy-apps/releases/t~app/r10.json").await;
     assert_eq!(kept(&world, "app").await, [2]);
-    assert!(world.logs().await.contains("r10.json"), "nobody said so");
+    // A line takes its way through the engine.
+    eventually("it is said", async || world.logs().await.contains("r10.json")).await;
     assert!(!world.logs().await.contains("line one"), "a document is in the log");
     store(&world, "app", 10).await.expect("stored again");
     assert_eq!(kept(&world, "app").await, [10, 2]);
