@@ -1,0 +1,147 @@
+//! How an app's part of a run is said: what is behind it, what it is at, and how it ended.
+
+use std::time::Duration;
+
+use super::super::text;
+use super::{End, Healthy, Piece, Row, Tone};
+use crate::event::Outcome;
+use crate::model::AccessoryChange;
+
+impl Row {
+    /// What is behind it, in the order of a rollout.
+    pub fn done(&self) -> Vec<Piece> {
+        let mut done = Vec::new();
+        let mut plain = |text: String| done.push(Piece::new(Tone::Plain, text));
+        if let Some(image) = &self.image {
+            plain(image.clone());
+        }
+        if let Some(took) = self.release_command {
+            plain(format!("release command {}", text::duration(took)));
+        }
+        if let Some(Healthy { healthy, wanted, took }) = &self.healthy {
+            plain(format!("{healthy}/{wanted} healthy {}", text::duration(*took)));
+        }
+        match self.flips {
+            0 => {}
+            1 => plain(format!("flipped {}", text::duration(self.flip_took))),
+            flips => plain(format!("flipped {flips}× {}", text::duration(self.flip_took))),
+        }
+        if let Some(drain) = &self.drain {
+            plain(match drain.waited.is_zero() {
+                true => "nothing to drain".to_owned(),
+                false => format!("drained {} in {}", text::in_flight(drain.waited), text::duration(drain.took)),
+            });
+            if !drain.cut.is_zero() {
+                done.push(Piece::new(Tone::Warning, format!("cut {} at the limit", text::in_flight(drain.cut))));
+            }
+        }
+        done
+    }
+
+    /// What had to be waited for, and what the limit cut; nothing when there was no drain.
+    pub fn drained_words(&self) -> String {
+        let Some(drain) = &self.drain else { return String::new() };
+        let waited = text::in_flight(drain.waited);
+        if drain.cut.is_zero() { waited } else { format!("{waited}, {} cut", text::in_flight(drain.cut)) }
+    }
+
+    /// What it is at.
+    pub fn doing(&self, now: Duration) -> Vec<Piece> {
+        let mut doing = Vec::new();
+        match (&self.failed, self.cancelling) {
+            (Some(error), _) => doing.push(Piece::new(Tone::Error, error.clone())),
+            (None, true) => doing.push(Piece::new(Tone::Warning, "cancelling")),
+            (None, false) => {}
+        }
+        if let Some(lease) = &self.lease {
+            doing.push(Piece::new(Tone::Warning, lease.clone()));
+        } else if let Some(left) = self.draining {
+            doing.push(Piece::new(Tone::Busy, format!("draining {}", text::in_flight(left))));
+        } else if let Some(build) = &self.build {
+            doing.push(Piece::new(Tone::Busy, format!("building{}", running(now, build.since))));
+            doing.push(Piece::new(Tone::Dim, build.line.clone()));
+        } else if let Some((step, since)) = self.steps.last() {
+            doing.push(Piece::new(Tone::Busy, format!("{step}{}", running(now, *since))));
+        } else if doing.is_empty() {
+            doing.push(Piece::new(Tone::Dim, "waiting"));
+        }
+        doing
+    }
+
+    /// How it ended, with what that means for who serves.
+    pub fn ending(&self, end: &End) -> Piece {
+        if let Some(change) = self.accessory {
+            return accessory_ending(change, end);
+        }
+        let before = self.planned.as_ref().and_then(|planned| planned.from);
+        match end.outcome {
+            Outcome::UpToDate | Outcome::Completed if self.removing => Piece::new(Tone::Success, "✔ removed"),
+            Outcome::CompletedWithLeftovers if self.removing => Piece::new(Tone::Warning, "✔ removed, with leftovers"),
+            Outcome::Cancelled if self.removing && self.flips > 0 => {
+                Piece::new(Tone::Warning, "✘ cancelled, it serves no more and its containers are left")
+            }
+            Outcome::UpToDate => Piece::new(Tone::Dim, "up to date (routes confirmed)"),
+            Outcome::Completed => Piece::new(Tone::Success, served("✔", end)),
+            Outcome::CompletedWithLeftovers => Piece::new(Tone::Warning, served("✔ with leftovers", end)),
+            Outcome::RolledBack => match before {
+                Some(before) => Piece::new(Tone::Error, format!("✘ rolled back, {before} serves as before")),
+                None => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
+            },
+            Outcome::Cancelled => match (before, &self.planned) {
+                (_, Some(planned)) if self.flips > 0 => {
+                    Piece::new(Tone::Warning, format!("✘ cancelled after the flip, {} serves", planned.to))
+                }
+                (Some(before), _) => Piece::new(Tone::Warning, format!("✘ cancelled, {before} serves as before")),
+                (None, _) => Piece::new(Tone::Warning, "✘ cancelled"),
+            },
+            Outcome::Disconnected => {
+                Piece::new(Tone::Error, "✘ connection lost, run it again: what served goes on serving")
+            }
+            Outcome::Stuck => Piece::new(Tone::Error, "✘ stuck: look at what serves with `deploy-apps status`"),
+        }
+    }
+}
+
+/// An accessory serves no release, so it is said what became of the container.
+fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
+    let done = match change {
+        AccessoryChange::Create => "✔ created",
+        AccessoryChange::Start => "✔ started",
+        AccessoryChange::Replace | AccessoryChange::Recreate => "✔ replaced",
+        AccessoryChange::Leave => "✔ cleaned up",
+    };
+    match (end.outcome, change) {
+        (Outcome::UpToDate, _) => Piece::new(Tone::Dim, served("unchanged", end)),
+        (Outcome::Completed, _) => Piece::new(Tone::Success, served(done, end)),
+        (Outcome::CompletedWithLeftovers, _) => {
+            Piece::new(Tone::Warning, served(&format!("{done}, with leftovers"), end))
+        }
+        (Outcome::RolledBack, AccessoryChange::Create) => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
+        (Outcome::RolledBack, AccessoryChange::Replace) => {
+            Piece::new(Tone::Error, "✘ failed, the one from before runs again")
+        }
+        (Outcome::RolledBack, AccessoryChange::Recreate) => {
+            Piece::new(Tone::Error, "✘ failed, and the one from before is gone")
+        }
+        (Outcome::RolledBack, AccessoryChange::Start | AccessoryChange::Leave) => Piece::new(Tone::Error, "✘ failed"),
+        (Outcome::Cancelled, AccessoryChange::Replace) => {
+            Piece::new(Tone::Warning, "✘ cancelled, the one from before runs again")
+        }
+        (Outcome::Cancelled, _) => Piece::new(Tone::Warning, "✘ cancelled"),
+        (Outcome::Disconnected, _) => Piece::new(Tone::Error, "✘ connection lost, run it again"),
+        (Outcome::Stuck, _) => Piece::new(Tone::Error, "✘ stuck: look at it with `deploy-apps status`"),
+    }
+}
+
+/// A worker has no URL to tell.
+fn served(mark: &str, end: &End) -> String {
+    std::iter::once(mark).chain(end.urls.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+}
+
+/// Most steps are over before anybody could read their time.
+fn running(now: Duration, since: Duration) -> String {
+    match now.saturating_sub(since) {
+        short if short < Duration::from_secs(1) => String::new(),
+        long => format!(" {}", text::seconds(long)),
+    }
+}
