@@ -1,0 +1,148 @@
+//! What a world is made of: the proxy's images, a network, a container.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use deploy_apps::docker::DockerEngine;
+use deploy_apps::model::{
+    BuildSpec, ContainerSpec, Mount, MountSource, NetworkAttachment, NetworkSettings, NewContainer, NewNetwork,
+    OwnLabels, ProxyName, Role, Tmpfs,
+};
+use deploy_apps::ports::Engine;
+use indexmap::IndexMap;
+use tokio::sync::OnceCell;
+
+use super::World;
+
+/// Kept after the run: the next one then builds from the engine's cache.
+const IMAGE: &str = "deploy-apps-test-lua:latest";
+/// The race that the second look at the generation decides lasts a microsecond, unless the kernel takes the processor
+/// from the worker just then. Here that happens to every request, for 10 ms.
+const SLOW_IMAGE: &str = "deploy-apps-test-lua:slow";
+const SLOW_DOCKERFILE: &str = r#"
+FROM deploy-apps-test-lua:latest
+USER root
+RUN sed -i '$d' /etc/nginx/lua/balance.lua && printf '%s\n' \
+    'local ffi, pick = require "ffi", _M.pick' 'ffi.cdef "int usleep(unsigned int microseconds);"' \
+    'function _M.pick(...)' 'local peer = pick(...)' 'ffi.C.usleep(10000)' 'return peer' 'end' \
+    'return _M' >> /etc/nginx/lua/balance.lua
+USER 10001:10001
+"#;
+const STATE: &str = "/var/lib/deploy-apps";
+
+/// What a test wants otherwise than usual.
+pub struct Setup {
+    pub workers: u32,
+    /// The state on a file system of this size instead of a volume.
+    pub state_size: Option<&'static str>,
+    /// Workers are held up between picking a request's peer and counting it there.
+    pub slow_to_count: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { workers: 2, state_size: None, slow_to_count: false }
+    }
+}
+
+impl World {
+    /// The first of our networks that nobody has.
+    pub(super) async fn create_network(&mut self, proxy: &ProxyName) -> String {
+        static THIRD: AtomicU8 = AtomicU8::new(0);
+        let name = format!("{}-net", self.prefix);
+        for _ in 0..64 {
+            let third = THIRD.fetch_add(1, Ordering::Relaxed);
+            let address = |last| Ipv4Addr::new(10, 198, third, last);
+            let network = NewNetwork {
+                name: name.clone(),
+                project: None,
+                proxy: proxy.clone(),
+                subnet: Some(format!("10.198.{third}.0/24").parse().expect("a subnet")),
+                dynamic_range: None,
+                gateway: Some(address(1)),
+                settings: NetworkSettings::default(),
+            };
+            if self.engine.create_network(&network).await.is_ok() {
+                self.gateway = address(1);
+                self.target = SocketAddr::new(IpAddr::V4(address(2)), 80);
+                return name;
+            }
+        }
+        panic!("no free network among 64 in 10.198.0.0/16");
+    }
+
+    pub(super) async fn create_proxy(&self, proxy: ProxyName, network: String, setup: &Setup) {
+        let IpAddr::V4(address) = self.target.ip() else { unreachable!("the target is IPv4") };
+        let tmpfs = |target: &str, size: &str| Tmpfs {
+            target: target.to_owned(),
+            options: format!("size={size},mode=0750,uid=10001,gid=10001"),
+        };
+        let mut spec = ContainerSpec {
+            read_only: true,
+            cap_drop: vec!["ALL".to_owned()],
+            security_opt: vec!["no-new-privileges".to_owned()],
+            // So small that a body or an answer which is buffered on disk does not fit.
+            tmpfs: vec![tmpfs("/run/deploy-apps", "1m"), tmpfs("/tmp", "8m")],
+            networks: vec![NetworkAttachment {
+                network,
+                aliases: Vec::new(),
+                address: Some(address),
+                ..NetworkAttachment::default()
+            }],
+            environment: IndexMap::from([("WORKERS".to_owned(), setup.workers.to_string())]),
+            labels: IndexMap::from([("deploy-apps.test".to_owned(), "lua".to_owned())]),
+            ..ContainerSpec::default()
+        };
+        match setup.state_size {
+            Some(size) => spec.tmpfs.push(tmpfs(STATE, size)),
+            None => {
+                let volume = format!("{}-state", self.prefix);
+                self.engine.create_volume(&volume.as_str().into()).await.expect("a volume");
+                spec.mounts =
+                    vec![Mount { source: MountSource::Volume(volume), target: STATE.to_owned(), ..Mount::default() }];
+            }
+        }
+        let labels = OwnLabels {
+            role: Role::Proxy,
+            proxy,
+            project: None,
+            service: None,
+            release: None,
+            replica: None,
+            version: None,
+            identity: String::new(),
+        };
+        let image = if setup.slow_to_count { SLOW_IMAGE } else { IMAGE };
+        let container = NewContainer { name: self.prefix.clone(), image: image.to_owned(), spec, labels };
+        self.engine.create_container(&container).await.expect("a proxy");
+    }
+}
+
+/// Builds both images once for all tests; they all wait for it.
+pub(super) async fn build_images(engine: &DockerEngine) {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    BUILT
+        .get_or_init(async || {
+            build_image(engine, IMAGE, None).await;
+            build_image(engine, SLOW_IMAGE, Some(SLOW_DOCKERFILE.to_owned())).await;
+        })
+        .await;
+}
+
+async fn build_image(engine: &DockerEngine, tag: &str, dockerfile: Option<String>) {
+    let build = BuildSpec {
+        context: Path::new(env!("CARGO_MANIFEST_DIR")).join("nginx"),
+        dockerfile: "Dockerfile".into(),
+        dockerfile_inline: dockerfile,
+        args: IndexMap::from([("BUILD_ID".to_owned(), "test".to_owned())]),
+        target: None,
+        labels: IndexMap::new(),
+        network: None,
+        extra_hosts: Vec::new(),
+        ..BuildSpec::default()
+    };
+    let digest = engine.source_digest(&build).await.expect("a digest");
+    engine.build_image(&build, tag, &digest, Arc::new(|_| {})).await.expect("an image of the proxy");
+}
