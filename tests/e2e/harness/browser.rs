@@ -51,7 +51,8 @@ impl Browser {
         let profile = tempfile::Builder::new().prefix("e2e-browser").tempdir().expect("a folder");
         let mut driver = Command::new(on_path("chromedriver").expect(lacking));
         let driver = driver.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut driver = driver.spawn().expect("the driver starts");
+        // Both leave files in the temporary folder when they are killed, so it goes with the profile.
+        let mut driver = driver.env("TMPDIR", profile.path()).spawn().expect("the driver starts");
         let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
         let port = async {
             loop {

@@ -41,7 +41,7 @@ impl FarHost {
         images::prepare(&shared).await;
         sweep::sweep();
         let name = sweep::name("far");
-        let folder = tempfile::Builder::new().prefix("e2e-far-").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().expect("a folder");
         let lifeline = run(&name, &image());
         let inspect = ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", &name];
         let address = async || docker(&inspect).parse::<Ipv4Addr>().ok();

@@ -14,7 +14,19 @@ pub(super) fn name(test: &str) -> String {
 /// Removes what dead processes have left; a killed run would else hold addresses, ports and memory for ever.
 pub(super) fn sweep() {
     static SWEPT: Once = Once::new();
-    SWEPT.call_once(|| remove(|name| owner(name).is_some_and(|pid| !Path::new("/proc").join(pid).exists())));
+    let is_left = |name: &str| owner(name).is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+    SWEPT.call_once(|| {
+        remove(is_left);
+        remove_folders(is_left);
+    });
+}
+
+/// What a whole run shares is never dropped, so its folder stays for the next run to remove.
+fn remove_folders(is_left: impl Fn(&str) -> bool) {
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(&is_left)) {
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
 }
 
 /// The process in a name, whatever the engine or the product has put behind it.
