@@ -79,14 +79,25 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     /// that may answer as the first one did.
     pub(super) async fn last_look(&self, look: &Look, cancel: &CancellationToken) -> Result<(), StepFailure> {
         let name = &look.name;
-        self.await_healthy(name, &look.gate, cancel).await?;
+        let looked = self.await_healthy(name, &look.gate, cancel).await;
+        if looked.as_ref().is_err_and(|failure| failure.kind == FailureKind::Cancelled) {
+            return looked;
+        }
         // Only now: asked before, the engine might not have noticed the end of the one that did not answer.
-        match self.engine.container_status(name).await? {
-            Some(ContainerStatus { restarts: 1.., .. }) => {
+        let status = self.engine.container_status(name).await;
+        let started_again = matches!(status, Ok(Some(ContainerStatus { restarts: 1.., .. })));
+        match (looked, status) {
+            (Err(failure), _) if started_again => {
+                let message = format!("{failure}; the engine has started it again since");
+                Err(StepFailure { message, ..failure })
+            }
+            (Err(failure), _) => Err(failure),
+            (Ok(()), Err(error)) => Err(error.into()),
+            (Ok(()), Ok(_)) if started_again => {
                 let why = format!("`{name}` has exited since it was started, and the engine has started it again");
                 Err(self.with_evidence(StepFailure::failed(why), name, Vec::new()).await)
             }
-            _ => Ok(()),
+            (Ok(()), Ok(_)) => Ok(()),
         }
     }
 

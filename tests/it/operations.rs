@@ -214,22 +214,28 @@ async fn a_replica_that_dies_while_it_waits_for_a_slower_one_is_not_flipped_in()
 /// A restart policy hides the end of the first one: whoever asks later meets the second one, which answers.
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_the_engine_has_started_again_meanwhile_is_not_flipped_in() {
-    let two = project([replicas(2, app("go-app"))]);
-    let world = deployed(&two).await;
-    world.edit("go-app");
-    world.script("go-app-r2-1", Behaviour::restarts_after(Duration::from_millis(700)));
-    world.script("go-app-r2-2", Behaviour::healthy_after(Duration::from_secs(2)));
-    let before = world.picture();
-    let report = run(&world, &Wish::of(two), no_faults()).await;
-    world.assert_lawful(&report.story());
-    assert_eq!(report.outcomes(), [Outcome::RolledBack], "{}", report.story());
-    let why = report.facts().find_map(|fact| match fact {
-        Fact::StepFailed { error, .. } => Some(error.clone()),
-        _ => None,
-    });
-    let expected = "`sample-go-app-r2-1` has exited since it was started, and the engine has started it again";
-    assert_eq!(why.as_deref(), Some(expected));
-    assert_eq!(world.picture(), before);
+    let again = Behaviour::restarts_after(Duration::from_millis(700));
+    // It answers as the first one did; and one that says nothing more is told as what it is too.
+    let mute = Behaviour { ill_after: Some(Duration::from_millis(700)), ..again.clone() };
+    let why = "`sample-go-app-r2-1` has exited since it was started, and the engine has started it again";
+    let late = "`sample-go-app-r2-1` did not become healthy within 2s; the engine has started it again since";
+    for (behaviour, expected) in [(again, why), (mute, late)] {
+        let two = project([replicas(2, app("go-app"))]);
+        let world = deployed(&two).await;
+        world.edit("go-app");
+        world.script("go-app-r2-1", behaviour);
+        world.script("go-app-r2-2", Behaviour::healthy_after(Duration::from_secs(2)));
+        let before = world.picture();
+        let report = run(&world, &Wish::of(two), no_faults()).await;
+        world.assert_lawful(&report.story());
+        assert_eq!(report.outcomes(), [Outcome::RolledBack], "{}", report.story());
+        let told = report.facts().find_map(|fact| match fact {
+            Fact::StepFailed { error, .. } => Some(error.clone()),
+            _ => None,
+        });
+        assert_eq!(told.as_deref(), Some(expected));
+        assert_eq!(world.picture(), before);
+    }
 }
 
 #[tokio::test(start_paused = true)]
