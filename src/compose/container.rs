@@ -187,7 +187,7 @@ pub(super) fn ulimits(field: &Entry) -> Read<Vec<Ulimit>> {
 }
 
 /// Options without a driver are for the engine's default driver.
-fn logging(cx: &mut Context<'_>, entry: &Entry) -> Option<Logging> {
+pub(super) fn logging(cx: &mut Context<'_>, entry: &Entry) -> Option<Logging> {
     let map = cx.keep(collect::map(entry))?;
     let mut logging = Logging { driver: String::new(), options: BTreeMap::new() };
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {

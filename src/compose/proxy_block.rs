@@ -1,6 +1,7 @@
 //! The top-level `x-deploy-apps`: the host's proxy, and who is told of a run's end.
 
 use super::collect;
+use super::container::logging;
 use super::context::Context;
 use super::error::{Problem, Read};
 use super::node::{Entry, clip};
@@ -22,6 +23,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         bind: None,
         subnet: None,
         base_image: BASE_IMAGE.to_owned(),
+        logging: None,
     };
     for part in fields(cx, entry) {
         if part.key == "notify" {
@@ -38,6 +40,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
                 "http_port" => cx.set(&mut proxy.http_port, number("http_port", &field.value, 1..=65535)),
                 "bind" => cx.set_some(&mut proxy.bind, bind(field)),
                 "subnet" => cx.set_some(&mut proxy.subnet, subnet(field)),
+                "logging" => proxy.logging = logging(cx, field),
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),
                 _ => refuse::PROXY.judge(cx, field),
             }

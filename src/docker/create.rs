@@ -1,16 +1,18 @@
 //! From our own form of a container to the engine's.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, NetworkConnectRequest, NetworkingConfig,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfigLogConfig,
+    NetworkConnectRequest, NetworkingConfig,
 };
 use bollard::query_parameters::CreateContainerOptionsBuilder;
 
 use super::api::ApiVersion;
 use super::host_config::{host_config, port_key};
 use super::{DockerEngine, containers, files};
-use crate::model::{ContainerSpec, Healthcheck, Label, MountSource, NetworkAttachment, NewContainer};
+use crate::model::{ContainerSpec, Healthcheck, Label, LogLimit, MountSource, NetworkAttachment, NewContainer};
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// The driver's option behind compose's `interface_name`.
@@ -28,7 +30,11 @@ pub(super) async fn create_container(engine: &DockerEngine, container: &NewConta
     if let Some(platform) = &container.spec.platform {
         options = options.platform(platform);
     }
-    let create = engine.client.create_container(Some(options.build()), body(container, first));
+    let mut body = body(container, first);
+    if let (Some(limit), Some(host)) = (container.spec.log_limit, &mut body.host_config) {
+        host.log_config = host.log_config.take().or(limited_log(engine, limit).await?);
+    }
+    let create = engine.client.create_container(Some(options.build()), body);
     engine.call(&format!("create container `{name}`"), create).await?;
     let rest = async {
         for network in later {
@@ -85,6 +91,19 @@ async fn connect(
     let request = NetworkConnectRequest { container: container.name.clone(), endpoint_config: endpoint };
     let doing = format!("connect container `{}` to network `{}`", container.name, network.network);
     engine.call(&doing, engine.client.connect_network(&network.network, request)).await
+}
+
+/// In the words of the engine's own driver, if that keeps files: others refuse what they do not know.
+async fn limited_log(engine: &DockerEngine, limit: LogLimit) -> Result<Option<HostConfigLogConfig>, EngineError> {
+    let info = engine.call("ask the engine how it keeps logs", engine.client.info()).await?;
+    let keeps_files = |driver: &String| matches!(driver.as_str(), "json-file" | "local");
+    Ok(info.logging_driver.filter(keeps_files).map(|driver| HostConfigLogConfig {
+        typ: Some(driver),
+        config: Some(HashMap::from([
+            ("max-file".to_owned(), limit.files.to_string()),
+            ("max-size".to_owned(), limit.file_bytes.to_string()),
+        ])),
+    }))
 }
 
 fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCreateBody {

@@ -39,6 +39,9 @@ pub struct ContainerSpec {
     pub ulimits: Vec<Ulimit>,
     pub sysctls: BTreeMap<String, String>,
     pub logging: Option<Logging>,
+    /// Where nothing is said in `logging` and the engine keeps logs in files of its own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub log_limit: Option<LogLimit>,
     pub resources: Resources,
     pub restart: Restart,
     /// `None` is the image's own, else SIGTERM.
@@ -126,6 +129,13 @@ pub struct Logging {
     /// Empty is the engine's own default.
     pub driver: String,
     pub options: BTreeMap<String, String>,
+}
+
+/// How much of a container's log is kept: so many files, each of so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLimit {
+    pub files: u32,
+    pub file_bytes: u64,
 }
 
 /// Limits; `None` is unlimited.

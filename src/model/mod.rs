@@ -28,8 +28,8 @@ pub use accessory_change::AccessoryChange;
 pub use address::{AddressPool, Subnet};
 pub use bytes::Bytes;
 pub use container::{
-    ContainerSpec, Healthcheck, Label, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
-    OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
+    ContainerSpec, Healthcheck, Label, LogLimit, Logging, Mount, MountSource, NetworkAttachment, NewContainer,
+    NewNetwork, OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
 };
 pub use course::{Course, Look, Moment, TimedDeploy, TimedStep};
 pub use files::{ContainerFile, Content, refill};

@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, NetworkSettings, NewVolume, ProjectName,
-    ProxyName, RolloutPolicy, Route, Subnet, Ulimit, Webhook,
+    AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, Logging, NetworkSettings, NewVolume,
+    ProjectName, ProxyName, RolloutPolicy, Route, Subnet, Ulimit, Webhook,
 };
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
@@ -83,6 +83,9 @@ pub struct ProxySpec {
     pub subnet: Option<Subnet>,
     /// The image that the proxy is built from.
     pub base_image: String,
+    /// Of its access log; `None` limits what the engine keeps in files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
 }
 
 /// A service that is rolled.

@@ -59,6 +59,7 @@ mod tests {
             bind: None,
             subnet: None,
             base_image: String::new(),
+            logging: None,
         };
         let network = proxy.name.network();
         Project {

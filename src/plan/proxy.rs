@@ -7,8 +7,9 @@ use indexmap::IndexMap;
 
 use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    AddressPool, BuildSpec, ContainerSpec, ContainerState, Mount, MountSource, NetworkAttachment, NetworkSettings,
-    NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs, identity,
+    AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
+    NetworkSettings, NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs,
+    identity,
 };
 
 /// The embedded proxy image: its id and how it is built.
@@ -30,6 +31,8 @@ impl ProxyImage {
 const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The image's user, who is not root.
 const PROXY_TMPFS: &str = "uid=10001,gid=10001,mode=0750";
+/// A line for each request would fill the disk of a busy host within a day. This is some 300,000 of them.
+const PROXY_LOG: LogLimit = LogLimit { files: 5, file_bytes: 20_000_000 };
 /// Long enough for open requests when the proxy itself is replaced.
 pub(super) const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
 
@@ -160,7 +163,7 @@ fn replacement(wanted: NewContainer, because: &str) -> Vec<Planned> {
 
 /// The proxy's container: no capability, no writable file but its state and its sockets.
 fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> NewContainer {
-    let container = ContainerSpec {
+    let mut container = ContainerSpec {
         read_only: true,
         cap_drop: vec!["ALL".to_owned()],
         security_opt: vec!["no-new-privileges:true".to_owned()],
@@ -191,10 +194,13 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
             ..PortBinding::default()
         }],
         environment: IndexMap::new(),
+        logging: spec.logging.clone(),
         ..ContainerSpec::default()
     };
     // The build is left out: another build of the same control API goes on serving until it is upgraded.
     let identity = identity("proxy", &container);
+    // So is this: a proxy of before goes on without.
+    container.log_limit = Some(PROXY_LOG);
     let labels = OwnLabels {
         role: Role::Proxy,
         proxy: spec.name.clone(),

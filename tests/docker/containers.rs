@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use deploy_apps::model::{
-    ContainerState, DockerHealth, Healthcheck, Logging, Mount, MountSource, OwnLabels, PortBinding, Resources, Restart,
-    Tmpfs, Ulimit,
+    ContainerState, DockerHealth, Healthcheck, LogLimit, Logging, Mount, MountSource, OwnLabels, PortBinding,
+    Resources, Restart, Tmpfs, Ulimit,
 };
 use deploy_apps::ports::{Engine, EngineErrorKind};
 
@@ -174,6 +174,26 @@ async fn an_exit_is_reported_at_once_and_also_later() {
     assert_eq!(status.state, ContainerState::Exited { code: 3, oom_killed: false });
     let gone = world.engine.await_exit(&world.name("never")).await.unwrap_err();
     assert_eq!(gone.kind, EngineErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_log_is_limited_where_the_engine_keeps_it_in_files_and_nobody_says_otherwise() {
+    let world = World::new().await;
+    let mut container = world.container("limited", "sleep 60");
+    container.spec.log_limit = Some(LogLimit { files: 3, file_bytes: 1_000_000 });
+    world.engine.create_container(&container).await.unwrap();
+    let driver = docker(&["info", "--format", "{{.LoggingDriver}}"]);
+    // What another driver does not know it refuses, and then there would be no container.
+    let options = match driver.trim() {
+        "json-file" | "local" => serde_json::json!({ "max-file": "3", "max-size": "1000000" }),
+        _ => serde_json::json!({}),
+    };
+    let found = inspect(&container.name)["HostConfig"]["LogConfig"].clone();
+    assert_eq!(found, serde_json::json!({ "Type": driver.trim(), "Config": options }));
+    container.name = world.name("said");
+    container.spec.logging = Some(Logging { driver: "none".to_owned(), options: [].into() });
+    world.engine.create_container(&container).await.unwrap();
+    assert_eq!(inspect(&container.name)["HostConfig"]["LogConfig"]["Type"], "none");
 }
 
 #[tokio::test]

@@ -161,6 +161,10 @@ async fn an_upgraded_proxy_has_finished_what_was_open_and_has_its_routes() {
     is_back(&host, "").await;
     let after = host.proxy_state().await;
     assert_eq!((after.generation, &after.apps), (before.generation, &before.apps));
+    let log = docker(&["inspect", "-f", "{{json .HostConfig.LogConfig}}", &format!("{}-proxy", host.name())]);
+    let log: Value = serde_json::from_str(&log).expect("JSON");
+    let keeps_files = ["json-file", "local"].iter().any(|driver| log["Type"] == *driver);
+    assert!(!keeps_files || log["Config"]["max-size"].is_string(), "its log would fill the disk: {log}");
     let load = host.steady_load("web").await;
     host.deploy(&["web", "--force"]).await.succeeded();
     none_lost(&load.stop().await);

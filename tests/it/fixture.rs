@@ -123,6 +123,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             bind: None,
             subnet: None,
             base_image: "debian:trixie-slim".to_owned(),
+            logging: None,
         },
         notify: Vec::new(),
         apps,

@@ -8,8 +8,12 @@ pub(in crate::compose) const PROJECT_BLOCK: Section =
 pub(in crate::compose) const NOTIFY: Section =
     Section { name: "notify", known: &["format", "headers", "on", "timeout", "url"], warned: &[], refused: &[] };
 
-pub(in crate::compose) const PROXY: Section =
-    Section { name: "proxy", known: &["base_image", "bind", "http_port", "name", "subnet"], warned: &[], refused: &[] };
+pub(in crate::compose) const PROXY: Section = Section {
+    name: "proxy",
+    known: &["base_image", "bind", "http_port", "logging", "name", "subnet"],
+    warned: &[],
+    refused: &[],
+};
 
 pub(in crate::compose) const APP: Section = Section {
     name: "x-deploy-apps",

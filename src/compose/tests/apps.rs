@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Case;
 use crate::compose::{LoadRequest, config, load};
-use crate::model::{Balance, DrainPolicy, HealthPolicy, ReleaseCommand, Route};
+use crate::model::{Balance, DrainPolicy, HealthPolicy, Logging, ReleaseCommand, Route};
 
 fn routes(lines: &str) -> Vec<String> {
     let show = |route: &Route| format!("{route}{}", if route.strip { " stripped" } else { "" });
@@ -159,6 +159,11 @@ fn the_projects_block_describes_the_proxy() {
         (proxy.subnet.map(|subnet| subnet.to_string()).as_deref(), proxy.base_image.as_str()),
         (Some("10.213.0.0/20"), "b")
     );
+    let logging = file("{ proxy: { logging: { driver: journald, options: { tag: proxy } } } }").project().proxy.logging;
+    let options = [("tag".to_owned(), "proxy".to_owned())].into();
+    assert_eq!(logging, Some(Logging { driver: "journald".to_owned(), options }));
+    file("{ proxy: { logging: { drivr: a } } }")
+        .refuses("1:38: unknown key `drivr` in `logging`", "did you mean `driver`?");
     let rule = "use lowercase letters, digits and `-`, starting with a letter or digit, at most 40 characters";
     file("{ proxy: { name: A_b } }").refuses("1:33: `A_b` is not a proxy name", rule);
     file("{ proxy: { subnet: 10.0.0.0/8 } }").refuses(

@@ -1,7 +1,7 @@
 //! Bringing the host's proxy up.
 
-use deploy_apps::model::{ContainerState, ObservedEngine, ProxySpec};
-use deploy_apps::plan::{Stage, plan_proxy, plan_proxy_upgrade};
+use deploy_apps::model::{ContainerState, Logging, NewContainer, ObservedEngine, ProxySpec, identity};
+use deploy_apps::plan::{Stage, Step, plan_proxy, plan_proxy_upgrade};
 
 use super::compare;
 use crate::fixture::*;
@@ -36,6 +36,28 @@ async fn in_state(state: ContainerState) -> ObservedEngine {
 #[test]
 fn a_bare_host_gets_network_volume_image_and_proxy() {
     compare("proxy-none", &text(&plan_proxy(&spec(), &proxy_image(), &ObservedEngine::default()).unwrap()));
+}
+
+fn made(spec: &ProxySpec) -> NewContainer {
+    let stages = plan_proxy(spec, &proxy_image(), &ObservedEngine::default()).unwrap();
+    let container = stages.iter().flat_map(Stage::steps).find_map(|planned| match &planned.step {
+        Step::CreateContainer(container) => Some((**container).clone()),
+        _ => None,
+    });
+    container.expect("a proxy")
+}
+
+#[test]
+fn the_log_of_a_new_proxy_has_a_limit_and_one_of_before_is_no_other_proxy() {
+    let usual = made(&spec());
+    assert!(usual.spec.log_limit.is_some());
+    let mut before = usual.spec.clone();
+    before.log_limit = None;
+    assert_eq!(usual.labels.identity, identity("proxy", &before));
+    let logging = Logging { driver: "journald".to_owned(), options: [].into() };
+    let said = made(&ProxySpec { logging: Some(logging.clone()), ..spec() });
+    assert_eq!(said.spec.logging, Some(logging));
+    assert_ne!(said.labels.identity, usual.labels.identity);
 }
 
 #[tokio::test(start_paused = true)]
