@@ -84,7 +84,9 @@ async fn a_version_that_died_while_it_waited_is_not_taken_for_well_because_the_e
     let mut host = Scenario::new("came-back").app(App::new("web")).app(App::new("slow")).start().await;
     host.deploy(&["web", "slow"]).await.succeeded();
     let load = host.steady_load("web").await;
-    host.change("web", |app| patient(app.fault("exit-later").env("FAULT_AFTER", "2")));
+    // Later than its last answer, so that it has passed its gate for certain.
+    let dies = |app: App| app.fault("exit-later").env("FAULT_AFTER", "2").env("FAULT_DELAY", "500ms");
+    host.change("web", |app| patient(dies(app)));
     host.change("slow", |app| patient(app.fault("slow-start").env("FAULT_AFTER", "3")));
     let output = host.deploy(&["web", "slow", "--atomic"]).await.exited(1);
     let why = "has exited since it was started, and the engine has started it again";

@@ -3,7 +3,7 @@
 //	none          behaves
 //	unhealthy     /healthz answers 500
 //	exit          exits 3 at once
-//	exit-later    exits 3 after FAULT_AFTER (default 1) answers of /healthz
+//	exit-later    exits 3 after FAULT_AFTER (default 1) answers of /healthz, FAULT_DELAY (default 0s) after the last
 //	wrong-port    listens on 9999
 //	hang          accepts requests and answers none
 //	ignore-term   goes on serving after SIGTERM
@@ -38,6 +38,7 @@ var (
 		cmp.Or(os.Getenv("DEPLOY_APPS_VERSION"), "dev"), release, cmp.Or(os.Getenv("DEPLOY_APPS_REPLICA"), "1"))
 	fault = chosen()
 	after = number(cmp.Or(os.Getenv("FAULT_AFTER"), "1"))
+	delay = duration(cmp.Or(os.Getenv("FAULT_DELAY"), "0s"))
 	port  = cmp.Or(os.Getenv("FAULT_PORT"), "8080")
 
 	healthAnswers atomic.Int64
@@ -133,6 +134,7 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 	if fault == "exit-later" && answers == after {
 		// The last answer is on its way before the process goes.
 		http.NewResponseController(w).Flush()
+		time.Sleep(delay)
 		fail(3, fmt.Sprintf("boom: lost the database after %d health checks", after))
 	}
 }
@@ -250,6 +252,14 @@ func number(text string) int64 {
 	value, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		fail(2, fmt.Sprintf("FAULT_AFTER is %q, want a whole number", text))
+	}
+	return value
+}
+
+func duration(text string) time.Duration {
+	value, err := time.ParseDuration(text)
+	if err != nil {
+		fail(2, fmt.Sprintf("FAULT_DELAY is %q, want a duration such as 500ms", text))
 	}
 	return value
 }
