@@ -5,7 +5,7 @@ use std::time::Duration;
 use deploy_apps::load::{LoadConfig, Traffic};
 use serde_json::Value;
 
-use crate::harness::{DEADLINE, Host, Jaeger, eventually, none_lost, sample};
+use crate::harness::{DEADLINE, Host, Jaeger, docker, eventually, none_lost, sample};
 
 /// Asks go-app to ask node-app, as a part of the trace with this identifier if there is one.
 async fn ask_across(host: &Host, trace: Option<&str>) -> Value {
@@ -153,4 +153,10 @@ async fn one_request_across_services_is_one_trace() {
         ask_across(&host, None).await;
     }
     none_lost(&load.stop().await);
+}
+
+#[test]
+#[ignore = "compiles for minutes: `tests/run` has it done before other tests wait for anything"]
+fn its_image_is_there() {
+    assert!(!docker(&["images", "-q", &Jaeger::image()]).is_empty());
 }

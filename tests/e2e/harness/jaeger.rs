@@ -19,8 +19,13 @@ pub struct Jaeger<'h> {
 impl<'h> Jaeger<'h> {
     /// Starts when it is deployed, by its name `jaeger`.
     pub fn beside(host: &'h Host) -> Self {
+        Self { host, image: Self::image() }
+    }
+
+    /// Built unless it is there: that compiles for minutes, on every core.
+    pub fn image() -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stack/jaeger");
-        Self { host, image: images::cached("e2e-jaeger", &folder, &["Dockerfile"]) }
+        images::cached("e2e-jaeger", &folder, &["Dockerfile"])
     }
 
     /// A run of `deploy-apps` that knows of Jaeger, and whose apps export to it.
