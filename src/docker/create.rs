@@ -31,8 +31,10 @@ pub(super) async fn create_container(engine: &DockerEngine, container: &NewConta
         options = options.platform(platform);
     }
     let mut body = body(container, first);
-    if let (Some(limit), Some(host)) = (container.spec.log_limit, &mut body.host_config) {
-        host.log_config = host.log_config.take().or(limited_log(engine, limit).await?);
+    if let (Some(limit), Some(host)) = (container.spec.log_limit, &mut body.host_config)
+        && host.log_config.is_none()
+    {
+        host.log_config = limited_log(engine, limit).await?;
     }
     let create = engine.client.create_container(Some(options.build()), body);
     engine.call(&format!("create container `{name}`"), create).await?;
