@@ -6,13 +6,12 @@ use crate::common::Result;
 use crate::common::host::docker as engine;
 use crate::stage::Stage;
 
-/// Its version is not in the binary: the Go toolchain writes none into what `go install` builds.
+/// The binary cannot be asked, so what has fetched it wrote the version beside it.
 pub fn look() -> Result<String> {
-    let binary = fetched().join("kamal-proxy");
-    if binary.is_file() {
-        return Ok("as fetched".to_owned());
-    }
-    Err(format!("not here: no `{}`\nhint: bench/setup", binary.display()).into())
+    let written = fetched().join("kamal-proxy.version");
+    let version = std::fs::read_to_string(&written)
+        .map_err(|error| format!("not here: `{}`: {error}\nhint: bench/setup", written.display()))?;
+    Ok(version.trim().to_owned())
 }
 
 pub async fn start(stage: &Stage) -> Result {
