@@ -42,6 +42,18 @@ pub struct Group {
     pub traffic: Traffic,
 }
 
+impl Group {
+    /// From the load's start to the first request of its `member`th client, from 0. All at once they would keep in step, and
+    /// each would wait for the answers of the others, which no crowd of users does.
+    pub(super) fn first_after(&self, member: usize) -> Duration {
+        let round = match self.traffic {
+            Traffic::PooledPost { idle_up_to, .. } => idle_up_to,
+            _ => self.gap,
+        };
+        round.mul_f64(member as f64 / self.clients as f64)
+    }
+}
+
 /// What one client sends.
 #[derive(Debug, Clone)]
 pub enum Traffic {
@@ -276,5 +288,22 @@ impl LoadConfig {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_of_a_group_begin_spread_over_their_pause() {
+        let [pause, none] = [Duration::from_millis(20), Duration::ZERO];
+        let begins = |gap, traffic: Traffic| {
+            let group = Group { clients: 4, gap, traffic };
+            [0, 1, 2, 3].map(|member| group.first_after(member).as_millis())
+        };
+        assert_eq!(begins(pause, Traffic::get("/")), [0, 5, 10, 15]);
+        assert_eq!(begins(none, Traffic::pooled_post("/", Expect::Success, 2 * pause)), [0, 10, 20, 30]);
+        assert_eq!(begins(none, Traffic::sleeper("/")), [0; 4]);
     }
 }

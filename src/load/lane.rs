@@ -23,6 +23,8 @@ pub(super) struct Lane {
     pub(super) kind: Kind,
     pub(super) client: usize,
     pub(super) gap: Duration,
+    /// From the load's start to this client's first request.
+    pub(super) first_after: Duration,
 }
 
 impl Lane {

@@ -31,8 +31,8 @@ impl Load {
         let ledger = Arc::new(Ledger::new(kinds, config.requests, config.release_header.to_ascii_lowercase()));
         let ended = CancellationToken::new();
         let mut clients = JoinSet::new();
-        let members = config.groups.iter().flat_map(|group| std::iter::repeat_n(group, group.clients));
-        for (client, group) in members.enumerate() {
+        let members = config.groups.iter().flat_map(|group| (0..group.clients).map(move |member| (group, member)));
+        for (client, (group, member)) in members.enumerate() {
             let lane = Lane {
                 config: Arc::clone(&config),
                 ledger: Arc::clone(&ledger),
@@ -40,6 +40,7 @@ impl Load {
                 kind: group.traffic.kind(),
                 client,
                 gap: group.gap,
+                first_after: group.first_after(member),
             };
             clients.spawn(clients::run(lane, group.traffic.clone()));
         }

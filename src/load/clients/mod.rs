@@ -18,6 +18,7 @@ pub(super) async fn run(lane: Lane, traffic: Traffic) {
     let host = lane.config.host.clone();
     let (short, long) = (lane.config.timeout, lane.config.long_timeout);
     let gap = Pace::Every(lane.gap);
+    lane.pause(lane.first_after).await;
     match traffic {
         Traffic::Get { path } => exchange::run(lane, Template::get(&host, &path), gap, short).await,
         Traffic::Sleeper { path } => exchange::run(lane, Template::get(&host, &path), gap, long).await,
