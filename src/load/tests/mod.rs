@@ -1,6 +1,7 @@
 //! Each failure that a deploy could cause is caused here on purpose, by small servers on plain sockets: a detection that
 //! no longer detects fails these tests.
 
+mod begin;
 mod server;
 mod short;
 mod streams;
