@@ -1,5 +1,6 @@
 //! Clients of a group do not begin all at once.
 
+use super::server::Server;
 use super::*;
 
 #[test]
@@ -12,4 +13,15 @@ fn clients_of_a_group_begin_spread_over_their_pause() {
     assert_eq!(begins(pause, Traffic::get("/")), [0, 5, 10, 15]);
     assert_eq!(begins(none, Traffic::pooled_post("/", Expect::Success, 2 * pause)), [0, 10, 20, 30]);
     assert_eq!(begins(none, Traffic::sleeper("/")), [0; 4]);
+}
+
+#[tokio::test]
+async fn the_next_client_waits_for_its_share_of_the_pause() {
+    let server = Server::start(|peer, _| peer.echo()).await;
+    let hour = Duration::from_secs(3600);
+    let config = LoadConfig::new(server.address, "app.localhost").send_every(3, hour, Traffic::post("/", Expect::Echo));
+    let load = Load::start(config).await.expect("load that can be sent");
+    reached(&load, |progress| progress.requests > 0).await;
+    let report = load.stop().await;
+    assert_eq!((report.ok, report.failures()), (1, 0), "{report}");
 }
