@@ -58,7 +58,7 @@ impl Exit {
         self.words().0
     }
 
-    /// What it means for whoever reads it; `--help` and the README say it in these words.
+    /// What it means for whoever reads it; `--help` and docs/commands.md say it in these words.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.words().1
@@ -277,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_says_of_each_code_what_it_means() {
-        let readme = include_str!("../../README.md");
-        let table = readme.split("| exit code | meaning |\n| --- | --- |\n").nth(1).expect("a table of exit codes");
+    fn the_docs_say_what_each_code_means() {
+        let text = include_str!("../../docs/commands.md");
+        let table = text.split("| exit code | meaning |\n| --- | --- |\n").nth(1).expect("a table of exit codes");
         let written: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
         let real: Vec<String> =
             Exit::ALL.iter().map(|exit| format!("| {} | {} |", *exit as u8, exit.meaning())).collect();
