@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts nginx as PID 1, after writing the two limits that only the running container knows.
+# Starts nginx as PID 1, after writing what only the running container knows: its limits and its listeners.
 set -eu
 
 run=/run/deploy-apps
@@ -21,4 +21,15 @@ connections=${WORKER_CONNECTIONS:-16384}
 
 printf 'worker_processes %s;\n' "${WORKERS:-auto}" > "$run/main.conf"
 printf 'worker_connections %s;\n' "$connections" > "$run/events.conf"
+
+listen() {
+    printf 'listen %s default_server backlog=4096 so_keepalive=60s:15s:4;\n' "$1"
+    # A kernel without IPv6 has no such socket.
+    [ ! -e /proc/net/if_inet6 ] || printf 'listen [::]:%s default_server ipv6only=on backlog=4096 so_keepalive=60s:15s:4;\n' "$1"
+}
+# A listener takes connections with a PROXY line or without, never both: other apps come to port 80 without.
+{
+    listen 80
+    [ "${PROXY_PROTOCOL:-}" != on ] || listen '8081 proxy_protocol'
+} > "$run/listen.conf"
 exec nginx -c /etc/nginx/nginx.conf

@@ -1,6 +1,7 @@
 -- A request's way through the proxy: find its app, pick a peer and count the request there, notice a WebSocket, and
 -- take the count back at the end. balancer.lua does the tries.
 local balance = require "balance"
+local client = require "client"
 local current = require "current"
 local ejection = require "ejection"
 local inflight = require "inflight"
@@ -84,6 +85,9 @@ local function find_peer(held)
 end
 
 function _M.run()
+    if client.is_on then
+        client.identify()
+    end
     local held = request.begin()
     local route, is_found = find_peer(held)
     if not is_found and not (is_holding(held.app) and hold(held)) then

@@ -29,6 +29,7 @@ function _M.master()
     ngx.shared.apps:add("started_at", math.floor(ngx.now() * 1000))
     -- Loaded before the fork, so that no worker's first request pays for it.
     local access, balancer = require "access", require "balancer"
+    require("client").trust(os.getenv("TRUSTED_PROXIES"))
     require "control"
     require "exposition"
     local store = require "store"

@@ -4,14 +4,17 @@ use super::collect;
 use super::container::logging;
 use super::context::Context;
 use super::error::{Problem, Read};
-use super::node::{Entry, clip};
+use super::node::{Entry, Span, Value, clip};
 use super::notify_block;
 use super::refuse;
-use super::scalar::number;
-use crate::model::{AddressPool, ProxyName, ProxySpec, Subnet, Webhook};
+use super::scalar::{number, raw};
+use crate::model::{AddressPool, InvalidRange, ProxyName, ProxySpec, Subnet, TrustedProxy, Webhook};
 
 /// High enough to need no rights, and the port that developers expect.
 const HTTP_PORT: u16 = 8080;
+
+/// All of them are looked through for each new address; a large provider has some thirty.
+const MOST_TRUSTED: usize = 256;
 
 const BASE_IMAGE: &str = "debian:trixie-slim";
 
@@ -24,6 +27,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         subnet: None,
         base_image: BASE_IMAGE.to_owned(),
         logging: None,
+        trusted_proxies: Vec::new(),
+        proxy_protocol: false,
     };
     for part in fields(cx, entry) {
         if part.key == "notify" {
@@ -41,10 +46,13 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
                 "bind" => cx.set_some(&mut proxy.bind, bind(field)),
                 "subnet" => cx.set_some(&mut proxy.subnet, subnet(field)),
                 "logging" => proxy.logging = logging(cx, field),
+                "trusted_proxies" => cx.set(&mut proxy.trusted_proxies, trusted_proxies(field)),
+                "proxy_protocol" => cx.set(&mut proxy.proxy_protocol, field.boolean()),
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),
                 _ => refuse::PROXY.judge(cx, field),
             }
         }
+        judge_trust(cx, part, &proxy);
     }
     (proxy, notify)
 }
@@ -66,6 +74,62 @@ fn bind(field: &Entry) -> Read<String> {
     match text.parse::<std::net::IpAddr>() {
         Ok(address) => Ok(address.to_string()),
         Err(_) => Err(field.expected("an address of the host, such as `127.0.0.1`")),
+    }
+}
+
+/// Addresses and networks as a list, or in one text with commas or blanks between them, as a variable holds them.
+fn trusted_proxies(field: &Entry) -> Read<Vec<TrustedProxy>> {
+    let items = match &field.value.value {
+        Value::List(items) => items.as_slice(),
+        Value::Scalar(_) => std::slice::from_ref(&field.value),
+        _ => return Err(field.expected("a list of addresses and networks")),
+    };
+    let mut trusted = Vec::new();
+    for item in items {
+        let words = raw(&field.key, item)?.split(|c: char| c == ',' || c.is_whitespace());
+        for text in words.filter(|text| !text.is_empty()) {
+            match text {
+                "private" => {
+                    trusted.extend(TrustedProxy::PRIVATE.iter().filter_map(|text| text.parse::<TrustedProxy>().ok()))
+                }
+                _ => trusted.push(text.parse().map_err(|invalid| not_a_range(item.span, text, invalid))?),
+            }
+        }
+    }
+    if trusted.len() > MOST_TRUSTED {
+        let message = format!("`trusted_proxies` has {} entries, and at most {MOST_TRUSTED} are read", trusted.len());
+        return Err(Problem::at(field.key_span, message).hint("join neighbouring networks into larger ones"));
+    }
+    Ok(trusted)
+}
+
+fn not_a_range(span: Span, text: &str, invalid: InvalidRange) -> Problem {
+    let text = clip(text);
+    match invalid {
+        InvalidRange::Malformed => Problem::at(
+            span,
+            format!("`{text}` in `trusted_proxies` is not an address or a network in CIDR form"),
+        )
+        .hint("write such as `203.0.113.7`, `10.0.0.0/8` or `2001:db8::/32`, or one of the words `host` and `private`"),
+        InvalidRange::HostBits(network) => {
+            Problem::at(span, format!("`{text}` in `trusted_proxies` has bits set beyond its prefix"))
+                .hint(format!("write `{network}` for the network, or the address without `/…`"))
+        }
+    }
+}
+
+/// What the two keys come to together.
+fn judge_trust(cx: &mut Context<'_>, part: &Entry, proxy: &ProxySpec) {
+    let Some(map) = part.value.as_map() else { return };
+    if let Some(field) = map.get("proxy_protocol").filter(|_| proxy.proxy_protocol && proxy.trusted_proxies.is_empty())
+    {
+        let message = "`proxy_protocol` is on, but `trusted_proxies` names nobody whose word would be taken";
+        cx.refuse(Problem::at(field.key_span, message).hint("name the load balancer's addresses in `trusted_proxies`"));
+    }
+    let everybody = proxy.trusted_proxies.iter().any(|trusted| trusted.is_everybody());
+    if let Some(field) = map.get("trusted_proxies").filter(|_| everybody) {
+        let message = "`trusted_proxies` trusts every address, so any client can choose the one that apps see";
+        cx.warn(Problem::at(field.key_span, message).hint("name only the addresses of what stands in front"));
     }
 }
 

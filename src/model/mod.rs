@@ -22,6 +22,7 @@ mod scale;
 mod step_kind;
 mod stored;
 mod timeline;
+mod trusted;
 mod webhook;
 
 pub use accessory_change::AccessoryChange;
@@ -56,4 +57,5 @@ pub use scale::{ReplicaCount, ReplicaSource, Scale};
 pub use step_kind::StepKind;
 pub use stored::StoredRelease;
 pub use timeline::{Slot, Timeline};
+pub use trusted::{InvalidRange, TrustedProxy};
 pub use webhook::{Secret, Webhook, WebhookFormat};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, Logging, NetworkSettings, NewVolume,
-    ProjectName, ProxyName, RolloutPolicy, Route, Subnet, Ulimit, Webhook,
+    ProjectName, ProxyName, RolloutPolicy, Route, Subnet, TrustedProxy, Ulimit, Webhook,
 };
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
@@ -86,6 +86,12 @@ pub struct ProxySpec {
     /// Of its access log; `None` limits what the engine keeps in files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging: Option<Logging>,
+    /// Who is believed about a client's address and scheme; nobody when it is empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<TrustedProxy>,
+    /// The published port takes connections that begin with a PROXY line, and no others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub proxy_protocol: bool,
 }
 
 /// A service that is rolled.

@@ -60,6 +60,8 @@ mod tests {
             subnet: None,
             base_image: String::new(),
             logging: None,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
         };
         let network = proxy.name.network();
         Project {

@@ -29,6 +29,9 @@ impl ProxyImage {
 
 /// nginx is up within a second; a slow disk and a large history take the rest.
 const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Of its listeners, as `nginx/start.sh` writes them. Apps come to the first one, whatever the published port speaks.
+const HTTP_PORT: u16 = 80;
+const PROXY_PROTOCOL_PORT: u16 = 8081;
 /// The image's user, who is not root.
 const PROXY_TMPFS: &str = "uid=10001,gid=10001,mode=0750";
 /// A line for each request would fill the disk of a busy host within a day. This is some 300,000 of them.
@@ -161,6 +164,19 @@ fn replacement(wanted: NewContainer, because: &str) -> Vec<Planned> {
     steps
 }
 
+/// Only what is asked for, so that a proxy of before goes on as it is.
+fn trust(spec: &ProxySpec, pool: AddressPool) -> IndexMap<String, String> {
+    let mut environment = IndexMap::new();
+    if !spec.trusted_proxies.is_empty() {
+        let ranges: Vec<String> = spec.trusted_proxies.iter().map(|trusted| trusted.range(pool.gateway())).collect();
+        environment.insert("TRUSTED_PROXIES".to_owned(), ranges.join(","));
+    }
+    if spec.proxy_protocol {
+        environment.insert("PROXY_PROTOCOL".to_owned(), "on".to_owned());
+    }
+    environment
+}
+
 /// The proxy's container: no capability, no writable file but its state and its sockets.
 fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> NewContainer {
     let mut container = ContainerSpec {
@@ -189,11 +205,11 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
         ports: vec![PortBinding {
             host_ip: spec.bind.clone(),
             host_port: Some(spec.http_port),
-            container_port: 80,
+            container_port: if spec.proxy_protocol { PROXY_PROTOCOL_PORT } else { HTTP_PORT },
             protocol: "tcp".to_owned(),
             ..PortBinding::default()
         }],
-        environment: IndexMap::new(),
+        environment: trust(spec, pool),
         logging: spec.logging.clone(),
         ..ContainerSpec::default()
     };

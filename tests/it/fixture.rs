@@ -124,6 +124,8 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             subnet: None,
             base_image: "debian:trixie-slim".to_owned(),
             logging: None,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
         },
         notify: Vec::new(),
         apps,

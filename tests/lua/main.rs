@@ -13,5 +13,6 @@ mod routing;
 mod scraped;
 mod streaming;
 mod table;
+mod trusted;
 mod workers;
 mod world;

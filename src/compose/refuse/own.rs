@@ -10,7 +10,7 @@ pub(in crate::compose) const NOTIFY: Section =
 
 pub(in crate::compose) const PROXY: Section = Section {
     name: "proxy",
-    known: &["base_image", "bind", "http_port", "logging", "name", "subnet"],
+    known: &["base_image", "bind", "http_port", "logging", "name", "proxy_protocol", "subnet", "trusted_proxies"],
     warned: &[],
     refused: &[],
 };

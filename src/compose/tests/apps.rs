@@ -149,6 +149,53 @@ fn wrong_values_of_the_block_name_what_is_wanted() {
 }
 
 #[test]
+fn trusted_proxies_are_addresses_networks_and_two_words() {
+    let file = |block: &str| {
+        Case::new(&format!("x-deploy-apps:\n  proxy:\n    {block}\nservices: {{ web: {{ image: a }} }}\n"))
+            .env("T", "10.0.0.0/8, ::1")
+    };
+    let trusted = |block: &str| {
+        let proxy = file(block).project().proxy;
+        proxy.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(trusted("trusted_proxies: [192.0.2.7, \"2001:db8::/32\", host]"), "192.0.2.7/32 2001:db8::/32 host");
+    assert_eq!(trusted("trusted_proxies: \"${T}\""), "10.0.0.0/8 ::1/128");
+    assert_eq!(trusted("trusted_proxies: [\"${T}\", 192.0.2.0/24]"), "10.0.0.0/8 ::1/128 192.0.2.0/24");
+    assert_eq!(trusted("trusted_proxies: \"${UNSET:-}\""), "");
+    assert_eq!(trusted("trusted_proxies: []"), "");
+    assert_eq!(
+        trusted("trusted_proxies: private"),
+        "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7"
+    );
+    assert!(file("{ trusted_proxies: [10.0.0.0/8], proxy_protocol: true }").project().proxy.proxy_protocol);
+
+    let forms =
+        "write such as `203.0.113.7`, `10.0.0.0/8` or `2001:db8::/32`, or one of the words `host` and `private`";
+    for entry in ["10.0.0.0/33", "10.0.0/8", "cloudflare", "1.2.3.4:80", "::/-1"] {
+        let message = format!("3:23: `{entry}` in `trusted_proxies` is not an address or a network in CIDR form");
+        file(&format!("trusted_proxies: [\"{entry}\"]")).refuses(&message, forms);
+    }
+    file("trusted_proxies: [10.1.2.3/8]").refuses(
+        "3:23: `10.1.2.3/8` in `trusted_proxies` has bits set beyond its prefix",
+        "write `10.0.0.0/8` for the network, or the address without `/…`",
+    );
+    file("trusted_proxies: { a: b }")
+        .refuses("3:5: `trusted_proxies` must be a list of addresses and networks, not a map", "");
+    file("proxy_protocol: true").refuses(
+        "3:5: `proxy_protocol` is on, but `trusted_proxies` names nobody whose word would be taken",
+        "name the load balancer's addresses in `trusted_proxies`",
+    );
+    let many: Vec<String> = (0..=256).map(|last| format!("192.0.{}.{}", last / 256, last % 256)).collect();
+    file(&format!("trusted_proxies: [{}]", many.join(", "))).refuses(
+        "3:5: `trusted_proxies` has 257 entries, and at most 256 are read",
+        "join neighbouring networks into larger ones",
+    );
+    let warnings = file("trusted_proxies: [0.0.0.0/0]").warnings();
+    let [warning] = warnings.as_slice() else { panic!("one warning: {warnings:?}") };
+    assert!(warning.contains("`trusted_proxies` trusts every address"), "{warning}");
+}
+
+#[test]
 fn the_projects_block_describes_the_proxy() {
     let file = |block: &str| Case::new(&format!("x-deploy-apps: {block}\nservices: {{ web: {{ image: a }} }}\n"));
     let proxy = file("{ proxy: { name: mine, http_port: 81, bind: \"::1\", subnet: 10.213.0.0/20, base_image: b } }")

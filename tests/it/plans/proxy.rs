@@ -1,7 +1,7 @@
 //! Bringing the host's proxy up.
 
 use deploy_apps::model::{ContainerState, Logging, NewContainer, ObservedEngine, ProxySpec, identity};
-use deploy_apps::plan::{Stage, Step, plan_proxy, plan_proxy_upgrade};
+use deploy_apps::plan::{Stage, Step, address_pool, plan_proxy, plan_proxy_upgrade};
 
 use super::compare;
 use crate::fixture::*;
@@ -58,6 +58,24 @@ fn the_log_of_a_new_proxy_has_a_limit_and_one_of_before_is_no_other_proxy() {
     let said = made(&ProxySpec { logging: Some(logging.clone()), ..spec() });
     assert_eq!(said.spec.logging, Some(logging));
     assert_ne!(said.labels.identity, usual.labels.identity);
+}
+
+#[test]
+fn trusted_proxies_reach_the_container_and_make_another_proxy() {
+    let usual = made(&spec());
+    assert!(usual.spec.environment.is_empty(), "a proxy of before is no other proxy");
+    let trusted_proxies = vec!["host".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+    let trusting = made(&ProxySpec { trusted_proxies: trusted_proxies.clone(), ..spec() });
+    let gateway = address_pool(&spec(), &ObservedEngine::default()).unwrap().gateway();
+    assert_eq!(trusting.spec.environment["TRUSTED_PROXIES"], format!("{gateway}/32,2001:db8::/32"));
+    assert_eq!(trusting.spec.ports[0].container_port, 80);
+    let speaking = made(&ProxySpec { trusted_proxies, proxy_protocol: true, ..spec() });
+    assert_eq!(
+        (speaking.spec.environment["PROXY_PROTOCOL"].as_str(), speaking.spec.ports[0].container_port),
+        ("on", 8081)
+    );
+    let identities = [&usual, &trusting, &speaking].map(|made| made.labels.identity.clone());
+    assert_eq!(identities.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

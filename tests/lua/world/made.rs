@@ -39,11 +39,15 @@ pub struct Setup {
     pub state_size: Option<&'static str>,
     /// Workers are held up between picking a request's peer and counting it there.
     pub slow_to_count: bool,
+    /// Whom the proxy believes about a client.
+    pub trusted_proxies: &'static str,
+    /// A listener with the PROXY protocol, at port 8081.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 2, state_size: None, slow_to_count: false }
+        Self { workers: 2, state_size: None, slow_to_count: false, trusted_proxies: "", proxy_protocol: false }
     }
 }
 
@@ -91,7 +95,11 @@ impl World {
                 address: Some(address),
                 ..NetworkAttachment::default()
             }],
-            environment: IndexMap::from([("WORKERS".to_owned(), setup.workers.to_string())]),
+            environment: IndexMap::from([
+                ("WORKERS".to_owned(), setup.workers.to_string()),
+                ("TRUSTED_PROXIES".to_owned(), setup.trusted_proxies.to_owned()),
+                ("PROXY_PROTOCOL".to_owned(), if setup.proxy_protocol { "on" } else { "off" }.to_owned()),
+            ]),
             labels: IndexMap::from([("deploy-apps.test".to_owned(), "lua".to_owned())]),
             ..ContainerSpec::default()
         };

@@ -1,0 +1,239 @@
+-- Which client a request comes from, and over what, where trusted proxies stand in front: their word is taken, nobody
+-- else's. Everything here is bounded: 4 KiB and 32 entries of a header, whatever was sent.
+local bit = require "bit"
+local ffi = require "ffi"
+local request = require "request"
+
+local get, set = request.get, request.set
+
+local _M = { is_on = false }
+
+ffi.cdef [[
+int inet_pton(int family, const char *text, void *address);
+const char *inet_ntop(int family, const void *address, char *text, unsigned int size);
+]]
+
+local INET, INET6 = 2, 10
+-- IPv4 is kept as IPv6 writes it, so that one comparison serves both.
+local MAPPED = ("\0"):rep(10) .. "\255\255"
+local LONGEST_ADDRESS, LONGEST_HOST = 45, 255
+local MOST_BYTES, MOST_ENTRIES = 4096, 32
+local MOST_VERDICTS = 1024
+
+local buffer = ffi.new("unsigned char[16]")
+local shown = ffi.new("char[46]")
+local ranges, verdicts, verdict_count = {}, {}, 0
+
+-- The 16 bytes of an address; nil when the text is none.
+local function parse(text)
+    if #text > LONGEST_ADDRESS or text:find("%z") then
+        return nil
+    elseif ffi.C.inet_pton(INET, text, buffer) == 1 then
+        return MAPPED .. ffi.string(buffer, 4)
+    elseif ffi.C.inet_pton(INET6, text, buffer) == 1 then
+        return ffi.string(buffer, 16)
+    end
+end
+
+-- One spelling for each address.
+local function show(address)
+    local is_ipv4 = address:sub(1, 12) == MAPPED
+    ffi.copy(buffer, is_ipv4 and address:sub(13) or address, is_ipv4 and 4 or 16)
+    ffi.C.inet_ntop(is_ipv4 and INET or INET6, buffer, shown, 46)
+    return ffi.string(shown)
+end
+
+local function is_within(address, range)
+    if address:sub(1, range.whole) ~= range.head then
+        return false
+    end
+    return range.mask == 0 or bit.band(address:byte(range.whole + 1), range.mask) == range.rest
+end
+
+local function look_up(address)
+    for _, range in ipairs(ranges) do
+        if is_within(address, range) then
+            return true
+        end
+    end
+    return false
+end
+
+-- Proxies in front are few, so what was found is kept; clients are many, so no more than a few of them are.
+local function is_trusted(address)
+    local verdict = verdicts[address]
+    if verdict == nil then
+        if verdict_count >= MOST_VERDICTS then
+            verdicts, verdict_count = {}, 0
+        end
+        verdict = look_up(address)
+        verdicts[address], verdict_count = verdict, verdict_count + 1
+    end
+    return verdict
+end
+
+local function range_of(text)
+    local address, prefix = text:match("^([^/]+)/(%d+)$")
+    local bytes = parse(address or text)
+    if not bytes then
+        return nil
+    end
+    local length = tonumber(prefix) or 128
+    if prefix and bytes:sub(1, 12) == MAPPED and not address:find(":", 1, true) then
+        length = length + 96
+    end
+    local whole = math.floor(length / 8)
+    local mask = length % 8 == 0 and 0 or bit.band(bit.lshift(0xff, 8 - length % 8), 0xff)
+    local rest = mask ~= 0 and bit.band(bytes:byte(whole + 1), mask) or 0
+    return { head = bytes:sub(1, whole), whole = whole, mask = mask, rest = rest }
+end
+
+-- Takes over whom to trust: addresses and networks in CIDR form, with commas between them.
+function _M.trust(list)
+    ranges, verdicts, verdict_count = {}, {}, 0
+    for text in (list or ""):gmatch("[^,%s]+") do
+        ranges[#ranges + 1] = range_of(text) or error("not an address or a network: " .. text)
+    end
+    _M.is_on = #ranges > 0
+end
+
+-- The entries of a header that proxies append to. Commas within quotes separate too: a client that opens a quote must not
+-- hide what a proxy appends.
+local function entries(text)
+    local found = {}
+    if not text then
+        return found
+    end
+    local is_cut = #text > MOST_BYTES
+    for entry in text:sub(-MOST_BYTES):gmatch("[^,]+") do
+        found[#found + 1] = entry:match("^%s*(.-)%s*$")
+    end
+    if is_cut then
+        found[1] = ""
+    end
+    return found
+end
+
+-- `203.0.113.7`, `203.0.113.7:4711`, `2001:db8::7`, `[2001:db8::7]:4711`
+local function address_in(text)
+    return parse(text:match("^%[(.*)%]:?%d*$") or text:match("^([%d.]+):%d+$") or text)
+end
+
+-- From the right, the first address that is not a trusted proxy's; and how many entries were gone through to it.
+local function walk(peer, chain)
+    local client, steps = peer, 0
+    for at = #chain, math.max(1, #chain - MOST_ENTRIES + 1), -1 do
+        local address = address_in(chain[at])
+        if not address then
+            break
+        end
+        client, steps = address, steps + 1
+        if not is_trusted(address) then
+            break
+        end
+    end
+    return client, steps
+end
+
+-- Of a list that grew by an entry for each proxy, the entry of the one that the client spoke to. Where fewer have added
+-- theirs it is the first, where nobody has it is the only one.
+local function told(list, steps)
+    return list[#list - math.min(math.max(steps, 1), #list) + 1]
+end
+
+local SCHEMES = { http = "http", https = "https", ws = "http", wss = "https" }
+
+local function scheme_of(text)
+    return text and SCHEMES[text:lower()]
+end
+
+local function host_of(text)
+    if text and #text <= LONGEST_HOST then
+        return text:match("^[%w._-]+:?%d*$") or text:match("^%[[%x:.]+%]:?%d*$")
+    end
+end
+
+local function port_of(text)
+    local port = text and text:match("^%d+$") and #text <= 5 and tonumber(text)
+    return port and port >= 1 and port <= 65535 and text or nil
+end
+
+-- The value of one name in each entry of a `Forwarded` (RFC 7239); nil when none has it.
+local function forwarded(list, name)
+    local values, is_found = {}, false
+    for at, entry in ipairs(list) do
+        values[at] = ""
+        for key, value in entry:gmatch("([%w-]+)%s*=%s*([^;]*)") do
+            if key:lower() == name then
+                values[at], is_found = value:match('^"(.*)"') or value:match("^(.-)%s*$"), true
+            end
+        end
+    end
+    return is_found and values or nil
+end
+
+-- What `X-Forwarded-For` and its siblings say, or else `Forwarded`. Where the former is there, a proxy that writes it may have
+-- let pass a `Forwarded` that its client made up.
+local function claims()
+    local by = get("http_x_forwarded_for")
+    local list = by and {} or entries(get("http_forwarded"))
+    return {
+        chain = forwarded(list, "for") or entries(by),
+        proto = forwarded(list, "proto") or entries(get("http_x_forwarded_proto")),
+        host = forwarded(list, "host") or entries(get("http_x_forwarded_host")),
+        port = entries(get("http_x_forwarded_port")),
+    }
+end
+
+-- For apps that read `Forwarded` alone; only where the proxy in front speaks it too.
+local function forwarded_for(client, proto, host)
+    local text = ('for="%s";proto=%s'):format(client:find(":", 1, true) and "[" .. client .. "]" or client, proto)
+    return host and ('%s;host="%s"'):format(text, host) or text
+end
+
+local function believe(peer, told_scheme)
+    local said = claims()
+    local client, steps = walk(peer, said.chain)
+    local proto = scheme_of(told(said.proto, steps)) or told_scheme
+    local host, port = host_of(told(said.host, steps)), port_of(told(said.port, steps))
+    local text = show(client)
+    set("client_addr", text)
+    if proto then
+        set("client_proto", proto)
+    end
+    if host then
+        set("client_host", host)
+    end
+    if port then
+        set("client_port", port)
+    end
+    if get("http_forwarded") then
+        set("client_forwarded", forwarded_for(text, proto or get("scheme"), host or host_of(get("http_host"))))
+    end
+end
+
+-- Replaces what nginx itself sees of the client. `$remote_addr` stays who has connected: routes ask for that.
+function _M.identify()
+    local peer = parse(get("remote_addr") or "")
+    if not peer or not is_trusted(peer) then
+        return
+    end
+    local scheme
+    local sent = get("proxy_protocol_addr")
+    local behind = sent and parse(sent)
+    if behind then
+        peer = behind
+        set("client_addr", show(behind))
+        -- What speaks plain HTTP here came by TLS when it was sent to the port of https.
+        scheme = get("proxy_protocol_server_port") == "443" and "https" or nil
+        if scheme then
+            set("client_proto", scheme)
+        end
+        if not is_trusted(behind) then
+            return
+        end
+    end
+    believe(peer, scheme)
+end
+
+return _M
