@@ -5,6 +5,7 @@ use std::time::Duration;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
+use super::credentials::{Login, registry};
 use super::images::{image_id, split_tag};
 use super::{DockerEngine, errors};
 use crate::ports::{EngineError, EngineErrorKind, Progress};
@@ -25,14 +26,23 @@ pub(super) async fn pull_image(
     };
     let options = CreateImageOptionsBuilder::default().from_image(&whole).build();
     let client = engine.client.clone().with_timeout(SILENCE_LIMIT);
-    let mut stream = std::pin::pin!(client.create_image(Some(options), None, engine.credentials.for_image(reference)));
+    let login = match engine.credentials.for_image(reference).await {
+        Ok(login) => Ok(login),
+        // Most images need no login, so the registry decides whether this is an error.
+        Err(trouble) => {
+            progress(format!("without a login: {trouble}"));
+            Err(trouble)
+        }
+    };
+    let credentials = login.as_ref().ok().and_then(Option::as_ref).map(|login| login.credentials.clone());
+    let mut stream = std::pin::pin!(client.create_image(Some(options), None, credentials));
     loop {
         match tokio::time::timeout(SILENCE_LIMIT, stream.next()).await {
             Err(_) => return Err(errors::timed_out(&doing, SILENCE_LIMIT)),
             Ok(None) => break,
             Ok(Some(Ok(info))) => report(&info, &progress),
             Ok(Some(Err(error))) if errors::is_ragged_end(&error) => break,
-            Ok(Some(Err(error))) => return Err(refused(reference, errors::explain(&doing, &error))),
+            Ok(Some(Err(error))) => return Err(refused(reference, &login, errors::explain(&doing, &error))),
         }
     }
     image_id(engine, reference).await?.ok_or_else(|| {
@@ -52,7 +62,7 @@ fn report(info: &bollard::models::CreateImageInfo, progress: &Progress) {
 }
 
 /// Whatever the reason, the image cannot be had; the registry's own words say why.
-fn refused(reference: &str, error: EngineError) -> EngineError {
+fn refused(reference: &str, login: &Result<Option<Login>, EngineError>, error: EngineError) -> EngineError {
     use EngineErrorKind::{DiskFull, ImageNotFound, PermissionDenied, TimedOut, Unreachable};
     if matches!(error.kind, DiskFull | PermissionDenied | TimedOut | Unreachable) {
         return error;
@@ -60,8 +70,24 @@ fn refused(reference: &str, error: EngineError) -> EngineError {
     let reason = error.message;
     let lower = reason.to_lowercase();
     let has = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
-    let hint = if has(&["access denied", "unauthorized", "authentication required", "forbidden"]) {
-        format!("check the name `{reference}`; `docker login` if its registry is private")
+    let hint = if has(&["denied", "unauthorized", "authentication", "forbidden", "basic auth credentials"]) {
+        let registry = registry(reference);
+        // The key of Docker Hub is what `docker login` takes for granted.
+        let login_command =
+            if registry.contains("://") { "docker login".into() } else { format!("docker login {registry}") };
+        match login {
+            Err(trouble) => {
+                let hint = trouble.hint.clone().unwrap_or_default();
+                return EngineError::new(ImageNotFound, format!("{reason}; {trouble}")).hint(hint);
+            }
+            Ok(Some(Login { credentials, from })) => {
+                let user = credentials.username.as_ref().map(|user| format!(" of `{user}`")).unwrap_or_default();
+                let reason = format!("{reason}; the login{user} is from {from}");
+                let hint = format!("it may have expired or lack the right to pull `{reference}`: `{login_command}`");
+                return EngineError::new(ImageNotFound, reason).hint(hint);
+            }
+            Ok(None) => format!("check the name `{reference}`; `{login_command}` if its registry is private"),
+        }
     } else if has(&["manifest unknown", "not found", "does not exist"]) {
         format!("check the name and tag of `{reference}`")
     } else if has(&["no such host", "lookup ", "connection refused", "timeout", "deadline exceeded", "unreachable"]) {
@@ -78,7 +104,8 @@ mod tests {
 
     #[test]
     fn the_registrys_reason_stays_and_the_hint_follows_it() {
-        let refuse = |text: &str| refused("shop:1", errors::from_text("pull image `shop:1`", Some(404), text));
+        let refuse =
+            |text: &str| refused("shop:1", &Ok(None), errors::from_text("pull image `shop:1`", Some(404), text));
         let denied = refuse("pull access denied for shop, repository does not exist or may require 'docker login'");
         assert_eq!(denied.kind, EngineErrorKind::ImageNotFound);
         assert!(denied.message.contains("pull access denied") && denied.hint.unwrap().contains("docker login"));

@@ -56,6 +56,17 @@ impl Failure {
         }
         Failure { error, lacks_buildkit }
     }
+
+    /// A build whose base image was refused, where its login could not be had.
+    pub(super) fn without_logins(mut self, troubles: &[EngineError]) -> Self {
+        let registries = ["authoriz", "denied", "credentials", "authentication", "forbidden", "401", "403"];
+        let is_refused = registries.iter().any(|word| self.error.message.to_lowercase().contains(word));
+        if let Some(trouble) = troubles.first().filter(|_| is_refused) {
+            self.error.message = format!("{}; {}", self.error.message, trouble.message);
+            self.error.hint.clone_from(&trouble.hint);
+        }
+        self
+    }
 }
 
 /// What is wrong with the build's files, and what only failed while running.

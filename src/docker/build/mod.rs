@@ -9,10 +9,12 @@ mod follow;
 mod ignore;
 mod steps;
 
+use std::collections::HashMap;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use serde_json::json;
 
@@ -74,8 +76,8 @@ impl Order<'_> {
         let build = self.build.clone();
         let context = blocking(move || Context::read(&build)).await?;
         let options = self.options(builder, context.dockerfile_name.clone());
+        let (credentials, troubles) = self.credentials(&context.dockerfile).await;
         let (upload, body) = Upload::begin(context);
-        let credentials = self.engine.credentials.all();
         let client = with_query(self.engine, self.addition()).with_timeout(SILENCE_LIMIT);
         let stream = client.build_image(options, Some(credentials), Some(bollard::body_try_stream(body)));
         let mut steps = Steps::new(progress.clone());
@@ -83,8 +85,18 @@ impl Order<'_> {
         match outcome {
             Ok(()) => Ok(()),
             // A file that could not be read breaks the upload, of which the engine knows only that it ended.
-            Err(error) => Err(upload.error().await.map_or_else(|| Failure::new(self.tag, error, steps), Failure::from)),
+            Err(error) => Err(match upload.error().await {
+                Some(error) => Failure::from(error),
+                None => Failure::new(self.tag, error, steps).without_logins(&troubles),
+            }),
         }
+    }
+
+    /// The logins at all registries that the build may ask, and why some could not be had.
+    async fn credentials(&self, dockerfile: &str) -> (HashMap<String, DockerCredentials>, Vec<EngineError>) {
+        let build = self.build;
+        let texts = build.args.values().chain(&build.cache_from).map(String::as_str).chain([dockerfile]);
+        self.engine.credentials.for_build(&texts.collect::<Vec<_>>()).await
     }
 
     /// What bollard's options have no room for: lists of extra hosts, ulimits and tags.

@@ -40,7 +40,7 @@ pub(super) fn choose(
     }
     // A context that is named on the command line wins over DOCKER_HOST, one that is named elsewhere does not.
     let named = choice.context.clone().or_else(|| {
-        let elsewhere = || set("DOCKER_CONTEXT").or_else(|| credentials.current_context.clone());
+        let elsewhere = || set("DOCKER_CONTEXT").or_else(|| credentials.current_context());
         if set("DOCKER_HOST").is_some() { None } else { elsewhere() }
     });
     match named {
@@ -98,7 +98,7 @@ mod tests {
 
     fn chosen(choice: &EngineChoice, vars: &[(&str, &str)]) -> Result<String, EngineError> {
         let env = |name: &str| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        choose(choice, &env, &Credentials::load(&env)).map(|endpoint| endpoint.address.to_string())
+        choose(choice, &env, &Credentials::load(&env).unwrap()).map(|endpoint| endpoint.address.to_string())
     }
 
     fn host(text: &str) -> EngineChoice {

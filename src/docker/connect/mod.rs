@@ -53,7 +53,7 @@ pub async fn connect_to(
     choice: &EngineChoice,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<DockerEngine, EngineError> {
-    let credentials = Credentials::load(&env);
+    let credentials = Credentials::load(&env)?;
     let Endpoint { address, tls } = choice::choose(choice, &env, &credentials)?;
     let name = address.to_string();
     let mut certificates = Vec::new();
