@@ -29,7 +29,7 @@ use_key() {
 }
 
 case ${COMMAND:=deploy} in
-  deploy | plan | rollback | scale | remove | status | drain-test) ;;
+  deploy | plan | rollback | scale | remove | down | prune | status | history | config | doctor | drain-test) ;;
   *) fail "\`command\` is not one that this action runs: $(printf %s "$COMMAND" | tr -dc 'a-z-' | cut -c1-40)" ;;
 esac
 [ -z "${SSH_KEY:-}" ] || use_key
@@ -45,6 +45,8 @@ while IFS= read -r argument; do
 done <<END
 ${ARGS:-}
 END
+# After `--` no name is an option: who may choose the apps may not choose the engine.
+[ -z "$(printf %s "${APPS:-}" | tr -d '[:space:]')" ] || set -- "$@" --
 set -f
 # shellcheck disable=SC2086 # names of apps hold no blanks
 set -- "$@" ${APPS:-}

@@ -16,8 +16,18 @@ const OLD_ENOUGH_S: u64 = 10;
 struct Shim {
     pid: u32,
     container: String,
-    /// The containerd that it belongs to: a machine may have several engines.
+    engine: EngineMark,
+}
+
+/// What the shims of one engine have in common, and those of two engines have not.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct EngineMark {
+    /// The socket of its containerd. An engine in a container (Docker-in-Docker) has the same path in its own file system.
     address: String,
+    /// Its mount and its process namespace; `None` where this user may not see them.
+    namespaces: Option<[PathBuf; 2]>,
+    /// The containers that it runs in, outermost first: none for the engine of a machine.
+    inside: Vec<String>,
 }
 
 /// Those on this machine that belong to an engine of which `running` are containers (whole ids), as `/proc` at `root` shows
@@ -29,16 +39,22 @@ pub(super) fn forgotten(root: &Path, running: &BTreeSet<String>) -> Vec<Forgotte
     };
     let shims: Vec<Shim> = pids().filter_map(|pid| Shim::read(root, pid)).collect();
     let known = |shim: &&Shim| running.contains(&shim.container);
-    let ours: BTreeSet<&str> = shims.iter().filter(known).map(|shim| shim.address.as_str()).collect();
+    let ours: BTreeSet<&EngineMark> = shims.iter().filter(known).map(|shim| &shim.engine).collect();
     let lost: Vec<&Shim> = shims
         .iter()
-        .filter(|shim| ours.contains(shim.address.as_str()) && !running.contains(&shim.container))
+        .filter(|shim| ours.contains(&shim.engine) && !running.contains(&shim.container))
+        // What lives in a container that the engine knows is that container's own business.
+        .filter(|shim| !shim.engine.inside.iter().any(|outer| running.contains(outer)))
         .collect();
     if lost.is_empty() {
         return Vec::new();
     }
     let Some(now) = uptime(root) else { return Vec::new() };
+    let of_known = |process: &ForgottenProcess| {
+        containers_of(root, process.pid).is_none_or(|all| all.iter().any(|container| running.contains(container)))
+    };
     let mut found: Vec<_> = pids().filter_map(|pid| first_process(root, pid, &lost, now)).collect();
+    found.retain(|process| !of_known(process));
     found.sort_by_key(|process| process.pid);
     found
 }
@@ -49,7 +65,10 @@ impl Shim {
         let after = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1).cloned();
         let is_shim = args.first()?.contains("containerd-shim") && after("-namespace")? == "moby";
         is_shim.then_some(())?;
-        Some(Self { pid, container: after("-id")?, address: after("-address")? })
+        let link = |name: &str| fs::read_link(root.join(pid.to_string()).join("ns").join(name)).ok();
+        let namespaces = link("mnt").zip(link("pid")).map(|(mount, process)| [mount, process]);
+        let engine = EngineMark { address: after("-address")?, namespaces, inside: containers_of(root, pid)? };
+        Some(Self { pid, container: after("-id")?, engine })
     }
 }
 
@@ -66,6 +85,23 @@ fn first_process(root: &Path, pid: u32, lost: &[&Shim], now_s: u64) -> Option<Fo
     }
     let program = command_line(root, pid)?.first()?.clone();
     Some(ForgottenProcess { pid, program, container: shim.container.clone() })
+}
+
+/// The containers that a process is in, by the path of its control group, which everybody may read: an engine names the
+/// group of a container by its id of 64 digits. `None` when it cannot be read: then nothing is said of the process.
+fn containers_of(root: &Path, pid: u32) -> Option<Vec<String>> {
+    let text = fs::read_to_string(file(root, pid, "cgroup")).ok()?;
+    let ids = |line: &str| -> Vec<String> {
+        let path = line.splitn(3, ':').nth(2).unwrap_or_default();
+        let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
+        words.filter(|word| is_id(word)).map(str::to_owned).collect()
+    };
+    // Version 1 has a line for each controller, and a process may be in the root of some.
+    text.lines().map(ids).max_by_key(Vec::len)
+}
+
+fn is_id(word: &str) -> bool {
+    word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn command_line(root: &Path, pid: u32) -> Option<Vec<String>> {
@@ -96,6 +132,19 @@ mod tests {
         let started = started_s * rustix::param::clock_ticks_per_second();
         let stat = format!("{pid} (a) (b) S {parent} {}{started} 0 0", "0 ".repeat(17));
         fs::write(file(root, pid, "stat"), stat).unwrap();
+        enclose(root, pid, "/", "host");
+    }
+
+    /// Puts a process into a control group, and into namespaces of this name.
+    fn enclose(root: &Path, pid: u32, group: &str, namespace: &str) {
+        fs::write(file(root, pid, "cgroup"), format!("1:name=systemd:/\n0::{group}\n")).unwrap();
+        let folder = root.join(pid.to_string()).join("ns");
+        fs::create_dir_all(&folder).unwrap();
+        for name in ["mnt", "pid"] {
+            let link = folder.join(name);
+            drop(fs::remove_file(&link));
+            std::os::unix::fs::symlink(format!("{name}:[{namespace}]"), link).unwrap();
+        }
     }
 
     fn shim(root: &Path, pid: u32, id: &str, address: &str) {
@@ -125,6 +174,47 @@ mod tests {
         let root = machine();
         let expected = ForgottenProcess { pid: 31, program: "worker".to_owned(), container: "bb".to_owned() };
         assert_eq!(forgotten(root.path(), &running()), [expected]);
+    }
+
+    #[test]
+    fn containers_of_an_engine_in_a_container_are_left_alone() {
+        let (outer, inner) = ("a".repeat(64), "b".repeat(64));
+        // The same path of the socket, in a container that runs: by its group alone, by its namespaces alone, by both.
+        for (group, namespace) in [
+            (format!("/docker/{outer}/x"), "host"),
+            ("/".to_owned(), "dind"),
+            (format!("/docker-{outer}.scope"), "dind"),
+        ] {
+            let root = machine();
+            shim(root.path(), 60, &inner, OURS);
+            process(root.path(), 61, 60, 50, &["inner"]);
+            enclose(root.path(), 60, &group, namespace);
+            enclose(root.path(), 61, &format!("{group}/docker/{inner}"), namespace);
+            let running = BTreeSet::from(["aa".to_owned(), outer.clone()]);
+            let pids: Vec<u32> = forgotten(root.path(), &running).into_iter().map(|process| process.pid).collect();
+            assert_eq!(pids, [31], "{group} {namespace}");
+            // Nor when that container is in no list either: its own processes are what may be told then.
+            let pids: Vec<u32> =
+                forgotten(root.path(), &super::tests::running()).into_iter().map(|found| found.pid).collect();
+            assert_eq!(pids, [31], "{group} {namespace}");
+        }
+    }
+
+    #[test]
+    fn an_engine_that_runs_in_a_container_itself_still_tells_its_own() {
+        let root = machine();
+        let outer = "c".repeat(64);
+        for pid in [20, 21, 30, 31] {
+            enclose(root.path(), pid, &format!("/docker/{outer}"), "dind");
+        }
+        assert_eq!(forgotten(root.path(), &running()).len(), 1);
+    }
+
+    #[test]
+    fn a_process_whose_group_cannot_be_read_is_left_alone() {
+        let root = machine();
+        fs::remove_file(file(root.path(), 31, "cgroup")).unwrap();
+        assert!(forgotten(root.path(), &running()).is_empty());
     }
 
     #[test]

@@ -66,6 +66,12 @@ async fn the_action_installs_plans_and_deploys() {
     assert!(runner.output().contains("web-release<<"), "{}", runner.output());
     run(&[("COMMAND", "plan")]).succeeded();
     assert!(runner.output().ends_with("changed=false\n"), "{}", runner.output());
+    run(&[("COMMAND", "config"), ("ARGS", "--services")]).succeeded().says("web");
+    run(&[("COMMAND", "doctor")]);
+    run(&[("COMMAND", "prune"), ("APPS", " web ")]).succeeded();
+    // As a preview is taken away when its pull request is closed.
+    run(&[("COMMAND", "down"), ("ARGS", "--yes\n--proxy")]).succeeded();
+    host.runs(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,6 +82,10 @@ async fn inputs_of_the_action_are_never_shell_code_and_the_key_is_gone_afterward
     run(&[("APPS", "$(touch hacked) `touch hacked` ;touch hacked")]).exited(2);
     run(&[("COMMAND", "plan;touch hacked")]).exited(2).says("is not one that this action runs");
     run(&[("APPS", "web"), ("ARGS", "--file=$(touch hacked)")]).exited(5);
+    // Names are never options: who chooses the apps does not choose the engine.
+    for apps in ["--host=tcp://127.0.0.1:1", "-H tcp://127.0.0.1:1 web", "web --force"] {
+        run(&[("APPS", apps)]).exited(2).says("unknown app");
+    }
     assert!(!host.folder().join("hacked").exists());
 
     run(&[("APPS", "web"), ("SSH_KEY", "k")]).exited(2).says("needs `ssh-known-hosts`");

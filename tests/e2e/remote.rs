@@ -89,6 +89,12 @@ async fn by_ssh_the_docker_command_is_used_where_no_socket_is_forwarded() {
     nothing_is_left(&host, &[]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_ssh_a_shell_that_prints_does_not_disturb_the_docker_command() {
+    let host = built_there("far-noisy").await;
+    three_deploys_lose_nothing(&host, &FarHost::shared().await.ssh("noisy")).await;
+}
+
 /// A context as `docker context create` makes it.
 fn write_context(config: &Path, name: &str, endpoint: &str, files: Option<&Path>) {
     let digest: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();

@@ -118,6 +118,14 @@ async fn what_is_wrong_with_ssh_is_told() {
     fails(
         far,
         &host,
+        &far.ssh("forced"),
+        "error: the login at `ssh://forced@FAR` prints text of its own where the engine's answer belongs\n\n\
+         hint: `ssh forced@FAR true` must print nothing: silence the shell's start files, such as ~/.bashrc, where nobody is at a terminal",
+    )
+    .await;
+    fails(
+        far,
+        &host,
         &far.ssh_through(&format!("deploy@{}/no/such.sock", far.address)),
         "error: no container engine at `ssh://deploy@FAR/no/such.sock`: there is no socket `/no/such.sock` on that host\n\n\
          hint: start the engine there, or name its socket: `ssh://user@host/path/of.sock`",

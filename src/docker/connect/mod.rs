@@ -146,7 +146,12 @@ async fn first_answer(link: &Arc<Link>, client: &Docker, name: &str) -> Result<S
             ssh.look_for_another_way().await?;
             match ask_version(client, name).await {
                 Ok(version) => Ok(version),
-                Err(error) => Err(ssh.last_words().await.unwrap_or(error)),
+                Err(error) => Err(match ssh.last_words().await {
+                    Some(words) => words,
+                    // What the HTTP client calls a line that is none of the engine's.
+                    None if error.message.contains("invalid HTTP version") => ssh.noisy(),
+                    None => error,
+                }),
             }
         }
     }

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::address::{DEFAULT_SOCKET, SshAddress};
@@ -47,8 +47,14 @@ rm -rf -- "$folder"
 exit "$code"
 "#;
 
+/// Tells our own output from what the start files of a login shell print.
+const MARK: &str = "deploy-apps-begins-here";
+/// What a shell may print before that.
+const MOST_NOISE: usize = 64 * 1024;
+
 /// What the socket is on that host, whether there is a docker command, and who we are there.
-const PROBE: &str = r#"if [ ! -e "$1" ]; then echo missing; elif [ -r "$1" ] && [ -w "$1" ]; then echo usable; else echo denied; fi
+/// After [`MARK`]: what comes before it is the shell's own.
+const PROBE: &str = r#"echo "$2"; if [ ! -e "$1" ]; then echo missing; elif [ -r "$1" ] && [ -w "$1" ]; then echo usable; else echo denied; fi
 if command -v docker >/dev/null 2>&1; then echo docker; else echo none; fi
 id -un"#;
 
@@ -84,6 +90,8 @@ struct State {
     session: Option<Arc<Session>>,
     /// The far host forwards no sockets, so each connection is a `docker system dial-stdio` there.
     by_command: bool,
+    /// The shell over there prints before it does what it is told, so that is skipped up to a mark.
+    is_noisy: bool,
 }
 
 impl Ssh {
@@ -102,9 +110,13 @@ impl Ssh {
                 session
             }
         };
-        let by_command = state.by_command;
+        let (by_command, is_noisy) = (state.by_command, state.is_noisy);
         drop(state);
-        if by_command { session.dial_by_command(&self.address) } else { session.dial().await }
+        match (by_command, is_noisy) {
+            (false, _) => session.dial().await,
+            (true, false) => Ok(Box::new(session.docker(&self.address, "")?)),
+            (true, true) => session.docker_after_noise(&self.address).await,
+        }
     }
 
     /// Called when a first call over the link got no answer: looks why, and takes the other way where there is one.
@@ -116,9 +128,12 @@ impl Ssh {
         }
         let socket = self.address.socket.as_deref().unwrap_or(DEFAULT_SOCKET);
         let quoted = socket.replace('\'', r"'\''");
-        let found = session.run(&self.address, &format!("sh -c '{PROBE}' sh '{quoted}'")).await?;
-        ssh_trouble::judge(&found, socket, &self.address)?;
+        let found = session.run(&self.address, &format!("sh -c '{PROBE}' sh '{quoted}' {MARK}")).await?;
+        // A login that is allowed one command alone shows no mark.
+        let (noise, found) = found.split_once(&format!("{MARK}\n")).unwrap_or(("", &found));
+        ssh_trouble::judge(found, socket, &self.address)?;
         state.by_command = true;
+        state.is_noisy = !noise.is_empty();
         Ok(())
     }
 
@@ -127,6 +142,11 @@ impl Ssh {
         let state = self.state.lock().await;
         let words = state.session.as_ref()?.words();
         ssh_trouble::of_docker(&words, &self.address)
+    }
+
+    /// Something other than the engine has answered.
+    pub(super) fn noisy(&self) -> EngineError {
+        ssh_trouble::noisy(&self.address)
     }
 }
 
@@ -229,13 +249,39 @@ impl Session {
         }
     }
 
-    fn dial_by_command(&self, address: &SshAddress) -> Result<Box<dyn Duplex>, EngineError> {
+    /// One connection to the engine, when the shell has come to our command.
+    async fn docker_after_noise(&self, address: &SshAddress) -> Result<Box<dyn Duplex>, EngineError> {
+        let mut stream = self.docker(address, &format!("echo {MARK} && "))?;
+        let mark = format!("{MARK}\n");
+        let skip = async {
+            let mut seen = Vec::new();
+            while !seen.ends_with(mark.as_bytes()) {
+                // Byte by byte: what follows the mark is the engine's.
+                match stream.read_u8().await {
+                    Ok(byte) if seen.len() < MOST_NOISE => seen.push(byte),
+                    _ => return false,
+                }
+            }
+            true
+        };
+        if timeout(COMMAND_LIMIT, skip).await.unwrap_or(false) {
+            return Ok(Box::new(stream));
+        }
+        Err(ssh_trouble::of_docker(&self.words(), address).unwrap_or_else(|| ssh_trouble::noisy(address)))
+    }
+
+    /// `docker system dial-stdio` over there, after `before`.
+    fn docker(
+        &self,
+        address: &SshAddress,
+        before: &str,
+    ) -> Result<tokio::io::Join<BufReader<ChildStdout>, ChildStdin>, EngineError> {
         let mut docker = vec!["docker".to_owned()];
         if let Some(socket) = &address.socket {
             docker.push(format!("-H 'unix://{}'", socket.replace('\'', r"'\''")));
         }
         docker.push("system dial-stdio".to_owned());
-        let mut command = self.command(address, &docker.join(" "));
+        let mut command = self.command(address, &format!("{before}{}", docker.join(" ")));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| not_run(&error))?;
         let (Some(input), Some(output), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -245,7 +291,7 @@ impl Session {
         tokio::spawn(listen(stderr, Arc::clone(&self.words)));
         // The process ends when both its pipes are closed; this waits for it, so that it does not stay a zombie.
         tokio::spawn(async move { child.wait().await });
-        Ok(Box::new(tokio::io::join(output, input)))
+        Ok(tokio::io::join(BufReader::new(output), input))
     }
 
     /// What a command says on that host.

@@ -111,6 +111,12 @@ pub(super) fn of_docker(words: &str, address: &SshAddress) -> Option<EngineError
     None
 }
 
+/// Text that is not the engine's came where its answer belongs.
+pub(super) fn noisy(address: &SshAddress) -> EngineError {
+    refuse(format!("the login at `{address}` prints text of its own where the engine's answer belongs"))
+        .hint(format!("`{} true` must print nothing: silence the shell's start files, such as ~/.bashrc, where nobody is at a terminal", way(address)))
+}
+
 /// The command that a person tries by hand.
 fn way(address: &SshAddress) -> String {
     let port = address.port.map(|port| format!("-p {port} ")).unwrap_or_default();
