@@ -163,6 +163,7 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
         named: args.named.clone(),
         project_name: args.project_name.clone(),
         env,
+        overlay: None,
     })
 }
 

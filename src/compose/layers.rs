@@ -89,6 +89,11 @@ impl Layers {
     /// Takes a text in; `path` is where it came from.
     pub fn add(&mut self, path: Option<PathBuf>, text: String) -> Read<File> {
         let shown = path.as_ref().map_or_else(|| "<stdin>".to_owned(), |path| self.shown(path));
+        self.add_as(shown, path, text)
+    }
+
+    /// The same under a name for messages.
+    pub fn add_as(&mut self, shown: String, path: Option<PathBuf>, text: String) -> Read<File> {
         let id = self.sources.add(shown, text);
         let documents = parse(self.sources.text(id), id)?;
         for document in &documents {

@@ -29,6 +29,7 @@ mod networks;
 mod node;
 mod notify_block;
 mod others;
+mod outline;
 mod parse;
 mod paths;
 mod port_forms;
@@ -66,6 +67,7 @@ use source::{Input, Sources, absolute};
 
 pub use config::{Config, config};
 pub use error::{ComposeError, ComposeErrorKind, Finding, Place, Warning};
+pub use outline::{Outline, outline};
 pub use scalar::{parse_bytes, parse_duration};
 pub use select::{select, select_services};
 pub use suggest::nearest;
@@ -93,6 +95,8 @@ pub struct LoadRequest {
     pub project_name: Option<String>,
     /// The process' variables; they win over those of `.env` beside the compose file.
     pub env: BTreeMap<String, String>,
+    /// The text of one more file, merged over all others: what `init` proposes.
+    pub overlay: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,6 +131,7 @@ struct Model {
     folder: PathBuf,
     name: ProjectName,
     file: PathBuf,
+    files: Vec<PathBuf>,
     warnings: Vec<Warning>,
     profiles: Vec<String>,
     whole: Whole,
@@ -183,7 +188,9 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
         Some(files) => environment.add_files(files)?,
         None => environment.add_files(&dotenv_of(&start))?,
     }
-    let (inputs, mut warnings) = source::find(request, &|name| environment.get(name))?;
+    let (mut inputs, mut warnings) = source::find(request, &|name| environment.get(name))?;
+    let listed = inputs.iter().map(Input::path).collect();
+    inputs.extend(request.overlay.clone().map(Input::Overlay));
     let first = match inputs.first() {
         Some(Input::File(file)) => Some(file.clone()),
         _ => None,
@@ -221,7 +228,7 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
     let file = first.unwrap_or_else(|| folder.clone());
     let sources = layers.sources;
-    Ok(Model { root, sources, environment, folder, name, file, warnings, profiles, whole })
+    Ok(Model { root, sources, environment, folder, name, file, files: listed, warnings, profiles, whole })
 }
 
 /// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.
@@ -249,6 +256,10 @@ fn open(layers: &mut Layers, inputs: &[Input]) -> Result<Vec<File>, ComposeError
     for input in inputs {
         let (shown, read) = match input {
             Input::File(path) => (format!("`{}`", layers.shown(path)), layers.open(path)),
+            Input::Overlay(text) => (
+                "the override".to_owned(),
+                layers.add_as("<override>".to_owned(), None, text.clone()).map_err(Unread::Text),
+            ),
             Input::Stdin => {
                 let text = source::read_stdin().map_err(|(kind, what, hint)| Unread::File(kind, what, hint));
                 let read = text.and_then(|text| layers.add(None, text).map_err(Unread::Text));

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::LoadRequest;
 use super::error::{ComposeError, ComposeErrorKind, Finding, Place, Problem, Warning};
@@ -72,6 +73,18 @@ pub(super) enum Input {
     File(PathBuf),
     /// `-f -`
     Stdin,
+    /// A text that stands in no file.
+    Overlay(String),
+}
+
+impl Input {
+    /// As `-f` names it.
+    pub fn path(&self) -> PathBuf {
+        match self {
+            Self::File(path) => path.clone(),
+            Self::Stdin | Self::Overlay(_) => PathBuf::from("-"),
+        }
+    }
 }
 
 /// The files that the request means, in the order in which they are merged, and what to say about the choice.
@@ -117,8 +130,15 @@ fn named_by_environment(value: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> 
     text.split(&separator).filter(|file| !file.is_empty()).map(PathBuf::from).collect()
 }
 
+/// What the standard input held: it can be read once, and `init` loads a project several times.
+static STDIN: OnceLock<ReadText> = OnceLock::new();
+
 /// The text of the standard input, of bounded size.
 pub(super) fn read_stdin() -> ReadText {
+    STDIN.get_or_init(stdin_text).clone()
+}
+
+fn stdin_text() -> ReadText {
     bounded_text(std::io::stdin().lock()).unwrap_or_else(|error| {
         let what = format!("cannot be read: {error}");
         Err((ComposeErrorKind::NotFound, what, "pipe the file in: `… | deploy-apps -f - …`".to_owned()))

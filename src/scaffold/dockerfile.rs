@@ -28,6 +28,24 @@ pub fn dockerfile(folder: &Path, language: Language) -> Result<Dockerfile, Strin
     }
 }
 
+/// A `.dockerignore` for a folder with a Dockerfile and without one: what would be sent to the engine at each build, and
+/// would make a new release of an edit that changes nothing of the app. What the Dockerfile names is not left out.
+#[must_use]
+pub fn ignored(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join("Dockerfile")).ok()?;
+    // Sources may name what is made while the image is built; what lies there on this machine is another one's.
+    let made: &[&str] = match Language::of(folder) {
+        Some(Language::Node) => &["node_modules"],
+        Some(Language::Python) => &[".venv", "venv", "__pycache__"],
+        Some(Language::Rust | Language::Java) => &["target"],
+        Some(Language::Elixir) => &["_build", "deps"],
+        Some(Language::DotNet) => &["**/bin", "**/obj"],
+        _ => &[],
+    };
+    let all = [".git", "compose.yaml", "compose.override.yaml"].iter().chain(made);
+    Some(all.filter(|name| !text.contains(**name)).fold(String::new(), |all, name| format!("{all}{name}\n")))
+}
+
 fn read(folder: &Path, file: &str) -> Result<String, String> {
     fs::read_to_string(folder.join(file)).map_err(|error| format!("`{file}` is not to be read: {error}"))
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::clues::port_in_command;
+
 /// Folders that hold other people's code or results.
 const SKIPPED: [&str; 10] =
     [".git", "node_modules", "target", "vendor", "dist", "build", ".venv", "venv", "__pycache__", ".next"];
@@ -12,7 +14,20 @@ const DEPTH: usize = 3;
 const MOST_FILES: usize = 400;
 const LARGEST_FILE: u64 = 256 * 1024;
 /// Best first.
-const HEALTH_PATHS: [&str; 7] = ["/healthz", "/readyz", "/health", "/ready", "/livez", "/up", "/ping"];
+const HEALTH_PATHS: [&str; 12] = [
+    "/healthz",
+    "/readyz",
+    "/health",
+    "/ready",
+    "/livez",
+    "/up",
+    "/api/healthz",
+    "/api/health",
+    "/health/",
+    "/healthcheck",
+    "/api/ping",
+    "/ping",
+];
 const SOURCES: [&str; 14] =
     ["go", "js", "mjs", "cjs", "ts", "py", "rb", "rs", "java", "kt", "php", "cs", "ex", "scala"];
 
@@ -47,7 +62,7 @@ impl Language {
         ("global.json", Self::DotNet),
     ];
 
-    fn of(folder: &Path) -> Option<Self> {
+    pub(super) fn of(folder: &Path) -> Option<Self> {
         let mark = Self::MARKS.iter().find(|(file, _)| folder.join(file).is_file());
         mark.map(|(_, language)| *language)
     }
@@ -160,7 +175,7 @@ pub fn app_name(folder: &str) -> String {
 }
 
 /// Instructions of a Dockerfile: the word in capitals, and the rest.
-fn instructions(text: &str) -> impl Iterator<Item = (String, String)> {
+pub(super) fn instructions(text: &str) -> impl Iterator<Item = (String, String)> {
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let lines: Vec<(String, String)> = joined
         .lines()
@@ -173,10 +188,11 @@ fn instructions(text: &str) -> impl Iterator<Item = (String, String)> {
 /// What the last stage of a Dockerfile says about its port.
 #[must_use]
 pub fn port_of(dockerfile: &str) -> Port {
-    let (mut exposed, mut variable) = (None, None);
+    let (mut exposed, mut variable, mut command) = (None, None, None);
     for (word, rest) in instructions(dockerfile) {
         match word.as_str() {
-            "FROM" => (exposed, variable) = (None, None),
+            "FROM" => (exposed, variable, command) = (None, None, None),
+            "CMD" | "ENTRYPOINT" => command = port_in_command(&rest).or(command),
             "EXPOSE" => {
                 let ports = rest.split_whitespace().filter(|port| !port.ends_with("/udp"));
                 let first = ports.filter_map(|port| port.split('/').next()?.parse().ok()).next();
@@ -190,15 +206,16 @@ pub fn port_of(dockerfile: &str) -> Port {
             _ => {}
         }
     }
-    match (exposed, variable) {
-        (Some(number), _) => Port { number, from: Some("EXPOSE of the Dockerfile") },
-        (None, Some(number)) => Port { number, from: Some("PORT in the Dockerfile") },
-        (None, None) => Port { number: 8080, from: None },
+    match (exposed, command, variable) {
+        (Some(number), ..) => Port { number, from: Some("EXPOSE of the Dockerfile") },
+        (None, Some(number), _) => Port { number, from: Some("CMD of the Dockerfile") },
+        (None, None, Some(number)) => Port { number, from: Some("PORT in the Dockerfile") },
+        (None, None, None) => Port { number: 8080, from: None },
     }
 }
 
 /// A path that looks like the one for health, as a text in the sources.
-fn health_path(folder: &Path) -> Option<(&'static str, PathBuf)> {
+pub(super) fn health_path(folder: &Path) -> Option<(&'static str, PathBuf)> {
     let mut files = Vec::new();
     sources(folder, Path::new(""), DEPTH, &mut files);
     let mut best: Option<(usize, PathBuf)> = None;

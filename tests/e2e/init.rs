@@ -71,22 +71,24 @@ async fn nothing_that_is_there_is_written_over() {
     std::fs::write(host.folder().join("compose.yaml"), text).expect("a file");
     let output = host.deploy(&["init"]).await.succeeded();
     assert_eq!(written(&host), text);
-    assert_eq!(
-        output.stderr,
-        "`compose.yaml` exists and is left as it is. To make a service an app, add its block:\n\n"
-    );
-    let block = output.stdout.lines().take(4).collect::<Vec<_>>().join("\n");
-    assert_eq!(
-        block,
-        "  api:\n    x-deploy-apps:\n      # Where the app listens: `ports` (which the proxy makes needless) says so.\n      port: 8080"
-    );
+    let lines = ["  api:", "    ports: !reset []", "      port: 8080", "  proxy: { http_port: 9000 }"];
+    for line in lines {
+        assert!(output.stdout.lines().any(|known| known == line), "no `{line}` in {output}");
+    }
     assert!(!output.stdout.contains("db"), "{output}");
+    assert!(output.stderr.contains("\ndb   accessory  holds data or messages for others\n"), "{output}");
     let output = host.deploy(&["init", "--format", "json"]).await.succeeded();
     let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/init.json");
     let schema: Value = serde_json::from_slice(&std::fs::read(path).expect("the schema")).expect("JSON");
     assert!(jsonschema::is_valid(&schema, &document), "{document:#}");
-    assert_eq!((&document["v"], &document["blocks"][0]["service"]), (&1.into(), &"api".into()));
+    assert_eq!((&document["v"], &document["services"][0]["kind"]), (&1.into(), &"app".into()));
+    let saved = host.deploy(&["init", "--write"]).await.succeeded();
+    assert_eq!(saved.stdout, "wrote compose.override.yaml\n");
+    host.deploy(&["config", "--quiet"]).await.succeeded();
+    // Then everything is an app that can be one, and the override is not written over.
+    host.deploy(&["init", "--write"]).await.exited(2);
+    std::fs::remove_file(host.folder().join("compose.override.yaml")).expect("removed");
 
     let app = "services: { web: { image: \"a:1\", x-deploy-apps: { port: 80 } } }\n";
     std::fs::write(host.folder().join("compose.yaml"), app).expect("a file");

@@ -5,6 +5,7 @@
 mod fixture;
 mod flips;
 mod hooks;
+mod init_cases;
 mod judge;
 mod laws;
 mod layers;

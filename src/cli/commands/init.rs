@@ -1,4 +1,6 @@
-//! `deploy-apps init`: a first compose file for the folder, or the blocks that an existing one lacks.
+//! `deploy-apps init`: a first compose file for the folder, or an override of the one that is there.
+
+mod existing;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,12 +9,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::args::{CommonArgs, Format};
-use crate::cli::context::load_request;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::say;
 use crate::compose;
-use crate::model::{Accessory, AppName, ImageSource, Project};
-use crate::scaffold::{self, Found, FoundApp, Port, Wish};
+use crate::model::AppName;
+use crate::scaffold::{self, Found, FoundApp, Wish};
 
 /// As the loader looks for them.
 const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
@@ -24,8 +25,10 @@ Examples:
   deploy-apps init --print                  only show it
   deploy-apps init --dockerfile             write a Dockerfile as well (Go, Node.js, Python)
   deploy-apps init --host shop.example.com --port 3000
+  deploy-apps init --write                  where there is a compose file: write compose.override.yaml
 
-A compose file that is there is never changed: then the blocks that its services lack are printed.")]
+A compose file that is there is never changed. Then an override is printed: loaded together with the file, it makes apps
+of the services that can be apps, and what it cannot take away is named. `--write` saves it.")]
 pub struct InitArgs {
     /// The app's name; else the folder's
     #[arg(long, value_name = "NAME")]
@@ -40,16 +43,20 @@ pub struct InitArgs {
     #[arg(long)]
     pub dockerfile: bool,
     /// Show what would be written, and write nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "write")]
     pub print: bool,
+    /// Save the override of the compose file that is there [default: compose.override.yaml]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "compose.override.yaml")]
+    pub write: Option<PathBuf>,
 }
 
 /// Looks at the current folder and writes.
 pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
     let folder = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Failed, format!("the current folder is not to be read: {error}")))?;
-    if let Some(file) = FILES.iter().find(|file| folder.join(file).exists()) {
-        return existing(common, args, file);
+    let named = !common.files.is_empty() || std::env::var_os("COMPOSE_FILE").is_some_and(|value| !value.is_empty());
+    if named || FILES.iter().any(|file| folder.join(file).exists()) {
+        return existing::run(common, args);
     }
     let mut files = Vec::new();
     let mut found = scaffold::look(&folder);
@@ -60,8 +67,16 @@ pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
     }
     fit(args, &mut found)?;
     let own = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let wish = Wish { project: scaffold::app_name(&own), port: args.port, host: args.host.clone() };
-    files.push(("compose.yaml", scaffold::compose_file(&wish, &found.apps)));
+    let project = common.project_name.clone().unwrap_or_else(|| scaffold::app_name(&own));
+    let wish = Wish { project, port: args.port, host: args.host.clone() };
+    for app in &found.apps {
+        let name = app.folder.join(".dockerignore").display().to_string();
+        let known = files.iter().any(|(other, _)| *other == name) || folder.join(&name).exists();
+        if let (false, Some(text)) = (known, scaffold::ignored(&folder.join(&app.folder))) {
+            files.push((name, text));
+        }
+    }
+    files.push(("compose.yaml".to_owned(), scaffold::compose_file(&wish, &found.apps)));
     check(&folder, &files)?;
     if !args.print {
         for (name, text) in &files {
@@ -89,7 +104,8 @@ fn fit(args: &InitArgs, found: &mut Found) -> Result<(), Failure> {
     Ok(())
 }
 
-type Files = Vec<(&'static str, String)>;
+/// Names relative to the folder, and texts.
+type Files = Vec<(String, String)>;
 
 fn with_dockerfile(folder: &Path, args: &InitArgs, found: &Found) -> Result<(FoundApp, Files), Failure> {
     let none = format!("no Dockerfile is in `{}` or in a folder below", folder.display());
@@ -111,10 +127,10 @@ fn with_dockerfile(folder: &Path, args: &InitArgs, found: &Found) -> Result<(Fou
         }
     };
     let own = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut files = vec![("Dockerfile", made.text)];
+    let mut files = vec![("Dockerfile".to_owned(), made.text)];
     let port = scaffold::port_of(&files[0].1);
     if !folder.join(".dockerignore").exists() {
-        files.push((".dockerignore", made.ignore.to_owned()));
+        files.push((".dockerignore".to_owned(), made.ignore.to_owned()));
     }
     let health = None;
     Ok((FoundApp { name: scaffold::app_name(&own), folder: PathBuf::new(), port, healthcheck: false, health }, files))
@@ -123,7 +139,7 @@ fn with_dockerfile(folder: &Path, args: &InitArgs, found: &Found) -> Result<(Fou
 /// A file that would not load is not written.
 fn check(folder: &Path, files: &Files) -> Result<(), Failure> {
     let text =
-        &files.iter().find(|(name, _)| *name == "compose.yaml").map(|(_, text)| text).cloned().unwrap_or_default();
+        &files.iter().find(|(name, _)| name == "compose.yaml").map(|(_, text)| text).cloned().unwrap_or_default();
     let scratch =
         tempfile::tempdir().map_err(|error| Failure::new(Exit::Failed, format!("no temporary folder: {error}")))?;
     let file = scratch.path().join("compose.yaml");
@@ -173,63 +189,4 @@ fn tell(common: &CommonArgs, args: &InitArgs, apps: &[&str], files: &Files) -> R
     }
     errln!("\nnext: read compose.yaml, then `deploy-apps {}`", apps.join(" "));
     Ok(())
-}
-
-/// The blocks that services of an existing file lack.
-fn existing(common: &CommonArgs, args: &InitArgs, file: &str) -> Result<Exit, Failure> {
-    let loaded = compose::load(&load_request(common)?)?;
-    let candidates: Vec<(&AppName, FoundApp)> = candidates(&loaded.project);
-    if candidates.is_empty() {
-        let apps: Vec<&str> = loaded.project.apps.keys().map(AppName::as_str).collect();
-        let message = format!("`{file}` exists, and no service in it waits to become an app");
-        let hint = match apps.as_slice() {
-            [] => "add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled".to_owned(),
-            apps => format!("it has these apps: `deploy-apps {}` deploys them", apps.join(" ")),
-        };
-        return Err(Failure::new(Exit::Usage, message).hint(hint));
-    }
-    let wish = Wish { project: String::new(), port: args.port, host: args.host.clone() };
-    let blocks = candidates.iter().map(|(name, app)| (name.as_str(), scaffold::service_block(&wish, app)));
-    if common.format == Some(Format::Json) {
-        let blocks: Vec<_> = blocks.map(|(service, text)| json!({ "service": service, "text": text })).collect();
-        let apps: Vec<&str> = loaded.project.apps.keys().map(AppName::as_str).collect();
-        outln!("{}", json!({ "v": 1, "apps": apps, "written": false, "files": [], "blocks": blocks }));
-        return Ok(Exit::Done);
-    }
-    errln!("`{file}` exists and is left as it is. To make a service an app, add its block:\n");
-    for (index, (service, text)) in blocks.enumerate() {
-        let gap = if index == 0 { "" } else { "\n" };
-        out!("{gap}  {service}:\n{text}");
-    }
-    Ok(Exit::Done)
-}
-
-/// What is built here, and what publishes a port: a database that only others use is no app.
-fn candidates(project: &Project) -> Vec<(&AppName, FoundApp)> {
-    let candidate = |(name, accessory): (&'_ AppName, &Accessory)| {
-        let (service, container) = (&accessory.service, &accessory.service.container);
-        let published = container.ports.first().map(|port| port.container_port);
-        let built = match &service.image {
-            ImageSource::Build(build) => {
-                Some(std::fs::read_to_string(build.context.join(&build.dockerfile)).unwrap_or_default())
-            }
-            ImageSource::Pull { .. } => None,
-        };
-        if built.is_none() && published.is_none() {
-            return None;
-        }
-        let port = match (published, built) {
-            (Some(number), _) => Port { number, from: Some("`ports` (which the proxy makes needless)") },
-            (None, built) => scaffold::port_of(&built.unwrap_or_default()),
-        };
-        let healthcheck = container.healthcheck.is_some();
-        Some(FoundApp {
-            name: scaffold::app_name(name.as_str()),
-            folder: PathBuf::new(),
-            port,
-            healthcheck,
-            health: None,
-        })
-    };
-    project.accessories.iter().filter_map(|entry| Some((entry.0, candidate(entry)?))).collect()
 }
