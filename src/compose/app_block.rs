@@ -10,7 +10,7 @@ use super::refuse::{self, Section};
 use super::routes;
 use super::scalar::{choice, number};
 use super::version;
-use crate::model::{Balance, DrainPolicy, HealthPolicy, ReleaseCommand, Route};
+use crate::model::{AppKey, Balance, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Route};
 
 #[derive(Debug, Default)]
 pub(super) struct AppBlock {
@@ -22,6 +22,7 @@ pub(super) struct AppBlock {
     pub metrics: Option<String>,
     pub release: Option<ReleaseCommand>,
     pub version: Option<String>,
+    pub replaces: Option<(AppKey, Span)>,
 }
 
 pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option<AppBlock> {
@@ -47,6 +48,10 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
             }
             "metrics" => cx.set_some(&mut block.metrics, request_path(field)),
             "release" => block.release = release(cx, field),
+            "replaces" => {
+                let key = replaces(cx.project, field).map(|key| (key, field.key_span));
+                cx.set_some(&mut block.replaces, key);
+            }
             "version" => cx.set_some(&mut block.version, version::chosen(field)),
             _ => unknown(cx, &refuse::APP, field),
         }
@@ -100,6 +105,16 @@ fn request_path(field: &Entry) -> Read<String> {
     } else {
         Err(field.expected("a path that starts with `/`, such as `/healthz`"))
     }
+}
+
+/// An app of this project by its name, or of another as `<project>/<app>`.
+fn replaces(project: &ProjectName, field: &Entry) -> Read<AppKey> {
+    let text = field.text()?;
+    let key = match text.contains('/') {
+        true => text.parse(),
+        false => text.parse().map(|app| AppKey { project: project.clone(), app }),
+    };
+    key.map_err(|_| field.expected("the name of an app, or `<project>/<app>` of another project"))
 }
 
 fn drain(cx: &mut Context<'_>, entry: &Entry, drain: &mut DrainPolicy) {

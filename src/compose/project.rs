@@ -59,6 +59,8 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     let apps = drafts.iter().filter_map(|(name, draft)| Some((name, draft.app.as_ref()?)));
     routes::check_distinct(cx, apps.flat_map(|(name, app)| app.routes.iter().map(move |route| (name, route))));
 
+    check_replaced(cx, &drafts);
+
     let (apps, accessories) = finish(cx, drafts);
     Project {
         name: cx.project.clone(),
@@ -121,6 +123,20 @@ fn services(
     drafts
 }
 
+/// What is replaced has left the file, and has one successor.
+fn check_replaced(cx: &mut Context<'_>, drafts: &IndexMap<AppName, Draft>) {
+    let replaced: Vec<_> = drafts.values().filter_map(|draft| draft.app.as_ref()?.replaces.clone()).collect();
+    for (index, (key, span)) in replaced.iter().enumerate() {
+        if key.project == *cx.project && drafts.contains_key(&key.app) {
+            let problem = Problem::at(*span, format!("`replaces: {}` names a service of this file", key.app));
+            cx.refuse(problem.hint(format!("remove the service `{}`, or `replaces`", key.app)));
+        } else if replaced[..index].iter().any(|(other, _)| other == key) {
+            let problem = Problem::at(*span, format!("app `{key}` is replaced by two services"));
+            cx.refuse(problem.hint("an app has one successor: remove one `replaces`"));
+        }
+    }
+}
+
 type Finished = (IndexMap<AppName, App>, IndexMap<AppName, Accessory>);
 
 fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
@@ -161,6 +177,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             balance: block.balance,
             metrics: block.metrics,
             release: block.release,
+            replaces: block.replaces.map(|(key, _)| key),
         };
         apps.insert(name, app);
     }

@@ -116,6 +116,8 @@ pub struct App {
     /// Where each replica tells its own metrics; `None`: no scraper is sent there.
     pub metrics: Option<String>,
     pub release: Option<ReleaseCommand>,
+    /// An app that this one takes over from: it leaves the proxy in the flip that brings this one in.
+    pub replaces: Option<AppKey>,
 }
 
 impl App {

@@ -8,6 +8,7 @@ use super::goal::Goal;
 use super::images::release_tag;
 use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
+use super::succession::take_over;
 use super::way::Way;
 use super::{AppPlan, DeployOptions, Expect, PlanRefused, Verdict};
 use crate::model::{AddressPool, ObservedState, Order, Project, Release};
@@ -67,7 +68,7 @@ pub(super) fn plan_app(
         after = way.cleanup(&record, &[]);
     }
     before.retain(|stage| !stage.is_empty());
-    Ok(AppPlan {
+    let plan = AppPlan {
         app: situation.key.clone(),
         from: situation.from,
         release: release.clone(),
@@ -81,5 +82,6 @@ pub(super) fn plan_app(
         flip,
         after,
         tidy: Vec::new(),
-    })
+    };
+    take_over(project, app, observed, plan)
 }

@@ -3,6 +3,7 @@
 use super::goal::kept;
 use super::hooks::{limits, post_start};
 use super::replicas::{NewReplica, gate};
+use super::succession::takes_over;
 use super::way::Way;
 use super::{Comeback, Expect, Gate, Planned, Stage, Step};
 use crate::model::{AppRecord, ObservedContainer};
@@ -26,6 +27,8 @@ pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
         0 => way.new.len().max(1),
         // Held requests wait for the whole of it; there is nothing to keep up meanwhile.
         _ if way.situation.held => way.new.len().max(1),
+        // What it replaces leaves in one flip, so all of it comes in by that one.
+        _ if takes_over(way.app, way.observed) => way.new.len().max(1),
         parallelism => parallelism as usize,
     };
     let count = way.new.len().div_ceil(size).max(1);

@@ -14,8 +14,9 @@ use super::hosts::with_hosts;
 use super::proxy::address_pool;
 use super::prune::tidy;
 use super::rollback::targets;
+use super::routes::RoutesAfter;
 use super::{AppPlan, Plan, PlanRefused, Verdict};
-use crate::model::{AppName, ObservedState, Project, ReleaseNumber, Route};
+use crate::model::{AppName, ObservedState, Project, ReleaseNumber};
 
 /// Which release of each app it is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,13 +81,18 @@ pub fn plan_deploy(
         Intent::Rollback { to, .. } => targets(project, names, observed, to)?,
         Intent::Deploy | Intent::Scale(_) => BTreeMap::new(),
     };
+    let apps = names.iter().filter_map(|name| project.apps.get(name));
+    let goals = apps.map(|app| Goal::of(project, app, observed, options, &targets));
+    let goals = goals.collect::<Result<Vec<_>, _>>()?;
+    let mut routes = RoutesAfter::new(project, observed, names);
+    if options.atomic {
+        routes.flip_together(goals.iter().map(|goal| (&goal.app.service.name, goal.app.routes.as_slice())));
+    }
     let mut taken = taken_addresses(observed);
     let mut plans = Vec::new();
-    for name in names {
-        let Some(app) = project.apps.get(name) else { continue };
-        let goal = Goal::of(project, app, observed, options, &targets)?;
-        check_routes(project, name, &goal.app.routes, observed)?;
-        let mut plan = plan_app(project, &goal, observed, options, pool, &mut taken)?;
+    for goal in &goals {
+        routes.check(&goal.app.service.name, &goal.app.routes)?;
+        let mut plan = plan_app(project, goal, observed, options, pool, &mut taken)?;
         if let (Some(keep), Verdict::Deploy, Intent::Deploy) = (options.keep, plan.verdict, &options.intent) {
             plan.tidy = tidy(&plan, &observed.engine, &observed.proxy, keep);
         }
@@ -117,23 +123,4 @@ fn taken_addresses(observed: &ObservedState) -> BTreeSet<Ipv4Addr> {
     let containers = observed.engine.containers.iter().filter_map(|container| container.address);
     let records = observed.proxy.apps.values().filter_map(|app| app.record.as_ref());
     containers.chain(records.flat_map(|record| &record.peers).map(|peer| peer.address)).collect()
-}
-
-/// The proxy refuses a route that another app has; so does the plan, before anything is built.
-pub(super) fn check_routes(
-    project: &Project,
-    name: &AppName,
-    routes: &[Route],
-    observed: &ObservedState,
-) -> Result<(), PlanRefused> {
-    let key = project.key(name);
-    for (other, known) in observed.proxy.apps.iter().filter(|(other, _)| **other != key) {
-        let taken = known.record.iter().flat_map(|record| &record.routes);
-        for route in taken {
-            if routes.iter().any(|wanted| wanted.host == route.host && wanted.path == route.path) {
-                return Err(PlanRefused::RouteTaken { app: key, other: other.clone(), route: route.to_string() });
-            }
-        }
-    }
-    Ok(())
 }

@@ -6,9 +6,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::deploy::check_routes;
 use super::proxy::address_pool;
 use super::replicas::effective_spec;
+use super::routes::RoutesAfter;
 use crate::model::{
     App, AppName, AppRecord, ContainerSpec, ImageSource, ObservedState, Project, ReleaseNumber, ReplicaCount,
     ResolvedImage, Route, identity,
@@ -91,7 +91,7 @@ pub fn drift(project: &Project, name: &AppName, observed: &ObservedState) -> Vec
     let Some(app) = project.apps.get(name) else { return Vec::new() };
     let key = project.key(name);
     let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
-    let refusal = check_routes(project, name, &app.routes, observed).err();
+    let refusal = RoutesAfter::new(project, observed, std::slice::from_ref(name)).check(name, &app.routes).err();
     let refused = refusal.map(|refused| Drift::Refused { reason: refused.to_string() });
     let Some(record) = record else { return [Some(Drift::NotDeployed), refused].into_iter().flatten().collect() };
     let spec = match address_pool(&project.proxy, &observed.engine) {

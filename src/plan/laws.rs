@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{AppPlan, Plan, Planned, Step};
-use crate::model::{AppRecord, ObservedState, Order, Peer, Project, ReleaseNumber};
+use super::{AppPlan, FlipChange, Plan, Planned, Step};
+use crate::model::{AppKey, AppRecord, ObservedState, Order, Peer, Project, ReleaseNumber};
 
 /// A law that a plan would break, with the step that does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub fn check_laws(plan: &Plan, project: &Project, observed: &ObservedState) -> V
 
 /// One app's world as the plan changes it.
 struct OnPaper {
+    app: AppKey,
     serving: Option<AppRecord>,
     /// Containers that the proxy, or a run before, has seen healthy.
     seen_healthy: BTreeSet<String>,
@@ -45,6 +46,7 @@ impl OnPaper {
         let busy = observed.proxy.in_flight.iter().filter(|(_, open)| !open.is_zero()).map(|(id, _)| id.clone());
         let start_first = project.apps.get(&app.app.app).is_none_or(|app| app.rollout.order == Order::StartFirst);
         Self {
+            app: app.app.clone(),
             seen_healthy: peers.collect(),
             looked_at: BTreeSet::new(),
             running: well.map(|container| container.name.clone()).collect(),
@@ -100,7 +102,11 @@ impl OnPaper {
             }
             Step::Flip { changes } => {
                 for change in changes {
-                    self.flip(change.record.as_ref(), planned);
+                    if change.app == self.app {
+                        self.flip(change.record.as_ref(), planned);
+                    } else {
+                        self.replaced(change);
+                    }
                 }
             }
             Step::AwaitDrained { peers, .. } => {
@@ -168,6 +174,12 @@ impl OnPaper {
         self.flipped_out.extend(gone.filter(|peer| !new.contains(&peer.as_str()) && self.running.contains(peer)));
         self.serving = record.cloned();
         self.looked_at.clear();
+    }
+
+    /// Another app that leaves in the same flip: what ran of it drains before it stops.
+    fn replaced(&mut self, change: &FlipChange) {
+        let gone = change.before.iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
+        self.flipped_out.extend(gone.filter(|peer| self.running.contains(peer)));
     }
 
     fn serves(&self, name: &str) -> bool {

@@ -8,6 +8,12 @@ use crate::model::{AppKey, AppName, Bytes, ReleaseNumber, Subnet};
 pub enum PlanRefused {
     #[error("route `{route}` of app `{app}` is taken by app `{other}`, which the same proxy serves")]
     RouteTaken { app: AppKey, other: AppKey, route: String },
+    #[error("route `{route}` of app `{app}` still leads to app `{other}`, which gives it up in the compose file")]
+    RouteChangesHands { app: AppKey, other: AppKey, route: String },
+    #[error("route `{route}` of app `{app}` is taken by app `{other}`, which is no longer in the compose file")]
+    RouteOfRemovedApp { app: AppKey, other: AppKey, route: String },
+    #[error("app `{app}` cannot replace app `{replaced}` with `order: stop-first`: both would run at once")]
+    ReplacesStopFirst { app: AppKey, replaced: AppKey },
     #[error("app `{app}` replaces its replicas in several steps ({why}), so it cannot flip in one call with others")]
     NotAtomic { app: AppKey, why: &'static str },
     #[error("no free address is left for app `{app}` in network {subnet}")]
@@ -64,6 +70,16 @@ impl PlanRefused {
         match self {
             Self::RouteTaken { route, .. } => {
                 format!("give one of the two another `host` or `path` than `{route}` in `x-deploy-apps.routes`")
+            }
+            Self::RouteChangesHands { app, other, .. } => {
+                format!("`deploy-apps --atomic {} {}` flips both in one call", other.app, app.app)
+            }
+            Self::RouteOfRemovedApp { other, .. } => format!(
+                "`x-deploy-apps.replaces: {0}` takes over from it in one flip; `deploy-apps remove {0}` removes it first",
+                other.app
+            ),
+            Self::ReplacesStopFirst { replaced, .. } => {
+                format!("`deploy-apps remove {}` first, or use `order: start-first`", replaced.app)
             }
             Self::NotAtomic { .. } => {
                 "deploy it without `--atomic`, or use `order: start-first` and `parallelism: 0`".to_owned()

@@ -10,8 +10,8 @@ use super::removal::{DownOptions, Removal, RemoveOptions};
 use super::situation::belongs;
 use super::{AppPlan, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step, Verdict};
 use crate::model::{
-    AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, MountSource, ObservedContainer,
-    ObservedEngine, ObservedProxy, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
+    App, AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, MountSource, ObservedContainer,
+    ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
 };
 
 /// The apps of a project that are routed or have containers, whatever its compose file says.
@@ -37,7 +37,7 @@ pub fn plan_remove(
 ) -> Removal {
     let names: BTreeSet<&AppName> = apps.iter().collect();
     let host = Host { project, engine, proxy };
-    let plans = names.iter().filter_map(|name| host.app(name, options)).collect();
+    let plans = names.iter().filter_map(|name| host.app(&project.key(name), options)).collect();
     let volumes = if options.volumes { host.volumes_of_apps(&names) } else { BTreeSet::new() };
     let rest = Stage::beside(volumes.into_iter().map(|name| vec![remove_volume(name)]).collect());
     Removal { apps: plans, rest: without_empty(vec![rest]), proxy: Vec::new() }
@@ -61,7 +61,7 @@ pub fn plan_down(
     if options.remove.images {
         names.extend(project.apps.keys().cloned());
     }
-    let apps = names.iter().filter_map(|name| host.app(name, options.remove)).collect();
+    let apps = names.iter().filter_map(|name| host.app(&project.key(name), options.remove)).collect();
     let mut rest = host.accessories();
     rest.push(host.networks());
     let mut data = Vec::new();
@@ -74,6 +74,11 @@ pub fn plan_down(
     rest.push(Stage::beside(data));
     let proxy = if options.proxy { host.proxy(options.remove.volumes) } else { Vec::new() };
     Ok(Removal { apps, rest: without_empty(rest), proxy: without_empty(proxy) })
+}
+
+/// How an app that another one replaces leaves. `None` when nothing of it is there.
+pub(super) fn plan_ending(project: &Project, app: &AppKey, observed: &ObservedState) -> Option<AppPlan> {
+    Host { project, engine: &observed.engine, proxy: &observed.proxy }.app(app, RemoveOptions::default())
 }
 
 fn without_empty(mut stages: Vec<Stage>) -> Vec<Stage> {
@@ -90,17 +95,16 @@ struct Host<'a> {
 
 impl Host<'_> {
     /// `None` when nothing of it is there.
-    fn app(&self, name: &AppName, options: RemoveOptions) -> Option<AppPlan> {
-        let key = self.project.key(name);
-        let known = self.proxy.apps.get(&key);
+    fn app(&self, key: &AppKey, options: RemoveOptions) -> Option<AppPlan> {
+        let known = self.proxy.apps.get(key);
         let record = known.and_then(|known| known.record.as_ref());
-        let own: Vec<_> = self.engine.containers.iter().filter(|container| belongs(container, &key)).collect();
-        let tags = if options.images { self.tags(&key) } else { BTreeMap::new() };
+        let own: Vec<_> = self.engine.containers.iter().filter(|container| belongs(container, key)).collect();
+        let tags = if options.images { self.tags(key) } else { BTreeMap::new() };
         if record.is_none() && own.is_empty() && tags.is_empty() {
             return None;
         }
         // Without the compose file's word the defaults count, which are patient.
-        let drain = self.project.apps.get(name).map_or_else(DrainPolicy::default, |app| app.drain.clone());
+        let drain = self.policies(key).map_or_else(DrainPolicy::default, |app| app.drain.clone());
         let limits = Limits::from(&drain);
         let flip = record.zip(known).map(|(record, known)| {
             let expect = Expect::Observed(known.generation);
@@ -113,7 +117,7 @@ impl Host<'_> {
             after.push(Stage::line(vec![Planned::new(confirm, "nothing stops while the proxy may still route to it")]));
         }
         let serves = |container: &ObservedContainer| record.is_some_and(|record| record.serves(&container.name));
-        let lanes = own.iter().map(|container| self.ending(&key, container, serves(container), limits));
+        let lanes = own.iter().map(|container| self.ending(key, container, serves(container), limits));
         after.push(Stage::beside(lanes.collect()));
         if !tags.is_empty() && self.proxy.keeps_releases {
             let step = Step::ForgetReleases { app: key.clone(), releases: tags.keys().copied().collect() };
@@ -131,12 +135,12 @@ impl Host<'_> {
         let release = Release {
             number,
             version: version.unwrap_or_else(|| "not running".to_owned()),
-            image: release_tag(&key, number),
+            image: release_tag(key, number),
             identity: labelled.map(|container| container.labels.identity.clone()).unwrap_or_default(),
         };
         Some(AppPlan {
             from: record.map(|record| record.release),
-            app: key,
+            app: key.clone(),
             release,
             replicas: 0,
             replicas_from: ReplicaSource::Default,
@@ -149,6 +153,11 @@ impl Host<'_> {
             after,
             tidy: Vec::new(),
         })
+    }
+
+    /// What the compose file says of it, if it does.
+    fn policies(&self, key: &AppKey) -> Option<&App> {
+        self.project.apps.get(&key.app).filter(|_| key.project == self.project.name)
     }
 
     /// Drains what has served, or is busy since an interrupted run; then it stops and goes.

@@ -84,8 +84,10 @@ async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Pl
 
 /// A lease on services of the project, in the words that tell others who has it.
 pub(super) fn lease_request(request: &DeployRequest<'_>, names: &[AppName]) -> LeaseRequest {
+    let replaced = names.iter().filter_map(|name| request.project.apps.get(name)?.replaces.clone());
     LeaseRequest {
-        apps: names.iter().map(|app| request.project.key(app)).collect(),
+        // What an app replaces leaves in its flip, so it is held too.
+        apps: names.iter().map(|app| request.project.key(app)).chain(replaced).collect(),
         owner: request.operator.owner.clone(),
         host: request.operator.host.clone(),
         purpose: request.options.intent.purpose().to_owned(),

@@ -43,6 +43,7 @@ mod removals;
 mod replicas;
 mod rollback;
 mod rollback_targets;
+mod route_changes;
 mod sample_checks;
 mod sample_counter;
 mod sample_dice;

@@ -65,3 +65,8 @@ async fn a_run_after_a_crash_can_be_cancelled_anywhere() {
 async fn two_apps_can_be_cancelled_anywhere() {
     stop_anywhere(scenes::pairs().await).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_of_routes_can_be_cancelled_anywhere() {
+    stop_anywhere(scenes::hand_overs().await).await;
+}

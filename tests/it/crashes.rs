@@ -63,6 +63,11 @@ async fn two_apps_killed_anywhere_are_finished_by_the_next_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hand_over_of_routes_killed_anywhere_is_finished_by_the_next_run() {
+    carry_on(scenes::hand_overs().await).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_release_after_a_killed_stop_first_run_brings_the_old_one_back() {
     let scenes = scenes::after_crashes().await;
     let scene = scenes.into_iter().find(|scene| scene.name == "killed while it holds").expect("a scene");

@@ -80,6 +80,11 @@ async fn any_failed_call_leaves_two_apps_each_as_before_or_as_after() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn any_failed_call_leaves_routes_with_their_old_or_their_new_app() {
+    survive(scenes::hand_overs().await, faults_of).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_proxy_that_restarts_at_any_call_costs_at_most_the_deploy() {
     survive(scenes::all().await, |_| vec![Fault::RestartProxy(Duration::from_millis(400))]).await;
 }

@@ -59,6 +59,7 @@ pub fn app(text: &str) -> App {
         rollback: RolloutPolicy::default(),
         balance: Balance::default(),
         metrics: None,
+        replaces: None,
         release: None,
     }
 }

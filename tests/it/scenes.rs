@@ -237,12 +237,49 @@ pub async fn pairs() -> Vec<Scene> {
     vec![edited("two apps", two()).await, atomic]
 }
 
+/// Routes that change hands in one flip: two apps swap theirs, and one app takes over from another.
+pub async fn hand_overs() -> Vec<Scene> {
+    let mut swap = changed("swapped routes", project([app("go-app"), app("node-app")]), swapped()).await;
+    swap.wish = swap.wish.atomic();
+    let first = project([replicas(2, app("go-app"))]);
+    vec![
+        swap,
+        changed("taken over", first.clone(), project([successor(replicas(2, app("web")))])).await,
+        changed(
+            "taken over in batches",
+            first.clone(),
+            project([in_batches_of(1, successor(replicas(2, app("web"))))]),
+        )
+        .await,
+        changed(
+            "taken over by an app that serves",
+            project([app("go-app"), app("web")]),
+            project([successor(app("web"))]),
+        )
+        .await,
+    ]
+}
+
+pub fn swapped() -> Project {
+    let (mut one, mut other) = (app("go-app"), app("node-app"));
+    std::mem::swap(&mut one.routes, &mut other.routes);
+    project([one, other])
+}
+
+/// Has the routes of go-app, and replaces it.
+pub fn successor(mut app: deploy_apps::model::App) -> deploy_apps::model::App {
+    app.routes = crate::fixture::app("go-app").routes;
+    app.replaces = Some("sample/go-app".parse().expect("a valid key"));
+    app
+}
+
 pub async fn all() -> Vec<Scene> {
     let mut scenes = first_deploys().await;
     scenes.extend(redeploys().await);
     scenes.extend(adjustments().await);
     scenes.extend(after_crashes().await);
     scenes.extend(pairs().await);
+    scenes.extend(hand_overs().await);
     scenes.extend(scales().await);
     scenes.extend(rollbacks().await);
     scenes.push(pulled().await);

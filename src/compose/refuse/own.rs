@@ -17,7 +17,7 @@ pub(in crate::compose) const PROXY: Section = Section {
 
 pub(in crate::compose) const APP: Section = Section {
     name: "x-deploy-apps",
-    known: &["balance", "drain", "health", "metrics", "port", "release", "routes", "version"],
+    known: &["balance", "drain", "health", "metrics", "port", "release", "replaces", "routes", "version"],
     warned: &[],
     refused: &[],
 };

@@ -2,7 +2,7 @@
 
 use super::reads;
 use crate::fixture::*;
-use crate::scenes::{adjustments, changed};
+use crate::scenes::{adjustments, changed, hand_overs};
 use crate::session::{Wish, succeed};
 
 async fn named(file: &str, name: &str) {
@@ -65,4 +65,12 @@ async fn a_missing_replica_is_replaced_although_its_container_is_gone() {
     let scene = changed("gone", two.clone(), two).await;
     scene.world.state().containers.remove("sample-go-app-r1-1");
     reads("one-replica-gone", &scene).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_takes_over_from_another_in_one_flip() {
+    let scenes = hand_overs().await;
+    let named = |name: &str| scenes.iter().find(|scene| scene.name == name).expect("a scene of this name");
+    reads("taken-over", named("taken over")).await;
+    reads("swapped-routes", named("swapped routes")).await;
 }

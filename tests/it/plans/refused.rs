@@ -1,10 +1,10 @@
 //! What the planner will not do, with its whole text and what mends it.
 
-use deploy_apps::model::{Condition, ImageSource, ObservedEngine, ObservedNetwork, Subnet};
+use deploy_apps::model::{App, Condition, ImageSource, ObservedEngine, ObservedNetwork, Subnet};
 use deploy_apps::plan::{PlanRefused, plan_deploy, plan_proxy};
 
 use crate::fixture::*;
-use crate::scenes::{changed, deployed, edited};
+use crate::scenes::{changed, deployed, edited, successor, swapped};
 use crate::session::{Wish, look};
 use crate::world::World;
 
@@ -28,6 +28,34 @@ async fn a_route_of_another_app_is_not_taken() {
         &refused(&world, &wish).await,
         "route `go-app.localhost/` of app `other/thief` is taken by app `sample/go-app`, which the same proxy serves",
         "give one of the two another `host` or `path` than `go-app.localhost/` in `x-deploy-apps.routes`",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn routes_that_change_hands_need_one_flip() {
+    let world = deployed(&project([app("go-app"), app("node-app")])).await;
+    says(
+        &refused(&world, &Wish::of(swapped())).await,
+        "route `node-app.localhost/` of app `sample/go-app` still leads to app `sample/node-app`, which gives it up in the compose file",
+        "`deploy-apps --atomic node-app go-app` flips both in one call",
+    );
+    let alone = Wish { apps: vec![name("go-app")], ..Wish::of(swapped()) };
+    assert!(matches!(refused(&world, &alone.atomic()).await, PlanRefused::RouteChangesHands { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_routes_of_a_removed_app_are_taken_over_only_when_asked_for() {
+    let world = deployed(&project([app("go-app")])).await;
+    let renamed = App { replaces: None, ..successor(app("web")) };
+    says(
+        &refused(&world, &Wish::of(project([renamed]))).await,
+        "route `go-app.localhost/` of app `sample/web` is taken by app `sample/go-app`, which is no longer in the compose file",
+        "`x-deploy-apps.replaces: go-app` takes over from it in one flip; `deploy-apps remove go-app` removes it first",
+    );
+    says(
+        &refused(&world, &Wish::of(project([stop_first(successor(app("web")))]))).await,
+        "app `sample/web` cannot replace app `sample/go-app` with `order: stop-first`: both would run at once",
+        "`deploy-apps remove go-app` first, or use `order: start-first`",
     );
 }
 
