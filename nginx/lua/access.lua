@@ -9,7 +9,6 @@ local metrics = require "metrics"
 local outcome = require "outcome"
 local pages = require "pages"
 local request = require "request"
-local rewrite = require "rewrite"
 local routes = require "routes"
 
 local get, set = request.get, request.set
@@ -50,17 +49,18 @@ local function hold(held)
     return false
 end
 
-local function set_target(route)
-    local target, prefix = rewrite.target(route, get("request_uri"))
+local function set_target(route, target)
     set("target", target)
-    set("forwarded_prefix", prefix)
+    if route.strip then
+        set("forwarded_prefix", route.path)
+    end
 end
 
-local function refuse(held)
+local function refuse(held, status)
     local app = held.app
     if not app or not app.is_routable then
         metrics.count(metrics.UNROUTED)
-        return pages.send(404)
+        return pages.send(status or 404)
     end
     return pages.send(503)
 end
@@ -69,19 +69,19 @@ local function is_holding(app)
     return app and app.is_routable and #app.peers == 0 and app.hold_ms > 0
 end
 
--- Returns the route, and whether a peer was taken for it.
+-- Returns the route, whether a peer was taken for it, and the target to send; without a route the status to answer with.
 local function find_peer(held)
     current.has_moved()
     local generation = current.seen()
-    local route = routes.find()
+    local route, target = routes.find()
     if route and _M.take_peer(held, route.app) then
-        return route, true
+        return route, true, target
     end
     if current.seen() ~= generation then
         -- A flip came between: the route may lead to another app now.
         return find_peer(held)
     end
-    return route, false
+    return route, false, target
 end
 
 function _M.run()
@@ -89,12 +89,12 @@ function _M.run()
         client.identify()
     end
     local held = request.begin()
-    local route, is_found = find_peer(held)
+    local route, is_found, target = find_peer(held)
     if not is_found and not (is_holding(held.app) and hold(held)) then
-        return refuse(held)
+        return refuse(held, not route and target)
     end
-    if route.strip then
-        set_target(route)
+    if target then
+        set_target(route, target)
         return ngx.exec("@stripped")
     end
 end

@@ -67,6 +67,16 @@ function _M.worker()
     require("inflight").forget_dead()
     ngx.timer.every(1, require("metrics").flush)
     ngx.timer.every(TIDY_S, tidy)
+    if ngx.worker.id() == 0 then
+        local error_log = require "error_log"
+        ngx.timer.every(error_log.EVERY_S, error_log.tell)
+    end
+end
+
+function _M.worker_ends()
+    if ngx.worker.id() == 0 then
+        require("error_log").tell()
+    end
 end
 
 return _M

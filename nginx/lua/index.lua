@@ -116,10 +116,20 @@ local function write_addresses(change)
     end
 end
 
+-- How many labels the longest wildcard ever had, without its star: a host's suffixes are looked up as far as that.
+local function note_wildcard(host)
+    local suffix = host:match("^%*%.(.*)$")
+    local labels = suffix and select(2, suffix:gsub("%.", ".")) + 1 or 0
+    if labels > (dict:get("wildcard_labels") or 0) then
+        apps.set("wildcard_labels", labels)
+    end
+end
+
 -- Writes what `plan` worked out.
 function _M.apply(changes, hosts)
     for host, planned in pairs(hosts) do
         write("h:" .. host, planned.entries)
+        note_wildcard(host)
     end
     for _, change in ipairs(changes) do
         write_addresses(change)

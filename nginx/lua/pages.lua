@@ -2,6 +2,7 @@
 local _M = {}
 
 local PAGES = {
+    [400] = { "Bad request", "The request names no valid host or path." },
     [404] = { "Not found", "There is nothing at this address." },
     [413] = { "Too large", "The request is larger than what is accepted here." },
     [500] = { "Error", "Something went wrong. Please try again." },

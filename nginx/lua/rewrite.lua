@@ -1,54 +1,155 @@
--- What of the request's path is sent on. Without `strip` it goes exactly as the client wrote it.
+-- What of a request's path is sent on where its path decides who gets it. Router and app must see one path: nginx decodes
+-- it, merges slashes and follows dot segments, and the app may read what the client wrote in another way. So it goes as it
+-- was written only while every reading of it stays at the same route. Otherwise what was matched is sent, and what no two
+-- programs read alike is refused. All of it is one pass over the bytes, without a string for each.
+local byte, find = string.byte, string.find
+
 local _M = {}
 
--- A normalised path, written so that it can be sent again.
-local function escape(path)
-    return (path:gsub("[^A-Za-z0-9/._~!$&'()*+,;=:@-]", function(char)
-        return ("%%%02X"):format(char:byte())
-    end))
+local PERCENT, DOT, SLASH, SEMICOLON, BACKSLASH = 37, 46, 47, 59, 92
+
+-- Of a path that must be written anew. Nobody has a longer one with dot segments that lead out of its route.
+local LONGEST_REWRITTEN = 4096
+-- As validate.lua has it.
+local LONGEST_ROUTE = 1024
+
+local HEX = {}
+for value = 0, 15 do
+    HEX[byte(("%x"):format(value))] = value
+    HEX[byte(("%X"):format(value))] = value
 end
 
--- How many bytes of `raw` spell `prefix`, which is plain text; nil when it is not a prefix. `%67o` spells `go`.
-local function spelled_length(raw, prefix)
+local ESCAPED, DECODED = {}, {}
+for value = 0, 255 do
+    ESCAPED[string.char(value)] = ("%%%02X"):format(value)
+    DECODED[("%02x"):format(value)] = string.char(value)
+end
+
+-- The character at a position, and how many bytes spell it.
+local function unit(raw, at)
+    local char = byte(raw, at)
+    if char == PERCENT then
+        local high, low = HEX[byte(raw, at + 1)], HEX[byte(raw, at + 2)]
+        if high and low then
+            return high * 16 + low, 3
+        end
+    end
+    return char, 1
+end
+
+-- How many bytes of `raw` spell `prefix` and end at a slash or the end; nil when it is not there. `%67o` spells `go`.
+local function spelled_length(raw, stop, prefix)
+    if prefix == "/" then
+        return 0
+    end
     local position = 1
     for at = 1, #prefix do
-        local char, width = raw:sub(position, position), 1
-        local hex = char == "%" and raw:match("^%x%x", position + 1)
-        if hex then
-            char, width = string.char(tonumber(hex, 16)), 3
-        end
-        if char ~= prefix:sub(at, at) then
+        local char, width = unit(raw, position)
+        if char ~= byte(prefix, at) or char == SLASH and width > 1 then
             return nil
         end
         position = position + width
     end
-    return position - 1
+    return (position == stop + 1 or byte(raw, position) == SLASH) and position - 1 or nil
 end
 
-local function has_dot_segments(raw)
-    local path = raw:gsub("%%2[eE]", "."):gsub("%%2[fF]", "/")
-    return path:find("/%.%.?/") ~= nil or path:find("/%.%.?$") ~= nil
+-- Reads the segments from `from` on as loosely as any program does. Returns whether one is a dot segment, whether some
+-- program would see a separator that another does not, and the least depth that is reached: below 0 it leads out.
+local function walk(raw, from, stop)
+    local has_dots, is_loose, depth, lowest = false, false, 0, 0
+    local dots, is_named, has_parameters = 0, false, false
+    local at = from
+    while at <= stop + 1 do
+        local char, width = SLASH, 1
+        if at <= stop then
+            char, width = unit(raw, at)
+        end
+        if char == SLASH or char == BACKSLASH then
+            is_loose = is_loose or width > 1
+            if not is_named and (dots == 1 or dots == 2) then
+                has_dots = true
+                is_loose = is_loose or has_parameters
+                depth = depth - dots + 1
+                lowest = depth < lowest and depth or lowest
+            elseif is_named or dots > 0 then
+                depth = depth + 1
+            end
+            dots, is_named, has_parameters = 0, false, false
+        elseif char == SEMICOLON and not is_named then
+            -- To a servlet container `..;` is `..`.
+            has_parameters = true
+        elseif char == DOT and not is_named and not has_parameters then
+            dots = dots + 1
+        elseif not has_parameters then
+            is_named = true
+        end
+        at = at + width
+    end
+    return has_dots, is_loose, lowest
 end
 
+local function decoded(hex)
+    return DECODED[hex:lower()]
+end
+
+-- The beginning of the path as a program sees it that follows no dot segments, as far as a route reaches.
+local function as_written(raw, stop)
+    return (raw:sub(1, math.min(stop, 3 * LONGEST_ROUTE + 3)):gsub("%%(%x%x)", decoded))
+end
+
+-- In no path of RFC 3986. Some take the one for a slash, the other for the path's end.
+local function has_foreign(raw, stop)
+    local backslash, hash = find(raw, "\\", 1, true), find(raw, "#", 1, true)
+    return backslash and backslash <= stop or hash and hash <= stop
+end
+
+-- Is the path as the client wrote it the one that was matched, byte for byte?
+local function is_plain(raw, stop, uri)
+    return #uri == stop and (#raw == stop and raw or raw:sub(1, stop)) == uri
+        and not find(raw, "\\", 1, true) and not find(uri, "/%.%.?;")
+end
+
+-- A path of ours begins with one slash: `//name/…` would name a host where the app redirects to it.
 local function rooted(rest)
-    return rest:sub(1, 1) == "/" and rest or "/" .. rest
+    return "/" .. rest:gsub("^/+", "")
 end
 
--- Returns the target to send, and the prefix that was taken off it, if any.
-function _M.target(route, raw)
-    if raw:byte(1) ~= 47 then
+local function rewritten(route, uri, query)
+    if #uri > LONGEST_REWRITTEN then
+        return nil
+    end
+    local path = route.strip and route.path ~= "/" and rooted(uri:sub(#route.path + 1)) or uri
+    return path:gsub("[^A-Za-z0-9/._~!$&'()*+,;=:@-]", ESCAPED) .. query
+end
+
+local function stripped(raw, stop, length)
+    return rooted(raw:sub(length + 1, stop)) .. raw:sub(stop + 1)
+end
+
+-- `uri` is the path that was matched; `choose(found, path)` gives the route of another. Returns false for a path that is
+-- refused, and otherwise the target to send: nil is `raw` itself.
+function _M.target(route, raw, uri, choose, found)
+    local given = raw
+    if byte(raw, 1) ~= SLASH then
         raw = "/" .. raw
     end
-    if not route.strip or route.path == "/" then
-        return raw
+    local stop = (find(raw, "?", 1, true) or #raw + 1) - 1
+    local is_stripped = route.strip and route.path ~= "/"
+    if is_plain(raw, stop, uri) then
+        return is_stripped and stripped(raw, stop, #route.path) or nil
     end
-    local path, query = raw:match("^([^?]*)(.*)$")
-    -- With dot segments the raw path may leave the prefix again; then the normalised one is sent.
-    local length = not has_dot_segments(path) and spelled_length(path, route.path)
-    if length then
-        return rooted(path:sub(length + 1)) .. query, route.path
+    local length = spelled_length(raw, stop, route.path)
+    local has_dots, is_loose, lowest = walk(raw, (length or 0) + 1, stop)
+    if has_foreign(raw, stop) or has_dots and is_loose then
+        return false
     end
-    return escape(rooted(ngx.var.uri:sub(#route.path + 1))) .. query, route.path
+    if not length or lowest < 0 or has_dots and (is_stripped or choose(found, as_written(raw, stop)) ~= route) then
+        return rewritten(route, uri, raw:sub(stop + 1)) or false
+    end
+    if is_stripped then
+        return stripped(raw, stop, length)
+    end
+    return raw ~= given and raw or nil
 end
 
 return _M

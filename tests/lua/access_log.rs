@@ -78,3 +78,31 @@ async fn lines(world: &World, count: usize) -> Vec<Value> {
     eventually("a line of JSON for each request", async || logged().await.len() == count).await;
     logged().await
 }
+
+#[tokio::test]
+async fn the_error_log_has_no_query() {
+    let world = World::start().await;
+    let mut dead = world.record("dead", vec![world.peer("r1", closed_port(&world))]);
+    dead.routes = vec![Route { host: None, path: "/".to_owned(), strip: false }];
+    world.flip(&[dead]).await;
+    for (target, referrer) in [
+        ("/plain?token=SECRET", "http://b.test/?token=SECRET and=SECRET\", host: SECRET"),
+        ("/quoted?{\"token\":\"SECRET\",\"more\":\"SECRET\"}", "http://b.test/no-query"),
+        ("/twice?a=SECRET?b=SECRET", ""),
+        ("/marks????????SECRET\"", ""),
+        ("/end", ""),
+    ] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: dead.test\r\nReferer: {referrer}\r\nConnection: close");
+        assert_eq!(ask(world.target, &format!("{head}\r\n\r\n")).await.status, 502, "{target}");
+    }
+    eventually("the log has the last of them", async || world.logs().await.contains("\"GET /end HTTP/1.1\"")).await;
+    let log = world.logs().await;
+    assert!(log.contains("connect() failed") && log.contains("\"GET /plain? HTTP/1.1\", upstream: "), "{log}");
+    assert!(!log.contains("SECRET"), "{log}");
+
+    // What came last is told before the proxy ends.
+    assert_eq!(world.get("dead.test", "/very-last?SECRET").await.status, 502);
+    world.stop().await;
+    let log = world.logs().await;
+    assert!(log.contains("\"GET /very-last? HTTP/1.1\"") && !log.contains("SECRET"), "{log}");
+}

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::backend::Backend;
 use crate::client::read_until;
-use crate::world::{Setup, World, change, eventually};
+use crate::world::{Setup, Variant, World, change, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_reaches_a_peer_after_its_flip_was_acknowledged_and_its_count_was_zero() {
@@ -21,7 +21,7 @@ async fn no_request_reaches_a_peer_after_its_flip_was_acknowledged_and_its_count
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_counted_after_the_flip_looks_again_and_goes_to_the_new_peer() {
-    let world = World::with(Setup { workers: 4, slow_to_count: true, ..Setup::default() }).await;
+    let world = World::with(Setup { workers: 4, variant: Variant::SlowToCount, ..Setup::default() }).await;
     // Little load: while one worker is held up with a request, another has to acknowledge the flip and count zero.
     let storm = Storm { flips: 60, least: 50, posts: 2, slow_gets: 0 };
     let report = flip_under_load(&world, "one", &storm).await;

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use deploy_apps::docker::DockerEngine;
 use deploy_apps::model::{
@@ -16,13 +16,15 @@ use tokio::sync::OnceCell;
 
 use super::World;
 
-/// Kept after the run: the next one then builds from the engine's cache.
-const IMAGE: &str = "deploy-apps-test-lua:latest";
+/// Kept after the run: the next one then builds from the engine's cache. Of each folder one: another checkout's tests may
+/// build theirs at the same time.
+static IMAGE: LazyLock<String> = LazyLock::new(|| {
+    let folder = env!("CARGO_MANIFEST_DIR").bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(byte));
+    format!("deploy-apps-test-lua-{folder:08x}")
+});
 /// The race that the second look at the generation decides lasts a microsecond, unless the kernel takes the processor
 /// from the worker just then. Here that happens to every request, for 10 ms.
-const SLOW_IMAGE: &str = "deploy-apps-test-lua:slow";
 const SLOW_DOCKERFILE: &str = r#"
-FROM deploy-apps-test-lua:latest
 USER root
 RUN sed -i '$d' /etc/nginx/lua/balance.lua && printf '%s\n' \
     'local ffi, pick = require "ffi", _M.pick' 'ffi.cdef "int usleep(unsigned int microseconds);"' \
@@ -30,15 +32,53 @@ RUN sed -i '$d' /etc/nginx/lua/balance.lua && printf '%s\n' \
     'return _M' >> /etc/nginx/lua/balance.lua
 USER 10001:10001
 "#;
+/// A client that pauses in its body is given up after a second.
+const IMPATIENT_DOCKERFILE: &str = r"
+USER root
+RUN sed -i 's/client_body_timeout 5m;/client_body_timeout 1s;/' /etc/nginx/nginx.conf \
+    && grep -q 'client_body_timeout 1s;' /etc/nginx/nginx.conf
+USER 10001:10001
+";
 const STATE: &str = "/var/lib/deploy-apps";
+
+/// The image whose proxy a test wants.
+#[derive(Clone, Copy, Default)]
+pub enum Variant {
+    #[default]
+    Usual,
+    /// Workers are held up between picking a request's peer and counting it there.
+    SlowToCount,
+    /// A body may pause for a second, not for minutes.
+    Impatient,
+}
+
+impl Variant {
+    fn image(self) -> String {
+        let tag = match self {
+            Self::Usual => "latest",
+            Self::SlowToCount => "slow",
+            Self::Impatient => "impatient",
+        };
+        format!("{}:{tag}", *IMAGE)
+    }
+
+    /// What is built on the usual image.
+    fn dockerfile(self) -> Option<String> {
+        let lines = match self {
+            Self::Usual => return None,
+            Self::SlowToCount => SLOW_DOCKERFILE,
+            Self::Impatient => IMPATIENT_DOCKERFILE,
+        };
+        Some(format!("FROM {}\n{lines}", Self::Usual.image()))
+    }
+}
 
 /// What a test wants otherwise than usual.
 pub struct Setup {
     pub workers: u32,
     /// The state on a file system of this size instead of a volume.
     pub state_size: Option<&'static str>,
-    /// Workers are held up between picking a request's peer and counting it there.
-    pub slow_to_count: bool,
+    pub variant: Variant,
     /// Whom the proxy believes about a client.
     pub trusted_proxies: &'static str,
     /// A listener with the PROXY protocol, at port 8081.
@@ -47,7 +87,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 2, state_size: None, slow_to_count: false, trusted_proxies: "", proxy_protocol: false }
+        Self { workers: 2, state_size: None, variant: Variant::Usual, trusted_proxies: "", proxy_protocol: false }
     }
 }
 
@@ -122,19 +162,19 @@ impl World {
             version: None,
             identity: String::new(),
         };
-        let image = if setup.slow_to_count { SLOW_IMAGE } else { IMAGE };
-        let container = NewContainer { name: self.prefix.clone(), image: image.to_owned(), spec, labels };
+        let container = NewContainer { name: self.prefix.clone(), image: setup.variant.image(), spec, labels };
         self.engine.create_container(&container).await.expect("a proxy");
     }
 }
 
-/// Builds both images once for all tests; they all wait for it.
+/// Builds all images once for all tests; they all wait for it.
 pub(super) async fn build_images(engine: &DockerEngine) {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
-            build_image(engine, IMAGE, None).await;
-            build_image(engine, SLOW_IMAGE, Some(SLOW_DOCKERFILE.to_owned())).await;
+            for variant in [Variant::Usual, Variant::SlowToCount, Variant::Impatient] {
+                build_image(engine, &variant.image(), variant.dockerfile()).await;
+            }
         })
         .await;
 }

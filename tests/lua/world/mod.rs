@@ -15,7 +15,7 @@ use deploy_apps::ports::{Dial, Duplex, Engine, LeaseRequest, Proxy, ProxyError};
 use deploy_apps::proxy::{ControlClient, Lease};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-pub use made::Setup;
+pub use made::{Setup, Variant};
 
 use crate::backend::Backend;
 
@@ -68,6 +68,11 @@ impl World {
     pub async fn kill(&self) {
         docker(&["kill", &self.prefix]);
         self.engine.await_exit(&self.prefix).await.expect("an end");
+    }
+
+    /// Ends the proxy as `docker stop` does.
+    pub async fn stop(&self) {
+        self.engine.stop_container(&self.prefix, None, Some(PATIENCE)).await.expect("an end");
     }
 
     /// A backend that the proxy can reach.
