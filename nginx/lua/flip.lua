@@ -75,7 +75,8 @@ end
 
 local function plan(changes)
     local hosts, conflict = index.plan(changes)
-    if hosts then
+    conflict = conflict or index.intruder(changes)
+    if not conflict then
         return hosts
     end
     local host = conflict.host or json.null

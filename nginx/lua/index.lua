@@ -11,6 +11,8 @@ local dict = ngx.shared.apps
 
 -- A replica that was flipped out still finishes its requests, and may call other apps to do so.
 local KEEP_ADDRESS_S = 86400
+-- Marks such an address: callers.lua looks whether somebody else has it by now.
+local RETIRED = 1
 
 local _M = {}
 
@@ -69,6 +71,43 @@ function _M.plan(changes)
     return hosts
 end
 
+-- Would the route take requests that come to the other today? Not the same one: that is a conflict in any case. What has no
+-- host lies open to everybody, so there the root is nobody's.
+local function takes_from(route, other)
+    if other.path == "/" then
+        return route.host ~= nil and route.path ~= "/"
+    end
+    return route.path:sub(1, #other.path + 1) == other.path .. "/"
+end
+
+local function has_route(old, route)
+    for _, other in ipairs(old and old.routes or {}) do
+        if other.host == route.host and other.path == route.path then
+            return true
+        end
+    end
+    return false
+end
+
+-- The first new route of `changes` that lies within a route of another project, as a conflict like those of `plan`. What was
+-- there before stays: only who comes second is refused.
+function _M.intruder(changes)
+    local changed = {}
+    for _, change in ipairs(changes) do
+        changed[change.app] = true
+    end
+    for _, change in ipairs(changes) do
+        local project = change.app:match("^[^/]+/")
+        for _, route in ipairs(change.new and change.new.routes or {}) do
+            for _, other in ipairs(has_route(change.old, route) and {} or read("h:" .. (route.host or "*"))) do
+                if not changed[other.app] and other.app:sub(1, #project) ~= project and takes_from(route, other) then
+                    return { app = change.app, other_app = other.app, host = route.host, path = route.path }
+                end
+            end
+        end
+    end
+end
+
 local function write(key, entries)
     if #entries == 0 then
         dict:delete(key)
@@ -111,7 +150,7 @@ local function write_addresses(change)
     for _, peer in ipairs(change.old and change.old.peers or {}) do
         local key = "p:" .. peer.address
         if not present[peer.address] and dict:get(key) == project then
-            dict:expire(key, KEEP_ADDRESS_S)
+            dict:set(key, project, KEEP_ADDRESS_S, RETIRED)
         end
     end
 end

@@ -1,6 +1,7 @@
 -- Which app a request belongs to. Most specific wins: exact host, then the longest wildcard, then the bare name of an
 -- app (calls between apps), then any host; within one host the longest path.
 local authority = require "authority"
+local callers = require "callers"
 local current = require "current"
 local json = require "json"
 local request = require "request"
@@ -66,17 +67,17 @@ local function add_wildcards(named, host)
     end
 end
 
--- Apps of a bare name as routes, and the one of them when there is no other.
+-- Apps of a bare name as routes, their projects, and the one of them when there is no other.
 local function read_names(name)
     local text = dict:get("n:" .. name)
     if not text then
         return nil
     end
-    local names, by_app = json.decode(text), {}
+    local names, by_project = json.decode(text), {}
     for _, app in ipairs(names) do
-        by_app[app] = { app = app, path = "/", strip = false }
+        by_project[app:match("^[^/]+")] = { app = app, path = "/", strip = false }
     end
-    return { by_app = by_app, single = #names == 1 and by_app[names[1]] or nil }
+    return { by_project = by_project, single = #names == 1 and by_project[names[1]:match("^[^/]+")] or nil }
 end
 
 -- nil when nothing can lead anywhere from this host.
@@ -153,8 +154,8 @@ end
 
 -- What an app calls by a bare name is first of all its own project's: no other project takes that by a route of this host.
 local function of_own_project(found, path)
-    local project = dict:get("p:" .. get("remote_addr"))
-    local own = project and found.apps.by_app[project .. "/" .. found.name]
+    local project = callers.project(get("remote_addr"), found.apps.by_project)
+    local own = project and found.apps.by_project[project]
     if not own then
         return nil
     end
@@ -165,6 +166,11 @@ local function of_own_project(found, path)
         end
     end
     return own
+end
+
+-- One app of that name and no route of the host: whoever asks, it is that one.
+local function needs_caller(found)
+    return not found.apps.single or #found.named > 0
 end
 
 -- Returns the route, and whether its host alone led there.
@@ -200,6 +206,9 @@ function _M.find()
     end
     if found.only then
         return found.only
+    end
+    if found.apps and needs_caller(found) and callers.meet(get("remote_addr")) then
+        return _M.find()
     end
     -- Decoded and without dot segments, so that no spelling of a path leads past its route.
     local path = get("uri")

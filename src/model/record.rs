@@ -57,6 +57,17 @@ pub struct Route {
     pub strip: bool,
 }
 
+impl Route {
+    /// Whether requests that come to `other` today would come here: on the same host, with a path below the other's. What
+    /// has no host lies open to everybody, so there the root is nobody's.
+    #[must_use]
+    pub fn takes_from(&self, other: &Self) -> bool {
+        let below = self.path.strip_prefix(other.path.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let below_root = other.path == "/" && self.path != "/" && self.host.is_some();
+        self.host == other.host && (below || below_root)
+    }
+}
+
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.host.as_deref().unwrap_or("*"), self.path)

@@ -14,6 +14,10 @@ pub enum PlanRefused {
     RouteOfRemovedApp { app: AppKey, other: AppKey, route: String },
     #[error("app `{app}` cannot replace app `{replaced}` with `order: stop-first`: both would run at once")]
     ReplacesStopFirst { app: AppKey, replaced: AppKey },
+    #[error(
+        "route `{wanted}` of app `{app}` would take requests from route `{route}` of app `{other}` of another project"
+    )]
+    RouteOfOthers { app: AppKey, other: AppKey, wanted: String, route: String },
     #[error("app `{app}` replaces its replicas in several steps ({why}), so it cannot flip in one call with others")]
     NotAtomic { app: AppKey, why: &'static str },
     #[error("no free address is left for app `{app}` in network {subnet}")]
@@ -81,6 +85,10 @@ impl PlanRefused {
             Self::ReplacesStopFirst { replaced, .. } => {
                 format!("`deploy-apps remove {}` first, or use `order: start-first`", replaced.app)
             }
+            Self::RouteOfOthers { app, other, .. } => format!(
+                "give `{}` a host of its own in `x-deploy-apps.routes`, or deploy it as an app of project `{}`",
+                app.app, other.project
+            ),
             Self::NotAtomic { .. } => {
                 "deploy it without `--atomic`, or use `order: start-first` and `parallelism: 0`".to_owned()
             }

@@ -27,9 +27,12 @@ impl<'a> RoutesAfter<'a> {
         self.together = apps.map(|(name, routes)| (self.project.key(name), routes.to_vec())).collect();
     }
 
-    /// The proxy refuses a route that another app has; so does the plan, before anything is built.
+    /// The proxy refuses a route that another app has, and a new one within that of another project; so does the plan,
+    /// before anything is built.
     pub(super) fn check(&self, name: &AppName, routes: &[Route]) -> Result<(), PlanRefused> {
         let key = self.project.key(name);
+        let own = self.observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
+        let is_new = |wanted: &&Route| !own.iter().flat_map(|own| &own.routes).any(|had| same(had, wanted));
         for (other, known) in self.observed.proxy.apps.iter().filter(|(other, _)| **other != key) {
             let Some(record) = &known.record else { continue };
             if self.replaced.get(other) == Some(&key) {
@@ -38,6 +41,12 @@ impl<'a> RoutesAfter<'a> {
             let after = self.together.get(other).unwrap_or(&record.routes);
             if let Some(route) = after.iter().find(|route| routes.iter().any(|wanted| same(wanted, route))) {
                 return Err(self.taken(key, other, route));
+            }
+            for route in after.iter().filter(|_| other.project != key.project) {
+                if let Some(wanted) = routes.iter().filter(is_new).find(|wanted| wanted.takes_from(route)) {
+                    let (wanted, route) = (wanted.to_string(), route.to_string());
+                    return Err(PlanRefused::RouteOfOthers { app: key, other: other.clone(), wanted, route });
+                }
             }
         }
         Ok(())

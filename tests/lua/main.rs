@@ -8,6 +8,7 @@ mod hosts;
 mod inflight;
 mod paths;
 mod persistence;
+mod projects;
 mod rates;
 mod releases;
 mod retries;

@@ -1,6 +1,6 @@
 //! What the planner will not do, with its whole text and what mends it.
 
-use deploy_apps::model::{App, Condition, ImageSource, ObservedEngine, ObservedNetwork, Subnet};
+use deploy_apps::model::{App, Condition, ImageSource, ObservedEngine, ObservedNetwork, Route, Subnet};
 use deploy_apps::plan::{PlanRefused, plan_deploy, plan_proxy};
 
 use crate::fixture::*;
@@ -57,6 +57,47 @@ async fn the_routes_of_a_removed_app_are_taken_over_only_when_asked_for() {
         "app `sample/web` cannot replace app `sample/go-app` with `order: stop-first`: both would run at once",
         "`deploy-apps remove go-app` first, or use `order: start-first`",
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejects_a_route_within_that_of_another_project() {
+    let route =
+        |host: Option<&str>, path: &str| Route { host: host.map(str::to_owned), path: path.to_owned(), strip: false };
+    let mut owner = app("go-app");
+    owner.routes =
+        vec![route(Some("shop.test"), "/"), route(Some("docs.test"), "/api"), route(None, "/"), route(None, "/go")];
+    let world = deployed(&project([owner])).await;
+    let wish = |routes: Vec<Route>, project_name: &str| {
+        let mut second = app("second");
+        second.routes = routes;
+        let mut wish = Wish::of(project([second]));
+        wish.project.name = project_name.parse().expect("a valid name");
+        wish
+    };
+    for (wanted, within) in [
+        (route(Some("shop.test"), "/admin"), "shop.test/"),
+        (route(Some("docs.test"), "/api/v2"), "docs.test/api"),
+        (route(None, "/go/on"), "*/go"),
+    ] {
+        says(
+            &refused(&world, &wish(vec![wanted.clone()], "other")).await,
+            &format!(
+                "route `{wanted}` of app `other/second` would take requests from route `{within}` of app `sample/go-app` of \
+                 another project"
+            ),
+            "give `second` a host of its own in `x-deploy-apps.routes`, or deploy it as an app of project `sample`",
+        );
+        // Within a project the more specific route is what somebody has asked for.
+        look(&world, &wish(vec![wanted], "sample")).await.1.expect("a plan");
+    }
+    // Beside it, above it, on another host and below the root of any host there is room.
+    let beside = [
+        route(Some("docs.test"), "/"),
+        route(Some("docs.test"), "/apis"),
+        route(Some("www.shop.test"), "/"),
+        route(None, "/gopher"),
+    ];
+    look(&world, &wish(beside.to_vec(), "other")).await.1.expect("a plan");
 }
 
 #[tokio::test(start_paused = true)]

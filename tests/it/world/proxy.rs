@@ -279,8 +279,13 @@ impl State {
             for route in routes {
                 let others = self.apps.iter().filter(|(key, _)| !changes.iter().any(|change| change.app == **key));
                 let taken = others.filter_map(|(key, app)| Some((key, app.record.as_ref()?)));
-                let taken = taken.into_iter().find(|(_, record)| {
-                    record.routes.iter().any(|other| other.host == route.host && other.path == route.path)
+                let had = self.apps.get(&change.app).and_then(|app| app.record.as_ref());
+                let is_new = !had.is_some_and(|had| had.routes.contains(route));
+                let taken = taken.into_iter().find(|(key, record)| {
+                    let is_intruder = is_new && key.project != change.app.project;
+                    record.routes.iter().any(|other| {
+                        other.host == route.host && other.path == route.path || is_intruder && route.takes_from(other)
+                    })
                 });
                 if let Some((other, _)) = taken {
                     let (app, route) = (change.app.clone(), route.to_string());

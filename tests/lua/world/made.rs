@@ -53,7 +53,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    fn image(self) -> String {
+    pub(super) fn image(self) -> String {
         let tag = match self {
             Self::Usual => "latest",
             Self::SlowToCount => "slow",
@@ -95,7 +95,7 @@ impl World {
     /// The first of our networks that nobody has.
     pub(super) async fn create_network(&mut self, proxy: &ProxyName) -> String {
         static THIRD: AtomicU8 = AtomicU8::new(0);
-        let name = format!("{}-net", self.prefix);
+        let name = self.network();
         for _ in 0..64 {
             let third = THIRD.fetch_add(1, Ordering::Relaxed);
             let address = |last| Ipv4Addr::new(10, 198, third, last);

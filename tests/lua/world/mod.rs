@@ -70,6 +70,20 @@ impl World {
         self.engine.await_exit(&self.prefix).await.expect("an end");
     }
 
+    /// Of the proxy's container; nothing else on the engine is called so.
+    pub fn name(&self) -> &str {
+        &self.prefix
+    }
+
+    pub fn network(&self) -> String {
+        format!("{}-net", self.prefix)
+    }
+
+    /// The proxy's image, in which `sh` and `socat` are too.
+    pub fn image() -> String {
+        Variant::Usual.image()
+    }
+
     /// Ends the proxy as `docker stop` does.
     pub async fn stop(&self) {
         self.engine.stop_container(&self.prefix, None, Some(PATIENCE)).await.expect("an end");
