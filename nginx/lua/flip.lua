@@ -80,9 +80,10 @@ local function plan(changes)
         return hosts
     end
     local host = conflict.host or json.null
+    local within = conflict.within and (" lies within `%s`, which"):format(conflict.within) or ""
     control.refuse(409, "route_conflict",
-        ("%s `%s` belongs to `%s` already"):format(conflict.host and "`" .. conflict.host .. "`" or "any host",
-            conflict.path, conflict.other_app),
+        ("%s `%s`%s belongs to `%s` already"):format(conflict.host and "`" .. conflict.host .. "`" or "any host",
+            conflict.path, within, conflict.other_app),
         { app = conflict.app, other_app = conflict.other_app, host = host, path = conflict.path })
 end
 

@@ -101,7 +101,8 @@ function _M.intruder(changes)
         for _, route in ipairs(change.new and change.new.routes or {}) do
             for _, other in ipairs(has_route(change.old, route) and {} or read("h:" .. (route.host or "*"))) do
                 if not changed[other.app] and other.app:sub(1, #project) ~= project and takes_from(route, other) then
-                    return { app = change.app, other_app = other.app, host = route.host, path = route.path }
+                    return { app = change.app, other_app = other.app, host = route.host, path = route.path,
+                        within = other.path }
                 end
             end
         end

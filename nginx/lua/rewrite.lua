@@ -53,11 +53,13 @@ local function spelled_length(raw, stop, prefix)
     return (position == stop + 1 or byte(raw, position) == SLASH) and position - 1 or nil
 end
 
--- Reads the segments from `from` on as loosely as any program does. Returns whether one is a dot segment, whether some
--- program would see a separator that another does not, and the least depth that is reached: below 0 it leads out.
+-- Reads the segments from `from` on as loosely as any program does. Returns whether one is a dot segment; whether some program
+-- would see a separator that another does not; whether some would take another segment away, as one that keeps empty segments
+-- or knows `%2e` for a mere name does; and the least depth that is reached: below 0 it leads out.
 local function walk(raw, from, stop)
-    local has_dots, is_loose, depth, lowest = false, false, 0, 0
-    local dots, is_named, has_parameters = 0, false, false
+    local has_plain_dots, has_escaped_dots, is_loose, is_unclear = false, false, false, false
+    local depth, lowest, was_empty = 0, 0, true
+    local dots, is_named, has_parameters, has_escape = 0, false, false, false
     local at = from
     while at <= stop + 1 do
         local char, width = SLASH, 1
@@ -67,25 +69,30 @@ local function walk(raw, from, stop)
         if char == SLASH or char == BACKSLASH then
             is_loose = is_loose or width > 1
             if not is_named and (dots == 1 or dots == 2) then
-                has_dots = true
+                has_escaped_dots = has_escaped_dots or has_escape
+                has_plain_dots = has_plain_dots or not has_escape
                 is_loose = is_loose or has_parameters
+                is_unclear = is_unclear or dots == 2 and was_empty
                 depth = depth - dots + 1
                 lowest = depth < lowest and depth or lowest
             elseif is_named or dots > 0 then
                 depth = depth + 1
             end
-            dots, is_named, has_parameters = 0, false, false
+            was_empty = not is_named and dots == 0
+            dots, is_named, has_parameters, has_escape = 0, false, false, false
         elseif char == SEMICOLON and not is_named then
             -- To a servlet container `..;` is `..`.
             has_parameters = true
         elseif char == DOT and not is_named and not has_parameters then
             dots = dots + 1
+            has_escape = has_escape or width > 1
         elseif not has_parameters then
             is_named = true
         end
         at = at + width
     end
-    return has_dots, is_loose, lowest
+    is_unclear = is_unclear or has_plain_dots and has_escaped_dots
+    return has_plain_dots or has_escaped_dots, is_loose, is_unclear, lowest
 end
 
 local function decoded(hex)
@@ -139,11 +146,12 @@ function _M.target(route, raw, uri, choose, found)
         return is_stripped and stripped(raw, stop, #route.path) or nil
     end
     local length = spelled_length(raw, stop, route.path)
-    local has_dots, is_loose, lowest = walk(raw, (length or 0) + 1, stop)
+    local has_dots, is_loose, is_unclear, lowest = walk(raw, (length or 0) + 1, stop)
     if has_foreign(raw, stop) or has_dots and is_loose then
         return false
     end
-    if not length or lowest < 0 or has_dots and (is_stripped or choose(found, as_written(raw, stop)) ~= route) then
+    local leads_out = not length or lowest < 0 or is_unclear or has_dots and is_stripped
+    if leads_out or has_dots and choose(found, as_written(raw, stop)) ~= route then
         return rewritten(route, uri, raw:sub(stop + 1)) or false
     end
     if is_stripped then
