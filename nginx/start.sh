@@ -6,7 +6,7 @@ run=/run/deploy-apps
 mkdir -p "$run"
 
 # nginx refuses to start on the socket of a run that was killed. Nobody else listens here: the folder belongs to this container.
-rm -f "$run/control.sock" "$run/errors.log"
+rm -f "$run/control.sock" "$run/probe.sock" "$run/errors.log"
 
 # The hard limit is taken as it is: raising it needs CAP_SYS_RESOURCE, which the container has not.
 # shellcheck disable=SC3045 # dash, the sh of the image, has `ulimit -n` and `-H`

@@ -88,7 +88,10 @@ function _M.run()
     if client.is_on then
         client.identify()
     end
-    local held = request.begin()
+    local held, before = request.begin()
+    if before and before.peer then
+        inflight.lower(before.peer, before.is_websocket)
+    end
     local route, is_found, target = find_peer(held)
     if not is_found and not (is_holding(held.app) and hold(held)) then
         return refuse(held, not route and target)

@@ -32,6 +32,7 @@ function _M.master()
     require("client").trust(os.getenv("TRUSTED_PROXIES"))
     require "control"
     require "exposition"
+    require "probed"
     local store = require "store"
     store.load()
     require("deploys").load(store.HISTORY)

@@ -1,11 +1,16 @@
--- Asks a replica whether it is healthy, over the path that its traffic will take: from the proxy, straight to the
--- replica's address. `POST /v1/probe`.
+-- Asks a replica whether it is healthy, the way its traffic will go: through nginx and its settings for all apps, so that
+-- an answer which nginx would not pass on does not pass here. `POST /v1/probe`.
 local control = require "control"
 local json = require "json"
+local probed = require "probed"
 
 local _M = {}
 
 local LONGEST_BODY = 512
+-- With the frames of its chunks, which may hold a byte each.
+local LONGEST_RAW_BODY = 8 * 1024
+-- nginx passes on a head of 32 KB, and adds a little.
+local LONGEST_HEAD = 64 * 1024
 local LONGEST_TIMEOUT_MS = 60000
 -- A body is wanted for the report only; an answer that streams for ever is none the less an answer.
 local BODY_S = 0.2
@@ -30,28 +35,11 @@ local function number(body, field, most, fallback)
     return value
 end
 
-local function headers_of(socket)
-    local headers = {}
-    while true do
-        local line, problem = socket:receive("*l")
-        if not line then
-            return nil, problem
-        end
-        if line == "" then
-            return headers
-        end
-        local name, value = line:match("^([^:]+):%s*(.-)%s*$")
-        if name then
-            headers[name:lower()] = value
-        end
-    end
-end
-
--- The content of what has come of a chunked body so far, and whether it is all there is.
+-- The content of what has come of a chunked body so far, and whether it is all there is. The chunks are nginx's own.
 local function unchunked(raw)
     local parts, position = {}, 1
     while true do
-        local size, data = raw:match("^(%x+)[^\n]*\n()", position)
+        local size, data = raw:match("^(%x+)\r\n()", position)
         size = size and tonumber(size, 16)
         if not size or size == 0 then
             return table.concat(parts), size == 0
@@ -61,67 +49,114 @@ local function unchunked(raw)
     end
 end
 
--- The body's beginning. `receiveany` takes what is there, so a slow stream is cut by the clock and not by its pauses.
-local function read_body(socket, headers)
-    local is_chunked = (headers["transfer-encoding"] or ""):lower():find("chunked", 1, true)
-    local length = tonumber(headers["content-length"]) or math.huge
-    local began, raw = ngx.now(), ""
-    local content, is_whole = "", length == 0
-    while not is_whole and #content < LONGEST_BODY do
-        local left_s = BODY_S - (ngx.now() - began)
-        if left_s <= 0 then
-            break
+-- Reads on until `is_enough(text)`, for at most `most` bytes and as long as `left_ms` says. `receiveany` takes what is
+-- there, so a slow stream is cut by the clock and not by its pauses. Returns the text, and why it ended too early.
+local function read(socket, read_before, most, left_ms, is_enough)
+    local raw = read_before
+    while not is_enough(raw) do
+        local left = left_ms()
+        if left <= 0 then
+            return raw, "timeout"
         end
-        socket:settimeout(left_s * 1000)
-        local data = socket:receiveany(2 * LONGEST_BODY)
+        if #raw >= most then
+            return raw, "too long"
+        end
+        socket:settimeout(left)
+        local data, problem = socket:receiveany(most - #raw)
         if not data then
-            break
+            return raw, problem
         end
         raw = raw .. data
-        if is_chunked then
-            content, is_whole = unchunked(raw)
-        else
-            content, is_whole = raw, #raw >= length
+    end
+    return raw
+end
+
+-- The answer's head: its status, what of it is needed, and the beginning of the body.
+local function read_head(socket, left_ms)
+    local raw, problem = read(socket, "", LONGEST_HEAD, left_ms, function(seen)
+        return seen:find("\r\n\r\n", 1, true)
+    end)
+    if problem then
+        return nil, problem
+    end
+    local lines, rest = raw:match("^(.-\r\n)\r\n(.*)$")
+    local head = { status = tonumber(lines:match("^HTTP/1%.1 (%d%d%d)")), rest = rest }
+    for name, value in lines:gmatch("\n([^:\r\n]+): *([^\r\n]*)") do
+        name = name:lower()
+        if name == "x-deploy-apps-connection" then
+            -- nginx adds its own after what the app has sent.
+            head.connection = value:match("^%d+$")
+        elseif name == "content-length" then
+            head.length = tonumber(value)
+        elseif name == "transfer-encoding" then
+            head.is_chunked = true
         end
     end
-    return content:sub(1, LONGEST_BODY)
+    return head
+end
+
+-- The body's beginning, and whether it broke off before the end that its head had promised.
+local function read_body(socket, head, left_ms)
+    local content, is_whole = "", false
+    local deadline = ngx.now() + math.min(BODY_S, left_ms() / 1000)
+    local function is_enough(raw)
+        if head.is_chunked then
+            content, is_whole = unchunked(raw)
+        else
+            content, is_whole = raw, #raw >= (head.length or math.huge)
+        end
+        return is_whole or #content >= LONGEST_BODY
+    end
+    local _, problem = read(socket, head.rest, LONGEST_RAW_BODY, function()
+        return (deadline - ngx.now()) * 1000
+    end, is_enough)
+    local is_framed = head.is_chunked or head.length
+    local is_empty = head.status == 204 or head.status == 304
+    return content:sub(1, LONGEST_BODY), problem == "closed" and is_framed and not is_empty
+end
+
+-- What nginx met, in the words of who reads a deploy's output.
+local function told(words)
+    if words:find("^connect%(%) failed") or words:find("^recv%(%) failed") or words:find("^writev?%(%) failed")
+        or words:find("^send%(%) failed") then
+        local reason = words:match("%(%d+: ([^)]+)%)")
+        return reason and reason:lower() or words
+    elseif words:find("timed out .* while connecting") then
+        return "connection timed out"
+    elseif words:find("prematurely closed connection while reading response header", 1, true) then
+        return "connection closed before an answer"
+    end
+    return "nginx refuses the answer: " .. words
 end
 
 -- Returns the status and the body's beginning, or nil and why there is none. `left_ms` tells what remains of the time.
 local function ask(socket, wanted, left_ms)
     socket:settimeout(left_ms())
-    local ok, problem = socket:connect(wanted.address, wanted.port)
+    local ok, problem = socket:connect(probed.SOCKET)
     if not ok then
         return nil, problem
     end
-    socket:settimeout(left_ms())
-    ok, problem = socket:send(("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: deploy-apps-probe\r\nAccept: */*\r\n"
-        .. "X-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\nConnection: close\r\n\r\n"):format(wanted.path,
-        wanted.host, wanted.host))
+    ok, problem = socket:send(("GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s:%d\r\nUser-Agent: deploy-apps-probe\r\nAccept: */*\r\n"
+        .. "X-Real-IP: 127.0.0.1\r\nConnection: close\r\n\r\n"):format(wanted.path, wanted.host, probed.PEER_HEADER,
+        wanted.address, wanted.port))
     if not ok then
         return nil, problem
     end
-    while true do
-        socket:settimeout(left_ms())
-        local line
-        line, problem = socket:receive("*l")
-        if not line then
-            return nil, problem
-        end
-        local status = tonumber(line:match("^HTTP/1%.[01] (%d%d%d)"))
-        if not status then
-            return nil, "the answer is not HTTP"
-        end
-        local headers
-        headers, problem = headers_of(socket)
-        if not headers then
-            return nil, problem
-        end
-        -- 1xx only announces the answer.
-        if status >= 200 then
-            return status, read_body(socket, headers)
-        end
+    local head
+    head, problem = read_head(socket, left_ms)
+    if not head then
+        local words = problem == "closed" and probed.words(nil, wanted.address, wanted.port)
+        return nil, words and told(words) or problem
     end
+    local body, is_broken_off = read_body(socket, head, left_ms)
+    local words = (is_broken_off or head.status >= 400) and head.connection
+        and probed.words(head.connection)
+    if words then
+        return nil, told(words)
+    elseif is_broken_off then
+        return nil, "the answer broke off before its end"
+    end
+    return head.status, body
 end
 
 function _M.probe(body)
@@ -138,11 +173,12 @@ function _M.probe(body)
     ngx.update_time()
     local began = ngx.now()
     local function left_ms()
-        return math.max(1, timeout_ms - (ngx.now() - began) * 1000)
+        return timeout_ms - (ngx.now() - began) * 1000
     end
     local socket = ngx.socket.tcp()
     local status, result = ask(socket, wanted, left_ms)
     socket:close()
+    probed.trim()
     ngx.update_time()
     local duration_ms = math.floor((ngx.now() - began) * 1000 + 0.5)
     if not status then

@@ -28,11 +28,13 @@ local function address()
     return tonumber(ffi.cast("uintptr_t", base.get_request()))
 end
 
--- Begins what is held for the request: app, peer, is_websocket, tried, retries.
+-- Begins what is held for the request: app, peer, is_websocket, tried, retries. Also returns what was held before: a
+-- request that nginx sends round once more (an internal redirect) is begun again, and its first count must not stay.
 function _M.begin()
-    local held = {}
-    open[address()] = held
-    return held
+    local key = address()
+    local held, before = {}, open[key]
+    open[key] = held
+    return held, before
 end
 
 function _M.held()

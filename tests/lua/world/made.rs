@@ -39,6 +39,12 @@ RUN sed -i 's/client_body_timeout 5m;/client_body_timeout 1s;/' /etc/nginx/nginx
     && grep -q 'client_body_timeout 1s;' /etc/nginx/nginx.conf
 USER 10001:10001
 ";
+/// Without the line that keeps apps from sending a request round again inside nginx: the count has to hold without it.
+const OBEDIENT_DOCKERFILE: &str = r"
+USER root
+RUN sed -i '/proxy_ignore_headers/d' /etc/nginx/nginx.conf
+USER 10001:10001
+";
 const STATE: &str = "/var/lib/deploy-apps";
 
 /// The image whose proxy a test wants.
@@ -50,6 +56,8 @@ pub enum Variant {
     SlowToCount,
     /// A body may pause for a second, not for minutes.
     Impatient,
+    /// nginx follows an app's `X-Accel-Redirect`.
+    Obedient,
 }
 
 impl Variant {
@@ -58,6 +66,7 @@ impl Variant {
             Self::Usual => "latest",
             Self::SlowToCount => "slow",
             Self::Impatient => "impatient",
+            Self::Obedient => "obedient",
         };
         format!("{}:{tag}", *IMAGE)
     }
@@ -68,6 +77,7 @@ impl Variant {
             Self::Usual => return None,
             Self::SlowToCount => SLOW_DOCKERFILE,
             Self::Impatient => IMPATIENT_DOCKERFILE,
+            Self::Obedient => OBEDIENT_DOCKERFILE,
         };
         Some(format!("FROM {}\n{lines}", Self::Usual.image()))
     }
@@ -172,7 +182,7 @@ pub(super) async fn build_images(engine: &DockerEngine) {
     static BUILT: OnceCell<()> = OnceCell::const_new();
     BUILT
         .get_or_init(async || {
-            for variant in [Variant::Usual, Variant::SlowToCount, Variant::Impatient] {
+            for variant in [Variant::Usual, Variant::SlowToCount, Variant::Impatient, Variant::Obedient] {
                 build_image(engine, &variant.image(), variant.dockerfile()).await;
             }
         })
