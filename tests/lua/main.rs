@@ -10,6 +10,7 @@ mod paths;
 mod gate;
 mod inflight;
 mod inner;
+mod interim;
 mod persistence;
 mod projects;
 mod rates;
