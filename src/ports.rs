@@ -35,6 +35,8 @@ pub struct ContainerStatus {
     pub health: Option<DockerHealth>,
     /// How often the engine has started it again, by its restart policy, after it had ended by itself.
     pub restarts: u64,
+    /// How long after its start its HEALTHCHECK may need for the first answer, by the check's own times.
+    pub first_check_within: Option<Duration>,
 }
 
 /// How a container ended.
@@ -142,6 +144,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Bytes that all images take on the engine's disk, what they share counted once.
     fn image_bytes(&self) -> impl Future<Output = Result<u64, EngineError>> + Send;
+
+    /// What its HEALTHCHECK said last; empty when it has not answered yet, or is none.
+    fn last_check(&self, name: &str) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
 
     /// The last lines of its output, both streams in order of arrival.
     fn log_tail(&self, name: &str, lines: usize) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;

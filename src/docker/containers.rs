@@ -16,7 +16,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::api::ApiVersion;
 use super::create::whole_seconds;
 use super::text::Lines;
-use super::{CALL_LIMIT, DockerEngine, bounded, errors, present};
+use super::{CALL_LIMIT, DockerEngine, bounded, errors, healthcheck, present};
 use crate::model::{ContainerState, DockerHealth};
 use crate::ports::{ContainerStatus, EngineError, EngineErrorKind, ExitReport, StopReport};
 
@@ -40,7 +40,13 @@ pub(super) async fn inspect(
 pub(super) async fn status(engine: &DockerEngine, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
     let Some(container) = inspect(engine, name).await? else { return Ok(None) };
     let restarts = container.restart_count.and_then(|count| count.try_into().ok()).unwrap_or_default();
-    Ok(container.state.map(|state| ContainerStatus { state: phase(&state), health: health(&state), restarts }))
+    let check = container.config.and_then(|config| config.healthcheck);
+    let first_check_within = check.as_ref().map(healthcheck::first_within);
+    let status = |state: EngineState| {
+        let (state, health) = (phase(&state), health(&state));
+        ContainerStatus { state, health, restarts, first_check_within }
+    };
+    Ok(container.state.map(status))
 }
 
 pub(super) fn phase(state: &EngineState) -> ContainerState {

@@ -11,7 +11,7 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 
 use super::api::ApiVersion;
 use super::host_config::{host_config, port_key};
-use super::{DockerEngine, containers, files};
+use super::{DockerEngine, containers, files, healthcheck};
 use crate::model::{ContainerSpec, Healthcheck, Label, LogLimit, MountSource, NetworkAttachment, NewContainer};
 use crate::ports::{EngineError, EngineErrorKind};
 
@@ -31,6 +31,7 @@ pub(super) async fn create_container(engine: &DockerEngine, container: &NewConta
         options = options.platform(platform);
     }
     let mut body = body(container, first);
+    body.healthcheck = healthcheck::asked_early(engine, container, body.healthcheck.take()).await?;
     if let (Some(limit), Some(host)) = (container.spec.log_limit, &mut body.host_config)
         && host.log_config.is_none()
     {

@@ -15,6 +15,7 @@ mod errors;
 mod exec;
 mod files;
 mod forgotten;
+mod healthcheck;
 mod hook;
 mod host_config;
 mod images;
@@ -195,6 +196,10 @@ impl Engine for DockerEngine {
 
     async fn container_status(&self, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
         self.again(|| containers::status(self, name)).await
+    }
+
+    async fn last_check(&self, name: &str) -> Result<Vec<String>, EngineError> {
+        self.again(|| healthcheck::last(self, name)).await
     }
 
     async fn run_hook(&self, name: &str, hook: &Hook) -> Result<Option<HookReport>, EngineError> {

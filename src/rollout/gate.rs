@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
@@ -13,12 +13,26 @@ use crate::model::{Condition, ContainerState, DockerHealth};
 use crate::plan::{Gate, Look};
 use crate::ports::{ContainerStatus, Engine, Probe, ProbeAnswer, Proxy, ProxyError};
 
+/// For a look at what a gate waited for in vain, after its time is over.
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
+
 impl<E: Engine, P: Proxy> Run<E, P> {
     /// Waits until the gate is passed. A container that exits ends the wait at once.
     pub(super) async fn await_healthy(
         &self,
         name: &str,
         gate: &Gate,
+        cancel: &CancellationToken,
+    ) -> Result<(), StepFailure> {
+        self.pass_gate(name, gate, true, cancel).await
+    }
+
+    /// `starts`: it has just been started, so its HEALTHCHECK gets the time that it needs for a first answer.
+    async fn pass_gate(
+        &self,
+        name: &str,
+        gate: &Gate,
+        starts: bool,
         cancel: &CancellationToken,
     ) -> Result<(), StepFailure> {
         let mut probed = Probed::default();
@@ -34,18 +48,16 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                         timeout: policy.probe_timeout,
                     };
                     let probing = self.probe_until(&probe, policy.successes, policy.interval, &mut probed);
-                    let not_healthy =
-                        || StepFailure::failed(format!("`{name}` did not become healthy within {:?}", policy.timeout));
-                    timeout_at(deadline, probing).await.map_err(|_| not_healthy())??;
-                    timeout_at(deadline, self.engine_health(name, false)).await.map_err(|_| not_healthy())??;
+                    let late = |_| StepFailure::failed(not_healthy(name, policy.timeout));
+                    timeout_at(deadline, probing).await.map_err(late)??;
+                    self.engine_health(name, false, policy.timeout, deadline, starts).await?;
                     sleep(*monitor).await;
                     Ok(())
                 }
                 Gate::Engine { condition, timeout, monitor } => {
                     let deadline = Instant::now() + *timeout;
                     let strict = *condition == Condition::Healthy;
-                    let late = |_| StepFailure::failed(format!("`{name}` did not become healthy within {timeout:?}"));
-                    timeout_at(deadline, self.engine_health(name, strict)).await.map_err(late)??;
+                    self.engine_health(name, strict, *timeout, deadline, starts).await?;
                     sleep(*monitor).await;
                     Ok(())
                 }
@@ -79,7 +91,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     /// that may answer as the first one did.
     pub(super) async fn last_look(&self, look: &Look, cancel: &CancellationToken) -> Result<(), StepFailure> {
         let name = &look.name;
-        let looked = self.await_healthy(name, &look.gate, cancel).await;
+        let looked = self.pass_gate(name, &look.gate, false, cancel).await;
         if looked.as_ref().is_err_and(|failure| failure.kind == FailureKind::Cancelled) {
             return looked;
         }
@@ -129,10 +141,22 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
     }
 
-    /// Waits for the container's own HEALTHCHECK; without one, `strict` decides whether that is an error.
-    async fn engine_health(&self, name: &str, strict: bool) -> Result<(), StepFailure> {
+    /// Waits for the container's own HEALTHCHECK; without one, `strict` decides whether that is an error. `deadline` is
+    /// the end of `timeout`; a check whose first answer comes later by its own times moves it.
+    async fn engine_health(
+        &self,
+        name: &str,
+        strict: bool,
+        timeout: Duration,
+        deadline: Instant,
+        starts: bool,
+    ) -> Result<(), StepFailure> {
+        let mut limit = timeout;
         loop {
-            match self.engine.container_status(name).await? {
+            let end = deadline + (limit - timeout);
+            let status = timeout_at(end, self.engine.container_status(name)).await;
+            let Ok(status) = status else { return Err(self.unanswered_check(name, limit).await) };
+            match status? {
                 Some(ContainerStatus {
                     state: ContainerState::Running, health: Some(DockerHealth::Healthy), ..
                 }) => {
@@ -146,11 +170,43 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
                 Some(ContainerStatus { state: ContainerState::Running, health: None, .. }) => return Ok(()),
                 Some(ContainerStatus { health: Some(DockerHealth::Unhealthy), .. }) => {
-                    return Err(StepFailure::failed(format!("the HEALTHCHECK of `{name}` fails")));
+                    let failure = StepFailure::failed(format!("the HEALTHCHECK of `{name}` fails"));
+                    return Err(failure.detail("last HEALTHCHECK", self.last_check(name).await));
                 }
-                Some(_) => sleep(STATUS_INTERVAL).await,
+                Some(status) => {
+                    if let Some(first) = status.first_check_within.filter(|_| starts) {
+                        limit = limit.max(first);
+                    }
+                    if Instant::now() >= deadline + (limit - timeout) {
+                        return Err(self.unanswered_check(name, limit).await);
+                    }
+                    sleep(STATUS_INTERVAL).await;
+                }
                 None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
             }
         }
     }
+
+    /// The proxy may have seen it healthy: then only the check explains what the deploy waits for.
+    async fn unanswered_check(&self, name: &str, limit: Duration) -> StepFailure {
+        let status = timeout(STATUS_PATIENCE, self.engine.container_status(name)).await;
+        let is_checked = matches!(status, Ok(Ok(Some(ContainerStatus { health: Some(_), .. }))));
+        if !is_checked {
+            return StepFailure::failed(not_healthy(name, limit));
+        }
+        let said = self.last_check(name).await;
+        let why = if said.is_empty() { "its HEALTHCHECK has not answered yet" } else { "its HEALTHCHECK fails" };
+        StepFailure::failed(format!("{}: {why}", not_healthy(name, limit)))
+            .hint("give the `healthcheck` a shorter `interval`, or the app a longer `health: { timeout: … }`")
+            .detail("last HEALTHCHECK", said)
+    }
+
+    async fn last_check(&self, name: &str) -> Vec<String> {
+        let said = timeout(STATUS_PATIENCE, self.engine.last_check(name)).await;
+        said.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+fn not_healthy(name: &str, limit: Duration) -> String {
+    format!("`{name}` did not become healthy within {limit:?}")
 }

@@ -191,13 +191,22 @@ impl Engine for Client {
         self.ask("start_container", name, |state| state.start(name)).await
     }
 
+    async fn last_check(&self, _name: &str) -> Answer<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn container_status(&self, name: &str) -> Answer<Option<ContainerStatus>> {
         self.ask("container_status", name, |state| {
             let now = Instant::now();
             Ok(state.containers.get_mut(name).map(|container| {
                 container.asked |= container.runs(now);
                 let restarts = container.restarts(now);
-                ContainerStatus { state: container.state(now), health: container.health(now), restarts }
+                ContainerStatus {
+                    state: container.state(now),
+                    health: container.health(now),
+                    restarts,
+                    first_check_within: None,
+                }
             }))
         })
         .await
