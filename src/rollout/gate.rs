@@ -195,10 +195,12 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             return StepFailure::failed(not_healthy(name, limit));
         }
         let said = self.last_check(name).await;
-        let why = if said.is_empty() { "its HEALTHCHECK has not answered yet" } else { "its HEALTHCHECK fails" };
-        StepFailure::failed(format!("{}: {why}", not_healthy(name, limit)))
-            .hint("give the `healthcheck` a shorter `interval`, or the app a longer `health: { timeout: … }`")
-            .detail("last HEALTHCHECK", said)
+        let late = not_healthy(name, limit);
+        if said.is_empty() {
+            return StepFailure::failed(format!("{late}: its HEALTHCHECK has not answered yet"))
+                .hint("give the `healthcheck` a shorter `interval`, or the app a longer `health: { timeout: … }`");
+        }
+        StepFailure::failed(format!("{late}: its HEALTHCHECK fails")).detail("last HEALTHCHECK", said)
     }
 
     async fn last_check(&self, name: &str) -> Vec<String> {
