@@ -30,11 +30,11 @@ pub fn binds(project: &Project, engine: &EngineInfo) -> Vec<Warning> {
     found.map(warning).collect()
 }
 
-/// Where requests to the proxy have to go from here.
+/// The host and port to which requests to the proxy have to go from here.
 ///
 /// # Errors
 /// When no way leads there from this machine.
-pub fn proxy_address(project: &Project, engine: &EngineInfo) -> Result<SocketAddr, Failure> {
+pub fn proxy_target(project: &Project, engine: &EngineInfo) -> Result<(String, u16), Failure> {
     let port = project.proxy.http_port;
     let bind = project.proxy.bind.as_deref().and_then(|bind| bind.parse::<IpAddr>().ok());
     let bind = bind.filter(|ip| !ip.is_unspecified());
@@ -45,17 +45,21 @@ pub fn proxy_address(project: &Project, engine: &EngineInfo) -> Result<SocketAdd
             Err(Failure::new(Exit::Refused, message)
                 .hint("run this on that host, or let the proxy listen on another address: `x-deploy-apps.proxy.bind`"))
         }
-        (Some(ip), _) => Ok(SocketAddr::new(ip, port)),
-        (None, Some(host)) => {
-            let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
-            found.ok_or_else(|| {
-                Failure::new(
-                    Exit::Refused,
-                    format!("the engine's host `{host}` has no address here, so no request gets there"),
-                )
-                .hint("run this on that host, or give its address with `--host`")
-            })
-        }
-        (None, None) => Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)),
+        (Some(ip), _) => Ok((ip.to_string(), port)),
+        (None, Some(host)) => Ok((host.to_owned(), port)),
+        (None, None) => Ok((Ipv4Addr::LOCALHOST.to_string(), port)),
     }
+}
+
+/// The same as an address.
+///
+/// # Errors
+/// When no way leads there from this machine, or the host's name means nothing here.
+pub fn proxy_address(project: &Project, engine: &EngineInfo) -> Result<SocketAddr, Failure> {
+    let (host, port) = proxy_target(project, engine)?;
+    let found = (host.as_str(), port).to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| {
+        let message = format!("the engine's host `{host}` has no address here, so no request gets there");
+        Failure::new(Exit::Refused, message).hint("run this on that host, or give its address with `--host`")
+    })
 }

@@ -19,6 +19,7 @@ mod listeners;
 mod mistyped;
 mod names;
 mod origin;
+mod published;
 mod signals;
 
 use std::process::ExitCode;

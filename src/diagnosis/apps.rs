@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{EngineFacts, Facts, Finding, ProxyFacts};
-use crate::model::{ContainerState, ObservedContainer, Peer, Role};
+use crate::model::{ContainerState, ObservedContainer, Peer, Role, Stranger, strangers_among};
 
 /// A deploy that holds its lease longer than this hangs, or drains long WebSockets.
 const LONG_LEASE_MINUTES: i64 = 30;
@@ -82,6 +82,19 @@ fn ill(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
             Some(Finding::problem("replicas", text, "a deploy replaces it"))
         }
     }
+}
+
+/// A container at a replica's address gets that replica's requests, whatever it is.
+pub(super) fn strangers(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding> {
+    let network = engine.observed.containers.iter().find(|container| container.labels.role == Role::Proxy);
+    let network = network.map(|proxy| proxy.labels.proxy.network()).unwrap_or_default();
+    let finding = |stranger: Stranger| {
+        let Stranger { container, address, peer, app } = stranger;
+        let text = format!("`{container}` has the address {address} of `{peer}`, so it gets requests for `{app}`");
+        let remedy = format!("`docker network disconnect {network} {container}`, then `deploy-apps doctor --fix`");
+        Finding::problem("replicas", text, remedy)
+    };
+    strangers_among(&proxy.state, &engine.neighbours).into_iter().map(finding).collect()
 }
 
 pub(super) fn leases(facts: &Facts, proxy: &ProxyFacts) -> Vec<Finding> {

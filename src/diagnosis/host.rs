@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{EngineFacts, Facts, Finding, clock_gap, is_far, told};
-use crate::model::{Bytes, ContainerState, DockerHealth, ForgottenProcess};
+use crate::model::{Bytes, ContainerState, DockerHealth, ForgottenProcess, HostRoute, ObservedNetwork, PortAnswer};
 
 /// A certificate is renewed by people, who need some time to hear of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -91,7 +91,13 @@ fn disk(engine: &EngineFacts) -> Finding {
 fn networks(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     let name = facts.proxy_name.network();
     let networks = &engine.observed.networks;
-    let Some(own) = networks.iter().find(|network| network.name == name) else { return Vec::new() };
+    let Some(own) = networks.iter().find(|network| network.name == name) else {
+        // Without a proxy the first deploy makes both.
+        let is_lost = engine.observed.container(&facts.proxy_name.container()).is_some();
+        let text = format!("network `{name}` was removed, so neither the proxy nor a replica can start");
+        let lost = Finding::problem("networks", text, "`deploy-apps --all` makes it again").fixable();
+        return is_lost.then_some(lost).into_iter().collect();
+    };
     let namesakes = networks.iter().filter(|network| network.name == name).count();
     let others = networks.iter().filter(|network| network.name != name);
     let overlaps = |other: &&crate::model::ObservedNetwork| {
@@ -104,6 +110,13 @@ fn networks(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
             Finding::problem("networks", text, format!("`docker network rm {}` if it is not needed", other.name))
         })
         .collect();
+    findings.extend(engine.observed.host_routes.iter().filter(|route| is_covered(route, own, networks)).map(|route| {
+        let HostRoute { subnet, device } = route;
+        let ours = own.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let text = format!("network `{name}` ({ours}) lies over {subnet}, which this machine reaches by `{device}`");
+        let remedy = "set `x-deploy-apps.proxy.subnet` to a free /20, `deploy-apps down --proxy`, then deploy again";
+        Finding::warning("networks", text, remedy)
+    }));
     if namesakes > 1 {
         let text = format!("{namesakes} networks have the name `{name}`, so the engine refuses to use any");
         findings.push(Finding::problem(
@@ -117,6 +130,12 @@ fn networks(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         findings.push(Finding::ok("networks", format!("`{name}` has {} for itself", subnets.join(", "))));
     }
     findings
+}
+
+/// Whether the route leads elsewhere than to a network of the engine, and the proxy's network takes addresses of it.
+fn is_covered(route: &HostRoute, own: &ObservedNetwork, networks: &[ObservedNetwork]) -> bool {
+    let is_engines = networks.iter().any(|network| network.subnets.contains(&route.subnet));
+    !is_engines && own.subnets.iter().any(|ours| ours.overlaps(route.subnet))
 }
 
 pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
@@ -150,16 +169,15 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         )),
         (_, _) => {
             let text = format!("`{name}` is not running, so nothing is served");
-            findings.push(Finding::problem("proxy", text, format!("`docker start {name}`")).fixable());
+            // The engine cannot start it without its network.
+            let has_network = engine.observed.network(&facts.proxy_name.network()).is_some();
+            let remedy = if has_network { format!("`docker start {name}`") } else { "`deploy-apps --all`".to_owned() };
+            findings.push(Finding::problem("proxy", text, remedy).fixable());
             findings.extend(port(facts, engine));
         }
     }
-    if !engine.proxy_as_wished {
-        findings.push(Finding::warning(
-            "proxy",
-            "its settings differ from the compose file's, so a deploy is refused",
-            "`deploy-apps proxy upgrade` replaces it, or set back `x-deploy-apps.proxy`",
-        ));
+    if let Some((why, remedy)) = &engine.differs {
+        findings.push(Finding::warning("proxy", format!("{why}, so a deploy is refused"), remedy.as_str()));
     }
     if let Some(proxy) = &facts.proxy {
         if proxy.build != facts.build_id {
@@ -171,7 +189,22 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         }
         findings.extend(inside(facts, proxy));
     }
+    findings.extend(published(facts));
     findings
+}
+
+/// As a client would see it.
+fn published(facts: &Facts) -> Option<Finding> {
+    let answer = facts.published.as_ref()?;
+    Some(match answer {
+        PortAnswer::Answers { address } => Finding::ok("ports", format!("the proxy answers at `{address}`")),
+        PortAnswer::NotAsked { why } => {
+            Finding::ok("ports", format!("whether the published port answers was not checked: {why}"))
+        }
+        PortAnswer::Silent { .. } => {
+            Finding::problem("ports", answer.trouble().unwrap_or_default(), PortAnswer::remedy(&facts.proxy_name))
+        }
+    })
 }
 
 fn running(facts: &Facts, name: &str) -> String {

@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::model::{
-    DiskSpace, EngineInfo, ForgottenProcess, HeldLease, HostFacts, ObservedEngine, ObservedProxy, ProxyName, ProxySpec,
+    DiskSpace, EngineInfo, ForgottenProcess, HeldLease, HostFacts, Neighbour, ObservedEngine, ObservedProxy,
+    PortAnswer, ProxyName, ProxySpec,
 };
 
 /// How bad it is.
@@ -74,6 +75,8 @@ pub struct Facts {
     pub engine: Option<EngineFacts>,
     pub proxy: Option<ProxyFacts>,
     pub certificates: Vec<Certificate>,
+    /// Whether the published port answers; `None` where the proxy does not run.
+    pub published: Option<PortAnswer>,
 }
 
 /// Of the engine.
@@ -91,8 +94,10 @@ pub struct EngineFacts {
     pub forgotten: Vec<ForgottenProcess>,
     /// What is in the way of the proxy's port while the proxy does not run; `None` when it is free or not known.
     pub port_holder: Option<String>,
-    /// Whether the proxy's container, if there is one, is made as the compose file asks.
-    pub proxy_as_wished: bool,
+    /// That the proxy's container, if there is one, is made otherwise than the compose file asks; and what mends it.
+    pub differs: Option<(String, String)>,
+    /// What runs on the proxy's network.
+    pub neighbours: Vec<Neighbour>,
 }
 
 /// Of the proxy, by its own words.
@@ -128,6 +133,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
         findings.extend(host::proxy(facts, engine));
         if let Some(proxy) = &facts.proxy {
             findings.extend(apps::replicas(engine, proxy));
+            findings.extend(apps::strangers(engine, proxy));
             findings.extend(apps::leases(facts, proxy));
         }
         findings.extend(apps::images(engine));

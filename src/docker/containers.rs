@@ -16,7 +16,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::api::ApiVersion;
 use super::create::whole_seconds;
 use super::text::Lines;
-use super::{CALL_LIMIT, DockerEngine, bounded, errors, healthcheck, present};
+use super::{CALL_LIMIT, DockerEngine, bounded, errors, healthcheck, present, reattach};
 use crate::model::{ContainerState, DockerHealth};
 use crate::ports::{ContainerStatus, EngineError, EngineErrorKind, ExitReport, StopReport};
 
@@ -26,7 +26,15 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 const KILLED: i64 = 137;
 
 pub(super) async fn start(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
-    engine.call(&format!("start container `{name}`"), engine.client.start_container(name, None)).await
+    let doing = format!("start container `{name}`");
+    let begin = || engine.call(&doing, engine.client.start_container(name, None));
+    match begin().await {
+        Err(error) if reattach::is_due(&error) => {
+            reattach::reattach(engine, name).await?;
+            begin().await
+        }
+        result => result,
+    }
 }
 
 pub(super) async fn inspect(

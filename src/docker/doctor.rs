@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 
 use super::forgotten::forgotten;
 use super::{CALL_LIMIT, CertificateInfo, DockerEngine, ExecDial, containers};
-use crate::model::{ForgottenProcess, HostFacts, ObservedEngine, ProxyName, Role};
+use crate::model::{ForgottenProcess, HostFacts, Neighbour, ObservedEngine, ProxyName, Role};
 use crate::ports::{Dial, EngineError};
 
 impl DockerEngine {
@@ -78,6 +78,24 @@ impl DockerEngine {
         let listed = self.call("list the containers", self.client.list_containers(Some(options))).await?;
         let name = listed.into_iter().filter_map(|container| container.names).flatten().next();
         Ok(name.map(|name| name.trim_start_matches('/').to_owned()))
+    }
+
+    /// Everything that runs on the proxy's network.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn neighbours(&self, proxy: &ProxyName) -> Result<Vec<Neighbour>, EngineError> {
+        let network = proxy.network();
+        let filters = HashMap::from([("network", vec![network.clone()])]);
+        let options = ListContainersOptionsBuilder::default().filters(&filters).build();
+        let listed = self.call("list the containers", self.client.list_containers(Some(options))).await?;
+        let neighbour = |container: bollard::models::ContainerSummary| {
+            let networks = container.network_settings?.networks?;
+            let address = networks.get(&network)?.ip_address.as_deref()?.parse().ok()?;
+            let name = container.names?.first()?.trim_start_matches('/').to_owned();
+            Some(Neighbour { name, address })
+        };
+        Ok(listed.into_iter().filter_map(neighbour).collect())
     }
 
     /// The output of a small program in the proxy's container; `None` when it does not run.

@@ -71,6 +71,12 @@ pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineE
         return error(EngineErrorKind::AddressTaken, "its subnet overlaps that of another network")
             .hint("`docker network ls` shows the networks; remove the one that is not needed");
     }
+    if has("non-overlapping ipv4 address pool") || has("address pools have been fully subnetted") {
+        return error(EngineErrorKind::Other, "the engine has no address pool left for another network").hint(
+            "`docker network prune` removes unused networks; `default-address-pools` in the engine's daemon.json makes \
+             room for more, or give the network a `subnet` under `ipam` in the compose file",
+        );
+    }
     if has("is already in use by container") {
         return error(EngineErrorKind::Conflict, "a container of that name exists already");
     }
@@ -228,6 +234,12 @@ mod tests {
             (403, "Address already in use", AddressTaken),
             (500, "failed to set up container networking: Address already in use", AddressTaken),
             (403, "Pool overlaps with other one on this address space", AddressTaken),
+            (
+                404,
+                "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+                Other,
+            ),
+            (500, "all predefined address pools have been fully subnetted", Other),
             (404, "No such image: nope:latest", ImageNotFound),
             (
                 500,
@@ -242,6 +254,10 @@ mod tests {
             let error = explain("start container `a`", &server(status, text));
             assert_eq!(error.kind, kind, "{text}");
             assert!(error.message.starts_with("could not start container `a`: "), "{}", error.message);
+            assert_eq!(
+                error.message.contains("no address pool left"),
+                text.contains(" pool among ") || text.contains("fully subnetted")
+            );
             if kind == PortTaken {
                 assert!(error.message.contains("port 8080 "), "{}", error.message);
             }

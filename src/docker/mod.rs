@@ -24,6 +24,8 @@ mod logs;
 mod networks;
 mod observe;
 mod pull;
+mod reattach;
+mod routes;
 mod shell;
 mod socket;
 mod text;

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{DockerEngine, containers, filter};
+use super::{DockerEngine, containers, filter, routes};
 use crate::model::{
     ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork,
     OwnLabels, ProjectName, ProxyName,
@@ -25,7 +25,9 @@ pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<
     let (containers, networks, volumes, images) =
         tokio::try_join!(containers_of(engine, proxy), networks(engine), volumes(engine), images(engine))?;
     let (volumes, project_volumes) = volumes;
-    Ok(ObservedEngine { networks, volumes, project_volumes, containers, images })
+    // A local socket is the engine of this machine, or of one in it whose addresses are reached by way of this one.
+    let host_routes = if engine.info.local { routes::host_routes() } else { Vec::new() };
+    Ok(ObservedEngine { networks, volumes, project_volumes, containers, images, host_routes })
 }
 
 async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ObservedContainer>, EngineError> {
@@ -68,6 +70,7 @@ async fn observed(
         address: address(&summary, proxy),
         hooks,
         volumes: summary.mounts.iter().flatten().filter_map(volume_of).collect(),
+        published: summary.ports.iter().flatten().find_map(|port| port.public_port),
         id,
         labels,
         state,

@@ -33,6 +33,11 @@ impl Subnet {
         self.base & shorter == other.base & shorter
     }
 
+    #[must_use]
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
     fn at(self, offset: u32) -> Ipv4Addr {
         Ipv4Addr::from(self.base + offset)
     }
@@ -103,14 +108,28 @@ impl AddressPool {
     /// want the same network, which the engine would give to one of them only.
     #[must_use]
     pub fn free(seed: &str, taken: &[Subnet]) -> Option<Self> {
-        // 10.201.0.0 upwards: away from the engine's own defaults (172.17–31, 192.168) and from common office ranges.
-        let candidates: Vec<Subnet> = (201..=254u8)
-            .flat_map(|second| (0..16u8).map(move |third| Ipv4Addr::new(10, second, third * 16, 0)))
-            .filter_map(|address| Subnet::new(address, POOL_PREFIX))
-            .collect();
-        let (before, from) = candidates.split_at(fnv1a(seed) as usize % candidates.len());
+        // 10.201.0.0 upwards: away from the engine's own defaults (172.17–31, 192.168) and from common office ranges. Where all of
+        // 10.0.0.0/8 is a company's, the others are left.
+        let first = slices(10, 201..=254);
+        let last: Vec<Subnet> = slices(172, 16..=31).into_iter().chain(slices(192, 168..=168)).collect();
         let free = |candidate: &&Subnet| !taken.iter().any(|other| candidate.overlaps(*other));
-        from.iter().chain(before).find(free).map(|subnet| Self { subnet: *subnet })
+        let search = |candidates: &[Subnet]| {
+            let (before, from) = candidates.split_at(fnv1a(seed) as usize % candidates.len());
+            from.iter().chain(before).find(free).map(|subnet| Self { subnet: *subnet })
+        };
+        search(&first).or_else(|| search(&last))
+    }
+
+    /// The pool that a fixed address is of.
+    #[must_use]
+    pub fn around(address: Ipv4Addr) -> Option<Self> {
+        Subnet::new(address, POOL_PREFIX).and_then(Self::new)
+    }
+
+    /// Whether it has no address in common with any of `taken`.
+    #[must_use]
+    pub fn is_free(self, taken: &[Subnet]) -> bool {
+        !taken.iter().any(|other| self.subnet.overlaps(*other))
     }
 
     #[must_use]
@@ -148,6 +167,12 @@ impl AddressPool {
     }
 }
 
+/// The networks of a pool's size in `first.second.0.0/16`.
+fn slices(first: u8, second: std::ops::RangeInclusive<u8>) -> Vec<Subnet> {
+    let addresses = second.flat_map(|second| (0..16u8).map(move |third| Ipv4Addr::new(first, second, third * 16, 0)));
+    addresses.filter_map(|address| Subnet::new(address, POOL_PREFIX)).collect()
+}
+
 /// FNV-1a: stable over versions and platforms, which the standard library's hashers do not promise.
 fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
@@ -175,7 +200,11 @@ mod tests {
         let pool = AddressPool::free("deploy-apps", &taken).expect("a free pool");
         assert!(!taken.iter().any(|other| pool.subnet().overlaps(*other)));
         assert_eq!(AddressPool::free("deploy-apps", &taken), Some(pool), "the same search finds the same pool");
-        assert_eq!(AddressPool::free("deploy-apps", &[subnet("10.0.0.0/8")]), None);
+        let office = [subnet("10.0.0.0/8"), subnet("172.16.0.0/13")];
+        let elsewhere = AddressPool::free("deploy-apps", &office).expect("a free pool");
+        assert!(subnet("172.24.0.0/13").overlaps(elsewhere.subnet()));
+        let all = [subnet("10.0.0.0/8"), subnet("172.16.0.0/12"), subnet("192.168.0.0/16")];
+        assert_eq!(AddressPool::free("deploy-apps", &all), None);
     }
 
     #[test]

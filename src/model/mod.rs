@@ -16,6 +16,7 @@ mod observed;
 mod overview;
 mod policy;
 mod project;
+mod published;
 mod record;
 mod release;
 mod scale;
@@ -42,8 +43,9 @@ pub use keys::{
 };
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
-    ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, InFlight, ObservedApp,
-    ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage,
+    ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, HostRoute, InFlight, Neighbour,
+    ObservedApp, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState,
+    ResolvedImage, Stranger, strangers_among,
 };
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
@@ -51,6 +53,7 @@ pub use project::{
     Accessory, App, BuildSpec, Carried, Condition, Dependency, ImageSource, Project, ProxySpec, PullPolicy,
     ReleaseCommand, Service,
 };
+pub use published::PortAnswer;
 pub use record::{AppRecord, Peer, Route};
 pub use release::{Release, identity};
 pub use scale::{ReplicaCount, ReplicaSource, Scale};

@@ -31,6 +31,23 @@ pub struct ObservedEngine {
     pub containers: Vec<ObservedContainer>,
     /// Images with our labels or our tags.
     pub images: Vec<ObservedImage>,
+    /// Of the engine's machine, where that is this one; elsewhere they are not known.
+    #[serde(default)]
+    pub host_routes: Vec<HostRoute>,
+}
+
+/// A network that the machine itself reaches, by which of its devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRoute {
+    pub subnet: Subnet,
+    pub device: String,
+}
+
+/// A running container on the proxy's network, whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    pub name: String,
+    pub address: Ipv4Addr,
 }
 
 impl ObservedEngine {
@@ -125,6 +142,9 @@ pub struct ObservedContainer {
     pub hooks: Hooks,
     /// The volumes it mounts, by name.
     pub volumes: Vec<String>,
+    /// The first port of the host that leads to it while it runs.
+    #[serde(default)]
+    pub published: Option<u16>,
 }
 
 impl ObservedContainer {
@@ -133,6 +153,29 @@ impl ObservedContainer {
     pub fn is_well(&self) -> bool {
         self.state == ContainerState::Running && self.health != Some(DockerHealth::Unhealthy)
     }
+}
+
+/// Something else at the address of a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stranger {
+    pub container: String,
+    pub address: Ipv4Addr,
+    /// The replica that the proxy takes it for, and its app.
+    pub peer: String,
+    pub app: AppKey,
+}
+
+/// Of what runs on the proxy's network, everything that gets a replica's requests without being it.
+#[must_use]
+pub fn strangers_among(proxy: &ObservedProxy, neighbours: &[Neighbour]) -> Vec<Stranger> {
+    let records = proxy.apps.iter().filter_map(|(key, known)| Some((key, known.record.as_ref()?)));
+    let peers = records.flat_map(|(key, record)| record.peers.iter().map(move |peer| (key, peer)));
+    let stranger = |(key, peer): (&AppKey, &super::Peer)| {
+        let other = neighbours.iter().find(|other| other.address == peer.address && other.name != peer.id)?;
+        let (container, address) = (other.name.clone(), other.address);
+        Some(Stranger { container, address, peer: peer.id.clone(), app: key.clone() })
+    };
+    peers.filter_map(stranger).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use super::replicas::run_once_spec;
 use super::{Gate, PlanRefused, Planned, Stage, Step};
 use crate::model::{
     Accessory, AppName, Condition, ContainerState, Dependency, NewContainer, NewNetwork, ObservedContainer,
-    ObservedState, OwnLabels, Project, Role, Service, identity,
+    ObservedEngine, ObservedState, OwnLabels, Project, Role, Service, identity,
 };
 
 /// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
@@ -50,25 +50,32 @@ fn check_externals(project: &Project, observed: &ObservedState) -> Result<(), Pl
 
 /// What the project names and is missing.
 pub(super) fn networks_and_volumes(project: &Project, observed: &ObservedState) -> Vec<Stage> {
-    let networks =
-        project.networks.iter().filter(|(name, _)| observed.engine.network(name).is_none()).map(|(name, settings)| {
-            let network = NewNetwork {
-                name: name.clone(),
-                project: Some(project.name.clone()),
-                proxy: project.proxy.name.clone(),
-                subnet: None,
-                dynamic_range: None,
-                gateway: None,
-                settings: settings.clone(),
-            };
-            vec![Planned::new(Step::CreateNetwork(network), "the project names it")]
-        });
+    let networks = lost_networks(project, &observed.engine).into_iter().map(|planned| vec![planned]);
     let volumes =
         project.volumes.iter().filter(|volume| !observed.engine.volumes.contains(&volume.name)).map(|volume| {
             vec![Planned::new(Step::CreateVolume(volume.made_for(&project.name)), "the project names it")]
         });
     let stage = Stage::beside(networks.chain(volumes).collect());
     if stage.is_empty() { Vec::new() } else { vec![stage] }
+}
+
+/// Makes those of the project's networks that the engine does not have.
+#[must_use]
+pub fn lost_networks(project: &Project, engine: &ObservedEngine) -> Vec<Planned> {
+    let missing = project.networks.iter().filter(|(name, _)| engine.network(name).is_none());
+    let creation = missing.map(|(name, settings)| {
+        let network = NewNetwork {
+            name: name.clone(),
+            project: Some(project.name.clone()),
+            proxy: project.proxy.name.clone(),
+            subnet: None,
+            dynamic_range: None,
+            gateway: None,
+            settings: settings.clone(),
+        };
+        Planned::new(Step::CreateNetwork(network), "the project names it")
+    });
+    creation.collect()
 }
 
 /// The accessories behind those with these names, each after those it depends on itself, with the strictest condition

@@ -37,6 +37,7 @@ mod undo;
 mod way;
 mod words;
 
+pub use accessories::lost_networks;
 pub use deploy::{DeployOptions, Intent, plan_deploy};
 pub use drift::{Drift, drift};
 pub use facts::{Facts, facts};
@@ -44,7 +45,7 @@ pub use images::{built_image, release_tag};
 pub use laws::{Broken, check_laws};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use preview::Preview;
-pub use proxy::{ProxyImage, address_pool, plan_proxy, plan_proxy_upgrade};
+pub use proxy::{ProxyImage, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade};
 pub use prune::{AppPruning, plan_dangling, plan_prune};
 pub use refusal::PlanRefused;
 pub use removal::{DownOptions, Removal, RemoveOptions};

@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
     AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
-    NetworkSettings, NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxySpec, Restart, Role, Tmpfs,
-    identity,
+    NetworkSettings, NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxyName, ProxySpec, Restart,
+    Role, Subnet, Tmpfs, identity,
 };
 
 /// The embedded proxy image: its id and how it is built.
@@ -54,12 +54,14 @@ pub fn plan_proxy(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngin
         ]);
     };
     if container.labels.identity != wanted.labels.identity {
-        return Err(PlanRefused::ProxyDiffers { proxy: spec.name.to_string() });
+        let port = container.published.filter(|port| *port != spec.http_port).map(|port| (port, spec.http_port));
+        return Err(PlanRefused::ProxyDiffers { proxy: spec.name.to_string(), port });
     }
     match container.state {
         ContainerState::Running | ContainerState::Restarting => Ok(Vec::new()),
         ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } => {
-            Ok(vec![Stage::line(starting(name, "the proxy is not running"))])
+            let network = network(&spec.name, observed, pool).map(|planned| Stage::line(vec![planned]));
+            Ok(network.into_iter().chain([Stage::line(starting(name, "the proxy is not running"))]).collect())
         }
         ContainerState::Dead => Ok(vec![Stage::line(replacement(wanted, "the proxy's container is dead"))]),
     }
@@ -98,29 +100,66 @@ pub fn address_pool(spec: &ProxySpec, observed: &ObservedEngine) -> Result<Addre
             .find_map(|subnet| AddressPool::new(*subnet))
             .ok_or_else(|| PlanRefused::ForeignNetwork { network, found: found() });
     }
-    let taken: Vec<_> = observed.networks.iter().flat_map(|network| network.subnets.iter().copied()).collect();
+    let taken = taken(observed);
     match spec.subnet {
         Some(subnet) => {
             AddressPool::new(subnet).ok_or_else(|| PlanRefused::ForeignNetwork { network, found: subnet.to_string() })
         }
-        None => AddressPool::free(spec.name.as_str(), &taken).ok_or(PlanRefused::NoSubnet),
+        None => lost_pool(&spec.name, observed)
+            .or_else(|| AddressPool::free(spec.name.as_str(), &taken))
+            .ok_or_else(|| PlanRefused::NoSubnet { taken: taken_text(&taken) }),
     }
+}
+
+/// What a new network must not lie over: other networks of the engine, and what its machine reaches elsewhere.
+fn taken(observed: &ObservedEngine) -> Vec<Subnet> {
+    let networks = observed.networks.iter().flat_map(|network| network.subnets.iter().copied());
+    networks.chain(observed.host_routes.iter().map(|route| route.subnet)).collect()
+}
+
+/// The widest ones, which leave the least.
+fn taken_text(taken: &[Subnet]) -> String {
+    const SHOWN: usize = 4;
+    let mut sorted = taken.to_vec();
+    sorted.sort_by_key(|subnet| subnet.prefix());
+    sorted.dedup();
+    let shown: Vec<String> = sorted.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = sorted.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// The addresses of a network that was removed while its containers were stopped: they and the routes go on with them.
+fn lost_pool(proxy: &ProxyName, observed: &ObservedEngine) -> Option<AddressPool> {
+    let own = observed.container(&proxy.container());
+    let address = own.into_iter().chain(&observed.containers).find_map(|container| container.address)?;
+    AddressPool::around(address).filter(|pool| pool.is_free(&taken(observed)))
+}
+
+/// The step that makes the proxy's network again, as its containers remember it; `None` when it is there, or nobody remembers.
+#[must_use]
+pub fn plan_lost_network(proxy: &ProxyName, observed: &ObservedEngine) -> Option<Planned> {
+    network(proxy, observed, lost_pool(proxy, observed)?)
+}
+
+fn network(proxy: &ProxyName, observed: &ObservedEngine, pool: AddressPool) -> Option<Planned> {
+    if observed.network(&proxy.network()).is_some() {
+        return None;
+    }
+    let network = NewNetwork {
+        name: proxy.network(),
+        project: None,
+        proxy: proxy.clone(),
+        subnet: Some(pool.subnet()),
+        dynamic_range: Some(pool.dynamic_range()),
+        gateway: Some(pool.gateway()),
+        settings: NetworkSettings::default(),
+    };
+    Some(Planned::new(Step::CreateNetwork(network), "replicas get fixed addresses in it"))
 }
 
 fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, pool: AddressPool) -> Stage {
     let mut lanes = Vec::new();
-    if observed.network(&spec.name.network()).is_none() {
-        let network = NewNetwork {
-            name: spec.name.network(),
-            project: None,
-            proxy: spec.name.clone(),
-            subnet: Some(pool.subnet()),
-            dynamic_range: Some(pool.dynamic_range()),
-            gateway: Some(pool.gateway()),
-            settings: NetworkSettings::default(),
-        };
-        lanes.push(vec![Planned::new(Step::CreateNetwork(network), "replicas get fixed addresses in it")]);
-    }
+    lanes.extend(network(&spec.name, observed, pool).map(|planned| vec![planned]));
     if !observed.volumes.contains(&spec.name.volume()) {
         lanes.push(vec![Planned::new(
             Step::CreateVolume(spec.name.volume().as_str().into()),

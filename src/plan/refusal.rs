@@ -22,12 +22,19 @@ pub enum PlanRefused {
     NotAtomic { app: AppKey, why: &'static str },
     #[error("no free address is left for app `{app}` in network {subnet}")]
     NoAddress { app: AppKey, subnet: Subnet },
-    #[error("no /20 network in 10.201.0.0–10.254.255.255 is free on the engine")]
-    NoSubnet,
+    #[error(
+        "no /20 network in 10.201.0.0–10.254.255.255, 172.16.0.0/12 or 192.168.0.0/16 is free: the engine's networks and its \
+         machine's routes take {taken}"
+    )]
+    NoSubnet { taken: String },
     #[error("network `{network}` exists with {found}, and the proxy needs a /20 of its own")]
     ForeignNetwork { network: String, found: String },
-    #[error("the proxy `{proxy}` runs with other settings than the compose file asks for")]
-    ProxyDiffers { proxy: String },
+    #[error("the proxy `{proxy}` runs with other settings than the compose file asks for{}", port_text(*.port))]
+    ProxyDiffers {
+        proxy: String,
+        /// The one that it listens on, and the one of the file, where they differ.
+        port: Option<(u16, u16)>,
+    },
     #[error("external {kind} `{name}` does not exist on the engine")]
     ExternalMissing { kind: &'static str, name: String },
     #[error("service `{service}` has no image that the engine can run")]
@@ -56,6 +63,11 @@ pub enum PlanRefused {
     DiskLow { path: String, free: Bytes, size: Bytes, minimum: Bytes },
     #[error("the proxy `{proxy}` serves other projects too: {apps}")]
     ProxyServesOthers { proxy: String, apps: String },
+}
+
+fn port_text(port: Option<(u16, u16)>) -> String {
+    let text = |(runs, wanted)| format!(": it listens on port {runs}, and the file says `http_port: {wanted}`");
+    port.map(text).unwrap_or_default()
 }
 
 impl PlanRefused {
@@ -93,12 +105,18 @@ impl PlanRefused {
                 "deploy it without `--atomic`, or use `order: start-first` and `parallelism: 0`".to_owned()
             }
             Self::NoAddress { .. } => "remove containers that are no longer needed from the proxy's network".to_owned(),
-            Self::NoSubnet => "set `x-deploy-apps.proxy.subnet` to a free /20, or `docker network prune`".to_owned(),
+            Self::NoSubnet { .. } => {
+                "`docker network prune` removes unused networks; or set `x-deploy-apps.proxy.subnet` to \
+                                      a /20 that nothing here is to reach, such as one of 100.64.0.0/10"
+                    .to_owned()
+            }
             Self::ForeignNetwork { network, .. } => {
                 format!("`docker network rm {network}`, or set `x-deploy-apps.proxy.name` to another name")
             }
-            Self::ProxyDiffers { .. } => {
-                "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)".to_owned()
+            Self::ProxyDiffers { port, .. } => {
+                let keep = port.map(|(runs, _)| format!("; or leave it to all who share it: `http_port: {runs}`"));
+                let upgrade = "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)";
+                format!("{upgrade}{}", keep.unwrap_or_default())
             }
             Self::ExternalMissing { kind, name } => format!("`docker {kind} create {name}`"),
             Self::NoImage { service } => format!("give `{service}` an `image` or a `build`"),

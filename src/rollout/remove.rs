@@ -11,7 +11,9 @@ use super::failure::{DeployError, FailureKind};
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
 use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project, ProxyName};
-use crate::plan::{AppPlan, DownOptions, Planned, Removal, RemoveOptions, Stage, Step, plan_down, plan_remove};
+use crate::plan::{
+    AppPlan, DownOptions, Planned, Removal, RemoveOptions, Stage, Step, plan_down, plan_lost_network, plan_remove,
+};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy};
 
 /// How often a plan is made anew when another run flips in between, which a held lease does not let happen twice.
@@ -216,7 +218,9 @@ pub(super) async fn wake_proxy<E: Engine, P: Proxy>(
                 Planned::new(Step::StartContainer { name: name.clone() }, because),
                 Planned::new(Step::AwaitControl { name, timeout: PROXY_START_TIMEOUT }, because),
             ];
-            let stages = [Stage::line(steps)];
+            // Whoever starts it would wait for a network that was removed while all was stopped.
+            let network = plan_lost_network(proxy, engine).map(|planned| Stage::line(vec![planned]));
+            let stages: Vec<Stage> = network.into_iter().chain([Stage::line(steps)]).collect();
             run.stages(None, &Scope::shared(), &stages, &run.cancel).await.map_err(DeployError::Setup)?;
             Ok(true)
         }

@@ -3,8 +3,8 @@
 use super::failure::DeployError;
 use super::remove::wake_proxy;
 use super::run::Run;
-use crate::model::ProxyName;
-use crate::plan::{Stage, plan_dangling, plan_repair};
+use crate::model::{Project, ProxyName};
+use crate::plan::{Stage, lost_networks, plan_dangling, plan_lost_network, plan_repair};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyError};
 
 /// What a repair did, and what it could not do, as sentences.
@@ -14,21 +14,29 @@ pub struct Repaired {
     pub failed: Vec<String>,
 }
 
-/// Starts the proxy if it is stopped and replicas that are dead, and removes leftovers. An app that somebody works on
-/// is left to them.
+/// Makes networks again that were removed while all was stopped, starts the proxy if it is stopped and replicas that are dead,
+/// and removes leftovers. An app that somebody works on is left to them.
 ///
 /// # Errors
 /// When the engine or the proxy cannot be asked.
 pub async fn repair<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     proxy: &ProxyName,
+    project: Option<&Project>,
     operator: &Operator,
 ) -> Result<Repaired, DeployError> {
     let mut repaired = Repaired::default();
     let before = run.engine.observe(proxy).await?;
+    let lost = plan_lost_network(proxy, &before);
+    let lost: Vec<String> = lost.iter().map(|planned| planned.step.to_string()).collect();
     let stopped = before.container(&proxy.container()).is_some_and(|container| !container.is_well());
     if !wake_proxy(run, proxy, &before).await? {
         return Ok(repaired);
+    }
+    repaired.done.extend(lost);
+    let networks = project.map(|project| lost_networks(project, &before)).unwrap_or_default();
+    if !networks.is_empty() {
+        repaired.take_in(run.tidy(None, &[Stage::line(networks)]).await);
     }
     if stopped {
         repaired.done.push(format!("start `{}`", proxy.container()));

@@ -20,6 +20,7 @@ mod dashboard;
 mod doctor;
 mod drain_page;
 mod drain_test;
+mod edge;
 mod history;
 mod idle_clients;
 mod init;

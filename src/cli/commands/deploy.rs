@@ -7,6 +7,7 @@ use clap::Args;
 use super::scale::replicas;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::{failed, published};
 use crate::compose;
 use crate::model::{AppName, Project};
 use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
@@ -132,6 +133,12 @@ pub async fn carry_out(
         Err(_) if context.signals.cancel.is_cancelled() => return Ok(context.signals.exit()),
         Err(error) => return Err(error.into()),
     };
+    if !context.signals.cancel.is_cancelled() {
+        let answer = published::ask(&context.project, context.engine.about()).await;
+        if let Some(warning) = published::warning(&context.project, &answer) {
+            failed::warn(&warning, context.format);
+        }
+    }
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
 }
 

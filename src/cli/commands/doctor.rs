@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::args::{CommonArgs, Format};
 use crate::cli::context::{self, connect, control_client, load_request};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::published;
 use crate::cli::say;
 use crate::compose;
 use crate::diagnosis::{Certificate, EngineFacts, Facts, Finding, Level, ProxyFacts, diagnose};
@@ -92,7 +93,7 @@ async fn mend(engine: &DockerEngine, project: Option<&Project>) -> Result<Repair
     let operator = context::operator_of(&any_project(project)?);
     let proxy = Arc::new(control_client(engine, &name));
     let run = Run::new(Arc::new(engine.clone()), proxy, Arc::new(|_| ()), CancellationToken::new());
-    match repair(&run, &name, &operator).await {
+    match repair(&run, &name, project, &operator).await {
         Ok(repaired) => Ok(repaired),
         Err(error) => Ok(Repaired { done: Vec::new(), failed: vec![error.to_string()] }),
     }
@@ -141,6 +142,9 @@ async fn gather(
             if runs {
                 facts.proxy = proxy_facts(&facts.proxy_name, project, engine).await;
             }
+            if let (Some(project), Some(_)) = (project, &facts.proxy) {
+                facts.published = Some(published::ask(project, engine.about()).await);
+            }
         }
         Err(EngineError { message, hint, .. }) => {
             findings.push(Finding::problem("engine", message, hint.unwrap_or_default()));
@@ -159,7 +163,8 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
         Some(wish) => port_holder(engine, wish, &host).await?,
         None => None,
     };
-    let proxy_as_wished = facts.wish.as_ref().is_none_or(|wish| as_wished(wish, &observed));
+    let differs = facts.wish.as_ref().and_then(|wish| differs(wish, &observed));
+    let neighbours = engine.neighbours(&facts.proxy_name).await?;
     let info = engine.info().await?;
     Ok(EngineFacts {
         info,
@@ -170,7 +175,8 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
         not_restarted,
         forgotten,
         port_holder,
-        proxy_as_wished,
+        differs,
+        neighbours,
     })
 }
 
@@ -189,10 +195,11 @@ async fn port_holder(engine: &DockerEngine, wish: &ProxySpec, host: &HostFacts) 
     Ok(taken.then(|| format!("a process (`sudo ss -ltnp 'sport = :{}'` names it)", wish.http_port)))
 }
 
-/// The planner knows which settings make another proxy; the image plays no part in that.
-fn as_wished(wish: &ProxySpec, observed: &ObservedEngine) -> bool {
+/// The planner knows which settings make another proxy; the image plays no part in that. That a deploy is refused for it, and what mends that.
+pub(super) fn differs(wish: &ProxySpec, observed: &ObservedEngine) -> Option<(String, String)> {
     let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&wish.base_image) };
-    !matches!(plan_proxy(wish, &image, observed), Err(PlanRefused::ProxyDiffers { .. }))
+    let refused = plan_proxy(wish, &image, observed).err()?;
+    matches!(refused, PlanRefused::ProxyDiffers { .. }).then(|| (refused.to_string(), refused.hint()))
 }
 
 async fn proxy_facts(name: &ProxyName, project: Option<&Project>, engine: &DockerEngine) -> Option<ProxyFacts> {

@@ -7,13 +7,15 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
+use super::doctor::differs;
 use crate::cli::args::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
+use crate::cli::published;
 use crate::cli::say;
 use crate::docker::DockerEngine;
-use crate::model::{AppName, ContainerState, Project};
+use crate::model::{AppName, ContainerState, Project, strangers_among};
 use crate::plan::{Seen, accessories_standing, apps_standing};
 use crate::ports::Engine;
 use crate::proxy::{self, ControlClient};
@@ -23,6 +25,8 @@ use crate::rollout::{Look, look};
 
 /// From one look of `--watch` to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How many looks of `--watch` share one question to the published port.
+const LOOKS_TO_A_QUESTION: u64 = 10;
 
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
@@ -46,7 +50,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
     let status = tokio::select! {
         biased;
         () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
-        status = gather(View::of(context, &proxy), args) => status?,
+        status = checked(context, &proxy, args) => status?,
     };
     let text = match context.format {
         Format::Json => status.document().to_string(),
@@ -67,13 +71,32 @@ fn exit(status: &Status) -> Exit {
     }
 }
 
+/// With the port that clients come to.
+async fn checked(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Status, Failure> {
+    let mut status = gather(View::of(context, proxy), args).await?;
+    if status.proxy.error.is_none() {
+        status.proxy.published = Some(published::ask(&context.project, context.engine.about()).await);
+    }
+    Ok(status)
+}
+
 /// Until Ctrl-C, which is how it is meant to end.
 async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Exit, Failure> {
     let mut screen = (context.format == Format::Text && context.stdout_is_live()).then(Watch::default);
+    let (mut looks, mut published) = (0_u64, None);
     loop {
         let next = Instant::now() + INTERVAL;
         let look = async {
-            let status = gather(View::of(context, proxy), args).await?;
+            // Each question is a line in the access log, so not every look asks.
+            let mut status = match looks % LOOKS_TO_A_QUESTION {
+                0 => checked(context, proxy, args).await?,
+                _ => gather(View::of(context, proxy), args).await?,
+            };
+            looks += 1;
+            if status.proxy.published.is_some() {
+                published.clone_from(&status.proxy.published);
+            }
+            status.proxy.published = published.clone().filter(|_| status.proxy.error.is_none());
             let shown = match (&mut screen, context.format) {
                 (Some(screen), _) => screen.show(&status.lines(context.stdout_has_colour())),
                 (None, Format::Json) => writeln!(std::io::stdout(), "{}", status.document()),
@@ -116,7 +139,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let compared: Vec<AppName> = in_file.into_iter().filter(named).collect();
     let seen = look(engine, proxy, project, &compared, !args.no_drift).await?;
-    let info = engine.info().await?;
+    let (info, neighbours) = tokio::try_join!(engine.info(), engine.neighbours(&project.proxy.name))?;
     let standing = Seen {
         observed: &seen.observed,
         lifetimes: &seen.lifetimes,
@@ -137,6 +160,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
         apps,
         accessories,
         compared: !args.no_drift,
+        strangers: strangers_among(&seen.observed.proxy, &neighbours),
     })
 }
 
@@ -156,6 +180,8 @@ fn proxy_standing(project: &Project, seen: &Look) -> ProxyStanding {
         error,
         build: seen.proxy.as_ref().ok().map(|overview| overview.build.clone()),
         own_build: proxy::build_id(),
+        differs: differs(&project.proxy, &seen.observed.engine),
+        published: None,
         lifetime: container.and_then(|container| seen.lifetimes.get(&container.id)).copied().unwrap_or_default(),
     }
 }

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::words::state_word;
 use super::{ProxyStanding, Status, elapsed, totals};
-use crate::model::ContainerState;
+use crate::model::{ContainerState, PortAnswer, Stranger};
 use crate::plan::{AccessoryStanding, AppStanding, Drift, ReplicaStanding};
 
 impl Status {
     /// One document for programs.
     #[must_use]
     pub fn document(&self) -> Value {
-        let ProxyStanding { name, state, error, build, own_build, lifetime } = &self.proxy;
+        let ProxyStanding { name, state, error, build, own_build, differs, published, lifetime } = &self.proxy;
         json!({
             "v": 1,
             "project": self.project,
@@ -27,7 +27,11 @@ impl Status {
                 "outdated": self.proxy.is_outdated(),
                 "own_build": own_build,
                 "started_at": lifetime.started_at.map(|at| at.to_string()),
+                "differs": differs.as_ref().map(|(why, _)| why),
+                "port_answers": published.as_ref().and_then(port_answers),
+                "port_error": published.as_ref().and_then(PortAnswer::trouble),
             },
+            "strangers": self.strangers.iter().map(stranger_document).collect::<Vec<_>>(),
             "apps": self.apps.iter().map(|app| self.app_document(app)).collect::<Vec<_>>(),
             "accessories": self.accessories.iter().map(accessory_document).collect::<Vec<_>>(),
         })
@@ -81,6 +85,24 @@ impl Status {
             "releases": releases,
         })
     }
+}
+
+/// `None`: not asked, or no way leads there from here.
+fn port_answers(answer: &PortAnswer) -> Option<bool> {
+    match answer {
+        PortAnswer::Answers { .. } => Some(true),
+        PortAnswer::Silent { .. } => Some(false),
+        PortAnswer::NotAsked { .. } => None,
+    }
+}
+
+fn stranger_document(stranger: &Stranger) -> Value {
+    json!({
+        "container": stranger.container,
+        "address": stranger.address.to_string(),
+        "peer": stranger.peer,
+        "app": stranger.app,
+    })
 }
 
 fn rounded(number: f64) -> f64 {

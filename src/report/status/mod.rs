@@ -11,7 +11,7 @@ pub(super) use self::words::age;
 use self::words::{Painter, container_state, count, label, open, per_second, percent, quantiles};
 use super::table::{Align, Table};
 use super::text;
-use crate::model::{ContainerState, Lifetime, ProjectName, RequestCounts};
+use crate::model::{ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger};
 use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, Part};
 
 /// The proxy as a status tells of it.
@@ -25,6 +25,10 @@ pub struct ProxyStanding {
     /// The build that runs, and the one that this program would bring.
     pub build: Option<String>,
     pub own_build: String,
+    /// Why a deploy is refused: it runs with other settings than the compose file asks for. And what mends that.
+    pub differs: Option<(String, String)>,
+    /// Whether its published port answers; `None`: not asked now.
+    pub published: Option<PortAnswer>,
     pub lifetime: Lifetime,
 }
 
@@ -48,6 +52,8 @@ pub struct Status {
     pub accessories: Vec<AccessoryStanding>,
     /// Whether drift was looked for at all.
     pub compared: bool,
+    /// Containers that get requests of a replica that they are not.
+    pub strangers: Vec<Stranger>,
 }
 
 const COLUMNS: [(&str, Align); 11] = [
@@ -188,6 +194,20 @@ impl Status {
                 lines.push(paint.error(&format!("proxy `{name}` is {state}{error}")));
                 lines.push("who serves is not known; what is shown of the apps is what the engine says".to_owned());
             }
+        }
+        lines.extend(self.strangers.iter().map(|stranger| {
+            let Stranger { container, address, peer, app } = stranger;
+            paint.error(&text::clean(&format!(
+                "`{container}` has the address {address} of `{peer}`, so it gets requests for `{app}`; \
+                 `docker network disconnect` takes it away"
+            )))
+        }));
+        if let Some((why, remedy)) = &self.proxy.differs {
+            lines.push(paint.warning(&format!("{why}; {remedy}")));
+        }
+        if let Some(trouble) = self.proxy.published.as_ref().and_then(PortAnswer::trouble) {
+            let remedy = name.parse().map(|name: ProxyName| PortAnswer::remedy(&name)).unwrap_or_default();
+            lines.push(paint.error(&format!("{trouble}; {remedy}")));
         }
         if self.proxy.is_outdated() {
             let text = format!("proxy `{name}` is of another build; `deploy-apps proxy upgrade` replaces it");

@@ -77,6 +77,12 @@ impl Host {
         self.write();
     }
 
+    /// Changes a setting of the proxy in the compose file.
+    pub fn change_proxy(&mut self, key: &str, value: serde_json::Value) {
+        self.scenario = self.scenario.clone().proxy(key, value);
+        self.write();
+    }
+
     /// Takes an app out of the compose file; what is deployed of it stays.
     pub fn forget(&mut self, app: &str) {
         self.scenario.apps.retain(|other| other.name != app);

@@ -25,6 +25,7 @@ pub struct Scenario {
     pub(super) port: u16,
     pub(super) apps: Vec<App>,
     others: Map<String, Value>,
+    proxy: Map<String, Value>,
     pub(super) place: Option<Place>,
 }
 
@@ -44,6 +45,7 @@ impl Scenario {
             port: free_port(),
             apps: Vec::new(),
             others: Map::new(),
+            proxy: Map::new(),
             place: None,
         }
     }
@@ -56,6 +58,12 @@ impl Scenario {
     /// A top-level section such as `volumes`.
     pub fn section(mut self, key: &str, value: Value) -> Self {
         self.others.insert(key.to_owned(), value);
+        self
+    }
+
+    /// A setting of the proxy.
+    pub fn proxy(mut self, key: &str, value: Value) -> Self {
+        self.proxy.insert(key.to_owned(), value);
         self
     }
 
@@ -103,6 +111,7 @@ impl Scenario {
             "x-deploy-apps": { "proxy": { "name": self.name, "http_port": self.port, "bind": self.ip() } },
             "services": services,
         });
+        file["x-deploy-apps"]["proxy"].as_object_mut().expect("an object").extend(self.proxy.clone());
         file.as_object_mut().expect("an object").extend(self.others.clone());
         serde_json::to_string_pretty(&file).expect("plain values")
     }

@@ -1,6 +1,6 @@
 //! What the planner will not do, with its whole text and what mends it.
 
-use deploy_apps::model::{App, Condition, ImageSource, ObservedEngine, ObservedNetwork, Route, Subnet};
+use deploy_apps::model::{App, Condition, HostRoute, ImageSource, ObservedEngine, ObservedNetwork, Route, Subnet};
 use deploy_apps::plan::{PlanRefused, plan_deploy, plan_proxy};
 
 use crate::fixture::*;
@@ -133,11 +133,15 @@ fn engine_with(name: &str, subnet: &str) -> ObservedEngine {
 
 #[test]
 fn a_host_without_a_free_range_is_told_how_to_give_one() {
-    let refused = plan_proxy(&project([]).proxy, &proxy_image(), &engine_with("lan", "10.0.0.0/8")).unwrap_err();
+    let mut engine = engine_with("lan", "10.0.0.0/8");
+    let route = |subnet: &str| HostRoute { subnet: subnet.parse().expect("a subnet"), device: "wg0".to_owned() };
+    engine.host_routes = ["172.16.0.0/12", "192.168.0.0/16"].map(route).to_vec();
     says(
-        &refused,
-        "no /20 network in 10.201.0.0–10.254.255.255 is free on the engine",
-        "set `x-deploy-apps.proxy.subnet` to a free /20, or `docker network prune`",
+        &plan_proxy(&project([]).proxy, &proxy_image(), &engine).unwrap_err(),
+        "no /20 network in 10.201.0.0–10.254.255.255, 172.16.0.0/12 or 192.168.0.0/16 is free: the engine's networks and its \
+         machine's routes take 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16",
+        "`docker network prune` removes unused networks; or set `x-deploy-apps.proxy.subnet` to a /20 that nothing here is to \
+         reach, such as one of 100.64.0.0/10",
     );
 }
 
@@ -156,6 +160,17 @@ async fn a_proxy_with_other_settings_is_not_changed_under_its_apps() {
     let (world, mut wish) = (deployed(&project([app("go-app")])).await, Wish::of(project([app("go-app")])));
     let engine = look(&world, &wish).await.0.engine;
     wish.project.proxy.http_port = 9090;
+    says(
+        &plan_proxy(&wish.project.proxy, &proxy_image(), &engine).unwrap_err(),
+        "the proxy `deploy-apps` runs with other settings than the compose file asks for: it listens on port 8080, and the file \
+         says `http_port: 9090`",
+        "`deploy-apps proxy upgrade` replaces it (new connections wait about a second); or leave it to all who share it: \
+         `http_port: 8080`",
+    );
+    wish.project.proxy.http_port = 8080;
+    wish.project.proxy.base_image = "debian:trixie".to_owned();
+    assert_eq!(plan_proxy(&wish.project.proxy, &proxy_image(), &engine), Ok(Vec::new()));
+    wish.project.proxy.trusted_proxies = vec!["host".parse().unwrap()];
     says(
         &plan_proxy(&wish.project.proxy, &proxy_image(), &engine).unwrap_err(),
         "the proxy `deploy-apps` runs with other settings than the compose file asks for",

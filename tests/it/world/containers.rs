@@ -32,6 +32,7 @@ impl State {
             address: container.address(),
             hooks: container.new.spec.hooks.clone(),
             volumes: container.volumes().map(str::to_owned).collect(),
+            published: container.new.spec.ports.iter().find_map(|port| port.host_port),
         });
         // With our label, or with a tag of ours.
         let tagged = self.tags.iter().filter(|(tag, _)| tag.starts_with("deploy-apps/")).map(|(_, id)| id);
@@ -47,6 +48,7 @@ impl State {
             project_volumes: self.owners.clone().into_iter().filter(|(name, _)| self.volumes.contains(name)).collect(),
             containers: containers.collect(),
             images: images.collect(),
+            host_routes: Vec::new(),
         }
     }
 

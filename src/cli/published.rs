@@ -1,0 +1,120 @@
+//! Whether the proxy's published port answers, asked as a client would: a port that the engine has lost looks fine to everybody else.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::far;
+use crate::compose::{Finding, Warning};
+use crate::model::{EngineInfo, PortAnswer, Project};
+
+/// nginx answers such a request at once, without a look at any app; no `Host`, so no app is meant.
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nUser-Agent: deploy-apps\r\nConnection: close\r\n\r\n";
+/// The PROXY protocol's own word for a connection that nobody sent on.
+const UNKNOWN: &[u8] = b"PROXY UNKNOWN\r\n";
+/// A working port answers in a millisecond. Longer than the first retry of a lost packet.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The port of a proxy that was started just now may come a moment after its control socket.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Opens the port once, and once more if it was silent.
+pub async fn ask(project: &Project, engine: &EngineInfo) -> PortAnswer {
+    let (host, port) = match far::proxy_target(project, engine) {
+        Ok(target) => target,
+        Err(failure) => return PortAnswer::NotAsked { why: failure.message },
+    };
+    let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let request = if project.proxy.proxy_protocol { [UNKNOWN, REQUEST].concat() } else { REQUEST.to_vec() };
+    let mut answer = once(&host, port, &request).await;
+    if answer.is_err() {
+        tokio::time::sleep(PAUSE).await;
+        answer = once(&host, port, &request).await;
+    }
+    match answer {
+        Ok(()) => PortAnswer::Answers { address },
+        // From elsewhere a firewall may be in the way, which is nobody's fault.
+        Err(Silence::Unreached(why)) if !engine.local => {
+            PortAnswer::NotAsked { why: format!("`{address}` is not reached from here: {why}") }
+        }
+        Err(Silence::Unreached(why) | Silence::Mute(why)) => PortAnswer::Silent { address, why },
+    }
+}
+
+enum Silence {
+    /// No connection came about.
+    Unreached(String),
+    /// A connection did, and no answer came on it.
+    Mute(String),
+}
+
+async fn once(host: &str, port: u16, request: &[u8]) -> Result<(), Silence> {
+    let mut stream = match timeout(PATIENCE, TcpStream::connect((host, port))).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            return Err(Silence::Unreached("connection refused".to_owned()));
+        }
+        Ok(Err(error)) => return Err(Silence::Unreached(error.to_string())),
+        Err(_) => return Err(Silence::Unreached(format!("no connection within {PATIENCE:?}"))),
+    };
+    let mut head = [0; 5];
+    let asked = async {
+        stream.write_all(request).await?;
+        stream.read_exact(&mut head).await
+    };
+    match timeout(PATIENCE, asked).await {
+        Ok(Ok(_)) if &head == b"HTTP/" => Ok(()),
+        Ok(Ok(_)) => Err(Silence::Mute("what answers there does not speak HTTP".to_owned())),
+        Ok(Err(_)) => Err(Silence::Mute("the connection was closed without an answer".to_owned())),
+        Err(_) => Err(Silence::Mute(format!("no answer within {PATIENCE:?}"))),
+    }
+}
+
+/// What a deploy says at its end; nothing when all is well, or nobody could ask.
+pub fn warning(project: &Project, answer: &PortAnswer) -> Option<Warning> {
+    let message = answer.trouble()?;
+    let hint = Some(PortAnswer::remedy(&project.proxy.name));
+    Some(Warning(Finding { message, place: None, hint }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn served(answer: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 16];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn tells_an_answer_from_silence() {
+        let asked = async |port| once("127.0.0.1", port, REQUEST).await;
+        assert!(asked(served(b"HTTP/1.1 400 Bad Request\r\n\r\n").await).await.is_ok());
+        assert!(matches!(asked(served(b"SSH-2.0-x\r\n").await).await, Err(Silence::Mute(why)) if why.contains("HTTP")));
+        assert!(matches!(asked(served(b"").await).await, Err(Silence::Mute(why)) if why.contains("closed")));
+        let closed =
+            TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address").port();
+        assert!(matches!(asked(closed).await, Err(Silence::Unreached(why)) if why == "connection refused"));
+    }
+
+    #[tokio::test]
+    async fn does_not_wait_for_ever() {
+        // Nobody accepts, as where a forwarder has run out of files: the kernel takes the connection, and no answer comes.
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        assert!(
+            matches!(once("127.0.0.1", port, REQUEST).await, Err(Silence::Mute(why)) if why == "no answer within 2s")
+        );
+    }
+}
