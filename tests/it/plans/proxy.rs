@@ -1,7 +1,7 @@
 //! Bringing the host's proxy up.
 
-use deploy_apps::model::{ContainerState, Logging, NewContainer, ObservedEngine, ProxySpec, identity};
-use deploy_apps::plan::{Stage, Step, address_pool, plan_proxy, plan_proxy_upgrade};
+use deploy_apps::model::{ContainerState, HostRoute, Logging, NewContainer, ObservedEngine, ProxySpec, identity};
+use deploy_apps::plan::{Stage, Step, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade};
 
 use super::compare;
 use crate::fixture::*;
@@ -81,6 +81,37 @@ fn trusted_proxies_reach_the_container_and_make_another_proxy() {
 #[tokio::test(start_paused = true)]
 async fn a_running_proxy_is_left_alone() {
     assert_eq!(plan_proxy(&spec(), &proxy_image(), &running().await), Ok(Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_proxy_gets_its_removed_network_again_with_the_same_addresses() {
+    let mut engine = in_state(ContainerState::Exited { code: 0, oom_killed: false }).await;
+    let subnets = engine.network("deploy-apps").expect("the proxy's network").subnets.clone();
+    engine.networks.clear();
+    let stages = plan_proxy(&spec(), &proxy_image(), &engine).unwrap();
+    let steps: Vec<&Step> = stages.iter().flat_map(Stage::steps).map(|planned| &planned.step).collect();
+    let [Step::CreateNetwork(network), Step::StartContainer { name }, Step::AwaitControl { .. }] = steps[..] else {
+        panic!("network, start and look: {steps:?}")
+    };
+    assert_eq!((network.name.as_str(), name.as_str()), ("deploy-apps", "deploy-apps-proxy"));
+    assert_eq!(network.subnet.as_slice(), subnets);
+    let repair = plan_lost_network(&spec().name, &engine).expect("a step");
+    assert_eq!(&repair.step, steps[0]);
+    engine.containers.clear();
+    assert_eq!(plan_lost_network(&spec().name, &engine), None, "nobody remembers its addresses");
+}
+
+#[test]
+fn a_new_network_is_not_laid_over_routes_of_the_machine() {
+    let usual = address_pool(&spec(), &ObservedEngine::default()).unwrap();
+    let route = |subnet: &str| HostRoute { subnet: subnet.parse().unwrap(), device: "wg0".to_owned() };
+    let mut engine =
+        ObservedEngine { host_routes: vec![route(&usual.subnet().to_string())], ..ObservedEngine::default() };
+    let beside = address_pool(&spec(), &engine).unwrap();
+    assert!(!beside.subnet().overlaps(usual.subnet()));
+    engine.host_routes = vec![route("10.0.0.0/8")];
+    let elsewhere = address_pool(&spec(), &engine).unwrap();
+    assert!(elsewhere.is_free(&[engine.host_routes[0].subnet]), "{}", elsewhere.subnet());
 }
 
 #[tokio::test(start_paused = true)]
