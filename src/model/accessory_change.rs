@@ -13,6 +13,8 @@ pub enum AccessoryChange {
     Replace,
     /// The same under a `container_name`, which two cannot bear: the old one goes first.
     Recreate,
+    /// A service that does one thing and ends has not done it yet for this image and configuration.
+    Run,
     /// It runs, as the file says or as it was left.
     Leave,
 }
@@ -25,6 +27,7 @@ impl AccessoryChange {
             Self::Create => "is created",
             Self::Start => "is started",
             Self::Replace | Self::Recreate => "is replaced",
+            Self::Run => "runs once",
             Self::Leave => "is left as it is",
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, Logging, NetworkSettings, NewVolume,
-    ProjectName, ProxyName, RolloutPolicy, Route, Subnet, TrustedProxy, Ulimit, Webhook,
+    ProjectName, ProxyName, Restart, RolloutPolicy, Route, Subnet, TrustedProxy, Ulimit, Webhook,
 };
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
@@ -48,6 +48,20 @@ impl Project {
     pub fn service(&self, name: &AppName) -> Option<&Service> {
         let app = self.apps.get(name).map(|app| &app.service);
         app.or(self.accessories.get(name).map(|accessory| &accessory.service))
+    }
+
+    /// Whether it does one thing and ends, such as a migration: the engine does not start it again, and another service
+    /// waits for its success. It runs once for each image and configuration.
+    #[must_use]
+    pub fn is_one_shot(&self, name: &AppName) -> bool {
+        let Some(accessory) = self.accessories.get(name) else { return false };
+        let ends = matches!(accessory.service.container.restart, Restart::No | Restart::OnFailure(_));
+        let apps = self.apps.values().map(|app| &app.service);
+        let mut services = apps.chain(self.accessories.values().map(|accessory| &accessory.service));
+        let awaits = |dependency: &Dependency| {
+            dependency.service == *name && dependency.condition == Condition::CompletedSuccessfully
+        };
+        ends && services.any(|service| service.depends_on.iter().any(awaits))
     }
 
     /// Where an app is reached, one for each route; wildcard hosts have none. `host` is the engine's as it is reached
@@ -165,7 +179,8 @@ pub struct Dependency {
     pub condition: Condition,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What a service must be for those who depend on it; the later, the stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     Started,

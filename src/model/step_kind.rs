@@ -20,6 +20,8 @@ pub enum StepKind {
     Gate,
     /// Until the command that runs once per release has ended.
     Release,
+    /// Until the services that it depends on are ready.
+    Dependency,
     Flip,
     /// The proxy is asked what it routes.
     Confirm,
@@ -42,6 +44,7 @@ impl StepKind {
             Self::Hook => "hook",
             Self::Gate => "gate",
             Self::Release => "release",
+            Self::Dependency => "dependency",
             Self::Flip => "flip",
             Self::Confirm => "confirm",
             Self::Drain => "drain",

@@ -16,6 +16,7 @@ impl Step {
             Self::PostStart { .. } | Self::PreStop { .. } => StepKind::Hook,
             Self::AwaitHealthy { .. } | Self::LookAgain { .. } => StepKind::Gate,
             Self::AwaitExit { .. } => StepKind::Release,
+            Self::AwaitServices { .. } => StepKind::Dependency,
             Self::Flip { .. } => StepKind::Flip,
             Self::ConfirmRoute { .. } | Self::ConfirmGone { .. } => StepKind::Confirm,
             Self::AwaitDrained { .. } => StepKind::Drain,
@@ -52,6 +53,7 @@ impl Step {
             | Self::StoreRelease { .. }
             | Self::ForgetReleases { .. }
             | Self::LookAgain { .. }
+            | Self::AwaitServices { .. }
             | Self::Flip { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }

@@ -1,38 +1,23 @@
-//! What the apps share: the project's networks and volumes, and the accessories that they depend on.
+//! What the parts of a run share: the project's networks and volumes; and what accessories are made of.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::hooks::{post_start, run_once};
 use super::images::image_steps;
 use super::replicas::run_once_spec;
-use super::{Gate, PlanRefused, Planned, Stage, Step};
+use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    Accessory, AppName, Condition, ContainerState, Dependency, NewContainer, NewNetwork, ObservedContainer,
-    ObservedEngine, ObservedState, OwnLabels, Project, Role, Service, identity,
+    AppName, ContainerState, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, ObservedState, OwnLabels,
+    Project, Role, Service, identity,
 };
 
 /// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
 pub(super) const CONDITION_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Networks, volumes and accessories that those with these names need and that are missing, with what is worth a
-/// warning.
-pub(super) fn shared_stages(
-    project: &Project,
-    names: &[AppName],
-    observed: &ObservedState,
-) -> Result<(Vec<Stage>, Vec<String>), PlanRefused> {
+/// The networks and volumes of the project that are missing.
+pub(super) fn shared_stages(project: &Project, observed: &ObservedState) -> Result<Vec<Stage>, PlanRefused> {
     check_externals(project, observed)?;
-    let mut stages = networks_and_volumes(project, observed);
-    let mut warnings = Vec::new();
-    for (name, condition) in needed(project, names)? {
-        let Some(accessory) = project.accessories.get(&name) else { continue };
-        let (steps, warning) = accessory_steps(project, accessory, condition, observed)?;
-        stages.push(Stage::line(steps));
-        warnings.extend(warning);
-    }
-    stages.retain(|stage| !stage.is_empty());
-    Ok((stages, warnings))
+    Ok(networks_and_volumes(project, observed))
 }
 
 fn check_externals(project: &Project, observed: &ObservedState) -> Result<(), PlanRefused> {
@@ -78,45 +63,6 @@ pub fn lost_networks(project: &Project, engine: &ObservedEngine) -> Vec<Planned>
     creation.collect()
 }
 
-/// The accessories behind those with these names, each after those it depends on itself, with the strictest condition
-/// asked of it.
-pub(super) fn needed(project: &Project, names: &[AppName]) -> Result<Vec<(AppName, Condition)>, PlanRefused> {
-    let mut order = Vec::new();
-    for service in names.iter().filter_map(|name| project.service(name)) {
-        for dependency in &service.depends_on {
-            visit(project, dependency, &mut BTreeSet::new(), &mut order)?;
-        }
-    }
-    Ok(order)
-}
-
-fn visit(
-    project: &Project,
-    dependency: &Dependency,
-    path: &mut BTreeSet<AppName>,
-    order: &mut Vec<(AppName, Condition)>,
-) -> Result<(), PlanRefused> {
-    let name = &dependency.service;
-    if let Some((_, condition)) = order.iter_mut().find(|(other, _)| other == name) {
-        if dependency.condition != Condition::Started {
-            *condition = dependency.condition;
-        }
-        return Ok(());
-    }
-    // An app that another app depends on is deployed by its own name, never as a side effect.
-    let Some(accessory) = project.accessories.get(name) else { return Ok(()) };
-    if !path.insert(name.clone()) {
-        let through = path.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        return Err(PlanRefused::DependencyCycle { service: name.clone(), through });
-    }
-    for next in &accessory.service.depends_on {
-        visit(project, next, path, order)?;
-    }
-    path.remove(name);
-    order.push((name.clone(), dependency.condition));
-    Ok(())
-}
-
 pub(super) fn is_of(container: &ObservedContainer, project: &Project, service: &AppName) -> bool {
     let labels = &container.labels;
     labels.role == Role::Accessory
@@ -133,12 +79,6 @@ fn image_tag(project: &Project, service: &Service) -> String {
 pub(super) fn wanted_identity(service: &Service, observed: &ObservedState) -> String {
     let image = observed.images.get(&service.name).map_or("", |image| image.identity());
     identity(image, &service.container)
-}
-
-/// Waits until it is what those who depend on it ask for.
-fn await_it(name: &str, condition: Condition, because: &str) -> Planned {
-    let gate = Gate::Engine { condition, timeout: CONDITION_TIMEOUT, monitor: Duration::ZERO };
-    Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, because)
 }
 
 /// The steps up to the created container, the image's among them.
@@ -180,37 +120,6 @@ pub(super) fn creation(
     steps.push(Planned::new(Step::StartContainer { name: name.to_owned() }, because));
     steps.extend(post_start(name, &service.container.hooks));
     Ok((image, steps))
-}
-
-/// Whose steps it takes that something is there and ready for those who depend on it. One that differs from the
-/// compose file stays: it is replaced when it is asked for by name.
-fn accessory_steps(
-    project: &Project,
-    accessory: &Accessory,
-    condition: Condition,
-    observed: &ObservedState,
-) -> Result<(Vec<Planned>, Option<String>), PlanRefused> {
-    let service = &accessory.service;
-    let because = "an app depends on it";
-    // Known by its labels: under a changed `container_name` a second one would write to the same volumes.
-    let Some(container) = standing(project, service, observed) else {
-        let name = accessory.container(&project.name);
-        let (mut steps, create) = creation(project, service, &name, observed, because)?;
-        steps.extend(create);
-        steps.push(await_it(&name, condition, because));
-        return Ok((steps, None));
-    };
-    let name = &container.name;
-    let steps = match container.state {
-        ContainerState::Running | ContainerState::Restarting => vec![await_it(name, condition, because)],
-        ContainerState::Exited { code: 0, .. } if condition == Condition::CompletedSuccessfully => Vec::new(),
-        ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead => {
-            let mut steps = start(container, "an app depends on it and it is not running");
-            steps.push(await_it(name, condition, because));
-            steps
-        }
-    };
-    Ok((steps, differs(container, service, observed)))
 }
 
 /// The container that stands for the accessory: after an interrupted replacement there may be two.

@@ -1,4 +1,5 @@
-//! An accessory that is asked for by name: made where it is missing, replaced where the compose file has changed.
+//! An accessory's part: made where it is missing, started where it has stopped, and replaced where the compose file has
+//! changed and it was asked for by name.
 //!
 //! It is replaced stop-first, since most of them have a volume that bears one writer only. The image is there before
 //! the old one stops, and the old one goes when the new one is healthy: until then it comes back if anything fails.
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_of, standing, start, wanted_identity};
 use super::hooks::pre_stop;
+use super::once::plan_once;
+use super::order::Part;
 use super::remove::stop_and_remove;
 use super::replicas::SETTLE;
 use super::{AppPlan, Comeback, DeployOptions, Gate, PlanRefused, Planned, Stage, Step, Verdict};
@@ -15,45 +18,58 @@ use crate::model::{
     Release, ReplicaSource, Restart, Service,
 };
 
-const BECAUSE: &str = "it was asked for";
+/// Why a part is in the plan.
+pub(super) fn reason(part: &Part) -> &'static str {
+    if part.named { "it was asked for" } else { "a service depends on it" }
+}
 
-/// `shared`: others of this run depend on it, so it is brought up before them all where it is missing or stopped.
+/// `wait`: for what it depends on itself, before a container of it is made or started.
 pub(super) fn plan_accessory(
     project: &Project,
     accessory: &Accessory,
-    shared: bool,
+    part: &Part,
+    wait: Option<Planned>,
     observed: &ObservedState,
     options: &DeployOptions,
 ) -> Result<AppPlan, PlanRefused> {
+    if project.is_one_shot(&part.name) {
+        return plan_once(project, accessory, part, wait, observed, options);
+    }
     let service = &accessory.service;
-    let mut plan = empty(project, service);
-    let standing = standing(project, service, observed);
-    let Some(container) = standing else {
-        if !shared {
-            let name = accessory.container(&project.name);
-            let (image, create) = creation(project, service, &name, observed, BECAUSE)?;
-            plan.before = vec![Stage::line(image), Stage::line(create), Stage::line(vec![ready(service, &name)])];
-            plan.verdict = Verdict::Accessory(AccessoryChange::Create);
-        }
+    let mut plan = empty(project, service, part);
+    let wait = Stage::line(wait.into_iter().collect());
+    // Known by its labels: under a changed `container_name` a second one would write to the same volumes.
+    let Some(container) = standing(project, service, observed) else {
+        let name = accessory.container(&project.name);
+        let (image, create) = creation(project, service, &name, observed, reason(part))?;
+        let ready = Stage::line(vec![ready(service, &name, part)]);
+        plan.before = vec![Stage::line(image), wait, Stage::line(create), ready];
+        plan.verdict = Verdict::Accessory(AccessoryChange::Create);
         return Ok(without_empty(plan));
     };
-    let leftovers = observed.engine.containers.iter().filter(|other| is_of(other, project, &service.name));
-    let leftovers: Vec<_> = leftovers.filter(|other| other.name != container.name).collect();
+    let others = observed.engine.containers.iter().filter(|other| is_of(other, project, &service.name));
+    // A second one is no matter of those who only depend on it.
+    let leftovers: Vec<_> = others.filter(|other| part.named && other.name != container.name).collect();
     let is_wanted = container.labels.identity == wanted_identity(service, observed);
-    let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
-    if (is_wanted && !options.force) || options.keep_accessories {
-        if !runs && !shared {
-            plan.before = vec![Stage::line(start(container, "it is not running"))];
+    let replaces = part.named && !options.keep_accessories && (!is_wanted || options.force);
+    if replaces {
+        let because = if is_wanted { "`--force` was asked for" } else { "the compose file has changed" };
+        replace(&mut plan, project, accessory, part, container, observed, because)?;
+        // The image is there first, and what runs goes on until all that it waits for is there too.
+        plan.before.insert(1, wait);
+    } else {
+        if !matches!(container.state, ContainerState::Running | ContainerState::Restarting)
+            && !has_done(container, part)
+        {
+            plan.before = vec![wait, Stage::line(start(container, "it is not running"))];
             plan.verdict = Verdict::Accessory(AccessoryChange::Start);
         }
         // Where a replacement was interrupted, the one that stands may be new and ill: what it replaces goes after that.
-        if !leftovers.is_empty() || !plan.before.is_empty() {
-            plan.before.push(Stage::line(vec![ready(service, &container.name)]));
+        let is_awaited = part.condition.is_some() && !has_done(container, part);
+        if is_awaited || !leftovers.is_empty() || !plan.before.is_empty() {
+            plan.before.push(Stage::line(vec![ready(service, &container.name, part)]));
         }
         plan.warnings.extend(differs(container, service, observed));
-    } else {
-        let because = if is_wanted { "`--force` was asked for" } else { "the compose file has changed" };
-        replace(&mut plan, project, accessory, container, observed, because)?;
     }
     let mut after: Vec<_> =
         leftovers.iter().flat_map(|other| stop_and_remove(other, None, "an interrupted run left it")).collect();
@@ -65,11 +81,18 @@ pub(super) fn plan_accessory(
     Ok(without_empty(plan))
 }
 
+/// Whether it has ended as those want it who depend on its success.
+fn has_done(container: &ObservedContainer, part: &Part) -> bool {
+    part.condition == Some(Condition::CompletedSuccessfully)
+        && matches!(container.state, ContainerState::Exited { code: 0, .. })
+}
+
 /// Fills in what it takes to have a new container in the place of the one that stands.
 fn replace(
     plan: &mut AppPlan,
     project: &Project,
     accessory: &Accessory,
+    part: &Part,
     old: &ObservedContainer,
     observed: &ObservedState,
     because: &str,
@@ -82,7 +105,7 @@ fn replace(
         None => free_name(project, service, observed),
     };
     let (image, create) = creation(project, service, &name, observed, because)?;
-    let comeback = Comeback { gate: gate(service), post_start: old.hooks.post_start.clone() };
+    let comeback = Comeback { gate: gate(service, Condition::Started), post_start: old.hooks.post_start.clone() };
     let mut stop: Vec<Planned> = pre_stop(old).collect();
     stop.push(Planned::new(
         Step::StopContainer {
@@ -97,13 +120,13 @@ fn replace(
         stop.push(Planned::new(Step::RemoveContainer { name: old.name.clone() }, "the new one has its name"));
     }
     plan.verdict = Verdict::Accessory(if fixed { AccessoryChange::Recreate } else { AccessoryChange::Replace });
-    plan.before = [image, stop, create, vec![ready(service, &name)]].map(Stage::line).into();
+    plan.before = [image, stop, create, vec![ready(service, &name, part)]].map(Stage::line).into();
     plan.tidy = vec![Stage::line(vec![Planned::new(Step::RemoveDangling, "its old image is of no more use")])];
     Ok(())
 }
 
 /// Compose's own numbering goes on where the first number is taken.
-fn free_name(project: &Project, service: &Service, observed: &ObservedState) -> String {
+pub(super) fn free_name(project: &Project, service: &Service, observed: &ObservedState) -> String {
     let names = (1..).map(|number: u32| format!("{}-{}-{number}", project.name, service.name));
     let mut free = names.filter(|name| observed.engine.container(name).is_none());
     // The iterator has no end, and the engine has finitely many containers.
@@ -112,18 +135,28 @@ fn free_name(project: &Project, service: &Service, observed: &ObservedState) -> 
 
 /// Healthy where its image or the compose file says how to find out; else it must stay up for a moment, unless it is
 /// one that does its work and ends.
-fn gate(service: &Service) -> Gate {
+fn gate(service: &Service, condition: Condition) -> Gate {
     let monitor = if service.container.restart == Restart::No { Duration::ZERO } else { SETTLE };
-    Gate::Engine { condition: Condition::Started, timeout: CONDITION_TIMEOUT, monitor }
+    Gate::Engine { condition, timeout: CONDITION_TIMEOUT, monitor }
 }
 
-fn ready(service: &Service, name: &str) -> Planned {
-    Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate: gate(service) }, BECAUSE)
+/// Waits until it is as it was asked for, and what those who depend on it ask of it.
+fn ready(service: &Service, name: &str, part: &Part) -> Planned {
+    let condition = part.condition.unwrap_or(Condition::Started);
+    let gate = match gate(service, condition) {
+        // Whoever only depends on it takes it as soon as the condition is met, as compose does.
+        Gate::Engine { condition, timeout, .. } if !part.named => {
+            Gate::Engine { condition, timeout, monitor: Duration::ZERO }
+        }
+        gate => gate,
+    };
+    Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, reason(part))
 }
 
-fn empty(project: &Project, service: &Service) -> AppPlan {
+pub(super) fn empty(project: &Project, service: &Service, part: &Part) -> AppPlan {
     AppPlan {
         app: project.key(&service.name),
+        implied: !part.named,
         from: None,
         release: Release::default(),
         // The proxy serves none of it.
@@ -140,7 +173,7 @@ fn empty(project: &Project, service: &Service) -> AppPlan {
     }
 }
 
-fn without_empty(mut plan: AppPlan) -> AppPlan {
+pub(super) fn without_empty(mut plan: AppPlan) -> AppPlan {
     plan.before.retain(|stage| !stage.is_empty());
     plan.after.retain(|stage| !stage.is_empty());
     plan

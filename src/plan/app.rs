@@ -10,7 +10,7 @@ use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
 use super::succession::take_over;
 use super::way::Way;
-use super::{AppPlan, DeployOptions, Expect, PlanRefused, Verdict};
+use super::{AppPlan, DeployOptions, Expect, PlanRefused, Planned, Step, Verdict};
 use crate::model::{AddressPool, ObservedState, Order, Project, Release};
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.
@@ -21,6 +21,7 @@ pub(super) fn plan_app(
     options: &DeployOptions,
     pool: AddressPool,
     taken: &mut BTreeSet<Ipv4Addr>,
+    wait: Option<Planned>,
 ) -> Result<AppPlan, PlanRefused> {
     let app = goal.app.as_ref();
     let spec = effective_spec(project, app, pool);
@@ -49,7 +50,12 @@ pub(super) fn plan_app(
         (false, false) => Verdict::UpToDate,
     };
 
-    let mut before = way.preparation()?;
+    let awaited = match wait.as_ref().map(|planned| &planned.step) {
+        Some(Step::AwaitServices { services }) => services.clone(),
+        _ => Vec::new(),
+    };
+    // What stays as it is has nothing to wait for.
+    let mut before = way.preparation(wait.filter(|_| reroute))?;
     let after;
     let (mut look, mut flip) = (None, None);
     if reroute {
@@ -70,12 +76,13 @@ pub(super) fn plan_app(
     before.retain(|stage| !stage.is_empty());
     let plan = AppPlan {
         app: situation.key.clone(),
+        implied: false,
         from: situation.from,
         release: release.clone(),
         replicas: count.count,
         replicas_from: count.source,
         verdict,
-        warnings: goal.warnings.iter().cloned().chain(way.warnings()).collect(),
+        warnings: goal.warnings.iter().cloned().chain(way.warnings(&awaited)).collect(),
         on_failure: app.rollout.failure_action,
         before,
         look,

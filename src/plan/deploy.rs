@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::accessories::{needed, networks_and_volumes, shared_stages};
+use super::accessories::{networks_and_volumes, shared_stages};
 use super::accessory::plan_accessory;
 use super::app::plan_app;
 use super::goal::Goal;
 use super::hosts::with_hosts;
+use super::order::{Part, parts, wait_for};
 use super::proxy::address_pool;
 use super::prune::tidy;
 use super::rollback::targets;
@@ -72,10 +73,10 @@ pub fn plan_deploy(
 ) -> Result<Plan, PlanRefused> {
     let pool = address_pool(&project.proxy, &observed.engine)?;
     let project = &*with_hosts(project, pool);
-    let (shared, warnings) = match options.intent {
-        Intent::Deploy => shared_stages(project, names, observed)?,
+    let (shared, parts) = match options.intent {
+        Intent::Deploy => (shared_stages(project, observed)?, parts(project, names)?),
         // A kept release runs with the accessories that are there: their images may not be to be had right now.
-        Intent::Scale(_) | Intent::Rollback { .. } => (networks_and_volumes(project, observed), Vec::new()),
+        Intent::Scale(_) | Intent::Rollback { .. } => (networks_and_volumes(project, observed), alone(names)),
     };
     let targets = match &options.intent {
         Intent::Rollback { to, .. } => targets(project, names, observed, to)?,
@@ -89,33 +90,42 @@ pub fn plan_deploy(
         routes.flip_together(goals.iter().map(|goal| (&goal.app.service.name, goal.app.routes.as_slice())));
     }
     let mut taken = taken_addresses(observed);
-    let mut plans = Vec::new();
-    for goal in &goals {
-        routes.check(&goal.app.service.name, &goal.app.routes)?;
-        let mut plan = plan_app(project, goal, observed, options, pool, &mut taken)?;
+    let mut plans: Vec<AppPlan> = Vec::new();
+    for part in &parts {
+        let wait = wait_for(part, &plans);
+        if let Some(accessory) = project.accessories.get(&part.name) {
+            plans.push(plan_accessory(project, accessory, part, wait, observed, options)?);
+            continue;
+        }
+        let Some(goal) = goals.iter().find(|goal| goal.app.service.name == part.name) else { continue };
+        routes.check(&part.name, &goal.app.routes)?;
+        let mut plan = plan_app(project, goal, observed, options, pool, &mut taken, wait)?;
         if let (Some(keep), Verdict::Deploy, Intent::Deploy) = (options.keep, plan.verdict, &options.intent) {
             plan.tidy = tidy(&plan, &observed.engine, &observed.proxy, keep);
         }
-        if plans.is_empty() {
-            plan.warnings.extend(warnings.iter().cloned());
-        }
         plans.push(plan);
     }
-    let accessories = accessories(project, names, observed, options)?;
-    Ok(Plan { atomic: options.atomic, shared, apps: accessories.into_iter().chain(plans).collect() })
+    tell_in_named(&mut plans);
+    // An accessory that nobody asked for and that has nothing to do is no news.
+    plans.retain(|plan| !plan.implied || plan.steps().next().is_some());
+    Ok(Plan { atomic: options.atomic, shared, apps: plans })
 }
 
-/// Those that were asked for themselves.
-fn accessories(
-    project: &Project,
-    names: &[AppName],
-    observed: &ObservedState,
-    options: &DeployOptions,
-) -> Result<Vec<AppPlan>, PlanRefused> {
-    let needed = needed(project, names)?;
-    let is_shared = |name: &AppName| needed.iter().any(|(other, _)| other == name);
-    let wanted = names.iter().filter_map(|name| project.accessories.get(name));
-    wanted.map(|wanted| plan_accessory(project, wanted, is_shared(&wanted.service.name), observed, options)).collect()
+/// Without an order among them.
+fn alone(names: &[AppName]) -> Vec<Part> {
+    let part = |name: &AppName| Part { name: name.clone(), named: true, condition: None, after: Vec::new() };
+    names.iter().map(part).collect()
+}
+
+/// What there is to say of accessories that nobody asked for is said by the first part that somebody did ask for.
+fn tell_in_named(plans: &mut [AppPlan]) {
+    let quiet = plans.iter_mut().filter(|plan| plan.is_only_looked_at());
+    let warnings: Vec<String> = quiet.flat_map(|plan| std::mem::take(&mut plan.warnings)).collect();
+    let is_app = |plan: &AppPlan| plan.verdict.accessory().is_none();
+    let first = plans.iter().position(is_app).or(plans.iter().position(|plan| !plan.implied));
+    if let Some(plan) = first.and_then(|first| plans.get_mut(first)) {
+        plan.warnings.extend(warnings);
+    }
 }
 
 /// Addresses of containers, running or not, and of peers, whose container may be gone.

@@ -140,6 +140,7 @@ impl OnPaper {
             | Step::UntagImage { .. }
             | Step::CreateContainer(_)
             | Step::AwaitExit { .. }
+            | Step::AwaitServices { .. }
             | Step::AwaitControl { .. }
             | Step::ConfirmRoute { .. }
             | Step::ConfirmGone { .. }

@@ -15,6 +15,8 @@ mod hooks;
 mod hosts;
 mod images;
 mod laws;
+mod once;
+mod order;
 #[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]
 mod plan;
 mod preview;
@@ -43,6 +45,7 @@ pub use drift::{Drift, drift};
 pub use facts::{Facts, facts};
 pub use images::{built_image, release_tag};
 pub use laws::{Broken, check_laws};
+pub use once::RUN_ONCE_LIMIT;
 pub use plan::{AppPlan, Plan, Verdict};
 pub use preview::Preview;
 pub use proxy::{ProxyImage, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade};

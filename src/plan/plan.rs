@@ -4,16 +4,17 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Planned, Stage};
-use crate::model::{AccessoryChange, AppKey, FailureAction, Release, ReleaseNumber, ReplicaSource};
+use super::{Planned, Stage, Step};
+use crate::model::{AccessoryChange, AppKey, AppName, FailureAction, Release, ReleaseNumber, ReplicaSource};
 
 /// What a deploy will do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// All apps flip in one control call, or none does.
     pub atomic: bool,
-    /// What the apps share: networks, volumes and accessories. Never undone.
+    /// What the parts share: networks and volumes. Never undone.
     pub shared: Vec<Stage>,
+    /// Apps and accessories, each after those that it depends on.
     pub apps: Vec<AppPlan>,
 }
 
@@ -30,6 +31,8 @@ impl Plan {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AppPlan {
     pub app: AppKey,
+    /// It was not asked for: it is an accessory that others of the run depend on.
+    pub implied: bool,
     pub from: Option<ReleaseNumber>,
     pub release: Release,
     /// How many replicas serve at the end.
@@ -61,6 +64,34 @@ impl AppPlan {
     #[must_use]
     pub fn changes_accessory(&self) -> bool {
         self.verdict.accessory().is_some_and(|change| change != AccessoryChange::Leave)
+    }
+
+    /// Whether those who depend on it have anything to wait for.
+    pub(super) fn has_work_before_ready(&self) -> bool {
+        !self.before.is_empty() || self.flip.is_some()
+    }
+
+    /// The services whose parts it waits for.
+    pub fn awaited(&self) -> impl Iterator<Item = &AppName> {
+        let steps = self.before.iter().flat_map(Stage::steps);
+        let services = steps.filter_map(|planned| match &planned.step {
+            Step::AwaitServices { services } => Some(services),
+            _ => None,
+        });
+        services.flatten()
+    }
+
+    /// Whether it only makes sure that an accessory which nobody asked for is as those need it who depend on it.
+    #[must_use]
+    pub fn is_only_looked_at(&self) -> bool {
+        self.implied && !self.changes_accessory()
+    }
+
+    /// Whether it keeps what it has come to when another part of an atomic run fails: what has run once is not run
+    /// again for the same image and configuration, and what others may use by now is never undone.
+    #[must_use]
+    pub fn stays_when_ready(&self) -> bool {
+        self.implied || self.verdict == Verdict::Accessory(AccessoryChange::Run)
     }
 
     /// Every step in the order of running, lane by lane.

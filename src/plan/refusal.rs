@@ -59,6 +59,8 @@ pub enum PlanRefused {
     NoTarget { app: AppKey, why: NoTarget, targets: Vec<RollbackTarget> },
     #[error("service `{service}` depends on itself through {through}")]
     DependencyCycle { service: AppName, through: String },
+    #[error("service `{service}` waits for app `{app}` to complete, and an app is kept running")]
+    NeverCompletes { service: AppName, app: AppName },
     #[error("only {free} of {size} are free at `{path}`, where the engine keeps its images, and {minimum} must be")]
     DiskLow { path: String, free: Bytes, size: Bytes, minimum: Bytes },
     #[error("the proxy `{proxy}` serves other projects too: {apps}")]
@@ -146,6 +148,9 @@ impl PlanRefused {
                 }
                 None => "a release can be rolled back to once it has served and another has replaced it".to_owned(),
             },
+            Self::NeverCompletes { app, .. } => {
+                format!("take the `x-deploy-apps` block out of `{app}`, or use `condition: service_healthy`")
+            }
             Self::DependencyCycle { .. } => "remove one of the `depends_on` entries".to_owned(),
         }
     }

@@ -139,6 +139,7 @@ impl Host<'_> {
             identity: labelled.map(|container| container.labels.identity.clone()).unwrap_or_default(),
         };
         Some(AppPlan {
+            implied: false,
             from: record.map(|record| record.release),
             app: key.clone(),
             release,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::accessories::standing as standing_container;
 use super::drift::{Drift, drift};
 use crate::model::{
     AppKey, AppName, AppRecord, AppTraffic, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime,
@@ -253,7 +254,8 @@ fn part(container: &ObservedContainer, record: Option<&AppRecord>, is_leased: bo
 #[must_use]
 pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<AccessoryStanding> {
     let standing = |(name, accessory): (&AppName, &crate::model::Accessory)| {
-        let container = seen.observed.engine.container(&format!("{}-{name}-1", project.name));
+        // By its labels: a replacement counts on, and a `container_name` is any name.
+        let container = standing_container(project, &accessory.service, seen.observed);
         let image = seen.observed.images.get(name);
         let differs = container.zip(image).map(|(container, image)| {
             container.labels.identity != identity(image.identity(), &accessory.service.container)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    AppKey, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, Hook, NewContainer, NewNetwork,
-    NewVolume, ReleaseNumber, StoredRelease,
+    AppKey, AppName, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, Hook, NewContainer,
+    NewNetwork, NewVolume, ReleaseNumber, StoredRelease,
 };
 
 /// What to do.
@@ -74,6 +74,10 @@ pub enum Step {
     AwaitExit {
         name: String,
         timeout: Duration,
+    },
+    /// Waits until these services, which have parts of their own in the plan, are ready. Each part is bounded itself.
+    AwaitServices {
+        services: Vec<AppName>,
     },
     Flip {
         changes: Vec<FlipChange>,
@@ -219,6 +223,7 @@ impl Step {
                 | Self::LookAgain { .. }
                 | Self::AwaitExit { .. }
                 | Self::AwaitControl { .. }
+                | Self::AwaitServices { .. }
                 | Self::AwaitDrained { .. }
                 | Self::ConfirmRoute { .. }
                 | Self::ConfirmGone { .. }

@@ -38,6 +38,7 @@ impl Step {
             | Self::AwaitHealthy { .. }
             | Self::LookAgain { .. }
             | Self::AwaitExit { .. }
+            | Self::AwaitServices { .. }
             | Self::AwaitControl { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }

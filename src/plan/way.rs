@@ -8,7 +8,8 @@ use super::replicas::{NewReplica, gate, pre_start_of, release_command};
 use super::situation::Situation;
 use super::{DeployOptions, Expect, FlipChange, Limits, Look, PlanRefused, Planned, Stage, Step};
 use crate::model::{
-    App, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role, StoredRelease,
+    App, AppName, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role,
+    StoredRelease,
 };
 
 /// What every part of an app's plan looks at.
@@ -69,7 +70,8 @@ impl Way<'_> {
     ///
     /// Leftovers that write go before anything of the new release runs: a release command that is still at work,
     /// and everything of an app that has one writer.
-    pub(super) fn preparation(&self) -> Result<Vec<Stage>, PlanRefused> {
+    /// What it depends on is waited for when the image is there, and before anything of it runs.
+    pub(super) fn preparation(&self, wait: Option<Planned>) -> Result<Vec<Stage>, PlanRefused> {
         let idle = self.situation.leftovers.iter().filter(|container| self.goes_early(container));
         let (writers, others): (Vec<_>, Vec<_>) = idle.partition(|container| self.writes(container));
         let writers: Vec<Vec<Planned>> = writers.into_iter().map(|container| self.leftover(container)).collect();
@@ -94,11 +96,13 @@ impl Way<'_> {
         main.extend(self.store());
         // With stop-first the volume has one writer, so the command waits until the old replicas are stopped.
         let stops_first = self.app.rollout.order == Order::StopFirst && !self.situation.outgoing.is_empty();
-        if !stops_first {
-            main.extend(self.once_per_release());
+        let mut once = if stops_first { Vec::new() } else { self.once_per_release() };
+        if wait.is_none() {
+            main.append(&mut once);
         }
         lanes.insert(0, main);
-        Ok(vec![Stage::beside(writers), Stage::beside(lanes)])
+        let wait = Stage::line(wait.into_iter().collect());
+        Ok(vec![Stage::beside(writers), Stage::beside(lanes), wait, Stage::line(once)])
     }
 
     /// Before anything of it gets traffic. Also a release from before releases were kept is made up for.
@@ -243,13 +247,14 @@ impl Way<'_> {
         }
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
+    /// `awaited`: has a part of its own in this run.
+    pub(super) fn warnings(&self, awaited: &[AppName]) -> Vec<String> {
         let is_served = |name| {
             let known = self.observed.proxy.apps.get(&self.project.key(name));
             known.and_then(|known| known.record.as_ref()).is_some_and(|record| !record.peers.is_empty())
         };
         let apps = self.app.service.depends_on.iter().map(|dependency| &dependency.service);
-        apps.filter(|name| self.project.apps.contains_key(*name) && !is_served(name))
+        apps.filter(|name| self.project.apps.contains_key(*name) && !is_served(name) && !awaited.contains(*name))
             .map(|name| format!("app `{name}`, which `{}` depends on, is not deployed yet", self.app.service.name))
             .collect()
     }

@@ -38,6 +38,10 @@ impl fmt::Display for Step {
                 write!(f, "await the control channel of `{name}` within {timeout:?}")
             }
             Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
+            Self::AwaitServices { services } => {
+                let names: Vec<String> = services.iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "await {} {}", if names.len() == 1 { "service" } else { "services" }, names.join(" "))
+            }
             Self::Flip { changes } => {
                 f.write_str("flip")?;
                 for (index, change) in changes.iter().enumerate() {

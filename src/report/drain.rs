@@ -181,7 +181,7 @@ fn stage(step: &TimedStep) -> Option<(usize, &'static str, u64, u64)> {
     let (number, name) = match step.kind {
         StepKind::Build | StepKind::Setup => (0, "build"),
         StepKind::Create | StepKind::Start | StepKind::Hook => (1, "start"),
-        StepKind::Gate | StepKind::Release => (2, "gate"),
+        StepKind::Gate | StepKind::Release | StepKind::Dependency => (2, "gate"),
         StepKind::Flip | StepKind::Confirm => (3, "flip"),
         StepKind::Drain => (4, "drain"),
         StepKind::Stop | StepKind::Remove => (5, "stop"),

@@ -1,9 +1,12 @@
 //! All apps or none: one flip for all of them, and one reason for all when there is none.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
 use super::execute::{AppResult, Prepared};
 use super::failure::{FailureKind, StepFailure};
+use super::parts::Parts;
 use super::run::{Run, Scope};
 use crate::model::AppKey;
 use crate::plan::{FlipChange, Plan, Planned, Step};
@@ -15,12 +18,15 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         &self,
         lease: &P::Lease,
         plan: &Plan,
+        parts: &Arc<Parts>,
         ended: impl Fn(AppResult) -> F,
     ) -> Vec<AppResult> {
         let ended = &ended;
         let stop = self.stop.child_token();
         let runs = plan.apps.iter().map(|app| async {
-            let prepared = self.prepare(lease, app, &stop).await;
+            let prepared = self.prepare(lease, app, parts, &stop).await;
+            // All flip in one call, so what others depend on is ready when it is about to.
+            parts.end(app, &prepared.result);
             if prepared.result.is_err() {
                 stop.cancel();
             }
@@ -34,7 +40,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
             let flip = Planned::new(Step::Flip { changes }, "all apps or none");
             let result = self.step(Some(lease), &Scope::shared(), &flip, &self.stop).await;
-            for app in &mut apps {
+            for app in apps.iter_mut().filter(|app| result.is_ok() || !app.plan.stays_when_ready()) {
                 app.result.clone_from(&result);
                 app.note_flip();
             }
@@ -59,7 +65,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let moved = |app: &&Prepared<'_>| app.failure() == Some(FailureKind::WorldMoved);
         let cause = apps.iter().filter(failed).find(|app| !moved(app)).or(apps.iter().find(failed));
         let cause = cause.map(|app| (app.plan.app.clone(), moved(&app)));
-        for app in apps.iter_mut() {
+        let stays = |app: &Prepared<'_>| app.result.is_ok() && app.plan.stays_when_ready();
+        for app in apps.iter_mut().filter(|app| !stays(app)) {
             match (&cause, &mut app.result) {
                 (Some((by, moved)), result @ Ok(())) => *result = Err(because_of(by, *moved)),
                 (None, result @ Ok(())) => *result = Err(StepFailure::cancelled()),

@@ -7,13 +7,15 @@ use serde_json::Value;
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
 use super::observe::Pulls;
+use super::parts::Parts;
 use super::preview::preview;
 use super::run::{Run, Scope, Tally};
-use super::share::{lease_request, plan_and_share};
+use super::share::{Shared, implied_changes, lease_request, plan_and_share};
 use crate::event::{Fact, Outcome};
-use crate::model::{AppName, ObservedEngine, Project, ProxySpec};
+use crate::model::{AccessoryChange, AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{
-    DeployOptions, Intent, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, plan_proxy, plan_proxy_upgrade,
+    AppPlan, DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, plan_proxy,
+    plan_proxy_upgrade,
 };
 use crate::ports::{Engine, Operator, Proxy, ProxyVersion};
 
@@ -114,35 +116,59 @@ async fn attempts<E: Engine, P: Proxy>(
     let mut again: Vec<AppResult> = Vec::new();
     for attempt in 1..=ATTEMPTS {
         let last = attempt == ATTEMPTS;
-        let plan = match Box::pin(plan_and_share(run, request, saved, lease, &open)).await {
-            Ok(plan) => plan,
-            // Another run makes the same accessory right now, or has pruned its image: look again.
-            Err(DeployError::Setup(failure))
-                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved) && !last =>
-            {
-                continue;
-            }
-            Err(error) if results.is_empty() && again.is_empty() => return Err(error),
-            // Some apps may have come to their end already, so this is the end of the open ones alone.
-            Err(error) => {
-                run.emit(None, Fact::Warned { message: format!("not tried again: {error}") });
-                for result in std::mem::take(&mut again) {
-                    report(run, request, &result).await;
-                    results.push(result);
+        let Shared { plan, lease: accessories } =
+            match Box::pin(plan_and_share(run, request, saved, lease, &open)).await {
+                Ok(shared) => shared,
+                // Another run makes the same network right now: look again.
+                Err(DeployError::Setup(failure))
+                    if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved) && !last =>
+                {
+                    continue;
                 }
-                break;
-            }
-        };
+                Err(error) if results.is_empty() && again.is_empty() => return Err(error),
+                // Some apps may have come to their end already, so this is the end of the open ones alone.
+                Err(error) => {
+                    run.emit(None, Fact::Warned { message: format!("not tried again: {error}") });
+                    for result in std::mem::take(&mut again) {
+                        report(run, request, &result).await;
+                        results.push(result);
+                    }
+                    break;
+                }
+            };
+        let plan_of = |result: &AppResult| plan.apps.iter().find(|part| part.app == result.app);
         let ended = |result: AppResult| async move {
+            if plan_of(&result).is_some_and(AppPlan::is_only_looked_at) {
+                if !is_bad(&result) {
+                    return result;
+                }
+                run.emit(Some(&result.app), Fact::AccessoryPlanned { change: AccessoryChange::Leave });
+            }
             // An attempt that will be made anew has not ended for anyone who looks on.
             if last || !result.plan_again() {
                 report(run, request, &result).await;
             }
             result
         };
-        let done = Box::pin(run.execute(lease, &plan, ended)).await;
-        let (moved, ended): (Vec<_>, Vec<_>) = done.into_iter().partition(|result| !last && result.plan_again());
-        results.extend(ended);
+        let parts = Parts::of(&plan);
+        // Others may have the accessories as soon as nothing of them changes any more.
+        let release = async {
+            if let Some(own) = accessories {
+                run.under(&own, parts.all_ended(implied_changes(&plan))).await;
+            }
+        };
+        let (done, ()) = tokio::join!(Box::pin(run.execute(lease, &plan, &parts, ended)), release);
+        let (moved, ended) = apart(&plan, done, last);
+        for result in ended {
+            // Those that nothing would help have been told as they ended.
+            if result.plan_again() && !last {
+                report(run, request, &result).await;
+            }
+            // Of an accessory that nobody asked for only a failure is a result.
+            if plan_of(&result).is_none_or(|part| !part.implied) || is_bad(&result) {
+                results.push(result);
+            }
+        }
         open = moved.iter().map(|result| result.app.app.clone()).collect();
         again = moved;
         if open.is_empty() {
@@ -150,6 +176,31 @@ async fn attempts<E: Engine, P: Proxy>(
         }
     }
     Ok(results)
+}
+
+/// The results of parts that are planned anew, and those that stand. An accessory that was not asked for is planned
+/// anew with those who depend on it; and whoever depends on one that has failed for good has failed too.
+fn apart(plan: &Plan, done: Vec<AppResult>, last: bool) -> (Vec<AppResult>, Vec<AppResult>) {
+    let mut moved: Vec<AppResult> = Vec::new();
+    let mut ended: Vec<AppResult> = Vec::new();
+    // In the plan's order, each after those it depends on.
+    for result in done {
+        let part = plan.apps.iter().find(|part| part.app == result.app);
+        let for_good = |name: &AppName| ended.iter().any(|other| other.app.app == *name && is_bad(other));
+        let is_lost = part.is_some_and(|part| part.awaited().any(for_good));
+        if last || !result.plan_again() || is_lost { ended.push(result) } else { moved.push(result) }
+    }
+    let implied = |result: &AppResult| plan.apps.iter().any(|part| part.implied && part.app == result.app);
+    if moved.iter().all(implied) {
+        ended.append(&mut moved);
+    }
+    moved.retain(|result| !implied(result));
+    (moved, ended)
+}
+
+/// What is told also of an accessory that nobody asked for.
+fn is_bad(result: &AppResult) -> bool {
+    !matches!(result.outcome, Outcome::UpToDate | Outcome::Completed | Outcome::Cancelled)
 }
 
 /// Where there is no proxy nothing is deployed, so there is nothing to scale or to go back to, and no reason to make one.

@@ -1,5 +1,6 @@
 //! Runs a plan: apps beside each other, each with an outcome of its own; or, when atomic, all or none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
+use super::parts::{Parts, moved};
 use super::run::{Run, Scope, Tally};
 use super::unwind::Unwound;
 use crate::event::{Fact, Outcome};
@@ -72,12 +74,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         &self,
         lease: &P::Lease,
         plan: &Plan,
+        parts: &Arc<Parts>,
         ended: impl Fn(AppResult) -> F,
     ) -> Vec<AppResult> {
         if plan.atomic {
-            self.execute_atomic(lease, plan, ended).await
+            self.execute_atomic(lease, plan, parts, ended).await
         } else {
-            self.execute_each(lease, plan, ended).await
+            self.execute_each(lease, plan, parts, ended).await
         }
     }
 
@@ -85,16 +88,19 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         &self,
         lease: &P::Lease,
         plan: &Plan,
+        parts: &Arc<Parts>,
         ended: impl Fn(AppResult) -> F,
     ) -> Vec<AppResult> {
         let ended = &ended;
         let runs = plan.apps.iter().map(|app| async move {
-            let mut prepared = self.prepare(lease, app, &self.stop).await;
+            let mut prepared = self.prepare(lease, app, parts, &self.stop).await;
             self.look(lease, &mut prepared).await;
             if let (Ok(()), Some(flip)) = (&prepared.result, &app.flip) {
                 prepared.result = self.step(Some(lease), &prepared.scope, flip, &self.stop).await;
                 prepared.note_flip();
             }
+            // Whoever depends on it need not wait until what it replaces is gone.
+            parts.end(app, &prepared.result);
             let result = ended(self.finish(lease, prepared).await).await;
             self.tidy_after(app, &result).await;
             result
@@ -114,10 +120,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         &self,
         lease: &P::Lease,
         plan: &'a AppPlan,
+        parts: &Arc<Parts>,
         cancel: &CancellationToken,
     ) -> Prepared<'a> {
         let begun = Instant::now();
-        let scope = Scope::of(plan);
+        let scope = Scope::of(plan, parts);
         let planned = match plan.verdict {
             Verdict::Accessory(change) => Fact::AccessoryPlanned { change },
             verdict => Fact::AppPlanned {
@@ -128,7 +135,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 up_to_date: verdict == Verdict::UpToDate,
             },
         };
-        self.emit(Some(&plan.app), planned);
+        if !plan.is_only_looked_at() {
+            self.emit(Some(&plan.app), planned);
+        }
         for warning in &plan.warnings {
             self.emit(Some(&plan.app), Fact::Warned { message: warning.clone() });
         }
@@ -160,7 +169,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Outcome::CompletedWithLeftovers
             }
             Err(failure) => {
-                world_moved = failure.kind == FailureKind::WorldMoved;
+                world_moved = moved(plan, &failure);
                 match (self.unwind(Some(lease), &scope).await, failure.kind) {
                     (Unwound::Stuck, _) => Outcome::Stuck,
                     (Unwound::Disconnected, _) => Outcome::Disconnected,

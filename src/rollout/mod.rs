@@ -11,6 +11,7 @@ mod gate;
 mod lease;
 mod look;
 mod observe;
+mod parts;
 mod perform;
 mod preview;
 mod probed;

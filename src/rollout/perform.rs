@@ -96,6 +96,14 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 self.await_success(name, *timeout, cancel).await?;
                 self.emit(app, Fact::ReleaseCommandFinished { took: begun.elapsed() });
             }
+            Step::AwaitServices { services } => {
+                let ready = scope.parts.await_ready(app, services);
+                tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => return Err(StepFailure::cancelled()),
+                    ready = ready => ready?,
+                }
+            }
             Step::Flip { changes } => {
                 let expected: Vec<Generation> = changes.iter().map(|change| expected(change, scope)).collect();
                 let generation = self.flip(lease, changes, &expected).await?;

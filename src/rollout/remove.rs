@@ -1,6 +1,7 @@
 //! Takes apps, or a whole project, away: lease, observe, plan, execute.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -164,7 +165,7 @@ async fn attempts<E: Engine, P: Proxy>(
 /// Flips the app out; from there the only way is forward.
 async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Lease>, plan: &AppPlan) -> AppResult {
     let begun = Instant::now();
-    let scope = Scope::of(plan);
+    let scope = Scope::of(plan, &Arc::default());
     let AppPlan { app, release, .. } = plan;
     let (number, version) = (release.number, release.version.clone());
     run.emit(Some(app), Fact::RemovalPlanned { release: number, version, containers: plan.removes() });

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::{DeployError, FailureKind, StepFailure};
+use super::parts::Parts;
 use crate::event::{Event, Fact};
 use crate::model::{AppKey, Bytes, Generation, InFlight, ProxyName};
 use crate::plan::{AppPlan, FlipChange, PlanRefused, Planned, Stage, Step};
@@ -163,6 +164,8 @@ pub struct Tally {
 pub(super) struct Scope {
     /// `None` for what the apps share.
     pub app: Option<AppKey>,
+    /// Those beside it.
+    pub parts: Arc<Parts>,
     /// The generation that this run's last flip of the app made.
     last_flip: Mutex<Option<Generation>>,
     healthy: AtomicU32,
@@ -181,6 +184,7 @@ impl Scope {
     pub(super) fn shared() -> Self {
         Self {
             app: None,
+            parts: Arc::default(),
             last_flip: Mutex::default(),
             healthy: AtomicU32::new(0),
             wanted: 0,
@@ -196,14 +200,16 @@ impl Scope {
         Self { wanted: starts(stages.iter().flat_map(Stage::steps)), ..Self::shared() }
     }
 
-    pub(super) fn of(plan: &AppPlan) -> Self {
+    pub(super) fn of(plan: &AppPlan, parts: &Arc<Parts>) -> Self {
         let wanted = starts(plan.steps());
         // Requests are held only where the old replicas have to be gone first.
         let holds = |change: &FlipChange| change.record.as_ref().is_some_and(|record| record.hold_ms > 0);
         let one_writer =
             plan.steps().any(|planned| matches!(&planned.step, Step::Flip { changes } if changes.iter().any(holds)));
         let one_writer = one_writer || plan.verdict.accessory().is_some();
-        Self { app: Some(plan.app.clone()), wanted, one_writer, ..Self::shared() }
+        // What is only looked at is no part that anybody asked for.
+        let app = (!plan.is_only_looked_at()).then(|| plan.app.clone());
+        Self { app, parts: Arc::clone(parts), wanted, one_writer, ..Self::shared() }
     }
 
     pub(super) fn count_healthy(&self) -> u32 {

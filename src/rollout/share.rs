@@ -1,4 +1,5 @@
-//! What comes before the apps' own parts: the plan, and under a second lease the accessories that it makes or starts.
+//! What comes before the parts of a plan: the plan itself, what they share, and a second lease where it changes accessories
+//! that nobody has named.
 
 use std::time::Duration;
 
@@ -9,14 +10,20 @@ use super::failure::{DeployError, StepFailure};
 use super::observe::{observe_for, services_behind};
 use super::run::{Run, Scope};
 use crate::event::Fact;
-use crate::model::AppName;
-use crate::plan::{AppPlan, Plan, SavedPlan, Stage, Step, facts, plan_deploy};
+use crate::model::{AppKey, AppName};
+use crate::plan::{AppPlan, Plan, RUN_ONCE_LIMIT, SavedPlan, Stage, facts, plan_deploy};
 use crate::ports::{Engine, LeaseRequest, Proxy};
 
 /// Whoever replaces a database is waited for as long as the database itself would be.
 const ACCESSORY_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Plans, and makes what the apps share. A plan that makes or starts an accessory is made anew under a lease on it:
+/// A plan, and the lease on the accessories that it changes although nobody has asked for them.
+pub(super) struct Shared<L> {
+    pub plan: Plan,
+    pub lease: Option<L>,
+}
+
+/// Plans, and makes what the parts share. A plan that makes, starts or runs an accessory is made anew under a lease on it:
 /// what looks stopped may be in the middle of its replacement, and a second one would write to the same volume.
 pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
     run: &Run<E, P>,
@@ -24,27 +31,34 @@ pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
     saved: Option<&SavedPlan>,
     lease: &P::Lease,
     apps: &[AppName],
-) -> Result<Plan, DeployError> {
+) -> Result<Shared<P::Lease>, DeployError> {
     let plan = plan_now(run, request, saved, apps).await?;
     let behind = services_behind(request.project, apps).into_iter().map(|service| &service.name);
     // The lease of the run has those that were asked for by name.
     let behind: Vec<AppName> = behind.filter(|name| !request.apps.contains(name)).cloned().collect();
-    if behind.is_empty() || !touches_accessories(&plan) {
+    if behind.is_empty() || implied_changes(&plan).next().is_none() {
         share(run, lease, &plan).await?;
-        return Ok(plan);
+        return Ok(Shared { plan, lease: None });
     }
-    let own = run.acquire(&lease_request(request, &behind), request.lock_wait.max(ACCESSORY_PATIENCE)).await?;
+    let own = run.acquire(&lease_request(request, &behind), patience(request, &behind)).await?;
     let anew = async {
         let plan = plan_now(run, request, saved, apps).await?;
         share(run, lease, &plan).await?;
-        Ok(plan)
+        Ok::<_, DeployError>(plan)
     };
-    run.under(&own, anew).await
+    let plan = run.under(&own, anew).await?;
+    Ok(Shared { plan, lease: Some(own) })
 }
 
-fn touches_accessories(plan: &Plan) -> bool {
-    let mut steps = plan.shared.iter().flat_map(Stage::steps);
-    steps.any(|planned| matches!(planned.step, Step::CreateContainer(_) | Step::StartContainer { .. }))
+/// The accessories that nobody has asked for and of which something else will run.
+pub(super) fn implied_changes(plan: &Plan) -> impl Iterator<Item = &AppKey> {
+    plan.apps.iter().filter(|part| part.implied && part.changes_accessory()).map(|part| &part.app)
+}
+
+/// Another run may be at what runs once.
+fn patience(request: &DeployRequest<'_>, behind: &[AppName]) -> Duration {
+    let runs_once = behind.iter().any(|name| request.project.is_one_shot(name));
+    request.lock_wait.max(if runs_once { RUN_ONCE_LIMIT } else { ACCESSORY_PATIENCE })
 }
 
 async fn plan_now<E: Engine, P: Proxy>(

@@ -17,6 +17,7 @@ mod action;
 mod changes;
 mod completions;
 mod dashboard;
+mod dependencies;
 mod doctor;
 mod drain_page;
 mod drain_test;

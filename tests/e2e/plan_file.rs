@@ -196,7 +196,7 @@ async fn a_file_that_is_no_plan_is_refused_with_its_reason() {
     run(
         &with("apps", json!(["gone"])),
         12,
-        &format!("error: `plan.json` is a plan for app `gone`, which the compose file no longer has\n\n{hint}"),
+        &format!("error: `plan.json` is a plan for `gone`, which the compose file no longer has\n\n{hint}"),
     )
     .await;
     std::fs::remove_file(&path).expect("removed");

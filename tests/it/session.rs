@@ -52,6 +52,9 @@ impl Wish {
     /// What the world judges by: the wish, with the numbers that were asked for by hand.
     fn expect(&self, world: &World) {
         world.expect(&self.project);
+        // An atomic run flips all in one call, and a kept release runs with what is there.
+        let judged = self.options.intent == Intent::Deploy && !self.options.atomic;
+        world.state().named = judged.then(|| self.apps.iter().cloned().collect());
         let asked = |app: &AppName| match &self.options.intent {
             Intent::Scale(counts) => counts.get(app).copied(),
             _ => self.options.replicas,

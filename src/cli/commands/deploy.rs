@@ -167,8 +167,8 @@ fn saved_plan(context: &Context, file: &Path) -> Result<SavedPlan, Failure> {
             return Err(Failure::new(Exit::WorldMoved, message).hint(save));
         }
     }
-    if let Some(gone) = saved.apps.iter().find(|app| !project.apps.contains_key(*app)) {
-        let message = format!("`{shown}` is a plan for app `{gone}`, which the compose file no longer has");
+    if let Some(gone) = saved.apps.iter().find(|name| project.service(name).is_none()) {
+        let message = format!("`{shown}` is a plan for `{gone}`, which the compose file no longer has");
         return Err(Failure::new(Exit::WorldMoved, message).hint(save));
     }
     Ok(saved)

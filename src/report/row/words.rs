@@ -16,7 +16,8 @@ impl Row {
             plain(image.clone());
         }
         if let Some(took) = self.release_command {
-            plain(format!("release command {}", text::duration(took)));
+            let what = if self.accessory.is_some() { "ran" } else { "release command" };
+            plain(format!("{what} {}", text::duration(took)));
         }
         if let Some(Healthy { healthy, wanted, took }) = &self.healthy {
             plain(format!("{healthy}/{wanted} healthy {}", text::duration(*took)));
@@ -108,6 +109,7 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
         AccessoryChange::Create => "✔ created",
         AccessoryChange::Start => "✔ started",
         AccessoryChange::Replace | AccessoryChange::Recreate => "✔ replaced",
+        AccessoryChange::Run => "✔ completed",
         AccessoryChange::Leave => "✔ cleaned up",
     };
     match (end.outcome, change) {
@@ -123,6 +125,7 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
         (Outcome::RolledBack, AccessoryChange::Recreate) => {
             Piece::new(Tone::Error, "✘ failed, and the one from before is gone")
         }
+        (Outcome::RolledBack, AccessoryChange::Run) => Piece::new(Tone::Error, "✘ failed, the next run repeats it"),
         (Outcome::RolledBack, AccessoryChange::Start | AccessoryChange::Leave) => Piece::new(Tone::Error, "✘ failed"),
         (Outcome::Cancelled, AccessoryChange::Replace) => {
             Piece::new(Tone::Warning, "✘ cancelled, the one from before runs again")

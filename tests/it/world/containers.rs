@@ -110,6 +110,8 @@ impl State {
             let message = format!("the address of `{name}` is taken by `{}`", other.new.name);
             return Err(EngineError::new(EngineErrorKind::AddressTaken, message));
         }
+        self.judge_order(name);
+        self.starts.push(name.to_owned());
         let behaviour = self.behaviour(name);
         let Some(container) = self.containers.get_mut(name) else { return no_container(name) };
         container.behaviour = behaviour;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deploy_apps::model::{AppKey, AppRecord, Hook, Peer, Role};
+use deploy_apps::model::{AppKey, AppRecord, Condition, ContainerState, Dependency, Hook, Peer, Role};
 use deploy_apps::plan::FlipChange;
 use tokio::time::Instant;
 
@@ -125,16 +125,62 @@ impl State {
         }
     }
 
+    /// Before a container starts for the first time: what its service depends on is there, and is what the run was asked
+    /// for. An app that was not asked for is none of the run's matter.
+    pub fn judge_order(&mut self, name: &str) {
+        let Some(container) = self.containers.get(name).filter(|container| container.started.is_none()) else { return };
+        let (Some(named), Some(service)) = (&self.named, &container.new.labels.service) else { return };
+        let dependencies = self.depends.get(service).cloned().unwrap_or_default();
+        let project = container.new.labels.project.clone();
+        let early = dependencies.iter().find(|Dependency { service: other, condition }| {
+            let key = project.clone().map(|project| AppKey { project, app: other.clone() });
+            let of = |role| {
+                let own = self.containers.values().filter(move |container| container.new.labels.role == role);
+                own.filter(|container| container.new.labels.service.as_ref() == Some(other))
+            };
+            let now = Instant::now();
+            let is_newest = |container: &Container| {
+                let edits = self.sources.get(other.as_str()).copied().unwrap_or_default();
+                self.built.get(&container.image_id).is_none_or(|source| *source == format!("{other}@{edits}"))
+            };
+            if self.wishes.keys().any(|wish| Some(wish) == key.as_ref()) {
+                let record = key.as_ref().and_then(|key| self.record(key));
+                let serves = |container: &Container| {
+                    record.is_some_and(|record| record.serves(&container.new.name)) && is_newest(container)
+                };
+                return named.contains(other) && !of(Role::Replica).any(serves);
+            }
+            let mut accessories = of(Role::Accessory);
+            !accessories.any(|container| match condition {
+                Condition::Started => container.started.is_some(),
+                Condition::Healthy => container.healthy(now),
+                Condition::CompletedSuccessfully => {
+                    let end = container.state(now);
+                    matches!(end, ContainerState::Exited { code: 0, .. }) && is_newest(container)
+                }
+            })
+        });
+        if let Some(Dependency { service: other, condition }) = early {
+            let what = format!("`{name}` starts and `{other}` is not {condition:?}");
+            self.breach("what a service depends on is ready before it starts", &what);
+        }
+    }
+
     /// After a container has started: a stop-first app or an accessory has one writer, and a release command never
     /// runs twice.
     pub fn judge_writers(&mut self, name: &str) {
         let now = Instant::now();
         let Some(container) = self.containers.get(name) else { return };
-        let Some(key) = container.key() else { return };
+        let labels = &container.new.labels;
+        let (Some(project), Some(app)) = (labels.project.clone(), labels.service.clone()) else { return };
+        let key = AppKey { project, app };
         let start_first = self.wishes.get(&key).is_none_or(|wish| wish.start_first);
         let (release, role) = (container.new.labels.release, container.new.labels.role);
         let rivals = self.containers.values().filter(|other| other.new.name != name && other.runs(now));
-        let rivals = rivals.filter(|other| other.key().as_ref() == Some(&key));
+        let rivals = rivals.filter(|other| {
+            let labels = &other.new.labels;
+            labels.project.as_ref() == Some(&key.project) && labels.service.as_ref() == Some(&key.app)
+        });
         let rival = |other: &&Container| {
             let labels = &other.new.labels;
             let alone = [Role::ReleaseCommand, Role::Accessory];

@@ -102,6 +102,10 @@ impl World {
     pub fn expect(&self, project: &Project) {
         let mut state = self.state();
         state.going.clear();
+        state.named = None;
+        let apps = project.apps.iter().map(|(name, app)| (name, &app.service));
+        let services = apps.chain(project.accessories.iter().map(|(name, accessory)| (name, &accessory.service)));
+        state.depends = services.map(|(name, service)| (name.clone(), service.depends_on.clone())).collect();
         for (name, app) in &project.apps {
             let key = project.key(name);
             let memory = state.record(&key).and_then(|record| record.scale);

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AppKey, AppRecord, ContainerState, DiskSpace, DockerHealth, DrainPolicy, Generation, Healthcheck, InFlight,
-    MountSource, NewContainer, ObservedApp, ProjectName, ReleaseNumber, Role, StoredRelease, Subnet,
+    AppKey, AppName, AppRecord, ContainerState, Dependency, DiskSpace, DockerHealth, DrainPolicy, Generation,
+    Healthcheck, InFlight, MountSource, NewContainer, ObservedApp, ProjectName, ReleaseNumber, Role, StoredRelease,
+    Subnet,
 };
 use tokio::time::Instant;
 
@@ -44,6 +45,12 @@ pub struct State {
     pub leases: BTreeMap<AppKey, u64>,
     pub tokens: u64,
     pub open: Vec<Open>,
+    /// The containers that were started, in order.
+    pub starts: Vec<String>,
+    /// Of each service of the run's project: what it depends on.
+    pub depends: BTreeMap<AppName, Vec<Dependency>>,
+    /// What the run was asked for by name; `None`: dependencies are not judged.
+    pub named: Option<BTreeSet<AppName>>,
     pub proxy_down_until: Option<Instant>,
 
     pub scripts: Vec<(String, Behaviour)>,
