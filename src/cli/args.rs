@@ -204,9 +204,6 @@ pub struct CommonArgs {
     // Not an option: what the command names takes part whatever its profiles are.
     #[arg(skip)]
     pub named: Vec<String>,
-    // Not an option either: `--all` means services of every profile, where none is chosen.
-    #[arg(skip)]
-    pub everything: bool,
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
     #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
@@ -270,16 +267,6 @@ impl Cli {
             Some(_) => Vec::new(),
         }
     }
-
-    /// Whether the command asks for all that the compose file has.
-    pub fn everything(&self) -> bool {
-        match &self.command {
-            None => self.deploy.wish.all,
-            Some(Command::Deploy(args)) => args.wish.all,
-            Some(Command::Plan(args)) => args.wish.all,
-            Some(_) => false,
-        }
-    }
 }
 
 /// The apps of words such as `web=3`, `web=r7` or `web`. A release such as `r7` names no app, and so activates nothing.
@@ -288,12 +275,6 @@ fn before_equals(words: &[String]) -> Vec<String> {
 }
 
 impl CommonArgs {
-    /// The profiles that take part: those that are chosen, or every one for who asks for everything.
-    pub fn profiles(&self) -> Vec<String> {
-        let chosen = !self.profiles.is_empty() || std::env::var_os("COMPOSE_PROFILES").is_some();
-        if self.everything && !chosen { vec!["*".to_owned()] } else { self.profiles.clone() }
-    }
-
     /// The format that was asked for, else that of the place this runs in.
     pub fn format(&self) -> Format {
         let is_true = |name| std::env::var(name).is_ok_and(|value| value == "true");

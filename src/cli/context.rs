@@ -159,7 +159,7 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
         folder,
         project_folder: args.project_directory.clone(),
         env_files: args.env_files.clone(),
-        profiles: args.profiles(),
+        profiles: args.profiles.clone(),
         named: args.named.clone(),
         project_name: args.project_name.clone(),
         env,

@@ -92,7 +92,6 @@ fn timed_out(result: Result<Exit, Failure>, limit: Option<Duration>) -> Result<E
 
 async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Failure> {
     cli.common.named = cli.named();
-    cli.common.everything = cli.everything();
     environment::check(std::env::vars_os())?;
     // What only reads files works without an engine.
     match &cli.command {

@@ -67,7 +67,10 @@ async fn one_that_nothing_depends_on_comes_by_its_name_and_changes_by_its_name()
     let warning =
         "accessory `notebook` differs from the compose file and is left as it is; `deploy-apps notebook` replaces it";
     assert!(warned.stderr.contains(warning), "{warned}");
-    assert!(!docker(&["ps", "-q", "--filter", &format!("name={}-tool-1", host.name())]).is_empty(), "every profile");
+    let tool = format!("name={}-tool-1", host.name());
+    assert!(docker(&["ps", "-q", "--filter", &tool]).is_empty(), "nobody has chosen its profile");
+    host.deploy(&["--all", "--profile", "tools"]).await.succeeded();
+    assert!(!docker(&["ps", "-q", "--filter", &tool]).is_empty(), "its profile is chosen");
     let output = host.deploy(&["notebook"]).await.succeeded();
     assert!(output.stdout.contains("✔ replaced"), "{output}");
     assert_eq!(lines(&host), ("one two".to_owned(), "PROJECT-notebook-2".to_owned()));

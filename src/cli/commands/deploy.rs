@@ -44,7 +44,7 @@ pub struct WishArgs {
     /// The apps to deploy; an accessory that is named is created, or replaced if it has changed
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
-    /// Deploy every app and create every missing accessory, of every profile unless some are chosen
+    /// Deploy every app and create every missing accessory; of those with profiles, the ones that `--profile` or $COMPOSE_PROFILES activates
     #[arg(long, conflicts_with = "apps")]
     pub all: bool,
     /// Redeploy also what has not changed
