@@ -7,7 +7,7 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | L0 | [`model`] | nothing of the crate |
+//! | L0 | [`model`], [`local`] | nothing of the crate |
 //! | L1 | [`plan`], [`event`], [`diagnosis`] | L0 |
 //! | L2 | [`ports`] | L0, L1 |
 //! | L3 | [`compose`], [`docker`], [`proxy`], [`load`], [`rollout`], [`report`], [`telemetry`], [`notify`], [`scaffold`], [`dashboard`] | L0–L2, never each other |
@@ -19,6 +19,7 @@
 // They end the process when nobody reads any more; `cli::say` has those that do not.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod local;
 pub mod model;
 
 pub mod diagnosis;

@@ -204,6 +204,9 @@ pub struct CommonArgs {
     // Not an option: what the command names takes part whatever its profiles are.
     #[arg(skip)]
     pub named: Vec<String>,
+    // Nor this: what only looks needs no values that may be on another machine.
+    #[arg(skip)]
+    pub deploys: bool,
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
     #[arg(short, long, value_name = "NAME", global = true)]
     pub project_name: Option<String>,
@@ -266,6 +269,11 @@ impl Cli {
             Some(Command::Rollback(args)) => before_equals(&args.words),
             Some(_) => Vec::new(),
         }
+    }
+
+    /// Whether the command makes something of the compose file, so that every value must be here.
+    pub fn deploys(&self) -> bool {
+        matches!(self.command, None | Some(Command::Deploy(_) | Command::Plan(_) | Command::DrainTest(_)))
     }
 }
 

@@ -15,6 +15,7 @@ use super::args::{Cli, CommonArgs};
 use super::commands::schema;
 use super::context::{connect, control_client, load_request};
 use crate::compose;
+use crate::local;
 use crate::model::{AppKey, AppName, Project, StoredRelease};
 use crate::ports::Proxy as _;
 
@@ -91,6 +92,7 @@ fn project_of(common: &CommonArgs) -> Option<Project> {
     let mut request = load_request(common).ok()?;
     // The standard input is the shell's.
     request.files.retain(|file| file.as_os_str() != "-");
+    request.without_git = true;
     Some(compose::load(&request).ok()?.project)
 }
 
@@ -117,7 +119,7 @@ fn contexts() -> Vec<CompletionCandidate> {
     let config = config.or_else(|| Some(std::env::home_dir()?.join(".docker")));
     let folders = config.and_then(|config| std::fs::read_dir(config.join("contexts/meta")).ok());
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
-        let text = std::fs::read(entry.ok()?.path().join("meta.json")).ok()?;
+        let text = local::bytes(&entry.ok()?.path().join("meta.json"), 1 << 20).ok()?;
         let meta: serde_json::Value = serde_json::from_slice(&text).ok()?;
         meta["Name"].as_str().map(str::to_owned)
     };

@@ -11,7 +11,7 @@ use super::far;
 use super::listeners::Listeners;
 use super::origin;
 use super::signals::Signals;
-use crate::compose::{self, LoadRequest};
+use crate::compose::{self, LoadRequest, Loaded, Needs};
 use crate::docker::{self, DockerEngine, EngineChoice, SocketDial};
 use crate::event::Event;
 use crate::model::{Project, ProjectName, ProxyName};
@@ -50,7 +50,7 @@ impl Context {
         if let Some(limit) = args.timeout {
             signals.cancel_after(limit);
         }
-        let project = load_project(args)?;
+        let project = load_project(args, &signals).await?;
         let engine = Arc::new(connect(args).await?);
         let surroundings = surroundings();
         let format = match args.format() {
@@ -135,8 +135,21 @@ impl Context {
     }
 }
 
-fn load_project(args: &CommonArgs) -> Result<Project, Failure> {
-    let loaded = compose::load(&load_request(args)?)?;
+/// The files may be a pipe that nobody writes into, or lie on a disk that does not answer: a signal ends the wait. The
+/// thread ends with the process.
+async fn load_project(args: &CommonArgs, signals: &Signals) -> Result<Project, Failure> {
+    let request = load_request(args)?;
+    let (send, receive) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || drop(send.send(compose::load(&request))));
+    let loaded: Loaded = tokio::select! {
+        loaded = receive => match loaded {
+            Ok(loaded) => loaded?,
+            Err(_) => return Err(Failure::new(Exit::Failed, "the compose files could not be read: a bug")),
+        },
+        () = signals.cancel.cancelled() => {
+            return Err(Failure::new(signals.exit(), "cancelled while the compose files were read"));
+        }
+    };
     for warning in &loaded.warnings {
         failed::warn(warning, args.format());
     }
@@ -164,6 +177,12 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
         project_name: args.project_name.clone(),
         env,
         overlay: None,
+        needs: match (args.deploys, args.everything || args.named.is_empty()) {
+            (false, _) => Needs::None,
+            (true, true) => Needs::All,
+            (true, false) => Needs::Of(args.named.clone()),
+        },
+        without_git: false,
     })
 }
 

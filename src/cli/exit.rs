@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::compose::{ComposeError, ComposeErrorKind, Finding};
 use crate::event::{Detail, Outcome};
+use crate::model::{visible, visible_lines};
 use crate::plan::{PlanRefused, RollbackTarget};
 use crate::ports::{EngineError, EngineErrorKind, ProxyError};
 use crate::rollout::DeployError;
@@ -158,15 +159,16 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message.trim_end())?;
+        // The message of a compose file has lines of its own; those of the engine and the proxy were made one line.
+        write!(f, "error: {}", visible_lines(self.message.trim_end()))?;
         for Detail { title, lines } in &self.details {
-            write!(f, "\n  {title}:")?;
+            write!(f, "\n  {}:", visible(title))?;
             for line in lines {
-                write!(f, "\n    {line}")?;
+                write!(f, "\n    {}", visible(line))?;
             }
         }
         match &self.hint {
-            Some(hint) => write!(f, "\n\nhint: {hint}"),
+            Some(hint) => write!(f, "\n\nhint: {}", visible(hint)),
             None => Ok(()),
         }
     }
@@ -201,7 +203,7 @@ impl From<EngineError> for Failure {
             | EngineErrorKind::TimedOut
             | EngineErrorKind::Other => Exit::Failed,
         };
-        Self { hint: error.hint, details: error.details, ..Self::new(exit, error.message) }
+        Self { hint: error.hint, details: error.details, ..Self::new(exit, visible(&error.message)) }
     }
 }
 
@@ -219,13 +221,13 @@ impl From<ProxyError> for Failure {
             | ProxyError::PersistFailed { .. }
             | ProxyError::Refused { .. } => Exit::NoProxy,
         };
-        Self { hint: error.hint(), ..Self::new(exit, error.to_string()) }
+        Self { hint: error.hint(), ..Self::new(exit, visible(&error.to_string())) }
     }
 }
 
 impl From<PlanRefused> for Failure {
     fn from(refused: PlanRefused) -> Self {
-        let mut failure = Self::new(Exit::Refused, refused.to_string()).hint(refused.hint());
+        let mut failure = Self::new(Exit::Refused, visible(&refused.to_string())).hint(refused.hint());
         let targets = refused.targets();
         if !targets.is_empty() {
             let wide = |length: fn(&RollbackTarget) -> usize| targets.iter().map(length).max().unwrap_or(0);

@@ -92,6 +92,7 @@ fn timed_out(result: Result<Exit, Failure>, limit: Option<Duration>) -> Result<E
 
 async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Failure> {
     cli.common.named = cli.named();
+    cli.common.deploys = cli.deploys();
     environment::check(std::env::vars_os())?;
     // What only reads files works without an engine.
     match &cli.command {

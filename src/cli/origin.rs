@@ -1,14 +1,10 @@
 //! Where a run comes from: the commit of the compose file's folder and the pipeline's address, for the history.
 
-use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::process::Command;
-use tokio::time::timeout;
-
+use crate::local;
 use crate::ports::Origin;
 
 /// A deploy takes longer than this, so git never holds one up; on a slow disk the history goes without a commit.
@@ -22,7 +18,8 @@ pub fn find_out(folder: &Path, found: &Arc<OnceLock<Origin>>) {
     tokio::spawn(async move {
         let env = |name: &str| std::env::var(name).ok();
         let mut origin = of_pipeline(&env);
-        if let Some((commit, branch)) = of_git(&folder).await {
+        let asked = tokio::task::spawn_blocking(move || of_git(&folder));
+        if let Ok(Some((commit, branch))) = asked.await {
             origin.commit = Some(commit);
             // A pipeline checks out a commit, not a branch, and says the branch itself.
             origin.branch = origin.branch.or(branch);
@@ -32,26 +29,16 @@ pub fn find_out(folder: &Path, found: &Arc<OnceLock<Origin>>) {
     });
 }
 
-async fn of_git(folder: &Path) -> Option<(String, Option<String>)> {
-    let head = git(folder, ["rev-parse", "HEAD", "--abbrev-ref", "HEAD"]);
-    // Only what git tracks: whether a file of another is new is not worth the walk.
-    let changes = git(folder, ["status", "--porcelain", "--untracked-files=no"]);
-    let (head, changes) = tokio::join!(head, changes);
-    let head = head?;
-    let (commit, branch) = head.trim().split_once('\n')?;
-    let dirty = if changes.is_none_or(|changes| changes.trim().is_empty()) { "" } else { "+dirty" };
-    let branch = Some(branch.trim().to_owned()).filter(|branch| branch != "HEAD");
-    Some((format!("{commit}{dirty}"), branch))
-}
-
-/// `None` when there is no git, no repository, or no answer in time.
-async fn git<const N: usize>(folder: &Path, args: [&str; N]) -> Option<String> {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(args.map(OsStr::new)).stdin(Stdio::null()).stderr(Stdio::null());
-    // A look must not write the index of a repository that somebody works in.
-    command.env("GIT_OPTIONAL_LOCKS", "0").kill_on_drop(true);
-    let output = timeout(GIT_LIMIT, command.output()).await.ok()?.ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+/// The commit, with `+dirty` when a tracked file has changed, and the branch.
+fn of_git(folder: &Path) -> Option<(String, Option<String>)> {
+    let (head, changed) = std::thread::scope(|scope| {
+        let head = scope.spawn(|| local::head(folder, GIT_LIMIT));
+        let changed = local::changed(folder, GIT_LIMIT);
+        (head.join().ok().flatten(), changed)
+    });
+    let (commit, branch) = head?;
+    let dirty = if changed == Some(true) { "+dirty" } else { "" };
+    Some((format!("{commit}{dirty}"), Some(branch).filter(|branch| branch != "HEAD")))
 }
 
 /// What the pipelines that we know of say about themselves. Nothing else of the environment is ever recorded.
@@ -123,9 +110,9 @@ mod tests {
         assert_eq!(url("javascript:alert(1)"), None);
     }
 
-    #[tokio::test]
-    async fn a_folder_outside_of_any_repository_has_no_commit() {
+    #[test]
+    fn a_folder_outside_of_any_repository_has_no_commit() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(of_git(folder.path()).await, None);
+        assert_eq!(of_git(folder.path()), None);
     }
 }

@@ -55,6 +55,10 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
             "platforms" => build.platform = platforms(cx, field),
             // Switched off, or the only kind there is: the same as not there.
             "isolation" if field.value.as_text() == Some("default") => {}
+            "isolation" => {
+                let problem = field.expected("`default`").hint("remove it: the other kinds are for Windows containers");
+                cx.refuse(problem.unsupported());
+            }
             _ => refuse::BUILD.judge(cx, field),
         }
     }

@@ -48,12 +48,14 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, is_app: bool, spec: &mut
         "stop_grace_period" => cx.set_some(&mut spec.stop_grace, field.duration()),
         "healthcheck" => spec.healthcheck = healthcheck::read(cx, field),
         // Known, but not for what is rolled.
-        "container_name" if is_app => {
-            cx.refuse(Problem::at(field.key_span, "`container_name` is not supported for an app").hint(
-                "remove it: old and new replicas run beside each other and need names of their own; \
+        "container_name" if is_app => cx.refuse(
+            Problem::at(field.key_span, "`container_name` is not supported for an app")
+                .hint(
+                    "remove it: old and new replicas run beside each other and need names of their own; \
                  reach the service by its name",
-            ))
-        }
+                )
+                .unsupported(),
+        ),
         _ => refuse::SERVICE.judge(cx, field),
     }
 }
@@ -104,8 +106,9 @@ pub(super) fn all_labels(cx: &mut Context<'_>, files: Option<&Entry>, own: Optio
 /// `name=value` lines; `#` begins a comment.
 fn label_file(cx: &Context<'_>, path: &str, span: Span) -> Read<IndexMap<String, String>> {
     let path = cx.path(path);
-    let text = super::source::read(&path)
-        .map_err(|(_, what, hint)| Problem::at(span, format!("label file `{}` {what}", path.display())).hint(hint))?;
+    let text = super::source::read(&path).map_err(|(_, what, hint)| {
+        Problem::at(span, format!("label file `{}` {what}", path.display())).hint(hint).missing()
+    })?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let pair = |line: &str| match line.split_once('=') {
         Some((name, value)) => (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()),
@@ -117,11 +120,12 @@ fn label_file(cx: &Context<'_>, path: &str, span: Span) -> Read<IndexMap<String,
 /// The kernel's own limit is 64 bytes with its end mark.
 fn hostname(field: &Entry) -> Read<String> {
     let text = field.text()?;
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if text.len() <= 63 && text.chars().all(valid) {
+    // What a name may hold is the engine's to know, and it knows more than names of the DNS.
+    let wrong = |c: char| c.is_control() || c.is_whitespace();
+    if text.len() <= 63 && !text.contains(wrong) {
         Ok(text)
     } else {
-        Err(field.expected("at most 63 letters, digits, `-`, `_` and `.`"))
+        Err(field.expected("at most 63 bytes without blanks"))
     }
 }
 

@@ -7,21 +7,29 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::dotenv;
-use super::error::{ComposeError, ComposeErrorKind, Problem, Read};
+use super::error::{ComposeError, ComposeErrorKind, Finding, Missing, Problem, Read, Warning};
 use super::profiles::Whole;
 use super::source::{self, absolute};
-use crate::model::ProjectName;
+use crate::model::{AppName, ProjectName};
 
 /// The variables of a run: the process' own, over those of `.env`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Environment {
     process: BTreeMap<String, String>,
     dotenv: IndexMap<String, String>,
+    unset: Vec<Warning>,
+}
+
+/// The warning of a name that an env file uses and that has no value.
+pub(super) fn unset_in(file: &Path, line: usize, name: &str) -> Warning {
+    let message = format!("{}:{line}: variable `{name}` is not set, so it is empty", file.display());
+    let hint = format!("set it, write `$$` or single quotes for a dollar sign, or give it a default: `${{{name}:-…}}`");
+    Warning(Finding { message, place: None, hint: Some(hint) })
 }
 
 impl Environment {
     pub fn new(process: BTreeMap<String, String>) -> Self {
-        Self { process, dotenv: IndexMap::new() }
+        Self { process, ..Self::default() }
     }
 
     /// Adds what files say of names that have no value yet; a later file wins over an earlier one.
@@ -31,20 +39,34 @@ impl Environment {
     pub fn add_files(&mut self, files: &[PathBuf]) -> Result<(), ComposeError> {
         let mut added: IndexMap<String, String> = IndexMap::new();
         for file in files {
-            let text = source::read(file).map_err(|(kind, what, hint)| {
+            let text = source::read_named(file).map_err(|(kind, what, hint)| {
                 ComposeError::plain(kind, format!("`{}` {what}", file.display()), hint)
             })?;
             let known = |name: &str| self.get(name).or_else(|| added.get(name).cloned());
-            let read = dotenv::parse(&text, &known).map_err(|bad| {
+            let (read, unset) = dotenv::parse(&text, &known).map_err(|bad| {
                 let message = format!("{}:{}: {}", file.display(), bad.line, bad.message);
                 ComposeError::plain(ComposeErrorKind::Invalid, message, bad.hint)
             })?;
+            let warnings = unset.into_iter().map(|(name, line)| unset_in(file, line, &name));
+            self.unset.extend(warnings.filter(|warning| !self.unset.contains(warning)).collect::<Vec<_>>());
             added.extend(read);
         }
         for (name, value) in added {
             self.dotenv.entry(name).or_insert(value);
         }
         Ok(())
+    }
+
+    /// Takes over what an env file says of compose's own settings.
+    pub fn add_settings(&mut self, other: &Self) {
+        for (name, value) in other.dotenv.iter().filter(|(name, _)| name.starts_with("COMPOSE_")) {
+            self.dotenv.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+
+    /// What the env files have used without it having a value, each name once.
+    pub fn take_unset(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.unset)
     }
 
     /// Every name with its value, sorted.
@@ -69,6 +91,7 @@ pub(super) struct Context<'a> {
     pub folder: &'a Path,
     pub project: &'a ProjectName,
     pub whole: Whole,
+    pub without_git: bool,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     /// One `git describe` is enough for all apps.
@@ -83,6 +106,7 @@ impl<'a> Context<'a> {
             folder,
             project,
             whole: Whole::default(),
+            without_git: false,
             problems: Vec::new(),
             warnings: Vec::new(),
             described,
@@ -100,6 +124,18 @@ impl<'a> Context<'a> {
     /// The value, or nothing after noting the problem: so one run reports all that is wrong.
     pub fn keep<T>(&mut self, read: Read<T>) -> Option<T> {
         read.map_err(|problem| self.refuse(problem)).ok()
+    }
+
+    /// How many problems there are.
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// The values that were missed since then are those of a service.
+    pub fn values_are_of(&mut self, since: usize, service: &AppName) {
+        for problem in self.problems.iter_mut().skip(since).filter(|problem| problem.missing == Missing::Value) {
+            problem.missing = Missing::ValueOf(service.clone());
+        }
     }
 
     pub fn set<T>(&mut self, slot: &mut T, read: Read<T>) {
@@ -130,6 +166,9 @@ impl<'a> Context<'a> {
 
     /// What `describe` says of a folder, asked once.
     pub fn described(&self, folder: &Path, describe: impl FnOnce(&Path) -> Option<String>) -> Option<String> {
+        if self.without_git {
+            return None;
+        }
         self.described.borrow_mut().entry(folder.to_owned()).or_insert_with(|| describe(folder)).clone()
     }
 }

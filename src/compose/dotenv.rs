@@ -16,18 +16,26 @@ pub(super) struct BadLine {
 /// The file's variables in its order. A name alone on a line takes its value from `outer`, or is left out.
 ///
 /// Values may use variables: `outer` wins over what stands earlier in the file, as the environment wins over `.env`.
-pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<IndexMap<String, String>, BadLine> {
+///
+/// Also returns the names that values use and that have none, each with its line.
+pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<Parsed, BadLine> {
     let mut values = IndexMap::new();
-    parse_onto(&mut values, text, outer)?;
-    Ok(values)
+    let unset = parse_onto(&mut values, text, outer)?;
+    Ok((values, unset))
 }
+
+/// Values in the order of the file, and names without one.
+pub(super) type Parsed = (IndexMap<String, String>, Unset);
+/// Names that were used without having a value, each with the line of its use.
+pub(super) type Unset = Vec<(String, usize)>;
 
 /// As [`parse`], after the variables of other files, which this one may use and replaces.
 pub(super) fn parse_onto(
     values: &mut IndexMap<String, String>,
     text: &str,
     outer: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), BadLine> {
+) -> Result<Unset, BadLine> {
+    let mut unset = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { rest: text, line: 1 };
     // Lines may double each other's values, so the bound is on all of them together.
@@ -51,12 +59,13 @@ pub(super) fn parse_onto(
                     hint: format!("{}, or put the value into single quotes", failure.hint),
                 })?;
                 left = Some(lookup.left);
+                unset.extend(lookup.unset.into_iter().map(|name| (name, line)));
                 done
             }
         };
         values.insert(name, value);
     }
-    Ok(())
+    Ok(unset)
 }
 
 /// `format: raw`: everything after the first `=` is the value, as `docker run --env-file` reads it.
@@ -64,7 +73,7 @@ pub(super) fn parse_raw(
     values: &mut IndexMap<String, String>,
     text: &str,
     outer: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), BadLine> {
+) -> Result<Unset, BadLine> {
     for (index, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
@@ -79,7 +88,7 @@ pub(super) fn parse_raw(
             values.insert(name.to_owned(), value);
         }
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 enum Raw {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::node::Span;
 use super::source::Sources;
+use crate::model::{AppName, visible};
 
 /// One finding, before it is shown: it knows its place but not the file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,17 @@ pub(super) struct Problem {
     pub hint: Option<String>,
     /// The file is right, but asks for what deploy-apps does not do, or for what is not here.
     pub unsupported: bool,
+    /// A value that the file refers to is not here, such as an env file.
+    pub missing: Missing,
+}
+
+/// Whose value is missing: only who deploys that service needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Missing {
+    #[default]
+    Nothing,
+    Value,
+    ValueOf(AppName),
 }
 
 /// What a reader of one value returns.
@@ -25,7 +37,13 @@ impl Problem {
 
     /// Of what has no place in a file.
     pub fn plain(message: impl Into<String>) -> Self {
-        Self { span: None, message: message.into(), hint: None, unsupported: false }
+        Self { span: None, message: message.into(), hint: None, unsupported: false, missing: Missing::Nothing }
+    }
+
+    /// A value is not here.
+    pub fn missing(mut self) -> Self {
+        self.missing = Missing::Value;
+        self
     }
 
     /// The file is right; we would not.
@@ -67,7 +85,9 @@ const MOST_FINDINGS: usize = 20;
 
 impl ComposeError {
     pub(super) fn plain(kind: ComposeErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        let finding = Finding { message: message.into(), place: None, hint: Some(hint.into()) };
+        let (message, hint) = (message.into(), hint.into());
+        let hint = Some(visible(&hint).into_owned());
+        let finding = Finding { message: visible(&message).into_owned(), place: None, hint };
         Self { kind, findings: vec![finding], omitted: 0 }
     }
 

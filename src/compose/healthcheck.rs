@@ -5,7 +5,7 @@ use super::context::Context;
 use super::error::{Problem, Read};
 use super::node::{Entry, Value};
 use super::refuse;
-use super::scalar::{number, text};
+use super::scalar::{number, raw};
 use crate::model::Healthcheck;
 
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<Healthcheck> {
@@ -33,11 +33,17 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<Healthcheck> {
 /// A text runs in a shell; a list starts with how it is run.
 fn test(entry: &Entry) -> Read<Vec<String>> {
     let Value::List(items) = &entry.value.value else {
-        return Ok(vec!["CMD-SHELL".to_owned(), entry.text()?]);
+        return Ok(vec!["CMD-SHELL".to_owned(), raw("test", &entry.value)?.to_owned()]);
     };
-    let words: Vec<String> = items.iter().map(|item| text("test", item)).collect::<Read<_>>()?;
+    let words: Vec<String> = items.iter().map(|item| raw("test", item).map(str::to_owned)).collect::<Read<_>>()?;
     match (words.first().map(String::as_str), words.len()) {
-        (Some("NONE"), 1) | (Some("CMD-SHELL"), 2) | (Some("CMD"), 2..) => Ok(words),
+        // Nothing is said, so the image's own stays.
+        (None, _) => Ok(words),
+        _ if words.iter().any(|word| word.contains('\0')) => {
+            Err(Problem::at(entry.key_span, "`test` holds a NUL character"))
+        }
+        // What follows the shell's command are its arguments.
+        (Some("NONE"), _) | (Some("CMD-SHELL" | "CMD"), 2..) => Ok(words),
         _ => Err(Problem::at(entry.key_span, "`test` must start with `CMD`, `CMD-SHELL` or `NONE`")
             .hint("write `[\"CMD\", \"program\", \"argument\"]`, or one text that a shell runs")),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::collect;
 use super::context::Context;
 use super::error::Problem;
-use super::node::{Entry, Map, Value};
+use super::node::{Entry, Map, Node, Value};
 use super::refuse::{self, Section};
 use super::scalar::expected;
 use crate::model::{Hook, Hooks, ReleaseCommand};
@@ -58,7 +58,10 @@ fn hook(cx: &mut Context<'_>, map: &Map, section: &Section) -> Hook {
             "user" => cx.set_some(&mut hook.user, field.text()),
             "privileged" => cx.set(&mut hook.privileged, field.boolean()),
             "working_dir" => cx.set_some(&mut hook.working_dir, field.text()),
-            "environment" => hook.environment = super::variables::read(cx, None, Some(field)),
+            "environment" | "env_file" => {
+                hook.environment = super::variables::read(cx, map.get("env_file"), map.get("environment"));
+            }
+            "networks" => own_networks(cx, field),
             "x-timeout" => cx.set(&mut hook.timeout, field.positive_duration()),
             // Only `per_replica` is left.
             _ => {
@@ -74,6 +77,19 @@ fn hook(cx: &mut Context<'_>, map: &Map, section: &Section) -> Hook {
         }
     }
     hook
+}
+
+/// The step is on the networks of its service. Compose's own `config` writes the default one down for each.
+fn own_networks(cx: &mut Context<'_>, field: &Entry) {
+    let names: Vec<&str> = match &field.value.value {
+        Value::Map(map) => map.entries.iter().map(|entry| entry.key.as_str()).collect(),
+        Value::List(items) => items.iter().filter_map(Node::as_text).collect(),
+        Value::Null | Value::Scalar(_) => Vec::new(),
+    };
+    if names.iter().any(|name| *name != "default") {
+        let message = "`networks` of `pre_start` has no effect: the step is on the networks of its service";
+        cx.warn(Problem::at(field.key_span, message).hint("name them in `networks` of the service"));
+    }
 }
 
 /// Gives the hooks that name no limit the one that the service has for them.

@@ -44,7 +44,8 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, host: &mut HostAccess, o
         // The engine on Linux knows only one kind, so asking for that asks for nothing.
         "isolation" => {
             if !matches!(field.text().as_deref(), Ok("default")) {
-                cx.refuse(field.expected("`default`").hint("remove it: the other kinds are for Windows containers"));
+                let problem = field.expected("`default`").hint("remove it: the other kinds are for Windows containers");
+                cx.refuse(problem.unsupported());
             }
         }
         _ => return false,

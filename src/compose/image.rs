@@ -33,6 +33,8 @@ pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<I
             Some((Pull::Policy(policy), _)) => Some(ImageSource::Pull { reference: reference?, policy }),
             None => Some(ImageSource::Pull { reference: reference?, policy: PullPolicy::default() }),
         },
+        // The refusal of the key says what to do.
+        (None, None) if field("provider").is_some() => None,
         (None, None) => {
             let message = format!("service `{}` has neither `build` nor `image`", clip(&service.key));
             cx.refuse(Problem::at(service.key_span, message).hint("add `build: .` or `image: name:tag`"));

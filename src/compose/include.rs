@@ -7,13 +7,13 @@ use super::context::Environment;
 use super::error::{Problem, Read};
 use super::layers::{Layers, MOST_LINKS, Scope, local, named};
 use super::merge;
-use super::node::{Entry, Map, Node, Span, Value, clip};
+use super::node::{Entry, Map, Node, Span, Value};
 use super::paths;
 use super::refuse;
-use super::source::{Sources, absolute};
+use super::source::absolute;
 
 /// What includes are taken over from, besides services.
-const RESOURCES: [&str; 6] = ["services", "volumes", "networks", "secrets", "configs", "models"];
+const RESOURCES: [&str; 7] = ["services", "jobs", "volumes", "networks", "secrets", "configs", "models"];
 
 struct Include {
     paths: Vec<(PathBuf, Span)>,
@@ -47,9 +47,9 @@ impl Layers {
             }
             let mut included = self.model(files, Scope { folder: &wish.folder, environment: &environment }, trail)?;
             merge::tidy(&mut included);
-            paths::resolve(&mut included, &wish.folder);
+            paths::resolve(&mut included, &wish.folder, true);
             pass_on_variables(&mut included, &environment);
-            import(root, included, &self.sources)?;
+            import(root, included)?;
         }
         Ok(())
     }
@@ -132,8 +132,8 @@ fn pass_on_variables(included: &mut Node, environment: &Environment) {
     }
 }
 
-/// Adds the included resources; one that is there already must be the very same.
-fn import(root: &mut Map, included: Node, sources: &Sources) -> Read<()> {
+/// Adds the included resources; what the including file says of one wins, as a file that is merged over it.
+fn import(root: &mut Map, included: Node) -> Read<()> {
     let Value::Map(included) = included.value else { return Ok(()) };
     for section in included.entries.into_iter().filter(|entry| RESOURCES.contains(&entry.key.as_str())) {
         let Value::Map(resources) = section.value.value else { continue };
@@ -142,16 +142,12 @@ fn import(root: &mut Map, included: Node, sources: &Sources) -> Read<()> {
         }
         let Some(own) = root.get_mut(&section.key).and_then(|entry| entry.value.as_map_mut()) else { continue };
         for resource in resources.entries {
-            match own.get(&resource.key) {
+            match own.get_mut(&resource.key) {
                 None => own.entries.push(resource),
                 Some(known) if known.value.means(&resource.value) => {}
                 Some(known) => {
-                    let place = format!("{}:{}", sources.shown(resource.key_span.file), resource.key_span.line);
-                    let kind = section.key.trim_end_matches('s');
-                    let message = format!("{kind} `{}` is also in the included `{place}`", clip(&known.key));
-                    let hint = "rename one of them; to change what is included, merge a file of yours over it: \
-                                `include: [{ path: [theirs.yaml, yours.yaml] }]`";
-                    return Err(Problem::at(known.key_span, message).hint(hint));
+                    let over = std::mem::replace(&mut known.value, Node::new(Span::default(), Value::Null));
+                    known.value = merge::resources(resource.value, over, &section.key)?;
                 }
             }
         }

@@ -102,7 +102,13 @@ impl Layers {
         Ok(File { path, documents })
     }
 
-    pub fn open(&mut self, path: &Path) -> Result<File, Unread> {
+    /// A file of the command line.
+    pub fn open_main(&mut self, path: &Path) -> Result<File, Unread> {
+        let text = source::read_named(path).map_err(|(kind, what, hint)| Unread::File(kind, what, hint))?;
+        self.add(Some(path.to_owned()), text).map_err(Unread::Text)
+    }
+
+    fn open(&mut self, path: &Path) -> Result<File, Unread> {
         let text = source::read(path).map_err(|(kind, what, hint)| Unread::File(kind, what, hint))?;
         self.add(Some(path.to_owned()), text).map_err(Unread::Text)
     }
@@ -261,7 +267,7 @@ impl Layers {
         let mut model: Option<Node> = None;
         for mut document in file.documents {
             self.put_in_variables(&mut document, environment);
-            paths::resolve(&mut document, &folder);
+            paths::resolve(&mut document, &folder, false);
             model = Some(match model {
                 None => document,
                 Some(base) => merge::files(base, document)?,

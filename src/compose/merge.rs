@@ -32,7 +32,7 @@ enum Rule {
 
 fn rule(path: &[&str]) -> Rule {
     match path {
-        ["services", _, rest @ ..] => match rest {
+        ["services" | "jobs", _, rest @ ..] => match rest {
             ["command" | "entrypoint"] | ["healthcheck", "test"] | ["ulimits", _] => Rule::Replace,
             ["x-deploy-apps", "release"] | ["x-deploy-apps", "release", "command"] => Rule::Replace,
             ["build"] => Rule::Build,
@@ -64,6 +64,11 @@ pub(super) fn services(base: Node, over: Node) -> Read<Node> {
     merge(base, over, &["services", "x"])
 }
 
+/// A resource over one of the same name.
+pub(super) fn resources(base: Node, over: Node, section: &str) -> Read<Node> {
+    merge(base, over, &[section, "x"])
+}
+
 /// `over` wins. `!reset` and `!override` stay marked, since the result may still meet an earlier file: see [`tidy`].
 fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
     if over.steer.is_some() || base.steer == Some(Steer::Reset) {
@@ -83,12 +88,13 @@ fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
         (Value::Map(one), Value::Map(other)) if rule == Rule::Logging && differ(&one, &other, "driver") => {
             Value::Map(other)
         }
+        (Value::Map(one), Value::Map(other)) if rule == Rule::Pairs => Value::Map(pairs(one, other)),
         (Value::Map(one), Value::Map(other)) => Value::Map(maps(one, other, path)?),
         (Value::List(one), Value::List(other)) if rule == Rule::Pools => Value::List(pools(one, other, path)?),
         (Value::List(mut one), Value::List(other)) => {
-            let fresh =
-                other.into_iter().filter(|item| rule != Rule::Hosts || !one.iter().any(|known| known.means(item)));
-            let fresh: Vec<Node> = fresh.collect();
+            // What stands there already says nothing new.
+            let fresh: Vec<Node> =
+                other.into_iter().filter(|item| !one.iter().any(|known| known.means(item))).collect();
             one.extend(fresh);
             Value::List(one)
         }
@@ -115,6 +121,17 @@ fn maps(mut base: Map, over: Map, path: &[&str]) -> Read<Map> {
         *known = Entry { value: merge(value, entry.value, &inner)?, key_span: entry.key_span, key: entry.key.clone() };
     }
     Ok(base)
+}
+
+/// Of variables and labels a name alone takes the place of a value too: it asks for the value of the surroundings.
+fn pairs(mut base: Map, over: Map) -> Map {
+    for entry in over.entries {
+        match base.get_mut(&entry.key) {
+            Some(known) => *known = entry,
+            None => base.entries.push(entry),
+        }
+    }
+    base
 }
 
 fn pools(base: Vec<Node>, over: Vec<Node>, path: &[&str]) -> Read<Vec<Node>> {

@@ -14,6 +14,8 @@ mod context;
 mod depends;
 mod deploy;
 mod dotenv;
+mod empty;
+mod env_files;
 mod error;
 mod healthcheck;
 mod hooks;
@@ -55,11 +57,11 @@ mod variables;
 mod version;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use context::{Context, Environment};
-use error::{Problem, Read};
+use error::{Missing, Problem, Read};
 use layers::{File, Layers, Scope, Unread};
 use node::{Node, Span, Value};
 use profiles::Whole;
@@ -72,7 +74,7 @@ pub use scalar::{parse_bytes, parse_duration};
 pub use select::{select, select_services};
 pub use suggest::nearest;
 
-use crate::model::{InvalidName, Project, ProjectName};
+use crate::model::{AppName, InvalidName, Project, ProjectName};
 
 const NEEDS_SERVICES: &str = "it needs `services:` with at least one service in it";
 
@@ -97,6 +99,43 @@ pub struct LoadRequest {
     pub env: BTreeMap<String, String>,
     /// The text of one more file, merged over all others: what `init` proposes.
     pub overlay: Option<String>,
+    /// Whose values must be here.
+    pub needs: Needs,
+    /// No program is run to find a version: for a shell that waits for completions.
+    pub without_git: bool,
+}
+
+/// Which services' values must be here: an env file, or the file of a secret, may be on another machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Needs {
+    #[default]
+    All,
+    /// Of these services, and of those that they depend on.
+    Of(Vec<String>),
+    /// Of none: nothing is made of the files.
+    None,
+}
+
+impl Needs {
+    fn covers(&self, project: &Project, service: &AppName) -> bool {
+        let named = match self {
+            Self::All => return true,
+            Self::None => return false,
+            Self::Of(named) => named,
+        };
+        let mut reached: BTreeSet<&str> = named.iter().map(String::as_str).collect();
+        let mut next: Vec<&str> = reached.iter().copied().collect();
+        while let Some(name) = next.pop() {
+            let app = project.apps.iter().find(|(known, _)| known.as_str() == name).map(|(_, app)| &app.service);
+            let found = app.or_else(|| {
+                let accessory = project.accessories.iter().find(|(known, _)| known.as_str() == name);
+                accessory.map(|(_, accessory)| &accessory.service)
+            });
+            let dependencies = found.into_iter().flat_map(|service| &service.depends_on);
+            next.extend(dependencies.map(|dependency| dependency.service.as_str()).filter(|name| reached.insert(name)));
+        }
+        reached.contains(service.as_str())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -118,7 +157,7 @@ pub struct Loaded {
 /// When there is no file, or with all that is wrong in them.
 pub fn load(request: &LoadRequest) -> Result<Loaded, ComposeError> {
     let mut model = resolve(request, true)?;
-    let project = model.read()?;
+    let project = model.read(&request.needs)?;
     let environment = model.environment.all();
     Ok(Loaded { project, file: model.file, warnings: model.warnings, profiles: model.profiles, environment })
 }
@@ -135,12 +174,21 @@ struct Model {
     warnings: Vec<Warning>,
     profiles: Vec<String>,
     whole: Whole,
+    without_git: bool,
 }
 
 impl Model {
     /// Gives the tree its meaning.
-    fn read(&mut self) -> Result<Project, ComposeError> {
-        let (project, problems) = self.try_read();
+    fn read(&mut self, needs: &Needs) -> Result<Project, ComposeError> {
+        let (project, mut problems) = self.try_read();
+        if let Some(project) = &project {
+            let (harmless, rest) = problems.into_iter().partition(|problem| match &problem.missing {
+                Missing::ValueOf(service) => !needs.covers(project, service),
+                Missing::Nothing | Missing::Value => false,
+            });
+            self.warn(harmless);
+            problems = rest;
+        }
         // Without an app nothing is ever deployed, so what a deploy would not do is no reason to refuse the file.
         let harmless = |project: &Project| project.apps.is_empty() && problems.iter().all(|found| found.unsupported);
         match project {
@@ -166,6 +214,7 @@ impl Model {
     fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
         cx.whole.clone_from(&self.whole);
+        cx.without_git = self.without_git;
         let root = match project::root(&self.root) {
             Ok(root) => root,
             Err(problem) => return (None, vec![problem]),
@@ -181,25 +230,18 @@ impl Model {
 fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeError> {
     let from = absolute(Path::new(""), &request.folder);
     let mut environment = Environment::new(request.env.clone());
-    let chosen = env_files(request, &from, &environment);
-    // What lies where the user stands may name the files, so it is read first.
-    let start = request.project_folder.as_ref().map_or_else(|| from.clone(), |folder| absolute(&from, folder));
-    match &chosen {
-        Some(files) => environment.add_files(files)?,
-        None => environment.add_files(&dotenv_of(&start))?,
-    }
+    let chosen = env_files::read_first(request, &from, &mut environment)?;
     let (mut inputs, mut warnings) = source::find(request, &|name| environment.get(name))?;
     let listed = inputs.iter().map(Input::path).collect();
     inputs.extend(request.overlay.clone().map(Input::Overlay));
-    let first = match inputs.first() {
-        Some(Input::File(file)) => Some(file.clone()),
-        _ => None,
-    };
+    let first = inputs.iter().find_map(|input| match input {
+        Input::File(file) => Some(file.clone()),
+        Input::Stdin | Input::Overlay(_) => None,
+    });
     let beside = first.as_ref().and_then(|file| file.parent()).map_or_else(|| from.clone(), Path::to_owned);
-    let folder = if request.project_folder.is_some() { start.clone() } else { beside };
-    if chosen.is_none() && folder != start {
-        environment.add_files(&dotenv_of(&folder))?;
-    }
+    let folder = request.project_folder.as_ref().map_or(beside, |folder| absolute(&from, folder));
+    env_files::read_beside(&chosen, &folder, &mut environment)?;
+    warnings.extend(environment.take_unset());
     let mut layers = Layers::new(from, interpolates);
     let files = open(&mut layers, &inputs)?;
     let invalid = |layers: &Layers, problems| ComposeError::invalid(&layers.sources, problems);
@@ -221,41 +263,33 @@ fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model, ComposeEr
     };
     merge::tidy(&mut root);
     unique::enforce(&mut root);
-    let profiles = profiles::all(&root).into_iter().collect();
+    if interpolates {
+        empty::take_out(&mut root);
+    }
+    let profiles = profiles::all(&root).into_iter().filter(|profile| !profile.is_empty()).collect();
     let whole = Whole::of(&root);
     let active = active_profiles(request, &environment);
     profiles::apply(&mut root, &active, &request.named).map_err(|problems| invalid(&layers, problems))?;
     warnings.extend(layers.warnings.into_iter().map(|problem| layers.sources.warning(problem)));
     let file = first.unwrap_or_else(|| folder.clone());
     let sources = layers.sources;
-    Ok(Model { root, sources, environment, folder, name, file, files: listed, warnings, profiles, whole })
+    let without_git = request.without_git;
+    Ok(Model { root, sources, environment, folder, name, file, files: listed, warnings, profiles, whole, without_git })
 }
 
-/// `--env-file`, else `COMPOSE_ENV_FILES`; without them it is `.env`.
-fn env_files(request: &LoadRequest, from: &Path, environment: &Environment) -> Option<Vec<PathBuf>> {
-    let listed = environment.get("COMPOSE_ENV_FILES").unwrap_or_default();
-    let files: Vec<PathBuf> = match request.env_files.is_empty() {
-        true => listed.split(',').filter(|file| !file.is_empty()).map(PathBuf::from).collect(),
-        false => request.env_files.clone(),
-    };
-    (!files.is_empty()).then(|| files.iter().map(|file| absolute(from, file)).collect())
-}
-
-fn dotenv_of(folder: &Path) -> Vec<PathBuf> {
-    Some(folder.join(".env")).filter(|file| file.is_file()).into_iter().collect()
-}
-
+/// `--profile`, else `COMPOSE_PROFILES`: what the command line says takes the place of what the environment says.
 fn active_profiles(request: &LoadRequest, environment: &Environment) -> Vec<String> {
     let listed = environment.get("COMPOSE_PROFILES").unwrap_or_default();
-    let listed = listed.split(',').map(str::trim).filter(|profile| !profile.is_empty()).map(str::to_owned);
-    request.profiles.iter().cloned().chain(listed).collect()
+    // Without any, what is left is the empty one: a service whose profiles are all empty takes part.
+    let listed = listed.split(',').map(|profile| profile.trim().to_owned());
+    if request.profiles.is_empty() { listed.collect() } else { request.profiles.clone() }
 }
 
 fn open(layers: &mut Layers, inputs: &[Input]) -> Result<Vec<File>, ComposeError> {
     let mut files = Vec::new();
     for input in inputs {
         let (shown, read) = match input {
-            Input::File(path) => (format!("`{}`", layers.shown(path)), layers.open(path)),
+            Input::File(path) => (format!("`{}`", layers.shown(path)), layers.open_main(path)),
             Input::Overlay(text) => (
                 "the override".to_owned(),
                 layers.add_as("<override>".to_owned(), None, text.clone()).map_err(Unread::Text),
@@ -274,7 +308,7 @@ fn open(layers: &mut Layers, inputs: &[Input]) -> Result<Vec<File>, ComposeError
     Ok(files)
 }
 
-/// `-p`, then the environment, then the last file's `name`, then the folder's name made fit.
+/// `-p`, then the environment, then the last file's `name` or else the folder's, made fit as compose does.
 fn project_name(files: &[File], environment: &Environment, folder: &Path, chosen: Option<&str>) -> Read<ProjectName> {
     let documents = || files.iter().flat_map(|file| &file.documents);
     documents().try_for_each(|document| project::root(document).map(|_| ()))?;
@@ -292,16 +326,28 @@ fn project_name(files: &[File], environment: &Environment, folder: &Path, chosen
             Value::Scalar(text) => text,
             _ => return Err(entry.expected("text")),
         };
-        return text.parse().map_err(|error| bad_name(Some(entry.value.span), &error));
+        let name = normalized(&text);
+        return name.parse().map_err(|error| match name.is_empty() {
+            true => bad_name(Some(entry.value.span), &InvalidName { text, ..error }),
+            false => bad_name(Some(entry.value.span), &error),
+        });
     }
-    let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let fit = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    let name: String =
-        name.chars().filter(fit).collect::<String>().trim_start_matches(['-', '_']).chars().take(40).collect();
+    let name = normalized(&folder.file_name().unwrap_or_default().to_string_lossy());
     name.parse().map_err(|_| {
-        let message = format!("folder `{}` gives no project name", folder.display());
-        Problem::plain(message).hint("add `name: …` at the top of the file")
+        let folder = folder.display();
+        let message = if name.is_empty() {
+            format!("folder `{folder}` gives no project name")
+        } else {
+            format!("folder `{folder}` gives a project name of {} characters, and at most 40 are possible", name.len())
+        };
+        Problem::plain(message).hint("add `name: …` at the top of the file, or use `-p NAME`")
     })
+}
+
+/// As compose makes a name fit for a project.
+fn normalized(text: &str) -> String {
+    let fit = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    text.to_lowercase().chars().filter(fit).collect::<String>().trim_start_matches(['-', '_']).to_owned()
 }
 
 fn bad_name(span: Option<Span>, error: &InvalidName) -> Problem {

@@ -44,9 +44,29 @@ pub(super) fn tmpfs(cx: &mut Context<'_>, entry: &Entry, found: &mut Mounts) {
     }
 }
 
+/// The parts of a short mount. A `:` inside of `${NAME:-default}`, which stays when nothing is put in, is none between.
+pub(super) fn parts(spec: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
+    let mut before = ' ';
+    for (at, c) in spec.char_indices() {
+        match c {
+            '{' if before == '$' || depth > 0 => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 => {
+                parts.push(&spec[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    parts.push(&spec[start..]);
+    parts
+}
+
 /// `target`, `source:target` or `source:target:options`.
 fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> Read<Mount> {
-    let parts: Vec<&str> = spec.split(':').collect();
+    let parts = parts(spec);
     let (source, target, options) = match parts[..] {
         [target] => (None, target, ""),
         [source, target] => (Some(source), target, ""),

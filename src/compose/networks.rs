@@ -105,6 +105,7 @@ fn own_place(field: &Entry, role: Role<'_>) -> Problem {
     let message = format!("`{}` is not supported for app `{}`", field.key, role.service);
     Problem::at(field.key_span, message)
         .hint("remove it: its replicas, old and new, run beside each other and cannot share one address")
+        .unsupported()
 }
 
 fn mac(field: &Entry) -> Read<String> {

@@ -10,6 +10,9 @@ use super::refuse;
 use super::scalar::{choice, expected, raw, text};
 use crate::model::{Secret, Webhook, WebhookFormat};
 
+/// What `config` shows instead of a path, which may be a token.
+pub(super) const MASKED_PATH: &str = "/***";
+
 const EXAMPLE: &str = "write such as `notify: [{ url: \"${DEPLOY_WEBHOOK}\", on: [failure] }]`";
 
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<Webhook> {
@@ -55,6 +58,10 @@ fn webhook(cx: &mut Context<'_>, node: &Node) -> Option<Webhook> {
     }
     let missing = || Err(Problem::at(node.span, "a webhook needs a `url`").hint(EXAMPLE));
     (webhook.url, webhook.place) = cx.keep(url.unwrap_or_else(missing))?;
+    if webhook.url.reveal().ends_with(MASKED_PATH) {
+        let message = format!("the address of the webhook at `{}` is masked, so it reaches nobody", webhook.place);
+        cx.warn(Problem::at(node.span, message).hint("`config` masks it; name the variable that it comes from"));
+    }
     Some(webhook)
 }
 

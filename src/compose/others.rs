@@ -81,7 +81,7 @@ pub(super) fn network_mode(
     if is_app {
         let message = format!("`network_mode: {}` is not supported for an app", clip(&text));
         let hint = "remove it, or use `networks`; the proxy reaches each replica over a network of its own";
-        cx.refuse(Problem::at(field.key_span, message).hint(hint));
+        cx.refuse(Problem::at(field.key_span, message).hint(hint).unsupported());
         return None;
     }
     if let Some(networks) = service.get("networks").filter(|entry| !entry.value.is_null()) {

@@ -14,7 +14,7 @@ pub(super) const MOST_NODES: usize = 200_000;
 /// The tree is walked by recursion; no compose file comes near this.
 const MOST_LEVELS: usize = 64;
 
-/// The roots of the text's documents, of which each later one is merged over those before it; at least one.
+/// The roots of the text's documents, of which each later one is merged over those before it; none in an empty text.
 pub(super) fn parse(text: &str, file: u16) -> Read<Vec<Node>> {
     let mut builder = Builder { text, file, ..Builder::default() };
     for next in Parser::new_from_str(text) {
@@ -30,13 +30,7 @@ pub(super) fn parse(text: &str, file: u16) -> Read<Vec<Node>> {
     }
     // A document with nothing in it, such as one after a last `---`, changes nothing.
     let mut roots = builder.roots;
-    if roots.len() > 1 {
-        roots.retain(|root| !root.is_null());
-    }
-    if roots.is_empty() {
-        let span = Span { file, line: 1, column: 1, ..Span::default() };
-        return Err(Problem::at(span, "the file is empty").hint(super::NEEDS_SERVICES));
-    }
+    roots.retain(|root| !root.is_null());
     Ok(roots)
 }
 
@@ -224,7 +218,7 @@ fn read_tag(tag: Option<&Tag>, span: Span) -> Read<Option<Steer>> {
     let Some(tag) = tag else { return Ok(None) };
     let name = tag.original();
     let core = ["str", "int", "float", "bool", "null", "map", "seq"];
-    if core.iter().any(|known| tag.is_yaml_core_schema_tag(known)) || name == "!" {
+    if core.iter().any(|known| tag.is_yaml_core_schema_tag(known)) || matches!(name.as_str(), "!" | "!!merge") {
         return Ok(None);
     }
     match name.as_str() {

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use super::mounts;
 use super::node::{Map, Node, Value};
 use super::source::absolute;
 
-/// Every path of the tree that is relative now starts at `folder`.
-pub(super) fn resolve(root: &mut Node, folder: &Path) {
+/// Every path of the tree that is relative now starts at `folder`. In a file that is extended, which is a part of what
+/// extends it, a build stays without a context where it has none.
+pub(super) fn resolve(root: &mut Node, folder: &Path, completes: bool) {
     let Some(root) = root.as_map_mut() else { return };
-    each(root, "services", |service| of_service(service, folder));
+    each(root, "services", |service| of_service(service, folder, completes));
+    each(root, "jobs", |job| of_service(job, folder, completes));
     for kind in ["configs", "secrets"] {
         each(root, kind, |resource| at(resource, &["file"], &|node| rooted(node, folder)));
     }
@@ -22,10 +25,19 @@ pub(super) fn resolve(root: &mut Node, folder: &Path) {
     });
 }
 
-fn of_service(service: &mut Map, folder: &Path) {
+fn of_service(service: &mut Map, folder: &Path, completes: bool) {
     let here = |node: &mut Node| rooted(node, folder);
     if let Some(build) = service.get_mut("build") {
-        context(&mut build.value, folder);
+        let here = folder.to_string_lossy();
+        match &mut build.value.value {
+            Value::Scalar(text) if text.is_empty() => *text = here.into_owned(),
+            // Without a context it is the folder of the file that says so, whoever includes that.
+            Value::Map(map) if completes && map.value("context").and_then(Node::as_text).is_none_or(str::is_empty) => {
+                let span = build.key_span;
+                map.set("context", Node::text_at(span, here));
+            }
+            _ => context(&mut build.value, folder),
+        }
     }
     at(service, &["build", "context"], &|node| context(node, folder));
     at(service, &["build", "additional_contexts", "*"], &|node| additional(node, folder));
@@ -103,8 +115,12 @@ fn additional(node: &mut Node, folder: &Path) {
 fn volume(node: &mut Node, folder: &Path) {
     match &mut node.value {
         Value::Scalar(spec) => {
-            if let Some((source, rest)) = spec.split_once(':').filter(|(source, _)| source.starts_with('.')) {
-                *spec = format!("{}:{rest}", absolute(folder, Path::new(source)).display());
+            let parts = mounts::parts(spec);
+            if let [source, rest @ ..] = &parts[..]
+                && !rest.is_empty()
+                && source.starts_with('.')
+            {
+                *spec = format!("{}:{}", absolute(folder, Path::new(source)).display(), rest.join(":"));
             }
         }
         Value::Map(map) if map.value("type").and_then(Node::as_text) == Some("bind") => {

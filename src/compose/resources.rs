@@ -166,6 +166,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section) -> Option<Decl
 pub(super) fn external(cx: &mut Context<'_>, field: &Entry, name: &mut Option<String>) -> bool {
     if let Value::Map(map) = &field.value.value {
         match map.get("name") {
+            Some(inner) if inner.value.is_null() => {}
             Some(inner) => cx.set_some(name, inner.text()),
             None => cx.refuse(field.expected("`true` or `false`")),
         }

@@ -93,6 +93,13 @@ fn path(field: &node::Entry) -> Read<String> {
         let wanted = "a path that starts with `/`, such as `/app`, without `?`, `#`, `%` or blanks";
         return Err(field.expected(wanted));
     }
+    if written.contains('*') {
+        let prefix = written.split('*').next().unwrap_or_default().trim_end_matches('/');
+        let prefix = if prefix.is_empty() { "/" } else { prefix };
+        return Err(field
+            .expected("a path without `*`")
+            .hint(format!("`{prefix}` is a prefix of every path below it")));
+    }
     let odd = |segment: &str| matches!(segment, "" | "." | "..");
     let trimmed = written.trim_end_matches('/');
     if trimmed.split('/').skip(1).any(odd) {

@@ -12,6 +12,7 @@ use super::refuse::{self, Section};
 use super::resources::external;
 use super::scalar::{expected, number, text};
 use super::suggest::nearest;
+use crate::local::{self, FileError};
 use crate::model::{ContainerFile, Content};
 
 /// What is larger is no secret and no config but data, and belongs in a volume or an image.
@@ -154,7 +155,10 @@ fn grant(
                     "target" => target = Some((field.text()?, field.value.span)),
                     "uid" => file.uid = number("uid", &field.value, 0..=u32::MAX)?,
                     "gid" => file.gid = number("gid", &field.value, 0..=u32::MAX)?,
-                    "mode" => file.mode = mode(field)?,
+                    "mode" => {
+                        file.mode = mode(field)?;
+                        warn_of_decimal(cx, field, file.mode);
+                    }
                     _ => refuse::GRANT.judge(cx, field),
                 }
             }
@@ -194,13 +198,25 @@ fn grant(
     }
 }
 
-/// `0440`, `"440"` or `0o440`. YAML has other ways to write the number; what is meant is always octal.
-fn mode(field: &Entry) -> Read<u32> {
+/// `0440`, `"440"` or `0o440`. A bare number without a zero before it is a decimal one, as in JSON: 288 is `0440`.
+pub(super) fn mode(field: &Entry) -> Read<u32> {
     let text = field.text()?;
+    if field.value.plain && !text.starts_with('0') {
+        return number("mode", &field.value, 0..=0o7777);
+    }
     let digits = text.strip_prefix("0o").unwrap_or(&text);
     match u32::from_str_radix(digits, 8) {
         Ok(mode) if mode <= 0o7777 && digits.len() <= 5 => Ok(mode),
         _ => Err(expected("mode", "an octal number such as `0440`", &field.value)),
+    }
+}
+
+/// People write `mode: 440` and mean `0440`.
+fn warn_of_decimal(cx: &mut Context<'_>, field: &Entry, mode: u32) {
+    let Some(text) = field.value.as_text().filter(|text| field.value.plain && !text.starts_with('0')) else { return };
+    if text.chars().all(|c| c.is_digit(8)) {
+        let message = format!("`mode: {text}` is a decimal number, the octal `{mode:04o}`");
+        cx.warn(Problem::at(field.value.span, message).hint(format!("write `0{text}` if that is meant")));
     }
 }
 
@@ -214,7 +230,8 @@ fn content(cx: &Context<'_>, kind: Kind, name: &str, origin: &Origin) -> Read<Op
             Some(value) => Ok(Some(value.into_bytes().into())),
             None => Err(Problem::at(*span, format!("variable `{}` of {word} `{name}` is not set", clip(variable)))
                 .hint(format!("`export {}=…`, or put it into `.env`", clip(variable)))
-                .unsupported()),
+                .unsupported()
+                .missing()),
         },
         Origin::External(span) => {
             Err(Problem::at(*span, format!("{word} `{name}` is external, and there is no store that holds it"))
@@ -227,28 +244,21 @@ fn content(cx: &Context<'_>, kind: Kind, name: &str, origin: &Origin) -> Read<Op
                 Problem::at(*span, format!("file `{}` of {word} `{name}` {what}", path.display()))
                     .hint(hint)
                     .unsupported()
+                    .missing()
             })
         }
     }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, (String, String)> {
-    let shown = path.display();
-    let cannot = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            ("does not exist".to_owned(), format!("write it there: `install -m 600 /dev/stdin {shown}`"))
-        }
-        _ => (format!("cannot be read: {error}"), format!("`ls -l {shown}` shows who may read it")),
-    };
-    let found = std::fs::metadata(path).map_err(cannot)?;
-    if found.is_dir() {
-        return Err(("is a folder".to_owned(), "name a file; folders are mounted with `volumes`".to_owned()));
-    }
-    if found.len() > MOST_BYTES {
-        return Err((
-            format!("has more than {} MiB", MOST_BYTES >> 20),
-            "put it into a volume or the image".to_owned(),
-        ));
-    }
-    std::fs::read(path).map_err(cannot)
+    local::bytes(path, MOST_BYTES).map_err(|error| {
+        let shown = path.display();
+        let hint = match &error {
+            FileError::Missing => format!("write it there: `install -m 600 /dev/stdin {shown}`"),
+            FileError::Folder => "name a file; folders are mounted with `volumes`".to_owned(),
+            FileError::TooLarge(_) => "put it into a volume or the image".to_owned(),
+            _ => format!("`ls -l {shown}` shows what it is, and who may read it"),
+        };
+        (error.to_string(), hint)
+    })
 }

@@ -70,6 +70,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     let (mut restart, mut depends_on, mut container_name) = (None, Vec::new(), None);
     let mut others = Others { known: around.others, needed: Vec::new() };
     let mut files: Vec<ContainerFile> = Vec::new();
+    let before = cx.count();
 
     // A key without a value is the same as no key, in compose as here.
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
@@ -90,7 +91,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
                     field.key_span,
                     format!("app `{name}` has host `ports`, for which its replicas would compete"),
                 )
-                .hint("remove them; the proxy publishes the app: set `x-deploy-apps.port`"),
+                .hint("remove them; the proxy publishes the app: set `x-deploy-apps.port`")
+                .unsupported(),
             ),
             "ports" => spec.ports = ports::read(cx, field),
             // Read together below.
@@ -135,6 +137,9 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     spec.mounts = mounts.mounts;
     spec.tmpfs = mounts.tmpfs;
 
+    if let Ok(service) = name.parse() {
+        cx.values_are_of(before, &service);
+    }
     let image = image::read(cx, entry, map);
     let app = match block {
         // A broken block must not turn the app into an accessory.
@@ -150,7 +155,7 @@ fn check_processors(cx: &mut Context<'_>, map: &Map, spec: &ContainerSpec) {
     let set = spec.shares.cpu_quota.is_some() || spec.shares.cpu_period.is_some();
     if let (Some(field), true, true) = (older, set, spec.resources.nano_cpus.is_some()) {
         let problem = Problem::at(field.key_span, format!("`{}` and `cpus` exclude each other", field.key));
-        cx.refuse(problem.hint("keep `cpus`"));
+        cx.refuse(problem.hint("keep `cpus`").unsupported());
     }
 }
 
@@ -160,12 +165,12 @@ fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deplo
         let message = format!("app `{name}` writes to a volume that its old and new version would share");
         let hint = "set `deploy.update_config.order: stop-first` for a single writer, \
                     or `start-first` if both may write at once, or mount it read-only";
-        cx.refuse(Problem::at(span, message).hint(hint));
+        cx.refuse(Problem::at(span, message).hint(hint).unsupported());
     }
     if let (true, Some(span)) = (is_app, deploy.job) {
         let message = format!("app `{name}` is a job, which ends; an app serves");
         let hint = "remove `mode`; for what runs once per release use `x-deploy-apps.release` or `pre_start`";
-        cx.refuse(Problem::at(span, message).hint(hint));
+        cx.refuse(Problem::at(span, message).hint(hint).unsupported());
     }
     if is_app {
         return;

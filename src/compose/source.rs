@@ -1,12 +1,12 @@
 //! Finding and reading the compose files.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::LoadRequest;
 use super::error::{ComposeError, ComposeErrorKind, Finding, Place, Problem, Warning};
+use crate::local::{self, FileError};
+use crate::model::visible;
 
 /// In compose's order of preference.
 const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
@@ -56,9 +56,11 @@ impl Sources {
             let column = span.column.max(1);
             let left = text.trim_end().chars().count().saturating_sub(column - 1);
             let width = meant.trim_end().chars().count().min(left).max(1);
-            Place { file: self.shown(span.file).to_owned(), line: span.line, column, text, width }
+            Place { file: visible(self.shown(span.file)).into_owned(), line: span.line, column, text, width }
         });
-        Finding { message: problem.message, place, hint: problem.hint }
+        // Paths and values of others stand in the words.
+        let hint = problem.hint.map(|hint| visible(&hint).into_owned());
+        Finding { message: visible(&problem.message).into_owned(), place, hint }
     }
 
     pub fn warning(&self, problem: Problem) -> Warning {
@@ -104,7 +106,8 @@ pub(super) fn find(
     }
     let start = request.project_folder.as_ref().map_or(folder.clone(), |chosen| absolute(&folder, chosen));
     for candidate in start.ancestors() {
-        let found: Vec<&str> = NAMES.into_iter().filter(|name| candidate.join(name).is_file()).collect();
+        // Whatever has the name is meant: what cannot be read is then named, and no file above it taken instead.
+        let found: Vec<&str> = NAMES.into_iter().filter(|name| candidate.join(name).exists()).collect();
         let Some(first) = found.first() else { continue };
         let overrides: Vec<&str> = OVERRIDES.into_iter().filter(|name| candidate.join(name).exists()).collect();
         let inputs = std::iter::once(first).chain(overrides.first());
@@ -130,56 +133,52 @@ fn named_by_environment(value: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> 
     text.split(&separator).filter(|file| !file.is_empty()).map(PathBuf::from).collect()
 }
 
+/// A text of bounded size, or what is wrong with it as a fragment such as `is a folder`, with its hint.
+type ReadText = Result<String, (ComposeErrorKind, String, String)>;
+
 /// What the standard input held: it can be read once, and `init` loads a project several times.
 static STDIN: OnceLock<ReadText> = OnceLock::new();
 
-/// The text of the standard input, of bounded size.
+/// The text of the standard input.
 pub(super) fn read_stdin() -> ReadText {
-    STDIN.get_or_init(stdin_text).clone()
+    let hint = "pipe the file in: `… | deploy-apps -f - …`";
+    let read = || local::stream(std::io::stdin().lock(), MOST_BYTES).map_err(|error| told(&error, hint.to_owned()));
+    STDIN.get_or_init(read).clone()
 }
 
-fn stdin_text() -> ReadText {
-    bounded_text(std::io::stdin().lock()).unwrap_or_else(|error| {
-        let what = format!("cannot be read: {error}");
-        Err((ComposeErrorKind::NotFound, what, "pipe the file in: `… | deploy-apps -f - …`".to_owned()))
-    })
-}
-
-/// Reads a text file of bounded size; the error is a fragment such as `is a folder`, with its hint.
+/// Reads a text file.
 pub(super) fn read(file: &Path) -> ReadText {
-    let cannot = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound => (ComposeErrorKind::NotFound, "does not exist".to_owned(), "check its path".to_owned()),
-        ErrorKind::PermissionDenied => (
-            ComposeErrorKind::NotFound,
-            "may not be read by you".to_owned(),
-            format!("allow it: `chmod +r {}`", file.display()),
-        ),
-        _ => (ComposeErrorKind::NotFound, format!("cannot be read: {error}"), "check the file".to_owned()),
-    };
-    let invalid = |what: String, hint: &str| (ComposeErrorKind::Invalid, what, hint.to_owned());
-    let metadata = std::fs::metadata(file).map_err(|error| cannot(&error))?;
-    if metadata.is_dir() {
-        return Err(invalid("is a folder".to_owned(), "name the file in it"));
-    }
-    let opened = File::open(file).map_err(|error| cannot(&error))?;
-    bounded_text(opened).map_err(|error| cannot(&error))?
+    local::text(file, MOST_BYTES).map_err(|error| told(&error, hint(file, &error)))
 }
 
-type ReadText = Result<String, (ComposeErrorKind, String, String)>;
+/// As [`read`], of a file that the command line names: that may also be what the shell hands over, such as `<(command)`.
+pub(super) fn read_named(file: &Path) -> ReadText {
+    let text = local::open_stream(file).and_then(|opened| local::stream(opened, MOST_BYTES));
+    text.map_err(|error| told(&error, hint(file, &error)))
+}
 
-/// The outer error is the reader's own, the inner one what is wrong with the text.
-fn bounded_text(reader: impl std::io::Read) -> std::io::Result<ReadText> {
-    let invalid = |what: String, hint: &str| Err((ComposeErrorKind::Invalid, what, hint.to_owned()));
-    let mut bytes = Vec::new();
-    // The size on record is not asked: pipes and device files have none.
-    reader.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Ok(invalid("is larger than 1 MiB".to_owned(), "check that it is the right file"));
+fn told(error: &FileError, hint: String) -> (ComposeErrorKind, String, String) {
+    let kind = match error {
+        FileError::Missing | FileError::Forbidden | FileError::Io(_) => ComposeErrorKind::NotFound,
+        FileError::Folder | FileError::Irregular(_) | FileError::TooLarge(_) | FileError::NotText(_) => {
+            ComposeErrorKind::Invalid
+        }
+    };
+    (kind, error.to_string(), hint)
+}
+
+/// What to do about a file that was not read.
+pub(super) fn hint(file: &Path, error: &FileError) -> String {
+    let file = file.display();
+    match error {
+        FileError::Missing => "check its path".to_owned(),
+        FileError::Folder => "name the file in it".to_owned(),
+        FileError::Irregular(_) => format!("write what it gives into a file: `cat {file} >FILE`, and name that"),
+        FileError::TooLarge(_) => "check that it is the right file".to_owned(),
+        FileError::NotText(_) => "save it as UTF-8".to_owned(),
+        FileError::Forbidden => format!("allow it: `chmod +r {file}`"),
+        FileError::Io(_) => "check the file".to_owned(),
     }
-    Ok(String::from_utf8(bytes).or_else(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
-        invalid(format!("is not UTF-8 text (line {line})"), "save it as UTF-8")
-    }))
 }
 
 /// `path` seen from `folder`, without `.` and `..`, as compose writes it. Links are not followed.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::mounts;
 use super::node::{Map, Node, Span, Value};
 use super::port_forms;
 
@@ -59,7 +60,7 @@ fn field(node: &Node, key: &str) -> Option<String> {
 /// Where a volume or device appears in the container.
 fn target(node: &Node) -> Option<String> {
     let Some(spec) = node.as_text() else { return field(node, "target") };
-    let parts: Vec<&str> = spec.split(':').collect();
+    let parts = mounts::parts(spec);
     let target = parts.get(1).or_else(|| parts.first())?;
     Some(target.strip_suffix('/').filter(|rest| !rest.is_empty()).unwrap_or(target).to_owned())
 }

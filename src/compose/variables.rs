@@ -65,7 +65,7 @@ fn file(cx: &mut Context<'_>, node: &Node) -> Read<EnvFile> {
 
 /// Adds the file's variables. In its values those of the run come first, then the service's own, then the files'.
 fn load(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     file: &EnvFile,
     own: &[(String, Option<String>, Span)],
     variables: &mut IndexMap<String, String>,
@@ -76,15 +76,21 @@ fn load(
     }
     let text = source::read(&path).map_err(|(_, what, hint)| {
         let problem = Problem::at(file.span, format!("env file `{}` {what}", path.display()));
-        problem.hint(if path.exists() { hint } else { "make it, or say `required: false`".to_owned() })
+        problem.hint(if path.exists() { hint } else { "make it, or say `required: false`".to_owned() }).missing()
     })?;
     let known = |name: &str| {
         let service = || own.iter().rev().find(|(known, ..)| known == name).and_then(|(_, value, _)| value.clone());
         cx.environment.get(name).or_else(service)
     };
     let parse = if file.raw { dotenv::parse_raw } else { dotenv::parse_onto };
-    parse(variables, &text, &known).map_err(|bad| {
+    let unset = parse(variables, &text, &known).map_err(|bad| {
         let message = format!("env file `{}`, line {}: {}", path.display(), bad.line, bad.message);
         Problem::at(file.span, message).hint(bad.hint)
-    })
+    })?;
+    for (name, line) in unset {
+        let message =
+            format!("env file `{}`, line {line}: variable `{name}` is not set, so it is empty", path.display());
+        cx.warn(Problem::at(file.span, message).hint("set it, or write `$$` or single quotes for a dollar sign"));
+    }
+    Ok(())
 }

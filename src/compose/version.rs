@@ -1,11 +1,12 @@
 //! The version text of an app, before the build number.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::context::Context;
 use super::error::{Problem, Read};
 use super::node::{Entry, clip};
+use crate::local::{self, FileError};
 use crate::model::{BuildSpec, ImageSource};
 
 /// For folders that say nothing of a version.
@@ -13,6 +14,12 @@ const UNKNOWN: &str = "0";
 
 /// Goes into labels, log lines and one column of the terminal.
 const MOST_CHARACTERS: usize = 64;
+
+/// Of a VERSION file. Only its first line counts.
+const MOST_BYTES: u64 = 64 << 10;
+
+/// A large repository on a slow disk takes seconds; without an answer there is no version from git.
+const GIT_LIMIT: Duration = Duration::from_secs(5);
 
 fn valid(text: &str) -> bool {
     (1..=MOST_CHARACTERS).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
@@ -31,7 +38,7 @@ pub(super) fn found(cx: &mut Context<'_>, image: &ImageSource) -> String {
         ImageSource::Pull { reference, .. } => tag(reference),
     };
     own.or_else(|| of_folder(cx, cx.folder))
-        .or_else(|| cx.described(cx.folder, describe))
+        .or_else(|| cx.described(cx.folder, |folder| local::described(folder, GIT_LIMIT).filter(|text| valid(text))))
         .unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
@@ -41,7 +48,16 @@ fn of_build(cx: &mut Context<'_>, build: &BuildSpec) -> Option<String> {
 
 fn of_folder(cx: &mut Context<'_>, folder: &Path) -> Option<String> {
     let file = folder.join("VERSION");
-    let text = super::source::read(&file).ok()?;
+    let text = match local::text(&file, MOST_BYTES) {
+        Ok(text) => text,
+        // A folder of that name is somebody's own.
+        Err(FileError::Missing | FileError::Folder) => return None,
+        Err(error) => {
+            let message = format!("`{}` {error}, so it names no version", file.display());
+            cx.warn(Problem::plain(message).hint("write one line of text into it, such as `1.4.0`, or remove it"));
+            return None;
+        }
+    };
     let line = text.lines().next().unwrap_or_default().trim();
     if valid(line) {
         return Some(line.to_owned());
@@ -56,14 +72,4 @@ fn tag(reference: &str) -> Option<String> {
     let name = reference.split('@').next().unwrap_or(reference);
     let (_, tag) = name.rsplit('/').next()?.split_once(':')?;
     (tag != "latest" && valid(tag)).then(|| tag.to_owned())
-}
-
-fn describe(folder: &Path) -> Option<String> {
-    // Without git, or outside a repository, there is simply no such version.
-    let mut git = Command::new("git");
-    git.arg("-C").arg(folder).args(["describe", "--tags", "--always", "--dirty"]);
-    let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let line = text.trim();
-    (output.status.success() && valid(line)).then(|| line.to_owned())
 }

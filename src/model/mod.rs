@@ -24,6 +24,7 @@ mod step_kind;
 mod stored;
 mod timeline;
 mod trusted;
+mod visible;
 mod webhook;
 
 pub use accessory_change::AccessoryChange;
@@ -61,4 +62,5 @@ pub use step_kind::StepKind;
 pub use stored::StoredRelease;
 pub use timeline::{Slot, Timeline};
 pub use trusted::{InvalidRange, TrustedProxy};
+pub use visible::{visible, visible_lines};
 pub use webhook::{Secret, Webhook, WebhookFormat};

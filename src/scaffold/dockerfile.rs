@@ -47,7 +47,7 @@ pub fn ignored(folder: &Path) -> Option<String> {
 }
 
 fn read(folder: &Path, file: &str) -> Result<String, String> {
-    fs::read_to_string(folder.join(file)).map_err(|error| format!("`{file}` is not to be read: {error}"))
+    crate::local::text(&folder.join(file), 4 << 20).map_err(|error| format!("`{file}` {error}"))
 }
 
 /// The first number of a version, such as `1.24` of `go 1.24.4`.
@@ -64,7 +64,7 @@ fn go(folder: &Path) -> Result<Dockerfile, String> {
         let files = fs::read_dir(at).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut sources = files.filter(|file| file.extension().is_some_and(|extension| extension == "go"));
         sources.any(|file| {
-            fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.trim() == "package main"))
+            crate::local::text(&file, 4 << 20).is_ok_and(|text| text.lines().any(|line| line.trim() == "package main"))
         })
     };
     let commands = fs::read_dir(folder.join("cmd")).into_iter().flatten().flatten();

@@ -153,7 +153,7 @@ fn folders(folder: &Path) -> Vec<String> {
 
 fn app(root: &Path, at: &Path) -> Option<FoundApp> {
     let folder = root.join(at);
-    let text = fs::read_to_string(folder.join("Dockerfile")).ok()?;
+    let text = crate::local::text(&folder.join("Dockerfile"), 4 << 20).ok()?;
     let own = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Some(FoundApp {
         name: app_name(&own),

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layer of each top-level module, as the table in `src/lib.rs` has it.
-const LAYERS: [(&str, u8); 16] = [
+const LAYERS: [(&str, u8); 17] = [
+    ("local", 0),
     ("model", 0),
     ("plan", 1),
     ("event", 1),

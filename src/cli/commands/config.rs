@@ -50,6 +50,7 @@ pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
     let mut request = load_request(common)?;
     request.named = args.only.clone();
     if args.quiet {
+        request.needs = compose::Needs::All;
         for warning in compose::load(&request)?.warnings {
             errln!("{warning}");
         }

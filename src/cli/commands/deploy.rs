@@ -9,6 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{failed, published};
 use crate::compose;
+use crate::local;
 use crate::model::{AppName, Project};
 use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
 use crate::rollout::{DeployRequest, deploy, deploy_saved};
@@ -30,7 +31,7 @@ pub struct DeployArgs {
 impl DeployArgs {
     /// The apps that are named here or in the saved plan; what is wrong with that is said when it is run.
     pub fn named(&self) -> Vec<String> {
-        let text = self.plan_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        let text = self.plan_file.as_ref().and_then(|file| local::text(file, LARGEST_PLAN).ok());
         match text.and_then(|text| SavedPlan::parse(&text).ok()) {
             Some(saved) => saved.apps.iter().map(ToString::to_string).collect(),
             None => self.wish.apps.clone(),
@@ -142,13 +143,16 @@ pub async fn carry_out(
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
 }
 
+/// Of a saved plan: thousands of apps stay far below it.
+const LARGEST_PLAN: u64 = 64 << 20;
+
 /// Reads a saved plan and makes sure that it is one of this project.
 fn saved_plan(context: &Context, file: &Path) -> Result<SavedPlan, Failure> {
     let save = "`deploy-apps plan --out FILE` saves one";
     let shown = file.display();
-    let text = std::fs::read(file)
-        .map_err(|error| Failure::new(Exit::Usage, format!("`{shown}` cannot be read: {error}")).hint(save))?;
-    let saved = SavedPlan::parse(&String::from_utf8_lossy(&text)).map_err(|error| {
+    let text = local::text(file, LARGEST_PLAN)
+        .map_err(|error| Failure::new(Exit::Usage, format!("`{shown}` {error}")).hint(save))?;
+    let saved = SavedPlan::parse(&text).map_err(|error| {
         let hint = match error {
             SavedPlanError::Newer { .. } => {
                 "install the deploy-apps that saved it, or save the plan again with this one"

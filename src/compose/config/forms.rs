@@ -13,12 +13,12 @@ use super::kinds::{self, Kind};
 use super::used;
 
 /// The order of the top level; extensions follow.
-const SECTIONS: [&str; 6] = ["services", "networks", "volumes", "secrets", "configs", "models"];
+const SECTIONS: [&str; 7] = ["services", "jobs", "networks", "volumes", "secrets", "configs", "models"];
 
 /// The whole model. Dollar signs are doubled where variables were put in, so that they are not put in again.
 pub(super) fn model(model: &Model, resolved: bool) -> Json {
     let mut root = model.root.clone();
-    paths::resolve(&mut root, &model.folder);
+    paths::resolve(&mut root, &model.folder, true);
     let mut printed = Object::new();
     printed.insert("name".to_owned(), Json::from(model.name.as_str()));
     let services = root.as_map().and_then(|root| root.value("services")?.as_map());
@@ -32,7 +32,7 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
         let mut entries = BTreeMap::new();
         for entry in map.entries {
             let value = match section {
-                "services" => writer.service(entry.value, &entry.key),
+                "services" | "jobs" => writer.service(entry.value, &entry.key),
                 _ => writer.resource(section, entry.value, &entry.key),
             };
             entries.insert(entry.key, value);
@@ -285,6 +285,9 @@ impl Writer<'_> {
         let kind = kinds::kind(path);
         match &node.value {
             Value::Null => Json::Null,
+            Value::Scalar(text) if kinds::is_secret(path) && (self.resolved || !text.contains('$')) => {
+                Json::from(kinds::masked(text))
+            }
             Value::Scalar(text) => match kinds::scalar(text, node, kind) {
                 Json::String(text) if self.resolved => Json::from(text.replace('$', "$$")),
                 value => value,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::context::Context;
 use super::super::merge;
+use super::super::mounts;
 use super::super::node::{Map, Node, Span, Value};
 use super::super::source::absolute;
 use super::super::words;
@@ -42,7 +43,7 @@ impl Writer<'_> {
     }
 
     fn short_volume(&self, spec: &str, span: Span) -> Option<Map> {
-        let parts: Vec<&str> = spec.split(':').collect();
+        let parts = mounts::parts(spec);
         let (source, target, options) = match parts[..] {
             [target] => (None, target, ""),
             [source, target] => (Some(source), target, ""),

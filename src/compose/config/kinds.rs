@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Number, Value};
 
 use super::super::node::Node;
+use super::super::notify_block::MASKED_PATH;
 use super::super::scalar::{parse_bytes, parse_duration, parse_integer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,7 @@ fn of_service(path: &[&str]) -> Kind {
             | "use_api_socket",
         ]
         | ["build", "no_cache" | "privileged" | "pull"]
+        | ["triggers", "manual"]
         | ["depends_on", _, "required" | "restart"]
         | ["env_file", _, "required"]
         | ["healthcheck", "disable"]
@@ -98,6 +100,22 @@ fn of_service(path: &[&str]) -> Kind {
     }
 }
 
+/// What may hold a token: the addresses and headers of webhooks.
+pub(super) fn is_secret(path: &[&str]) -> bool {
+    matches!(path, ["x-deploy-apps", "notify", "[]", "url"] | ["x-deploy-apps", "notify", "[]", "headers", _])
+}
+
+/// What is shown of a secret: of an address its host.
+pub(super) fn masked(text: &str) -> String {
+    let address = text.trim().split_once("://").map(|(scheme, rest)| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let place = authority.rsplit('@').next().unwrap_or_default();
+        let more = if place.len() < rest.trim_end_matches('/').len() { MASKED_PATH } else { "" };
+        format!("{scheme}://{place}{more}")
+    });
+    address.unwrap_or_else(|| "***".to_owned())
+}
+
 /// A scalar as its kind; as text when it is none of that, which its reader says elsewhere.
 pub(super) fn scalar(text: &str, node: &Node, kind: Kind) -> Value {
     let typed = match kind {
@@ -112,6 +130,9 @@ pub(super) fn scalar(text: &str, node: &Node, kind: Kind) -> Value {
         Kind::Time => parse_duration(text).map(|time| Value::from(in_words(time))),
         Kind::Size => parse_bytes(text).map(|bytes| Value::from(bytes.to_string())),
         Kind::Mode if !text.starts_with('0') => parse_integer(text).map(Value::from),
+        Kind::Octal if node.plain && !text.starts_with('0') => {
+            parse_integer(text).map(|mode| Value::from(format!("0{mode:o}")))
+        }
         Kind::Mode | Kind::Octal => {
             let digits = text.trim_start_matches("0o");
             let is_octal = !digits.is_empty() && digits.chars().all(|c| c.is_digit(8));

@@ -6,8 +6,11 @@ use serde_json::{Map, Value};
 
 /// Takes away what no service of the printed model refers to.
 pub(super) fn keep(model: &mut Map<String, Value>) {
-    let services: Vec<&Value> =
-        model.get("services").and_then(Value::as_object).into_iter().flat_map(Map::values).collect();
+    let services: Vec<&Value> = ["services", "jobs"]
+        .into_iter()
+        .filter_map(|section| model.get(section)?.as_object())
+        .flat_map(Map::values)
+        .collect();
     let used = [
         ("networks", names(&services, &["networks"])),
         ("volumes", mounted_volumes(&services)),

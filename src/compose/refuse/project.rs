@@ -5,7 +5,7 @@ use super::Section;
 pub(in crate::compose) const TOP: Section = Section {
     name: "compose file",
     known: &["configs", "include", "name", "version", "services", "networks", "secrets", "volumes", "x-deploy-apps"],
-    warned: &[],
+    warned: &[("jobs", "nothing is started by a schedule here; `docker compose` or cron runs a job")],
     refused: &[("models", "run the model as a service, and give its address with `environment`")],
 };
 

@@ -48,12 +48,6 @@ fn the_projects_name_comes_from_option_environment_file_and_folder_in_this_order
     assert_eq!(load(&request).expect("a name from the folder").project.name.as_str(), "myapp-2");
     let rule = "use lowercase letters, digits, `-` and `_`, starting with a letter or digit, at most 40 characters";
     assert_eq!(name(&case, Some("A b")), Err(format!("`A b` is not a project name\nhint: {rule}")));
-    let bad = Case::new(&format!("name: A b\n{ONE}"));
-    let excerpt = "  1 | name: A b\n    |       ^^^";
-    assert_eq!(
-        name(&bad, None),
-        Err(format!("compose.yaml:1:7: `A b` is not a project name\n{excerpt}\nhint: {rule}"))
-    );
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn long_values_used_often_do_not_fill_the_memory() {
 fn dotenv_follows_composes_rules() {
     let outer: BTreeMap<&str, &str> = [("OUT", "out"), ("A", "outer")].into();
     let parsed = |text: &str| {
-        let values = dotenv::parse(text, &|name| outer.get(name).map(ToString::to_string));
+        let values = dotenv::parse(text, &|name| outer.get(name).map(ToString::to_string)).map(|(values, _)| values);
         match values {
             Ok(values) => values.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("|"),
             Err(bad) => format!("{}: {}", bad.line, bad.message),

@@ -2,6 +2,7 @@
 
 mod any_text;
 mod apps;
+mod as_compose;
 mod attachments;
 mod corpus;
 mod files;

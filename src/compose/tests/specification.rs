@@ -13,10 +13,10 @@ const LEVELS: [(&str, &str, &Section); 39] = [
     ("Top level", "", &refuse::TOP),
     ("`include`", "/$defs/include/oneOf/1", &refuse::INCLUDE),
     ("A service", "/$defs/service", &refuse::SERVICE),
-    ("`build`", "/$defs/service/properties/build/oneOf/1", &refuse::BUILD),
+    ("`build`", "/$defs/workload_spec/properties/build/oneOf/1", &refuse::BUILD),
     (
         "`depends_on`",
-        "/$defs/service/properties/depends_on/oneOf/1/patternProperties/^[a-zA-Z0-9._-]+$",
+        "/$defs/workload_spec/properties/depends_on/oneOf/1/patternProperties/^[a-zA-Z0-9._-]+$",
         &refuse::DEPENDENCY,
     ),
     ("`deploy`", "/$defs/deployment", &refuse::DEPLOY),
@@ -31,32 +31,44 @@ const LEVELS: [(&str, &str, &Section); 39] = [
     ("`env_file`", "/$defs/env_file/oneOf/1/items/oneOf/1", &refuse::ENV_FILE),
     ("`extends`", "/$defs/service/properties/extends/oneOf/1", &refuse::EXTENDS),
     ("`healthcheck`", "/$defs/healthcheck", &refuse::HEALTHCHECK),
-    ("`logging`", "/$defs/service/properties/logging", &refuse::LOGGING),
+    ("`logging`", "/$defs/container_spec/properties/logging", &refuse::LOGGING),
     (
         "`networks` of a service",
-        "/$defs/service/properties/networks/oneOf/1/patternProperties/^[a-zA-Z0-9._-]+$/oneOf/0",
+        "/$defs/container_spec/properties/networks/oneOf/1/patternProperties/^[a-zA-Z0-9._-]+$/oneOf/0",
         &refuse::ATTACHMENT,
     ),
-    ("`ports`", "/$defs/service/properties/ports/items/oneOf/2", &refuse::PORT),
+    ("`ports`", "/$defs/workload_spec/properties/ports/items/oneOf/2", &refuse::PORT),
     ("`ulimits`", "/$defs/ulimits/patternProperties/^[a-z]+$/oneOf/1", &refuse::ULIMIT),
-    ("`volumes` of a service", "/$defs/service/properties/volumes/items/oneOf/1", &refuse::MOUNT),
-    ("`volumes[].bind`", "/$defs/service/properties/volumes/items/oneOf/1/properties/bind", &refuse::MOUNT_BIND),
-    ("`volumes[].volume`", "/$defs/service/properties/volumes/items/oneOf/1/properties/volume", &refuse::MOUNT_VOLUME),
+    ("`volumes` of a service", "/$defs/container_spec/properties/volumes/items/oneOf/1", &refuse::MOUNT),
+    ("`volumes[].bind`", "/$defs/container_spec/properties/volumes/items/oneOf/1/properties/bind", &refuse::MOUNT_BIND),
+    (
+        "`volumes[].volume`",
+        "/$defs/container_spec/properties/volumes/items/oneOf/1/properties/volume",
+        &refuse::MOUNT_VOLUME,
+    ),
     ("A network", "/$defs/network", &refuse::NETWORK),
     ("A volume", "/$defs/volume", &refuse::VOLUME),
     ("`deploy.rollback_config`", "/$defs/deployment/properties/rollback_config", &refuse::UPDATE_CONFIG),
     ("`deploy.restart_policy`", "/$defs/deployment/properties/restart_policy", &refuse::RESTART_POLICY),
     ("`deploy.resources.reservations.devices`", "/$defs/devices/items", &refuse::DEVICE_REQUEST),
     ("`gpus`", "/$defs/gpus/oneOf/1/items", &refuse::DEVICE_REQUEST),
-    ("`devices`", "/$defs/service/properties/devices/items/oneOf/1", &refuse::DEVICE),
-    ("`blkio_config`", "/$defs/service/properties/blkio_config", &refuse::BLKIO),
+    ("`devices`", "/$defs/container_spec/properties/devices/items/oneOf/1", &refuse::DEVICE),
+    ("`blkio_config`", "/$defs/container_spec/properties/blkio_config", &refuse::BLKIO),
     ("`blkio_config`: a limit of a device", "/$defs/blkio_limit", &refuse::BLKIO_DEVICE),
     ("`blkio_config`: a weight of a device", "/$defs/blkio_weight", &refuse::BLKIO_DEVICE),
     ("`pre_start`", "/$defs/pre_start_hook", &refuse::PRE_START),
     ("`post_start` and `pre_stop`", "/$defs/service_hook", &refuse::HOOK),
     ("`secrets` and `configs` of a service", "/$defs/service_config_or_secret/items/oneOf/1", &refuse::GRANT),
-    ("`volumes[].image`", "/$defs/service/properties/volumes/items/oneOf/1/properties/image", &refuse::MOUNT_IMAGE),
-    ("`volumes[].tmpfs`", "/$defs/service/properties/volumes/items/oneOf/1/properties/tmpfs", &refuse::MOUNT_TMPFS),
+    (
+        "`volumes[].image`",
+        "/$defs/container_spec/properties/volumes/items/oneOf/1/properties/image",
+        &refuse::MOUNT_IMAGE,
+    ),
+    (
+        "`volumes[].tmpfs`",
+        "/$defs/container_spec/properties/volumes/items/oneOf/1/properties/tmpfs",
+        &refuse::MOUNT_TMPFS,
+    ),
     ("`ipam` of a network", "/$defs/network/properties/ipam", &refuse::IPAM),
     ("`ipam.config` of a network", "/$defs/network/properties/ipam/properties/config/items", &refuse::IPAM_CONFIG),
     ("A secret", "/$defs/secret", &refuse::SECRET),
@@ -64,8 +76,13 @@ const LEVELS: [(&str, &str, &Section); 39] = [
 ];
 
 /// Levels whose keys share the fate of the key that they stand under, as it is in the tables.
-const WITH_THEIR_PARENT: [&str; 12] = [
+const WITH_THEIR_PARENT: [&str; 17] = [
     "/$defs/config/properties/external",
+    "/$defs/container_spec",
+    "/$defs/job",
+    "/$defs/job/properties/triggers",
+    "/$defs/schedule",
+    "/$defs/workload_spec",
     "/$defs/deployment/properties/placement",
     "/$defs/deployment/properties/placement/properties/preferences/items",
     "/$defs/development",
@@ -75,7 +92,7 @@ const WITH_THEIR_PARENT: [&str; 12] = [
     "/$defs/model",
     "/$defs/network/properties/external",
     "/$defs/secret/properties/external",
-    "/$defs/service/properties/credential_spec",
+    "/$defs/container_spec/properties/credential_spec",
     "/$defs/service/properties/provider",
 ];
 
@@ -90,8 +107,14 @@ fn schema() -> Value {
     serde_json::from_str(&text).expect("valid JSON")
 }
 
-fn keys(level: &Value) -> BTreeSet<String> {
-    level["properties"].as_object().expect("keys").keys().cloned().collect()
+/// Its own, and those of what it is made of.
+fn keys(schema: &Value, level: &Value) -> BTreeSet<String> {
+    let mut keys: BTreeSet<String> = level["properties"].as_object().expect("keys").keys().cloned().collect();
+    for part in level["allOf"].as_array().into_iter().flatten() {
+        let at = part["$ref"].as_str().and_then(|at| at.strip_prefix('#')).expect("a reference");
+        keys.extend(self::keys(schema, schema.pointer(at).expect("a definition")));
+    }
+    keys
 }
 
 /// Every place of the schema with keys of its own.
@@ -139,7 +162,7 @@ fn the_documented_fate_of_every_key_is_its_true_one() {
     for (title, at, section) in LEVELS {
         let level = schema.pointer(at).unwrap_or_else(|| panic!("{at} is not in the schema"));
         write!(tables, "\n### {title}\n\n| key | what happens |\n| --- | --- |\n").expect("text");
-        for key in keys(level) {
+        for key in keys(&schema, level) {
             match fate(section, &key) {
                 Some(fate) => writeln!(tables, "| `{key}` | {} |", fate.replace('|', "\\|")).expect("text"),
                 None => forgotten.push(format!("{title}: {key}")),

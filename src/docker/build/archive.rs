@@ -95,7 +95,7 @@ pub(super) fn write_tar(context: &Context, to: impl Write) -> io::Result<()> {
             Kind::File { size } => {
                 header.set_size(*size);
                 let path = context.folder.join(&entry.path);
-                let content = Exactly { content: File::open(&path)?, left: *size, path: &path };
+                let content = Exactly { content: super::context::open(&path)?, left: *size, path: &path };
                 archive.append_data(&mut header, &entry.path, content)?;
             }
         }

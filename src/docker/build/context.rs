@@ -1,6 +1,6 @@
 //! The build context: which files it holds, their digest, and the archive that the engine gets.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::carried::unpack;
 use super::entries::{Entry, Kind, walk};
 use super::ignore::Ignore;
+use crate::local::{self, FileError};
 use crate::model::BuildSpec;
 use crate::ports::{EngineError, EngineErrorKind};
 
@@ -109,7 +110,7 @@ impl Context {
 }
 
 fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    let mut file = open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
     loop {
@@ -120,17 +121,29 @@ fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
+/// A file of the context may have become a named pipe since the folder was read.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    local::open(path).map_err(|error| match error {
+        FileError::Io(error) => error,
+        other => io::Error::other(other.to_string()),
+    })
+}
+
+/// Of a Dockerfile, and of an ignore file.
+const LARGEST_TEXT: u64 = 4 << 20;
+
 /// The Dockerfile's text and, when it lies in the context, its place there.
 fn read_dockerfile(build: &BuildSpec, folder: &Path) -> Result<(String, Option<PathBuf>), EngineError> {
     if let Some(text) = &build.dockerfile_inline {
         return Ok((text.clone(), None));
     }
     let path = folder.join(&build.dockerfile);
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => bad(format!("the Dockerfile `{}` does not exist", path.display()))
-            .hint("create it, or name another with `build.dockerfile` in compose.yaml"),
-        io::ErrorKind::InvalidData => bad(format!("the Dockerfile `{}` is not UTF-8 text", path.display())),
-        _ => unreadable(&path, &error),
+    let text = local::text(&path, LARGEST_TEXT).map_err(|error| {
+        let problem = bad(format!("the Dockerfile `{}` {error}", path.display()));
+        match error {
+            FileError::Missing => problem.hint("create it, or name another with `build.dockerfile` in compose.yaml"),
+            _ => problem.hint("check that it is the right file"),
+        }
     })?;
     let place = path.strip_prefix(folder).ok().map(|place| place.components().collect::<PathBuf>());
     Ok((text, place.filter(|place| place.components().all(|part| matches!(part, std::path::Component::Normal(_))))))
@@ -141,14 +154,16 @@ fn read_ignore(build: &BuildSpec, folder: &Path) -> Result<Ignore, EngineError> 
     let mut own = folder.join(&build.dockerfile).into_os_string();
     own.push(".dockerignore");
     for path in [PathBuf::from(own), folder.join(".dockerignore")] {
-        match fs::read_to_string(&path) {
+        match local::text(&path, LARGEST_TEXT) {
             Ok(text) => {
                 return Ignore::parse(&text).map_err(|pattern| {
                     bad(format!("`{}:{}`: `{}` is not a pattern", path.display(), pattern.line, pattern.text))
                 });
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(&path, &error)),
+            Err(FileError::Missing) => {}
+            Err(error) => {
+                return Err(bad(format!("`{}` {error}", path.display())).hint("make it a text file, or remove it"));
+            }
         }
     }
     Ok(Ignore::default())
@@ -164,6 +179,7 @@ mod tests {
     use super::super::archive::write_tar;
     use super::*;
     use indexmap::IndexMap;
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn spec(folder: &Path) -> BuildSpec {

@@ -67,6 +67,16 @@ impl Address {
     }
 }
 
+/// An address that stands in a message: `tcp://ann:secret@host` as `tcp://ann:***@host`.
+pub(super) fn without_login(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    // A password may hold a `/` that should have been encoded, so the last `@` of all is the one that counts.
+    let Some((login, place)) = rest.rsplit_once('@') else { return text.to_owned() };
+    let Some((user, _)) = login.split_once(':') else { return text.to_owned() };
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}{user}:***@{place}")
+}
+
 fn ssh(rest: &str) -> Result<SshAddress, String> {
     if rest.contains(['?', '#']) {
         return Err("only a user, a host, a port and a path are expected".to_owned());
@@ -180,6 +190,20 @@ mod tests {
             assert_eq!(Address::parse(text, tls).as_ref(), Ok(&wanted), "{text}");
         }
         assert_eq!(ssh(Some("a"), "::1", Some(2), Some("/s")).to_string(), "ssh://a@[::1]:2/s");
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let table = [
+            ("tcp://u:pw@host:1", "tcp://u:***@host:1"),
+            ("tcp://u:p/w@x@host", "tcp://u:***@host"),
+            ("u:pw@host", "u:***@host"),
+            ("ssh://ann@host", "ssh://ann@host"),
+            ("tcp://host:1", "tcp://host:1"),
+        ];
+        for (text, shown) in table {
+            assert_eq!(without_login(text), shown);
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::address::Address;
+use super::address::{Address, without_login};
 use super::contexts;
 use super::tls::TlsPlan;
 use crate::docker::Credentials;
@@ -68,7 +68,7 @@ fn by_address(
     let is_set = |name| env(name).is_some_and(|value| !value.is_empty());
     let verify = is_set("DOCKER_TLS_VERIFY");
     let address = Address::parse(text, verify || is_set("DOCKER_TLS"));
-    let address = address.map_err(|why| wrong_address(&format!("{source} is `{text}`"), &why))?;
+    let address = address.map_err(|why| wrong_address(&format!("{source} is `{}`", without_login(text)), &why))?;
     let tls = match &address {
         Address::Tcp(tcp) if tcp.tls => {
             let certificates = env("DOCKER_CERT_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);

@@ -1,15 +1,18 @@
 //! The docker command's contexts: one folder each, named after the digest of the context's name.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::address::Address;
+use super::address::{Address, without_login};
 use super::choice::{Endpoint, wrong_address};
 use super::tls::TlsPlan;
+use crate::local::{self, FileError};
 use crate::ports::{EngineError, EngineErrorKind};
+
+/// Of a context's file, which holds a few lines.
+const LARGEST_META: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -38,9 +41,9 @@ pub(super) fn load(folder: Option<&Path>, name: &str, chosen_by: &str) -> Result
     let contexts = folder.map(|folder| folder.join("contexts")).unwrap_or_default();
     let digest: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let file = contexts.join("meta").join(&digest).join("meta.json");
-    let text = match std::fs::read_to_string(&file) {
+    let text = match local::text(&file, LARGEST_META) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(FileError::Missing) => {
             let known = known(&contexts.join("meta")).join(", ");
             return Err(refuse(format!("{chosen_by} names the docker context `{name}`, which does not exist"))
                 .hint(format!("known contexts: {known}; `docker context create {name} --docker host=…` makes it")));
@@ -55,7 +58,7 @@ pub(super) fn load(folder: Option<&Path>, name: &str, chosen_by: &str) -> Result
     let files = TlsPlan::of_context(&contexts.join("tls").join(&digest).join("docker"), !docker.skip_tls_verify);
     let encrypted = docker.skip_tls_verify || files.has_files();
     let address = Address::parse(&docker.host, encrypted).map_err(|why| {
-        wrong_address(&format!("the docker context `{name}` has the address `{}`", docker.host), &why)
+        wrong_address(&format!("the docker context `{name}` has the address `{}`", without_login(&docker.host)), &why)
     })?;
     let tls = matches!(&address, Address::Tcp(tcp) if tcp.tls).then_some(files);
     Ok(Endpoint { address, tls })
@@ -70,7 +73,7 @@ fn unreadable(file: &Path, why: &str) -> EngineError {
 /// The names of all contexts, `default` first.
 fn known(meta: &Path) -> Vec<String> {
     let files = std::fs::read_dir(meta).into_iter().flatten().flatten().map(|entry| entry.path().join("meta.json"));
-    let name = |file: PathBuf| serde_json::from_str::<Meta>(&std::fs::read_to_string(file).ok()?).ok();
+    let name = |file: PathBuf| serde_json::from_str::<Meta>(&local::text(&file, LARGEST_META).ok()?).ok();
     let mut names: Vec<String> = files.filter_map(name).map(|meta| meta.name).collect();
     names.sort();
     std::iter::once("default".to_owned()).chain(names).map(|name| format!("`{name}`")).collect()

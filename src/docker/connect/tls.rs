@@ -13,6 +13,7 @@ use rustls::{
 };
 
 use super::certificate::CertificateInfo;
+use crate::local;
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// Where the files are, and whether the engine has to prove who it is.
@@ -164,8 +165,9 @@ fn names(presented: &[String]) -> String {
 const RENAME: &str = "use one of its names in the address, or give the engine a certificate for the name that you use";
 
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, EngineError> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let found = read.map_err(|error| unreadable(file, &error))?;
+    let text = read_pem(file)?;
+    let read = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>();
+    let found = read.map_err(|error| invalid(file, &error))?;
     if found.is_empty() {
         return Err(refuse(format!("`{}` holds no certificate", file.display()))
             .hint("it begins with `-----BEGIN CERTIFICATE-----`"));
@@ -174,10 +176,11 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Engine
 }
 
 fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, EngineError> {
-    match PrivateKeyDer::from_pem_file(file) {
+    let text = read_pem(file)?;
+    match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => Ok(key),
         Err(pem::Error::NoItemsFound) => {
-            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
             let plain = "`openssl pkey -in key.pem -out plain.pem` writes it without its passphrase";
             if text.contains("ENCRYPTED") {
                 return Err(refuse(format!("the key in `{}` is encrypted", file.display())).hint(plain));
@@ -185,18 +188,22 @@ fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, EngineError> {
             Err(refuse(format!("`{}` holds no private key", file.display()))
                 .hint("it begins with `-----BEGIN PRIVATE KEY-----`, or with EC or RSA before PRIVATE"))
         }
-        Err(error) => Err(unreadable(file, &error)),
+        Err(error) => Err(invalid(file, &error)),
     }
 }
 
-fn unreadable(file: &Path, error: &pem::Error) -> EngineError {
-    match error {
-        pem::Error::Io(error) => {
-            let message = format!("`{}` is not to be read: {error}", file.display());
-            refuse(message).hint(format!("`ls -l {}` shows who may read it", file.display()))
-        }
-        other => refuse(format!("`{}` is no valid PEM file: {other:?}", file.display())),
-    }
+/// Of a file with a key or certificates; a bundle of every public authority has a quarter of it.
+const LARGEST_PEM: u64 = 1 << 20;
+
+fn read_pem(file: &Path) -> Result<Vec<u8>, EngineError> {
+    local::bytes(file, LARGEST_PEM).map_err(|error| {
+        let shown = file.display();
+        refuse(format!("`{shown}` {error}")).hint(format!("`ls -l {shown}` shows what it is, and who may read it"))
+    })
+}
+
+fn invalid(file: &Path, error: &pem::Error) -> EngineError {
+    refuse(format!("`{}` is no valid PEM file: {error:?}", file.display()))
 }
 
 fn in_time(own: &CertificateInfo, now: Timestamp) -> Result<(), EngineError> {
