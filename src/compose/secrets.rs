@@ -201,7 +201,7 @@ fn grant(
 /// `0440`, `"440"` or `0o440`. A bare number without a zero before it is a decimal one, as in JSON: 288 is `0440`.
 pub(super) fn mode(field: &Entry) -> Read<u32> {
     let text = field.text()?;
-    if field.value.plain && !text.starts_with('0') {
+    if field.value.plain && !text.starts_with('0') && text.chars().all(|c| c.is_ascii_digit()) {
         return number("mode", &field.value, 0..=0o7777);
     }
     let digits = text.strip_prefix("0o").unwrap_or(&text);

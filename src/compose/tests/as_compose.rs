@@ -108,7 +108,8 @@ fn env_files_may_be_named_from_the_home_folder_and_by_dotenv() {
     let case = Case::new(text).file("home/x.env", "A=home\n").file(".env", "A=dot\nCOMPOSE_ENV_FILES=o.env\n");
     let case = case.file("o.env", "B=other\n");
     let home = case.path("home");
-    let request = LoadRequest { env_files: vec!["~/x.env".into()], ..case.env("HOME", &home).request() };
+    let case = case.env("HOME", &home);
+    let request = LoadRequest { env_files: vec!["~/x.env".into()], ..case.request() };
     assert_eq!(load(&request).expect("loaded").environment["A"], "home");
     let case = Case::new(text).file(".env", "A=dot\nCOMPOSE_ENV_FILES=o.env\n").file("o.env", "B=other\n");
     let environment = case.loaded().environment;
@@ -289,7 +290,7 @@ fn what_only_a_deploy_refuses_can_be_looked_at() {
     assert_eq!(model["services"]["web"]["network_mode"], "host");
     Case::accessory("    provider: { type: model }\n").loaded();
     Case::app("    build: { isolation: hyperv }\n").refuses(
-        "5:14: `isolation` must be `default`, not `hyperv`",
+        "5:25: `isolation` must be `default`, not `hyperv`",
         "remove it: the other kinds are for Windows containers",
     );
 }
@@ -336,10 +337,9 @@ fn pipes_and_devices_in_the_place_of_files_are_named() {
         "services: { a: { image: a, secrets: [s], x-deploy-apps: {} } }\nsecrets: { s: { file: /dev/zero } }\n",
     );
     assert!(secret.error().contains("file `/dev/zero` of secret `s` is a device, not a regular file"));
-    fifo("VERSION");
-    let version = Case::app("").file("x", "");
+    let version = Case::new("services: { web: { image: web, x-deploy-apps: { port: 80 } } }\n");
     let made = std::process::Command::new("mkfifo").arg(version.path("VERSION")).status().expect("mkfifo");
-    assert!(made.success() && version.warnings()[0].contains("is a named pipe, not a regular file"));
+    assert!(made.success() && version.warnings().concat().contains("is a named pipe, not a regular file"));
     let file = |path: &str| {
         load(&LoadRequest { files: vec![path.into()], ..case.request() }).expect_err("refused").to_string()
     };

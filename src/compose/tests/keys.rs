@@ -296,7 +296,6 @@ fn the_rest_reaches_the_container_as_it_is() {
     Case::app("    labels: { deploy-apps.app: x }\n")
         .refuses("5:5: label `deploy-apps.app` is reserved", "choose a name that does not start with `deploy-apps.`");
     Case::app("    init: maybe\n").refuses("5:11: `init` must be `true` or `false`, not `maybe`", "");
-    Case::app("    user: \"\"\n").refuses("5:11: `user` is empty", "give it a value, or remove the key");
     Case::app("    restart: sometimes\n").refuses(
         "5:14: `restart` must be `no`, `always`, `unless-stopped`, `on-failure` or `on-failure:3`, not `sometimes`",
         "",

@@ -90,13 +90,13 @@ fn keys_must_be_text() {
 
 #[test]
 fn columns_count_characters_and_excerpts_hold_no_control_characters() {
-    Case::new("services:\n  web: { image: a, hostname: \"\u{e4}\u{f6}\", nope: 1 }\n").says(
-        "compose.yaml:2:30: `hostname` must be at most 63 letters, digits, `-`, `_` and `.`, not `äö`\n  \
-           2 |   web: { image: a, hostname: \"äö\", nope: 1 }\n    \
-             |                              ^^^^\n\n\
-         compose.yaml:2:36: unknown key `nope` in `service`\n  \
-           2 |   web: { image: a, hostname: \"äö\", nope: 1 }\n    \
-             |                                    ^^^^\n\
+    Case::new("services:\n  web: { image: a, hostname: \"\u{e4} \u{f6}\", nope: 1 }\n").says(
+        "compose.yaml:2:30: `hostname` must be at most 63 bytes without blanks, not `ä ö`\n  \
+           2 |   web: { image: a, hostname: \"ä ö\", nope: 1 }\n    \
+             |                              ^^^^^\n\n\
+         compose.yaml:2:37: unknown key `nope` in `service`\n  \
+           2 |   web: { image: a, hostname: \"ä ö\", nope: 1 }\n    \
+             |                                     ^^^^\n\
          hint: remove it, or start its name with `x-` if it is yours",
     );
     let long = format!("services: {{ web: {{ image: a, x-a: \"{}\", nope: 1 }} }}\n", "y".repeat(300));
