@@ -204,7 +204,7 @@ async fn a_file_that_is_no_plan_is_refused_with_its_reason() {
         &host,
         host.cli(&["--plan-file", "plan.json"]).run().await,
         2,
-        &format!("error: `plan.json` cannot be read: No such file or directory (os error 2)\n\n{hint}"),
+        &format!("error: `plan.json` does not exist\n\n{hint}"),
     );
     host.cli(&["web", "--plan-file", "plan.json"]).run().await.exited(2).says("cannot be used with");
     let nowhere = host.cli(&["plan", "--out", "no/such/plan.json"]).run().await.exited(2);
