@@ -104,3 +104,19 @@ async fn an_engine_that_hangs_does_not_hold_the_prompt() {
     // Far above the 300 ms, for a machine with other things to do; a wait for the engine would be minutes.
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_program_is_run_for_a_completion() {
+    let host = Scenario::new("tab").app(App::new("web")).start().await;
+    // Its version would be what git says.
+    let file = "services: { web: { image: web, x-deploy-apps: { port: 80 } } }\n";
+    std::fs::write(host.folder().join("compose.yaml"), file).expect("a file");
+    let (folder, ran) = (host.folder().join("bin"), host.folder().join("ran"));
+    std::fs::create_dir(&folder).expect("a folder");
+    let git = folder.join("git");
+    std::fs::write(&git, format!("#!/bin/sh\ntouch {}\n", ran.display())).expect("a script");
+    std::fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a path"));
+    assert_eq!(bash(&host, &["deploy", "w"], &[("PATH", &path)]), ["web"]);
+    assert!(!ran.exists(), "git was run");
+}

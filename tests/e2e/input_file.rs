@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{App, Host, Output, Scenario, docker};
+use crate::harness::{App, DEADLINE, Host, Output, Scenario, binary, docker, eventually};
 
 /// Runs in a folder with this compose file and compares all that is said.
 async fn refused(file: &str, args: &[&str], code: i32, says: &str) {
@@ -173,4 +173,26 @@ async fn an_image_that_is_not_to_be_had_is_named() {
         "error: image `e2e-nothing:1` of service `web` is not on the engine\n\n\
          hint: `docker pull e2e-nothing:1`, or set `pull_policy: missing`",
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_the_wait_for_a_compose_file() {
+    let host = Scenario::new("input").start().await;
+    let mut command = std::process::Command::new(binary());
+    command.args(["-f", "-", "web"]).current_dir(host.folder());
+    command.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("started");
+    let status = format!("/proc/{}/status", child.id());
+    // The bit of SIGTERM among the signals that it handles.
+    let listens = async || {
+        let text = std::fs::read_to_string(&status).ok()?;
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim();
+        (u64::from_str_radix(mask, 16).ok()? & 0x4000 != 0).then_some(())
+    };
+    eventually("it listens to signals", DEADLINE, listens).await;
+    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.expect("kill").success());
+    let ended = async || child.try_wait().expect("a child");
+    let code = eventually("it ends", DEADLINE, ended).await.code();
+    assert_eq!(code, Some(143));
 }

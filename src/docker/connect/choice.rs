@@ -131,6 +131,36 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_configuration_never_leads_to_the_local_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.json");
+        contexts::tests::write(folder.path(), "prod", "ssh://prod");
+        let env = |name: &str| (name == "DOCKER_CONFIG").then(|| folder.path().display().to_string());
+        let address = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let credentials = Credentials::load(&env)?;
+            choose(&EngineChoice::default(), &env, &credentials).map(|endpoint| endpoint.address.to_string())
+        };
+        for good in [
+            "{\"currentContext\":\"prod\"}",
+            "\u{feff}{\"currentContext\":\"prod\"}",
+            "{\"auths\":{\"r\":null},\"currentContext\":\"prod\"}",
+        ] {
+            assert_eq!(address(good).unwrap(), "ssh://prod", "{good}");
+        }
+        for bad in [
+            "{\"currentContext\":\"prod\",}",
+            "{\"currentContext\":5}",
+            "{\"auths\":[],\"currentContext\":\"prod\"}",
+            "[",
+        ] {
+            let error = address(bad).unwrap_err();
+            assert_eq!(error.kind, EngineErrorKind::Unreachable, "{bad}");
+            assert!(error.message.contains(&file.display().to_string()), "{error}");
+        }
+    }
+
+    #[test]
     fn an_address_that_is_none_is_named_with_where_it_stands() {
         let error = chosen(&host("ftp://x"), &[]).unwrap_err();
         assert_eq!(error.message, "--host is `ftp://x`: the scheme `ftp` is not known");

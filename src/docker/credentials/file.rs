@@ -64,7 +64,9 @@ impl ConfigFile {
             Ok(length) if length as u64 > MOST_BYTES => Err(refuse("is larger than 1 MiB".to_owned())),
             // As the docker command takes a file that was made and not yet written.
             Ok(_) if text.trim().is_empty() => Ok(Self::default()),
-            Ok(_) => serde_json::from_str(&text).map_err(|error| refuse(format!("is not valid: {error}"))),
+            // Some editors begin a file with a mark of its encoding, which JSON has no place for.
+            Ok(_) => serde_json::from_str(text.trim_start_matches('\u{feff}'))
+                .map_err(|error| refuse(format!("is not valid: {error}"))),
         }
     }
 
