@@ -144,6 +144,7 @@ fn container(choices: &mut Choices<'_>, project: &Project) -> ObservedContainer 
         address: (!choices.seldom()).then(|| address(choices)),
         hooks: Hooks::default(),
         volumes: Vec::new(),
+        published: None,
     }
 }
 

@@ -177,7 +177,7 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
         project_name: args.project_name.clone(),
         env,
         overlay: None,
-        needs: match (args.deploys, args.everything || args.named.is_empty()) {
+        needs: match (args.deploys, args.named.is_empty()) {
             (false, _) => Needs::None,
             (true, true) => Needs::All,
             (true, false) => Needs::Of(args.named.clone()),

@@ -266,15 +266,15 @@ fn an_app_replaces_one_that_has_left_the_file() {
         assert_eq!(replaced(text).first_app().replaces.map(|key| key.to_string()).as_deref(), Some(key));
     }
     let hint = "remove the service `web`, or `replaces`";
-    replaced("web").refuses("3:55: `replaces: web` names a service of this file", hint);
+    replaced("web").refuses("3:49: `replaces: web` names a service of this file", hint);
     replaced("a/b/c").refuses(
-        "3:65: `replaces` must be the name of an app, or `<project>/<app>` of another project, not `a/b/c`",
+        "3:59: `replaces` must be the name of an app, or `<project>/<app>` of another project, not `a/b/c`",
         "",
     );
     let twice = "name: shop\nservices:\n  web: { image: web, x-deploy-apps: { port: 80, replaces: old } }\n  \
                  api: { image: api, x-deploy-apps: { port: 80, replaces: old } }\n";
     Case::new(twice).refuses(
-        "4:55: app `sample/old` is replaced by two services",
+        "4:49: app `sample/old` is replaced by two services",
         "an app has one successor: remove one `replaces`",
     );
 }

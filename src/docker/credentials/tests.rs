@@ -123,7 +123,6 @@ async fn a_build_gets_the_logins_of_what_it_names_and_the_reasons_for_others() {
 #[test]
 fn a_file_that_cannot_be_read_is_refused_and_a_missing_or_empty_one_is_not() {
     for (text, why) in [
-        ("\u{feff}{}", "is not valid: "),
         (r#"{"currentContext":"prod",}"#, "is not valid: trailing comma at line 1"),
         (r#"{"auths":[]}"#, "is not valid: "),
         (r#"{"credHelpers":{"a":1}}"#, "is not valid: "),
@@ -135,6 +134,7 @@ fn a_file_that_cannot_be_read_is_refused_and_a_missing_or_empty_one_is_not() {
         assert_eq!(error.kind, EngineErrorKind::Unreachable);
     }
     assert!(Place::new(" \n").load().is_ok());
+    assert!(Place::new("\u{feff}{}").load().is_ok(), "some editors begin a file with a mark of its encoding");
     let gone = Place::new("x");
     std::fs::remove_file(gone.folder.path().join("config.json")).unwrap();
     assert!(gone.load().is_ok());
