@@ -1,6 +1,7 @@
 //! The proxy's image against its control API, in real containers. Needs `debian:trixie-slim`, and nothing from a registry.
 
 mod access_log;
+mod attacks;
 mod backend;
 mod client;
 mod control;
