@@ -6,7 +6,7 @@ mod error;
 mod inspect;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,8 +23,8 @@ pub use inspect::{
 pub use run::{Ending, Operator, Origin, RunInfo};
 
 use crate::model::{
-    AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, InFlight, NewContainer,
-    NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
+    AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, HostFile, InFlight,
+    NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
 
@@ -147,6 +147,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What its HEALTHCHECK said last; empty when it has not answered yet, or is none.
     fn last_check(&self, name: &str) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
+
+    /// What there is at these paths of the engine's host; nothing at all where that host is not this machine.
+    fn host_files(
+        &self,
+        paths: &BTreeSet<String>,
+    ) -> impl Future<Output = Result<BTreeMap<String, HostFile>, EngineError>> + Send;
 
     /// The last lines of its output, both streams in order of arrival.
     fn log_tail(&self, name: &str, lines: usize) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;

@@ -21,8 +21,18 @@ pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<I
     // A release is known by the image that was built for it, so a tag that moves cannot be its name.
     match (field("build"), reference) {
         (Some(build), reference) => {
-            let build = build::read(cx, build)?;
-            warn_of_idle_keys(cx, reference.map(|(_, span)| span), policy);
+            let mut build = build::read(cx, build)?;
+            // As compose does: the image that is built bears that name, too.
+            match reference {
+                Some((Some(name), span)) if name.contains('@') => {
+                    let problem =
+                        Problem::at(span, "`image` beside `build` names a digest, which no build can be given");
+                    cx.warn(problem.hint("name a tag, such as `shop/web:1`"));
+                }
+                Some((Some(name), _)) if !build.tags.contains(&name) => build.tags.push(name),
+                _ => {}
+            }
+            warn_of_idle_policy(cx, policy);
             Some(ImageSource::Build(Box::new(build)))
         }
         (None, Some((reference, _))) => match policy {
@@ -43,11 +53,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<I
     }
 }
 
-fn warn_of_idle_keys(cx: &mut Context<'_>, reference: Option<Span>, policy: Option<(Pull, Span)>) {
-    if let Some(span) = reference {
-        let message = "`image` beside `build` has no effect: each release has a tag of its own";
-        cx.warn(Problem::at(span, message));
-    }
+fn warn_of_idle_policy(cx: &mut Context<'_>, policy: Option<(Pull, Span)>) {
     if let Some((Pull::Policy(_), span)) = policy {
         let problem = Problem::at(span, "`pull_policy` has no effect beside `build`");
         cx.warn(problem.hint("use `build.pull` to look for a newer base image"));

@@ -1,6 +1,6 @@
 //! The whole file: from its tree to the `Project`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
@@ -18,7 +18,8 @@ use super::secrets::Declared;
 use super::service::{self, Draft, Surroundings};
 use super::version;
 use crate::model::{
-    Accessory, App, AppName, Condition, DEFAULT_STOP_GRACE, HealthPolicy, InvalidName, Project, Restart, Service,
+    Accessory, App, AppName, Condition, DEFAULT_STOP_GRACE, HealthPolicy, ImageSource, InvalidName, Project,
+    PullPolicy, Restart, Service, familiar_reference,
 };
 
 /// A Linux bridge has 1,024 ports, one for each container.
@@ -51,7 +52,8 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     let mut networks = Resources::networks(cx, root);
     let mut volumes = Resources::volumes(cx, root);
     let files = Declared::read(cx, root);
-    let drafts = services(cx, root, &mut networks, &mut volumes, &files);
+    let mut drafts = services(cx, root, &mut networks, &mut volumes, &files);
+    share_built_images(&mut drafts);
 
     // What no service alone can tell.
     let edges = drafts.iter().map(|(name, draft)| (name.clone(), draft.depends_on.clone())).collect();
@@ -133,6 +135,26 @@ fn check_replaced(cx: &mut Context<'_>, drafts: &IndexMap<AppName, Draft>) {
         } else if replaced[..index].iter().any(|(other, _)| other == key) {
             let problem = Problem::at(*span, format!("app `{key}` is replaced by two services"));
             cx.refuse(problem.hint("an app has one successor: remove one `replaces`"));
+        }
+    }
+}
+
+/// A service whose `image` another service builds runs what is built, not what an earlier build has left under that name.
+/// One that asks the registry each time still does, as in compose.
+fn share_built_images(drafts: &mut IndexMap<AppName, Draft>) {
+    let mut built: BTreeMap<String, ImageSource> = BTreeMap::new();
+    for draft in drafts.values() {
+        if let ImageSource::Build(build) = &draft.image {
+            for tag in &build.tags {
+                built.entry(familiar_reference(tag)).or_insert_with(|| draft.image.clone());
+            }
+        }
+    }
+    for draft in drafts.values_mut() {
+        if let ImageSource::Pull { reference, policy: PullPolicy::Missing | PullPolicy::Never } = &draft.image
+            && let Some(image) = built.get(&familiar_reference(reference))
+        {
+            draft.image = image.clone();
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{EngineFacts, Facts, Finding, ProxyFacts};
-use crate::model::{ContainerState, ObservedContainer, Peer, Role, Stranger, strangers_among};
+use crate::model::{AppKey, ContainerState, ObservedContainer, Peer, ReleaseNumber, Role, Stranger, strangers_among};
 
 /// A deploy that holds its lease longer than this hangs, or drains long WebSockets.
 const LONG_LEASE_MINUTES: i64 = 30;
@@ -27,6 +27,16 @@ pub(super) fn replicas(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding>
             && !named.contains(container.name.as_str())
     });
     for container in ours {
+        let labels = &container.labels;
+        let key = labels.project.clone().zip(labels.service.clone()).map(|(project, app)| AppKey { project, app });
+        let told = key.as_ref().and_then(|key| proxy.state.apps.get(key)).map(|known| known.last_release);
+        if let (Some(key), true) = (&key, is_ahead(container, told)) {
+            let known = told.map_or_else(|| "nothing of it".to_owned(), |last| format!("releases up to {last}"));
+            let text = format!("`{}` of `{key}` runs, and the proxy knows {known}: its state is older", container.name);
+            let remedy = format!("`deploy-apps {}` brings its traffic back, and only then removes it", key.app);
+            findings.push(Finding::problem("replicas", text, remedy));
+            continue;
+        }
         let open = proxy.state.in_flight.get(&container.name).is_some_and(|open| !open.is_zero());
         let (text, remedy) =
             (format!("`{}` is left of an interrupted run", container.name), "the next deploy removes it");
@@ -46,6 +56,12 @@ pub(super) fn replicas(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding>
         findings.push(Finding::ok("replicas", text));
     }
     findings
+}
+
+/// The proxy is told a number before anything of its release is made, so its volume was lost or an older one restored.
+fn is_ahead(container: &ObservedContainer, told: Option<ReleaseNumber>) -> bool {
+    let is_newer = container.labels.release.is_some_and(|release| release > told.unwrap_or_default());
+    container.labels.role == Role::Replica && container.state == ContainerState::Running && is_newer
 }
 
 fn counted(number: usize, noun: &str) -> String {

@@ -18,6 +18,7 @@ mod forgotten;
 mod healthcheck;
 mod hook;
 mod host_config;
+mod host_files;
 mod images;
 mod inspect;
 mod logs;
@@ -30,7 +31,7 @@ mod shell;
 mod socket;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub use exec::ExecDial;
 pub use socket::SocketDial;
 
 use crate::model::{
-    BuildSpec, DiskSpace, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName,
+    BuildSpec, DiskSpace, EngineInfo, Hook, HostFile, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName,
 };
 use crate::ports::{
     ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
@@ -243,6 +244,10 @@ impl Engine for DockerEngine {
 
     async fn image_bytes(&self) -> Result<u64, EngineError> {
         disk::image_bytes(self).await
+    }
+
+    async fn host_files(&self, paths: &BTreeSet<String>) -> Result<BTreeMap<String, HostFile>, EngineError> {
+        self.again(|| host_files::host_files(self, paths)).await
     }
 
     async fn log_tail(&self, name: &str, lines: usize) -> Result<Vec<String>, EngineError> {

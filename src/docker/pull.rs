@@ -88,6 +88,13 @@ fn refused(reference: &str, login: &Result<Option<Login>, EngineError>, error: E
             }
             Ok(None) => format!("check the name `{reference}`; `{login_command}` if its registry is private"),
         }
+    } else if has(&["x509", "certificate"]) {
+        format!(
+            "the engine does not trust the registry: its authority belongs into `/etc/docker/certs.d/{}/ca.crt` on the engine's host",
+            registry(reference)
+        )
+    } else if has(&["no matching manifest"]) {
+        "the image is not built for the engine's platform: build it for that one too, or set `platform`".to_owned()
     } else if has(&["manifest unknown", "not found", "does not exist"]) {
         format!("check the name and tag of `{reference}`")
     } else if has(&["no such host", "lookup ", "connection refused", "timeout", "deadline exceeded", "unreachable"]) {

@@ -99,6 +99,17 @@ pub enum MountSource {
     Anonymous,
 }
 
+impl Mount {
+    /// The path on the engine's host, of a bind mount.
+    #[must_use]
+    pub fn bind_source(&self) -> Option<&str> {
+        match &self.source {
+            MountSource::Bind(path) => Some(path),
+            MountSource::Volume(_) | MountSource::Image(_) | MountSource::Anonymous => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tmpfs {
     pub target: String,

@@ -18,6 +18,7 @@ mod policy;
 mod project;
 mod published;
 mod record;
+mod reference;
 mod release;
 mod scale;
 mod step_kind;
@@ -44,9 +45,9 @@ pub use keys::{
 };
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
-    ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, HostRoute, InFlight, Neighbour,
-    ObservedApp, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState,
-    ResolvedImage, Stranger, strangers_among,
+    ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, HostFile, HostRoute, InFlight,
+    Neighbour, ObservedApp, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy,
+    ObservedState, ResolvedImage, Stranger, strangers_among,
 };
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
@@ -56,6 +57,7 @@ pub use project::{
 };
 pub use published::PortAnswer;
 pub use record::{AppRecord, Peer, Route};
+pub use reference::familiar_reference;
 pub use release::{Release, identity};
 pub use scale::{ReplicaCount, ReplicaSource, Scale};
 pub use step_kind::StepKind;

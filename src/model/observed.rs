@@ -19,6 +19,20 @@ pub struct ObservedState {
     /// Per app that is looked at: what the proxy keeps of its releases, highest first.
     #[serde(default)]
     pub releases: BTreeMap<AppKey, Vec<StoredRelease>>,
+    /// What bind mounts of the services lead to, by path; empty where the engine's host is not this machine.
+    #[serde(default)]
+    pub host_files: BTreeMap<String, HostFile>,
+}
+
+/// What there is at a path of the engine's host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostFile {
+    Missing,
+    /// A regular file with the digest of its content; `None` for one that is too large to be a configuration.
+    File(Option<String>),
+    /// A folder, a socket, a device.
+    Other,
 }
 
 /// What the engine has. Containers of other projects on the same proxy are listed too: they hold addresses.

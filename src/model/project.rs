@@ -225,7 +225,7 @@ pub struct BuildSpec {
     pub shm_bytes: Option<i64>,
     pub ulimits: Vec<Ulimit>,
     pub platform: Option<String>,
-    /// More tags for the image.
+    /// More tags for the image; the service's `image` is one of them.
     pub tags: Vec<String>,
     /// Instead of the context's folder, which then means nothing.
     #[serde(skip)]

@@ -1,5 +1,6 @@
 //! What the proxy keeps of each release, so that it can be run again without its source, its registry or its file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct StoredRelease {
     /// Run again by a rollback only when that is asked for.
     #[serde(default, rename = "release_command")]
     pub release: Option<ReleaseCommand>,
+    /// The digests of the files that its bind mounts led to, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounted: BTreeMap<String, String>,
     /// When it was stored, in milliseconds since 1970; the proxy's clock says so.
     #[serde(default, skip_serializing)]
     pub at: u64,
@@ -60,6 +64,7 @@ mod tests {
             health: HealthPolicy::default(),
             container,
             release: None,
+            mounted: BTreeMap::new(),
             at: 0,
             owner: String::new(),
             host: String::new(),

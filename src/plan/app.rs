@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::batches::{Batches, replace_in_batches, replace_stop_first};
-use super::goal::Goal;
+use super::goal::{Goal, kept};
 use super::images::release_tag;
 use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
@@ -31,7 +31,8 @@ pub(super) fn plan_app(
         number: situation.release,
         version: match goal.pinned {
             Some(stored) => stored.version.clone(),
-            None => format!("{}+{}", app.version, situation.release.0),
+            None => known_version(&situation, observed)
+                .unwrap_or_else(|| format!("{}+{}", app.version, situation.release.0)),
         },
         image: release_tag(&situation.key, situation.release),
         identity: situation.identity.clone(),
@@ -91,4 +92,17 @@ pub(super) fn plan_app(
         tidy: Vec::new(),
     };
     take_over(project, app, observed, plan)
+}
+
+/// What a release that exists already is called. Its version is told when it is made: a commit that changes nothing of the
+/// app, or the same source without its history, makes another text and no other release.
+fn known_version(situation: &Situation<'_>, observed: &ObservedState) -> Option<String> {
+    if situation.is_new {
+        return None;
+    }
+    let stored = kept(&situation.key, observed, situation.release).map(|stored| stored.version.clone());
+    let record = situation.record.as_ref();
+    let peers = || record?.peers.iter().find(|peer| peer.release == situation.release).map(|peer| peer.version.clone());
+    let served = || record.filter(|record| record.release == situation.release).map(|record| record.version.clone());
+    stored.or_else(peers).or_else(served)
 }

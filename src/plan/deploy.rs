@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::accessories::{networks_and_volumes, shared_stages};
 use super::accessory::plan_accessory;
 use super::app::plan_app;
+use super::clash::check_names;
 use super::goal::Goal;
 use super::hosts::with_hosts;
+use super::mounted::check_mounts;
 use super::order::{Part, parts, wait_for};
 use super::proxy::address_pool;
 use super::prune::tidy;
@@ -71,8 +73,12 @@ pub fn plan_deploy(
     observed: &ObservedState,
     options: &DeployOptions,
 ) -> Result<Plan, PlanRefused> {
+    check_names(project, names, observed)?;
     let pool = address_pool(&project.proxy, &observed.engine)?;
     let project = &*with_hosts(project, pool);
+    if options.intent == Intent::Deploy {
+        check_mounts(project, names, observed)?;
+    }
     let (shared, parts) = match options.intent {
         Intent::Deploy => (shared_stages(project, observed)?, parts(project, names)?),
         // A kept release runs with the accessories that are there: their images may not be to be had right now.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::mounted::changed;
 use super::proxy::address_pool;
 use super::replicas::effective_spec;
 use super::routes::RoutesAfter;
@@ -31,6 +32,12 @@ pub enum Drift {
     /// As compose names them, variables as `environment.NAME`. Empty: something, but it is not known what.
     Configuration {
         keys: Vec<String>,
+    },
+    /// A file that is bind-mounted is another one since the release was made. `replaces`: a deploy makes a new release of
+    /// it; one that the app itself may write is only told.
+    MountedFile {
+        path: String,
+        replaces: bool,
     },
     Routes {
         added: Vec<String>,
@@ -63,6 +70,10 @@ impl fmt::Display for Drift {
             }
             Self::Configuration { keys } if keys.is_empty() => f.write_str("the configuration has changed"),
             Self::Configuration { keys } => write!(f, "changed: {}", ticked(keys)),
+            Self::MountedFile { path, replaces: true } => write!(f, "mounted file `{path}` has changed"),
+            Self::MountedFile { path, .. } => {
+                write!(f, "mounted file `{path}` has changed, maybe by the app itself; `--force` replaces")
+            }
             Self::Routes { added, removed } => {
                 let parts = [("new", added), ("no longer wanted", removed)];
                 let parts = parts.iter().filter(|(_, routes)| !routes.is_empty());
@@ -137,7 +148,11 @@ fn release_drift(
         keys.extend((kept.port != app.port).then(|| "x-deploy-apps.port".to_owned()));
         let differs = !keys.is_empty() || identity(&kept.image, spec) != kept.identity;
         let configuration = differs.then_some(Drift::Configuration { keys });
-        return other_image.then_some(changed_image).into_iter().chain(configuration).collect();
+        let files = changed(kept, spec, observed).filter_map(|mount| {
+            let path = mount.bind_source()?.to_owned();
+            Some(Drift::MountedFile { path, replaces: mount.read_only })
+        });
+        return other_image.then_some(changed_image).into_iter().chain(configuration).chain(files).collect();
     }
     let serving = observed.engine.containers.iter().find(|container| record.serves(&container.name));
     let (Some(image), Some(serving)) = (image, serving) else { return Vec::new() };

@@ -3,7 +3,7 @@
 use super::{PlanRefused, Planned, Step};
 use crate::model::{
     AppKey, ImageSource, ObservedEngine, ObservedImage, ObservedState, ReleaseNumber, ResolvedImage, Service,
-    StoredRelease,
+    StoredRelease, familiar_reference,
 };
 
 /// The tag that keeps a release's image on the engine, for its replicas and for a later rollback.
@@ -60,7 +60,7 @@ pub(super) fn kept_image_steps(
     if image.tags.contains(&tag) {
         return Ok(Vec::new());
     }
-    let step = Step::TagImage { image: image.id.clone(), source: image.source.clone(), tag };
+    let step = Step::TagImage { image: image.id.clone(), source: image.source.clone(), tag, alias: false };
     Ok(vec![Planned::new(step, "the tag keeps the image for this release")])
 }
 
@@ -75,18 +75,34 @@ pub(super) fn image_steps(service: &Service, observed: &ObservedState, tag: &str
             "no image on the engine was built from this source",
         ),
         (ResolvedImage::Source { built: Some(id), .. } | ResolvedImage::Image { id }, _) => {
+            let aliases = aliases(service, resolved, observed);
             if tagged.is_some_and(|image| &image.id == id) {
-                return Ok(Vec::new());
+                return Ok(aliases);
             }
             let (source, because) = match resolved {
                 ResolvedImage::Source { digest, .. } => (Some(digest.clone()), "this source is built already"),
                 ResolvedImage::Image { .. } => (None, "the tag keeps the image for this release"),
             };
-            Planned::new(Step::TagImage { image: id.clone(), source, tag: tag.to_owned() }, because)
+            let step = Step::TagImage { image: id.clone(), source, tag: tag.to_owned(), alias: false };
+            return Ok([Planned::new(step, because)].into_iter().chain(aliases).collect());
         }
         (ResolvedImage::Source { built: None, .. }, ImageSource::Pull { .. }) => return Err(no_image()),
     };
     Ok(vec![step])
+}
+
+/// The names that the compose file has for an image that is built already, where they do not lead to it. A build gives
+/// them itself.
+fn aliases(service: &Service, resolved: &ResolvedImage, observed: &ObservedState) -> Vec<Planned> {
+    let (ImageSource::Build(build), ResolvedImage::Source { digest, built: Some(id) }) = (&service.image, resolved)
+    else {
+        return Vec::new();
+    };
+    let known = observed.engine.images.iter().find(|image| &image.id == id);
+    let names = |tag: &str| known.is_some_and(|image| image.tags.iter().any(|other| familiar_reference(other) == tag));
+    let wanted = build.tags.iter().map(|tag| familiar_reference(tag)).filter(|tag| !names(tag));
+    let step = |tag| Step::TagImage { image: id.clone(), source: Some(digest.clone()), tag, alias: true };
+    wanted.map(|tag| Planned::new(step(tag), "the compose file names the image so")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod accessories;
 mod accessory;
 mod app;
 mod batches;
+mod clash;
 mod deploy;
 mod drift;
 mod facts;
@@ -15,6 +16,7 @@ mod hooks;
 mod hosts;
 mod images;
 mod laws;
+mod mounted;
 mod once;
 mod order;
 #[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]

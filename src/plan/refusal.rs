@@ -18,6 +18,10 @@ pub enum PlanRefused {
         "route `{wanted}` of app `{app}` would take requests from route `{route}` of app `{other}` of another project"
     )]
     RouteOfOthers { app: AppKey, other: AppKey, wanted: String, route: String },
+    #[error("`{app}` and `{other}` would have the same names on the engine, `{name}-…`")]
+    NameClash { app: AppKey, other: AppKey, name: String },
+    #[error("bind mount of service `{service}`: `{path}` does not exist on the engine's host")]
+    MountMissing { service: AppName, path: String, must_exist: bool },
     #[error("app `{app}` replaces its replicas in several steps ({why}), so it cannot flip in one call with others")]
     NotAtomic { app: AppKey, why: &'static str },
     #[error("no free address is left for app `{app}` in network {subnet}")]
@@ -103,6 +107,21 @@ impl PlanRefused {
                 "give `{}` a host of its own in `x-deploy-apps.routes`, or deploy it as an app of project `{}`",
                 app.app, other.project
             ),
+            Self::NameClash { app, other, .. } if app.project == other.project => {
+                format!("rename one of the services `{}` and `{}`", app.app, other.app)
+            }
+            Self::NameClash { app, other, .. } => format!(
+                "rename service `{}`, or give project `{}` or project `{}` another name: top-level `name`, or `--project-name`",
+                app.app, app.project, other.project
+            ),
+            Self::MountMissing { path, must_exist: true, .. } => {
+                format!(
+                    "create it, or leave out `create_host_path: false`: then a folder is made, as by `mkdir -p {path}`"
+                )
+            }
+            Self::MountMissing { path, .. } => {
+                format!("create the file; compose would make a folder of that name: if one is meant, `mkdir -p {path}`")
+            }
             Self::NotAtomic { .. } => {
                 "deploy it without `--atomic`, or use `order: start-first` and `parallelism: 0`".to_owned()
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::hooks::pre_stop;
+use super::situation::is_ahead;
 use super::{Gate, Planned, Stage, Step};
 use crate::model::{AppKey, Condition, ContainerState, ObservedEngine, ObservedProxy, Role};
 
@@ -45,6 +46,8 @@ pub fn plan_repair(engine: &ObservedEngine, proxy: &ObservedProxy) -> BTreeMap<A
         let is_left = matches!(labels.role, Role::Replica | Role::ReleaseCommand)
             && !named.contains(container.name.as_str())
             && !held.contains(&key)
+            // Older than what runs, the proxy's state does not say what is left over: the next deploy replaces it.
+            && !is_ahead(container, proxy.apps.get(&key))
             && !busy;
         if !is_left {
             continue;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::goal::kept;
 use super::images::release_of_tag;
+use super::mounted::changed;
 use crate::model::{
-    App, AppKey, AppRecord, ContainerSpec, Generation, ObservedContainer, ObservedState, Peer, Project, ReleaseNumber,
-    Role, StoredRelease, identity,
+    App, AppKey, AppRecord, ContainerSpec, Generation, ObservedApp, ObservedContainer, ObservedState, Peer, Project,
+    ReleaseNumber, Role, StoredRelease, identity,
 };
 
 /// One app's reality, sorted by what it means for the wish.
@@ -35,6 +36,10 @@ pub(super) struct Situation<'a> {
     pub release: ReleaseNumber,
     /// Whether `release` is a number that was never used.
     pub is_new: bool,
+    /// What runs has higher numbers than the proxy has ever given: its state is older, as after a restored volume.
+    pub is_ahead: bool,
+    /// A file that is mounted read-only, and that is another one since the release was made that would be kept else.
+    pub changed_file: Option<String>,
 }
 
 /// A peer that goes.
@@ -75,6 +80,13 @@ impl<'a> Situation<'a> {
         let at_rest = record.filter(|record| replicas == 0 && record.peers.is_empty() && !force);
         let at_rest = at_rest.map(|record| record.release).filter(|release| !differs(*release));
         let current = pinned.map(|stored| stored.number).or(current).or(at_rest);
+        // Written by others alone, such a file is part of the configuration; one that the app may write changes by itself.
+        let changed_file = current.filter(|_| pinned.is_none()).and_then(|release| {
+            let stored = kept(&key, observed, release)?;
+            let path = changed(stored, &spec, observed).find(|mount| mount.read_only)?.bind_source()?;
+            Some(path.to_owned())
+        });
+        let current = current.filter(|_| changed_file.is_none());
         let mut keep: Vec<&ObservedContainer> = own
             .iter()
             .copied()
@@ -88,7 +100,12 @@ impl<'a> Situation<'a> {
 
         let by_name: BTreeMap<&str, &ObservedContainer> =
             own.iter().map(|container| (container.name.as_str(), *container)).collect();
-        let restored = record.map(|record| restored(record, app, &own));
+        let ahead: Vec<&ObservedContainer> =
+            own.iter().copied().filter(|container| is_ahead(container, known) && container.is_well()).collect();
+        let restored = match ahead.is_empty() {
+            true => record.map(|record| restored(record, app, &own)),
+            false => Some(caught_up(project, record, app, &ahead)),
+        };
         let outgoing = restored
             .iter()
             .flat_map(|record| &record.peers)
@@ -101,7 +118,9 @@ impl<'a> Situation<'a> {
 
         let used = last_release(&key, observed, &own);
         Self {
-            from: record.map(|record| record.release),
+            from: restored.as_ref().map(|record| record.release),
+            is_ahead: !ahead.is_empty(),
+            changed_file,
             held: record.is_some_and(|record| record.peers.is_empty() && record.hold_ms > 0),
             record: restored,
             generation: known
@@ -129,19 +148,56 @@ fn restored(record: &AppRecord, app: &App, own: &[&ObservedContainer]) -> AppRec
         let labels = &container.labels;
         labels.role == Role::Replica && labels.release == Some(record.release) && container.is_well()
     });
-    let peer = |container: &&ObservedContainer| {
-        Some(Peer {
-            id: container.name.clone(),
-            address: container.address?,
-            port: app.port,
-            release: record.release,
-            replica: container.labels.replica?,
-            version: container.labels.version.clone()?,
-        })
-    };
-    let peers: Vec<Peer> = before.filter_map(peer).collect();
+    let peers: Vec<Peer> = before.filter_map(|container| peer(container, app)).collect();
     let hold_ms = if peers.is_empty() { record.hold_ms } else { 0 };
     AppRecord { peers, hold_ms, ..record.clone() }
+}
+
+fn peer(container: &ObservedContainer, app: &App) -> Option<Peer> {
+    Some(Peer {
+        id: container.name.clone(),
+        address: container.address?,
+        port: app.port,
+        release: container.labels.release?,
+        replica: container.labels.replica?,
+        version: container.labels.version.clone()?,
+    })
+}
+
+/// Whether a replica is of a release that the proxy has never heard of. A number is written into the proxy's history before
+/// anything of the release is made, so the proxy's state was lost, or an older one was restored: the labels know better.
+pub(super) fn is_ahead(container: &ObservedContainer, known: Option<&ObservedApp>) -> bool {
+    let told = known.map_or(ReleaseNumber(0), |known| known.last_release);
+    container.labels.role == Role::Replica && container.labels.release.is_some_and(|release| release > told)
+}
+
+/// The record as it would be, had the proxy's state not been lost: with the replicas that run. They get no traffic by it,
+/// as nobody has seen them healthy; but they go only when others have taken their place.
+fn caught_up(project: &Project, record: Option<&AppRecord>, app: &App, ahead: &[&ObservedContainer]) -> AppRecord {
+    let peers: Vec<Peer> = ahead.iter().filter_map(|container| peer(container, app)).collect();
+    let newest = peers.iter().max_by_key(|peer| peer.release);
+    let (release, version) = newest.map(|peer| (peer.release, peer.version.clone())).unwrap_or_default();
+    match record {
+        Some(record) => AppRecord {
+            release,
+            version,
+            hold_ms: 0,
+            peers: record.peers.iter().cloned().chain(peers).collect(),
+            ..record.clone()
+        },
+        None => AppRecord {
+            project: project.name.clone(),
+            app: app.service.name.clone(),
+            release,
+            version,
+            routes: app.routes.clone(),
+            balance: app.balance,
+            hold_ms: 0,
+            scale: None,
+            metrics: None,
+            peers,
+        },
+    }
 }
 
 /// Whether it is a replica or a release command of the app.

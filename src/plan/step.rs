@@ -39,6 +39,9 @@ pub enum Step {
         /// What it was built from, if we built it: every image of this source is as good.
         source: Option<String>,
         tag: String,
+        /// The user's own name for the image, which moves from build to build: an undo leaves it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        alias: bool,
     },
     UntagImage {
         tag: String,

@@ -12,7 +12,9 @@ impl Step {
     #[must_use]
     pub fn undo(&self) -> Vec<Step> {
         match self {
-            Self::BuildImage { tag, .. } | Self::TagImage { tag, .. } => vec![Self::UntagImage { tag: tag.clone() }],
+            Self::BuildImage { tag, .. } | Self::TagImage { tag, alias: false, .. } => {
+                vec![Self::UntagImage { tag: tag.clone() }]
+            }
             Self::StoreRelease { app, release } => {
                 vec![Self::ForgetReleases { app: app.clone(), releases: vec![release.number] }]
             }
@@ -31,6 +33,7 @@ impl Step {
             // Networks and volumes are shared and cost nothing; the rest has no effect to take back.
             Self::CreateNetwork(_)
             | Self::CreateVolume(_)
+            | Self::TagImage { alias: true, .. }
             | Self::ReserveRelease { .. }
             | Self::UntagImage { .. }
             | Self::PostStart { .. }

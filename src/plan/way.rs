@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::goal::{Goal, kept};
 use super::hooks::{pre_stop, run_once};
+use super::mounted::digests;
 use super::replicas::{NewReplica, gate, pre_start_of, release_command};
 use super::situation::Situation;
 use super::{DeployOptions, Expect, FlipChange, Limits, Look, PlanRefused, Planned, Stage, Step};
@@ -124,6 +125,7 @@ impl Way<'_> {
             health: self.app.health.clone(),
             container: self.app.service.container.clone(),
             release: self.app.release.clone(),
+            mounted: digests(&self.app.service.container, self.observed),
             at: 0,
             owner: String::new(),
             host: String::new(),
@@ -232,8 +234,12 @@ impl Way<'_> {
             return because.clone();
         }
         match (&self.situation.record, self.situation.is_new) {
+            (Some(_), _) if self.situation.is_ahead => "the proxy's state is older than what runs".to_owned(),
             (None, _) => "nothing serves yet".to_owned(),
             (Some(_), true) if options.force => "a redeploy was asked for".to_owned(),
+            (Some(_), true) if self.situation.changed_file.is_some() => {
+                format!("`{}` has changed", self.situation.changed_file.as_deref().unwrap_or_default())
+            }
             (Some(_), true) => "the image or the configuration has changed".to_owned(),
             (Some(record), false) => match (self.new.len(), self.situation.outgoing.len()) {
                 (0, 0) => "routes or settings have changed".to_owned(),

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy, Proxy, ProxyError};
 
-use super::observe::{Source, resolve};
+use super::observe::{Source, host_files, resolve};
 
 /// A proxy that hangs is told of as such, and what the engine knows is shown.
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
@@ -65,9 +65,14 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
     compare: bool,
 ) -> Result<Look, EngineError> {
     let compared = if compare { apps } else { &[] };
-    let (engine, told, sources) = tokio::join!(containers(engine, project), tell(proxy, project, compared), async {
-        if compare { sources(engine, project, apps).await } else { Vec::new() }
-    },);
+    let (engine, told, sources, files) = tokio::join!(
+        containers(engine, project),
+        tell(proxy, project, compared),
+        async { if compare { sources(engine, project, apps).await } else { Vec::new() } },
+        host_files(engine, project, compared),
+    );
+    // What cannot be looked at is not compared.
+    let host_files = files.unwrap_or_default();
     let (engine, lifetimes) = engine?;
     let (proxy, releases) = match told {
         Ok((overview, releases)) => (Ok(overview), releases),
@@ -80,7 +85,12 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
     });
     let images = resolved.collect();
     let state = proxy.as_ref().map(|overview| overview.state.clone()).unwrap_or_default();
-    Ok(Look { observed: ObservedState { engine, proxy: state, images, releases }, lifetimes, proxy, compared })
+    Ok(Look {
+        observed: ObservedState { engine, proxy: state, images, releases, host_files },
+        lifetimes,
+        proxy,
+        compared,
+    })
 }
 
 async fn containers<E: Engine + InspectEngine>(

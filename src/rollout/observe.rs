@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::run::Run;
 use crate::event::{Event, Fact};
 use crate::model::{
-    AppKey, AppName, ImageSource, MountSource, ObservedEngine, ObservedProxy, ObservedState, Project, PullPolicy,
-    ResolvedImage, Service, StoredRelease,
+    AppKey, AppName, HostFile, ImageSource, MountSource, ObservedEngine, ObservedProxy, ObservedState, Project,
+    PullPolicy, ResolvedImage, Service, StoredRelease,
 };
 use crate::plan::{DeployOptions, Intent, built_image};
 use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy, ProxyError};
@@ -37,7 +37,7 @@ pub async fn observe_for<E: Engine, P: Proxy>(
     }
     let (engine, proxy) = tokio::join!(run.engine.observe(&project.proxy.name), kept(run, project, apps, true));
     let (proxy, releases) = proxy?;
-    Ok(ObservedState { engine: engine?, proxy, images: BTreeMap::new(), releases })
+    Ok(ObservedState { engine: engine?, proxy, images: BTreeMap::new(), releases, host_files: BTreeMap::new() })
 }
 
 /// Everything the planner needs to know for `apps`. Pulls images where their policy asks for it; builds nothing.
@@ -49,15 +49,16 @@ pub async fn observe<E: Engine, P: Proxy>(
     project: &Project,
     apps: &[AppName],
 ) -> Result<ObservedState, DeployError> {
-    let (engine, proxy, sources) = tokio::join!(
+    let (engine, proxy, sources, host_files) = tokio::join!(
         run.engine.observe(&project.proxy.name),
         kept(run, project, apps, false),
         sources(run, project, apps, Pulls::Done),
+        host_files(run.engine.as_ref(), project, apps),
     );
     let engine = engine?;
     let images = resolve_all(project, sources?.0, &engine);
     let (proxy, releases) = proxy?;
-    Ok(ObservedState { engine, proxy, images, releases })
+    Ok(ObservedState { engine, proxy, images, releases, host_files: host_files? })
 }
 
 pub(super) type Releases = BTreeMap<AppKey, Vec<StoredRelease>>;
@@ -126,6 +127,18 @@ pub(super) fn services_behind<'a>(project: &'a Project, apps: &[AppName]) -> Vec
         }
     }
     services
+}
+
+/// What the bind mounts of `apps`, and of what they depend on, lead to.
+pub(super) async fn host_files<E: Engine>(
+    engine: &E,
+    project: &Project,
+    apps: &[AppName],
+) -> Result<BTreeMap<String, HostFile>, EngineError> {
+    let services = services_behind(project, apps);
+    let mounts = services.iter().flat_map(|service| &service.container.mounts);
+    let paths: BTreeSet<String> = mounts.filter_map(|mount| Some(mount.bind_source()?.to_owned())).collect();
+    if paths.is_empty() { Ok(BTreeMap::new()) } else { engine.host_files(&paths).await }
 }
 
 /// The images that services use besides their own.

@@ -63,9 +63,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 };
                 self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: false });
             }
-            Step::TagImage { image, tag, .. } => {
+            Step::TagImage { image, tag, alias, .. } => {
                 self.engine.tag_image(image, tag).await.map_err(StepFailure::of_tag)?;
-                self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: true });
+                if !alias {
+                    self.emit(app, Fact::ImageBuilt { took: begun.elapsed(), reused: true });
+                }
             }
             Step::UntagImage { tag } => self.engine.untag_image(tag).await?,
             Step::CreateContainer(container) => self.engine.create_container(container).await?,

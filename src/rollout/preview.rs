@@ -2,7 +2,7 @@
 
 use super::DeployRequest;
 use super::failure::DeployError;
-use super::observe::{Pulls, Releases, Source, kept, resolve_all, sources};
+use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sources};
 use super::run::Run;
 use crate::model::{AppName, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
 use crate::plan::{Preview, Stage, facts, plan_deploy, plan_proxy};
@@ -19,8 +19,12 @@ pub async fn preview<E: Engine, P: Proxy>(
 ) -> Result<Preview, DeployError> {
     let project = request.project;
     let spec = &project.proxy;
-    let (engine, version, sources) =
-        tokio::join!(run.engine.observe(&spec.name), run.proxy.version(), sources(run, project, request.apps, pulls));
+    let (engine, version, sources, host_files) = tokio::join!(
+        run.engine.observe(&spec.name),
+        run.proxy.version(),
+        sources(run, project, request.apps, pulls),
+        host_files(run.engine.as_ref(), project, request.apps),
+    );
     let engine = engine?;
     let (sources, missing) = sources?;
     let stages = plan_proxy(spec, request.proxy_image, &engine)?;
@@ -37,7 +41,7 @@ pub async fn preview<E: Engine, P: Proxy>(
         kept(run, project, request.apps, request.options.replicas.is_some()).await?
     };
     let images = resolve_all(project, sources, &engine);
-    let observed = ObservedState { engine, proxy, images, releases };
+    let observed = ObservedState { engine, proxy, images, releases, host_files: host_files? };
     let plan = plan_deploy(project, request.apps, &observed, &request.options)?;
     let facts = facts(project, request.apps, &observed);
     Ok(Preview { proxy: stages, plan, unknowns, facts })

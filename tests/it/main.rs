@@ -28,6 +28,7 @@ mod crashes;
 mod crowds;
 mod drains;
 mod failures;
+mod memory;
 mod order;
 mod prunes;
 mod removals;

@@ -300,7 +300,7 @@ pub fn with_path(path: &str, mut app: deploy_apps::model::App) -> deploy_apps::m
     app
 }
 
-fn version(text: &str, app: deploy_apps::model::App) -> deploy_apps::model::App {
+pub fn version(text: &str, app: deploy_apps::model::App) -> deploy_apps::model::App {
     deploy_apps::model::App { version: text.to_owned(), ..app }
 }
 

@@ -38,6 +38,7 @@ fn release(number: u32) -> StoredRelease {
         health: HealthPolicy::default(),
         container,
         release: None,
+        mounted: std::collections::BTreeMap::new(),
         at: 0,
         owner: "ann".to_owned(),
         host: "laptop".to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Case;
 use crate::compose::{LoadRequest, config, load};
-use crate::model::{Balance, DrainPolicy, HealthPolicy, Logging, ReleaseCommand, Route};
+use crate::model::{Balance, DrainPolicy, HealthPolicy, ImageSource, Logging, ReleaseCommand, Route};
 
 fn routes(lines: &str) -> Vec<String> {
     let show = |route: &Route| format!("{route}{}", if route.strip { " stripped" } else { "" });
@@ -277,4 +277,20 @@ fn an_app_replaces_one_that_has_left_the_file() {
         "4:49: app `sample/old` is replaced by two services",
         "an app has one successor: remove one `replaces`",
     );
+}
+
+#[test]
+fn a_service_that_names_the_image_of_a_build_runs_what_is_built() {
+    let project = Case::new(
+        "services:\n  api: { build: ./api, image: shop/api, x-deploy-apps: { port: 80 } }\n  \
+         worker: { image: \"docker.io/shop/api:latest\", x-deploy-apps: {} }\n  \
+         job: { image: shop/api, pull_policy: never }\n  fresh: { image: shop/api, pull_policy: always }\n",
+    )
+    .project();
+    let api = &project.apps[0].service.image;
+    let ImageSource::Build(build) = api else { panic!("{api:?}") };
+    assert_eq!(build.tags, ["shop/api"]);
+    assert_eq!(&project.apps[1].service.image, api);
+    assert_eq!(&project.accessories[0].service.image, api);
+    assert!(matches!(project.accessories[1].service.image, ImageSource::Pull { .. }));
 }

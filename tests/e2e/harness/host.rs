@@ -83,6 +83,12 @@ impl Host {
         self.write();
     }
 
+    /// Puts an app into the compose file.
+    pub fn add(&mut self, app: App) {
+        self.scenario.apps.push(app);
+        self.write();
+    }
+
     /// Takes an app out of the compose file; what is deployed of it stays.
     pub fn forget(&mut self, app: &str) {
         self.scenario.apps.retain(|other| other.name != app);

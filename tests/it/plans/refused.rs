@@ -214,3 +214,28 @@ async fn accessories_that_wait_for_each_other_are_a_cycle() {
         "remove one of the `depends_on` entries",
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn names_that_join_to_those_of_another_project_are_refused() {
+    let world = deployed(&project([app("web-api")])).await;
+    let mut wish = Wish::of(project([app("api")]));
+    wish.project.name = "sample-web".parse().expect("a valid name");
+    says(
+        &refused(&world, &wish).await,
+        "`sample-web/api` and `sample/web-api` would have the same names on the engine, `sample-web-api-…`",
+        "rename service `api`, or give project `sample-web` or project `sample` another name: top-level `name`, or `--project-name`",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_that_differ_in_capitals_alone_are_refused() {
+    let world = deployed(&project([app("node-app")])).await;
+    let mut shout = app("Web");
+    shout.routes = app("other").routes;
+    let wish = Wish::of(project([app("web"), shout]));
+    says(
+        &refused(&world, &wish).await,
+        "`sample/web` and `sample/Web` would have the same names on the engine, `sample-web-…`",
+        "rename one of the services `web` and `Web`",
+    );
+}

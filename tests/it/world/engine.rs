@@ -1,12 +1,13 @@
 //! The engine's half of the world.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    BuildSpec, ContainerState, DiskSpace, EngineInfo, Hook, NewContainer, NewNetwork, NewVolume, ObservedEngine,
-    ProxyName, Subnet,
+    BuildSpec, ContainerState, DiskSpace, EngineInfo, Hook, HostFile, NewContainer, NewNetwork, NewVolume,
+    ObservedEngine, ProxyName, Subnet, familiar_reference,
 };
 use deploy_apps::ports::{
     ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
@@ -72,18 +73,20 @@ impl Engine for Client {
         .await
     }
 
-    async fn build_image(&self, _: &BuildSpec, tag: &str, digest: &str, progress: Progress) -> Answer<String> {
-        let build = async {
+    async fn build_image(&self, build: &BuildSpec, tag: &str, digest: &str, progress: Progress) -> Answer<String> {
+        let work = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             progress("built".to_owned());
             let id = image_id(digest);
             self.world.change(|state| {
                 state.built.insert(id.clone(), digest.to_owned());
-                state.tags.insert(tag.to_owned(), id.clone());
+                for tag in build.tags.iter().map(String::as_str).chain([tag]) {
+                    state.tags.insert(familiar_reference(tag), id.clone());
+                }
             });
             Ok(id)
         };
-        self.call(Port::Engine, "build_image", tag, fails, build).await
+        self.call(Port::Engine, "build_image", tag, fails, work).await
     }
 
     async fn pull_image(&self, reference: &str, _: Progress) -> Answer<String> {
@@ -284,6 +287,10 @@ impl Engine for Client {
             Ok(())
         })
         .await
+    }
+
+    async fn host_files(&self, _: &BTreeSet<String>) -> Answer<BTreeMap<String, HostFile>> {
+        self.ask("host_files", "", |state| Ok(state.host_files.clone())).await
     }
 
     async fn log_tail(&self, name: &str, _: usize) -> Answer<Vec<String>> {

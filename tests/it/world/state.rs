@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use deploy_apps::model::{
     AppKey, AppName, AppRecord, ContainerState, Dependency, DiskSpace, DockerHealth, DrainPolicy, Generation,
-    Healthcheck, InFlight, MountSource, NewContainer, ObservedApp, ProjectName, ReleaseNumber, Role, StoredRelease,
-    Subnet,
+    Healthcheck, HostFile, InFlight, MountSource, NewContainer, ObservedApp, ProjectName, ReleaseNumber, Role,
+    StoredRelease, Subnet,
 };
 use tokio::time::Instant;
 
@@ -27,6 +27,8 @@ pub struct State {
     pub volumes: BTreeSet<String>,
     /// From a network or volume to the project that it was made for.
     pub owners: BTreeMap<String, ProjectName>,
+    /// What bind mounts lead to.
+    pub host_files: BTreeMap<String, HostFile>,
     /// `None`: nobody can tell.
     pub disk: Option<DiskSpace>,
     /// How often an app's source was edited, by the last part of its context.
