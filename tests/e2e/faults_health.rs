@@ -151,3 +151,16 @@ async fn a_first_version_that_is_not_healthy_is_not_exposed() {
     host.is_clean(&["web-r2-1"]).await;
     assert_eq!(host.get("web", "/").await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_without_times_passes_the_gate_and_is_told_when_it_fails() {
+    let check = |words: &[&str]| json!([&["CMD", "/fault-app", "migrate"], words].concat());
+    let app = App::new("web").set("/healthcheck", json!({ "test": check(&[]) }));
+    let mut host = Scenario::new("plain-check").app(app.clone()).start().await;
+    host.deploy(&["web"]).await.succeeded();
+
+    host.change("web", |_| app.set("/healthcheck/test", check(&["fail"])));
+    let output = host.deploy(&["web"]).await.exited(1).says("✘ rolled back, r1 serves as before");
+    output.says("did not become healthy within 31s: its HEALTHCHECK fails").says("last HEALTHCHECK:").says("exit code");
+    host.is_clean(&["web-r1-1"]).await;
+}
