@@ -80,7 +80,7 @@ pub fn observed(choices: &mut Choices<'_>, project: &Project) -> ObservedState {
     let engine = ObservedEngine { containers: containers.into_values().collect(), images, ..ObservedEngine::default() };
     let resolved = project.apps.keys().chain(project.accessories.keys());
     let resolved = resolved.map(|name| (name.clone(), ResolvedImage::Image { id: "sha256:0".to_owned() })).collect();
-    ObservedState { proxy, engine, images: resolved, releases }
+    ObservedState { proxy, engine, images: resolved, releases, ..ObservedState::default() }
 }
 
 /// Of an app, of its accessory, or of what the file no longer has.
@@ -204,6 +204,7 @@ fn kept(choices: &mut Choices<'_>, app: &App) -> Vec<StoredRelease> {
         health: app.health.clone(),
         container: app.service.container.clone(),
         release: app.release.clone(),
+        mounted: BTreeMap::new(),
         at: number.into(),
         owner: "ann".to_owned(),
         host: "laptop".to_owned(),

@@ -95,12 +95,6 @@ impl Host {
         self.write();
     }
 
-    /// Adds an app to the compose file.
-    pub fn add(&mut self, app: App) {
-        self.scenario.apps.push(app);
-        self.write();
-    }
-
     pub(super) fn write(&self) {
         std::fs::write(self.folder().join("compose.yaml"), self.scenario.compose()).expect("a writable folder");
     }
