@@ -18,7 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::{EngineError, EngineErrorKind, ProxyError, innermost};
 pub use inspect::{
-    InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Shell, ShellOutput, ShellRequest, Starts,
+    InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Resident, Shell, ShellOutput,
+    ShellRequest, Starts,
 };
 pub use run::{Ending, Operator, Origin, RunInfo};
 

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::commands::again::{RestartArgs, StartArgs, StopArgs};
 use super::commands::completions::CompletionsArgs;
 use super::commands::config::ConfigArgs;
 use super::commands::dashboard::DashboardArgs;
@@ -18,12 +19,14 @@ use super::commands::exec::ExecArgs;
 use super::commands::history::HistoryArgs;
 use super::commands::init::InitArgs;
 use super::commands::logs::LogsArgs;
+use super::commands::ls::LsArgs;
 use super::commands::man::ManArgs;
 use super::commands::plan::PlanArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::prune::PruneArgs;
 use super::commands::remove::RemoveArgs;
 use super::commands::rollback::RollbackArgs;
+use super::commands::run::RunArgs;
 use super::commands::scale::ScaleArgs;
 use super::commands::schema::SchemaArgs;
 use super::commands::status::StatusArgs;
@@ -41,13 +44,16 @@ Examples:
   deploy-apps go-app node-app --atomic    flip both in one call, or neither
   deploy-apps scale go-app=4 node-app=1   more or fewer replicas of what serves
   deploy-apps rollback go-app             back to the release that served before
+  deploy-apps restart go-app              the same release in new containers, without a lost request
   deploy-apps plan                        show what a deploy of every app would do; exit code 11 for changes
   deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
                                           prove that redeploys lose no request
   deploy-apps status --watch              how everything stands, again every second
+  deploy-apps ls --routes                 every project on the engine, and who has which host; no file needed
   deploy-apps dashboard                   the same and more as a live page in the browser
   deploy-apps logs go-app -f              all replicas, and those that the next deploys bring
   deploy-apps exec go-app -- env          in a replica that serves
+  deploy-apps run go-app ./migrate        in a container of its own, made as the replicas are
 
 Each app of compose.yaml can be named: each service with an `x-deploy-apps` block. A deploy builds or pulls the new
 version, starts it beside the old one, waits until the proxy sees it healthy, flips the proxy to it in
@@ -80,7 +86,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     after_long_help = after_long_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps restart|stop|start [OPTIONS] SERVICE...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps ls [OPTIONS]\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec|run [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -118,6 +124,9 @@ impl Cli {
             None | Some(Command::Deploy(_)) => Some("deploy"),
             Some(Command::Rollback(_)) => Some("rollback"),
             Some(Command::Scale(_)) => Some("scale"),
+            Some(Command::Restart(_)) => Some("restart"),
+            Some(Command::Stop(_)) => Some("stop"),
+            Some(Command::Start(_)) => Some("start"),
             Some(Command::Down(_)) => Some("down"),
             Some(Command::Remove(_)) => Some("remove"),
             Some(
@@ -130,10 +139,12 @@ impl Cli {
                 | Command::History(_)
                 | Command::Plan(_)
                 | Command::Logs(_)
+                | Command::Ls(_)
                 | Command::Init(_)
                 | Command::Man(_)
                 | Command::Proxy(_)
                 | Command::Prune(_)
+                | Command::Run(_)
                 | Command::Schema(_)
                 | Command::Status(_),
             ) => None,
@@ -157,16 +168,21 @@ pub enum Command {
     Down(DownArgs),
     /// How the apps stand: releases, replicas, traffic, drift from the compose file, who deploys
     Status(StatusArgs),
+    Ls(LsArgs),
     /// A page for the browser that shows all of it live, on this machine only
     Dashboard(DashboardArgs),
     /// What was deployed when, by whom and from where, and how it ended
     History(HistoryArgs),
     Rollback(RollbackArgs),
     Scale(ScaleArgs),
+    Restart(RestartArgs),
+    Stop(StopArgs),
+    Start(StartArgs),
     /// What the containers write, over all replicas and releases, in the order of time
     Logs(LogsArgs),
     /// Run a command in a replica that serves
     Exec(ExecArgs),
+    Run(RunArgs),
     /// Write a first compose.yaml for the app in this folder
     Init(InitArgs),
     /// Print the schema of what is read or written: for editors, and for programs
@@ -208,7 +224,8 @@ pub struct CommonArgs {
     #[arg(skip)]
     pub deploys: bool,
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
-    #[arg(short, long, value_name = "NAME", global = true)]
+    /// For most commands it is enough where there is no file: they work with what the engine knows of the project
+    #[arg(short, long, visible_alias = "project", value_name = "NAME", global = true)]
     pub project_name: Option<String>,
     /// The engine: `unix://…`, `tcp://host:port`, `https://…` or `ssh://user@host`; else $DOCKER_HOST, else the docker context
     #[arg(short = 'H', long, value_name = "URL", global = true, conflicts_with = "context")]
@@ -262,9 +279,13 @@ impl Cli {
             Some(Command::DrainTest(args)) => args.apps.clone(),
             Some(Command::History(args)) => args.apps.clone(),
             Some(Command::Remove(args)) => args.apps.clone(),
+            Some(Command::Restart(args)) => args.apps.clone(),
+            Some(Command::Stop(args)) => args.apps.clone(),
+            Some(Command::Start(args)) => args.apps.clone(),
             Some(Command::Status(args)) => args.apps.clone(),
             Some(Command::Logs(args)) => args.apps.clone(),
             Some(Command::Exec(args)) => vec![args.app.clone()],
+            Some(Command::Run(args)) => vec![args.app.clone()],
             Some(Command::Scale(args)) => before_equals(&args.counts),
             Some(Command::Rollback(args)) => before_equals(&args.words),
             Some(_) => Vec::new(),

@@ -9,12 +9,13 @@ use super::exit::{Exit, Failure};
 use super::failed;
 use super::far;
 use super::listeners::Listeners;
+use super::memory;
 use super::origin;
 use super::signals::Signals;
-use crate::compose::{self, LoadRequest, Loaded, Needs};
+use crate::compose::{self, ComposeError, ComposeErrorKind, LoadRequest, Loaded, Needs};
 use crate::docker::{self, DockerEngine, EngineChoice, SocketDial};
 use crate::event::Event;
-use crate::model::{Project, ProjectName, ProxyName};
+use crate::model::{InvalidName, Project, ProjectName, ProxyName};
 use crate::plan::ProxyImage;
 use crate::ports::{EngineError, Operator};
 use crate::proxy::{self, CONTROL_SOCKET, ControlClient};
@@ -44,14 +45,22 @@ impl Context {
     ///
     /// # Errors
     /// With the exit code of what is missing or wrong.
-    pub async fn open(args: &CommonArgs) -> Result<Self, Failure> {
+    pub async fn open(args: &CommonArgs, basis: Basis) -> Result<Self, Failure> {
         let signals =
             Signals::listen().map_err(|error| Failure::new(Exit::Failed, format!("no signal handlers: {error}")))?;
         if let Some(limit) = args.timeout {
             signals.cancel_after(limit);
         }
-        let project = load_project(args, &signals).await?;
-        let engine = Arc::new(connect(args).await?);
+        let (project, engine) = match load_project(args, &signals).await {
+            Ok(project) => (project, connect(args).await?),
+            Err(error) if error.is_without_file() => {
+                let name = remembered_name(args, basis, error)?;
+                let engine = connect(args).await?;
+                (memory::project(&engine, &name).await?, engine)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let engine = Arc::new(engine);
         let surroundings = surroundings();
         let format = match args.format() {
             Format::Json => report::Format::Json,
@@ -60,7 +69,8 @@ impl Context {
             Format::Text | Format::Yaml | Format::Markdown => report::Format::for_people(surroundings),
         };
         let manner = Manner { verbosity: args.verbosity(), colour: surroundings.colour_forced };
-        let reporter = Arc::from(format.reporter(manner));
+        let reporter: Arc<dyn Reporter> = Arc::from(format.reporter(manner));
+        keep_telling(&reporter);
         let operator = operator(&project);
         Ok(Self {
             project,
@@ -101,6 +111,10 @@ impl Context {
     /// A run whose events go elsewhere.
     pub fn run_into(&self, sink: Sink) -> Run<DockerEngine, ControlClient> {
         self.asked_origin.call_once(|| {
+            if self.project.remembered {
+                // There is no folder that a commit or a bind mount could be of.
+                return;
+            }
             for warning in far::binds(&self.project, self.engine.about()) {
                 failed::warn(&warning, self.format);
             }
@@ -135,19 +149,85 @@ impl Context {
     }
 }
 
+/// What a command works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// What the compose file says.
+    File,
+    /// What the engine remembers is enough.
+    Memory,
+}
+
+/// Why there is no project.
+enum Unloaded {
+    Compose(ComposeError),
+    Other(Failure),
+}
+
+impl Unloaded {
+    /// None was named, and none was found.
+    fn is_without_file(&self) -> bool {
+        matches!(self, Self::Compose(error) if error.kind == ComposeErrorKind::NoFile)
+    }
+}
+
+impl From<Unloaded> for Failure {
+    fn from(unloaded: Unloaded) -> Self {
+        match unloaded {
+            Unloaded::Compose(error) => error.into(),
+            Unloaded::Other(failure) => failure,
+        }
+    }
+}
+
+/// Which project is meant where there is no file.
+fn remembered_name(args: &CommonArgs, basis: Basis, error: Unloaded) -> Result<ProjectName, Failure> {
+    let named = args.project_name.clone().or_else(|| std::env::var("COMPOSE_PROJECT_NAME").ok());
+    let named = named.filter(|name| !name.is_empty());
+    match (basis, named) {
+        (Basis::Memory, Some(name)) => {
+            name.parse().map_err(|error: InvalidName| Failure::new(Exit::Usage, error.to_string()))
+        }
+        (Basis::Memory, None) => Err(without_file(
+            error,
+            "`deploy-apps ls` lists the projects of this engine, and `-p NAME` works on one without its file",
+        )),
+        (Basis::File, Some(_)) => Err(without_file(
+            error,
+            "this command needs the compose file; `status`, `logs`, `rollback`, `restart` and others work with `-p NAME` alone",
+        )),
+        (Basis::File, None) => Err(error.into()),
+    }
+}
+
+/// The error with one more hint.
+fn without_file(error: Unloaded, hint: &str) -> Failure {
+    match error {
+        Unloaded::Compose(mut error) => {
+            for finding in &mut error.findings {
+                let before = finding.hint.take().map(|before| format!("{before}; ")).unwrap_or_default();
+                finding.hint = Some(format!("{before}{hint}"));
+            }
+            error.into()
+        }
+        Unloaded::Other(failure) => failure,
+    }
+}
+
 /// The files may be a pipe that nobody writes into, or lie on a disk that does not answer: a signal ends the wait. The
 /// thread ends with the process.
-async fn load_project(args: &CommonArgs, signals: &Signals) -> Result<Project, Failure> {
-    let request = load_request(args)?;
+async fn load_project(args: &CommonArgs, signals: &Signals) -> Result<Project, Unloaded> {
+    let request = load_request(args).map_err(Unloaded::Other)?;
     let (send, receive) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || drop(send.send(compose::load(&request))));
+    let failure = |exit, message| Unloaded::Other(Failure::new(exit, message));
     let loaded: Loaded = tokio::select! {
         loaded = receive => match loaded {
-            Ok(loaded) => loaded?,
-            Err(_) => return Err(Failure::new(Exit::Failed, "the compose files could not be read: a bug")),
+            Ok(loaded) => loaded.map_err(Unloaded::Compose)?,
+            Err(_) => return Err(failure(Exit::Failed, "the compose files could not be read: a bug")),
         },
         () = signals.cancel.cancelled() => {
-            return Err(Failure::new(signals.exit(), "cancelled while the compose files were read"));
+            return Err(failure(signals.exit(), "cancelled while the compose files were read"));
         }
     };
     for warning in &loaded.warnings {
@@ -197,6 +277,32 @@ pub(super) async fn connect(args: &CommonArgs) -> Result<DockerEngine, EngineErr
 
 pub fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
     ControlClient::new(proxy, Arc::new(SocketDial::new(engine.clone(), proxy.container(), CONTROL_SOCKET)))
+}
+
+/// Lets the reporter say now and then what a long wait is for, for as long as it lives.
+fn keep_telling(reporter: &Arc<dyn Reporter>) {
+    let reporter = Arc::downgrade(reporter);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+        loop {
+            ticks.tick().await;
+            match reporter.upgrade() {
+                Some(reporter) => reporter.tick(),
+                None => return,
+            }
+        }
+    });
+}
+
+/// How wide results may be: as the terminal is, or as they like where there is none.
+pub(super) fn stdout_width() -> Option<usize> {
+    if !console::user_attended() {
+        return None;
+    }
+    match console::Term::stdout().size() {
+        (_, 0) => Some(80),
+        (_, width) => Some(width.into()),
+    }
 }
 
 fn surroundings() -> Surroundings {

@@ -178,7 +178,7 @@ impl From<ComposeError> for Failure {
     fn from(error: ComposeError) -> Self {
         let exit = match error.kind {
             ComposeErrorKind::UnknownApp => Exit::Usage,
-            ComposeErrorKind::NotFound | ComposeErrorKind::Invalid => Exit::InvalidFile,
+            ComposeErrorKind::NoFile | ComposeErrorKind::NotFound | ComposeErrorKind::Invalid => Exit::InvalidFile,
         };
         // The compose error renders its place, its source line and its hint itself.
         let message = error.to_string();

@@ -33,8 +33,8 @@ pub fn command(project: &Project, words: &[String]) -> Result<(), Failure> {
 }
 
 /// Without a compose file there is no app either, so the command is the more likely wish.
-pub fn without_file(failure: Failure, cli: &Cli) -> Failure {
-    let word = cli.deploy.wish.apps.first().filter(|_| cli.command.is_none() && failure.exit == Exit::InvalidFile);
+pub fn without_file(failure: Failure, word: Option<&str>) -> Failure {
+    let word = word.filter(|_| failure.exit == Exit::InvalidFile);
     let no_file = failure.findings.iter().all(|finding| finding.place.is_none());
     match word.filter(|_| no_file).and_then(|word| Some((word, meant(word)?))) {
         Some((word, command)) => {

@@ -16,11 +16,13 @@ mod failed;
 mod far;
 mod help;
 mod listeners;
+mod memory;
 mod mistyped;
 mod names;
 mod origin;
 mod published;
 mod signals;
+mod streams;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,12 +34,14 @@ pub use exit::Exit;
 
 use args::{Cli, Command, Format};
 use commands::{
-    completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs, man, plan, proxy,
-    prune, remove, rollback, scale, schema, status,
+    again, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs, ls, man, plan,
+    proxy, prune, remove, rollback, run, scale, schema, status,
 };
-use context::Context;
+use context::{Basis, Context};
 use exit::Failure;
 use listeners::Listeners;
+
+use crate::plan::Intent;
 
 /// The command line's grammar, for whoever makes something of it: completions, man pages, tests.
 #[must_use]
@@ -94,53 +98,67 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     cli.common.named = cli.named();
     cli.common.deploys = cli.deploys();
     environment::check(std::env::vars_os())?;
-    // What only reads files works without an engine.
-    match &cli.command {
-        Some(Command::Config(args)) => return config::run(&cli.common, args),
-        Some(Command::Completions(args)) => return completions::run(args),
-        Some(Command::Init(args)) => return init::run(&cli.common, args),
-        Some(Command::Man(args)) => return man::run(args),
-        Some(Command::Schema(args)) => return schema::run(args),
-        _ => {}
-    }
-    if cli.common.format == Some(Format::Yaml) {
-        return Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"));
-    }
-    if cli.common.format == Some(Format::Markdown) && !matches!(cli.command, Some(Command::Plan(_))) {
-        return Err(Failure::new(Exit::Usage, "only `plan` can be told in Markdown")
-            .hint("use `--format text` or `--format json`"));
-    }
-    if let Some(Command::Doctor(args)) = &cli.command {
-        // What is missing is what it looks for.
-        return doctor::run(&cli.common, *args).await;
-    }
-    let context = Context::open(&cli.common).await;
-    let context =
-        context.map_err(|failure| mistyped::without_file(failure, &cli))?.heard_by(listeners, cli.operation());
+    check_format(&cli)?;
+    let operation = cli.operation();
+    // A word without a command may be a command that is mistyped.
+    let word = cli.deploy.wish.apps.first().filter(|_| cli.command.is_none()).cloned();
+    let common = &cli.common;
+    let open = async |basis| {
+        let context = Context::open(common, basis).await;
+        let context = context.map_err(|failure| mistyped::without_file(failure, word.as_deref()))?;
+        Ok::<_, Failure>(context.heard_by(listeners, operation))
+    };
     match cli.command {
         None => {
+            let context = open(Basis::File).await?;
             mistyped::command(&context.project, &cli.deploy.wish.apps)?;
             deploy::run(&context, &cli.deploy).await
         }
-        Some(Command::Deploy(args)) => deploy::run(&context, &args).await,
-        Some(Command::Dashboard(args)) => dashboard::run(context, &cli.common, args).await,
-        Some(Command::DrainTest(args)) => drain_test::run(&context, &args).await,
-        Some(Command::Config(args)) => config::run(&cli.common, &args),
+        // These read files, or nothing.
+        Some(Command::Config(args)) => config::run(common, &args),
         Some(Command::Completions(args)) => completions::run(&args),
-        Some(Command::Init(args)) => init::run(&cli.common, &args),
+        Some(Command::Init(args)) => init::run(common, &args),
         Some(Command::Man(args)) => man::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
-        Some(Command::Remove(args)) => remove::run(&context, &args).await,
-        Some(Command::Prune(args)) => prune::run(&context, &args).await,
-        Some(Command::Doctor(args)) => doctor::run(&cli.common, args).await,
-        Some(Command::Down(args)) => down::run(&context, &args).await,
-        Some(Command::Status(args)) => status::run(&context, &args).await,
-        Some(Command::Logs(args)) => logs::run(&context, &args).await,
-        Some(Command::Exec(args)) => exec::run(&context, &args).await,
-        Some(Command::History(args)) => history::run(&context, &args).await,
-        Some(Command::Rollback(args)) => rollback::run(&context, &args).await,
-        Some(Command::Scale(args)) => scale::run(&context, &args).await,
-        Some(Command::Plan(args)) => plan::run(&context, &args).await,
-        Some(Command::Proxy(command)) => proxy::run(&context, command).await,
+        // What is missing is what it looks for.
+        Some(Command::Doctor(args)) => doctor::run(common, args).await,
+        Some(Command::Ls(args)) => ls::run(common, args).await,
+        Some(Command::Deploy(args)) => deploy::run(&open(Basis::File).await?, &args).await,
+        Some(Command::Plan(args)) => plan::run(&open(Basis::File).await?, &args).await,
+        Some(Command::DrainTest(args)) => drain_test::run(&open(Basis::File).await?, &args).await,
+        Some(Command::Proxy(command)) => proxy::run(&open(Basis::File).await?, command).await,
+        Some(Command::Dashboard(args)) => dashboard::run(open(Basis::File).await?, common, args).await,
+        // What these need is on the engine.
+        Some(Command::Status(args)) => status::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Logs(args)) => logs::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Exec(args)) => exec::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Run(args)) => run::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::History(args)) => history::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Rollback(args)) => rollback::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Scale(args)) => scale::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Restart(args)) => again::run(&open(Basis::Memory).await?, &args.apps, Intent::Restart).await,
+        Some(Command::Stop(args)) => again::run(&open(Basis::Memory).await?, &args.apps, Intent::Stop).await,
+        Some(Command::Start(args)) => again::run(&open(Basis::Memory).await?, &args.apps, Intent::Start).await,
+        Some(Command::Remove(args)) => remove::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Prune(args)) => prune::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Down(args)) => down::run(&open(Basis::Memory).await?, &args).await,
+    }
+}
+
+/// Two formats are for one command each.
+fn check_format(cli: &Cli) -> Result<(), Failure> {
+    let reads_files = matches!(
+        cli.command,
+        Some(Command::Config(_) | Command::Completions(_) | Command::Init(_) | Command::Man(_) | Command::Schema(_))
+    );
+    match cli.common.format {
+        Some(Format::Yaml) if !reads_files => {
+            Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"))
+        }
+        Some(Format::Markdown) if !reads_files && !matches!(cli.command, Some(Command::Plan(_))) => {
+            Err(Failure::new(Exit::Usage, "only `plan` can be told in Markdown")
+                .hint("use `--format text` or `--format json`"))
+        }
+        _ => Ok(()),
     }
 }

@@ -61,7 +61,9 @@ impl Problem {
 /// Which kind of failure this is, for exit codes and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComposeErrorKind {
-    /// There is no compose file, or it cannot be read.
+    /// None was named, and none was found.
+    NoFile,
+    /// It is not there, or cannot be read.
     NotFound,
     /// The file or what it refers to is not valid, or asks for what is not supported.
     Invalid,

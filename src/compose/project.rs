@@ -67,6 +67,7 @@ pub(super) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     Project {
         name: cx.project.clone(),
         folder: cx.folder.to_owned(),
+        remembered: false,
         proxy,
         notify,
         apps,

@@ -13,6 +13,14 @@ pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, Compo
     let apps: Vec<&str> = project.apps.keys().map(AppName::as_str).collect();
     if apps.is_empty() {
         let name = &project.name;
+        if project.remembered {
+            let message = format!("project `{name}` has no app on this engine");
+            return Err(ComposeError::plain(
+                ComposeErrorKind::UnknownApp,
+                message,
+                "`deploy-apps ls` shows what there is",
+            ));
+        }
         let message = format!("project `{name}` has no apps: no service that takes part has an `x-deploy-apps` block");
         let hint = "add `x-deploy-apps: { port: 8080 }` to the service that is to be rolled, or let one take part with `--profile`";
         return Err(ComposeError::plain(ComposeErrorKind::UnknownApp, message, hint));

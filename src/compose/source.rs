@@ -120,7 +120,7 @@ pub(super) fn find(
     }
     let message = format!("no `compose.yaml` in `{}` or above it", start.display());
     Err(ComposeError::plain(
-        ComposeErrorKind::NotFound,
+        ComposeErrorKind::NoFile,
         message,
         "go to the project's folder, or name the file: `-f FILE`",
     ))

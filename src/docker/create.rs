@@ -12,7 +12,7 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 use super::api::ApiVersion;
 use super::host_config::{host_config, port_key};
 use super::{DockerEngine, containers, files, healthcheck};
-use crate::model::{ContainerSpec, Healthcheck, Label, LogLimit, MountSource, NetworkAttachment, NewContainer};
+use crate::model::{ContainerSpec, Healthcheck, Label, LogLimit, MountSource, NetworkAttachment, NewContainer, Role};
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// The driver's option behind compose's `interface_name`.
@@ -125,6 +125,8 @@ fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCr
         domainname: spec.dns.domainname.clone(),
         tty: spec.tty.then_some(true),
         open_stdin: spec.stdin_open.then_some(true),
+        // Its stdin ends with the client that is attached, also with one that is killed.
+        stdin_once: (spec.stdin_open && container.labels.role == Role::OneOff).then_some(true),
         labels: Some(labels),
         stop_signal: spec.stop_signal.clone(),
         stop_timeout: spec.stop_grace.map(|grace| i64::from(whole_seconds(grace))),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use super::{DockerEngine, containers, logs, shell};
+use super::{DockerEngine, containers, logs, observe, shell};
 use crate::model::{Lifetime, ProxyName};
-use crate::ports::{EngineError, InspectEngine, LogRequest, LogStream, Shell, ShellRequest, Starts};
+use crate::ports::{EngineError, InspectEngine, LogRequest, LogStream, Resident, Shell, ShellRequest, Starts};
 
 /// Enough to hide the round trips, few enough not to crowd the engine out for others.
 const AT_ONCE: usize = 16;
@@ -30,6 +30,10 @@ fn time(text: &str) -> Option<Timestamp> {
 }
 
 impl InspectEngine for DockerEngine {
+    async fn residents(&self) -> Result<Vec<Resident>, EngineError> {
+        self.again(|| observe::residents(self)).await
+    }
+
     async fn lifetimes(&self, ids: &[String]) -> Result<BTreeMap<String, Lifetime>, EngineError> {
         stream::iter(ids.to_vec())
             .map(|id| lifetime(self, id))
@@ -49,6 +53,14 @@ impl InspectEngine for DockerEngine {
 
     async fn shell(&self, request: &ShellRequest) -> Result<Shell, EngineError> {
         shell::shell(self, request).await
+    }
+
+    async fn attach(&self, container: &str) -> Result<Shell, EngineError> {
+        shell::attach(self, container).await
+    }
+
+    async fn resize_container(&self, container: &str, columns: u16, rows: u16) -> Result<(), EngineError> {
+        shell::resize_container(self, container, columns, rows).await
     }
 
     async fn resize_shell(&self, id: &str, columns: u16, rows: u16) -> Result<(), EngineError> {

@@ -14,7 +14,7 @@ use crate::model::{
     ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork,
     OwnLabels, ProjectName, ProxyName,
 };
-use crate::ports::EngineError;
+use crate::ports::{EngineError, Resident};
 
 /// Enough to hide the round trips, few enough not to crowd the engine out for others.
 const INSPECTS_AT_ONCE: usize = 8;
@@ -42,6 +42,23 @@ async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<O
         .await?;
     containers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(containers)
+}
+
+/// Every container of ours, whatever its proxy.
+pub(super) async fn residents(engine: &DockerEngine) -> Result<Vec<Resident>, EngineError> {
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filter("label", Label::PROXY)).build();
+    let listed = engine.call("list the containers", engine.client.list_containers(Some(options))).await?;
+    Ok(listed.into_iter().filter_map(resident).collect())
+}
+
+fn resident(summary: ContainerSummary) -> Option<Resident> {
+    let labels: BTreeMap<String, String> = summary.labels.unwrap_or_default().into_iter().collect();
+    let ports: BTreeSet<u16> = summary.ports.iter().flatten().filter_map(|port| port.public_port).collect();
+    Some(Resident {
+        labels: OwnLabels::from_map(&labels)?,
+        running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
+        ports: ports.into_iter().collect(),
+    })
 }
 
 /// The list says enough of a running container; how another one ended takes a call of its own.

@@ -1,12 +1,14 @@
 //! A command beside a container's own, with its streams, its terminal and its exit code.
 
-use bollard::container::LogOutput;
+use bollard::container::{AttachContainerResults, LogOutput};
+use bollard::errors::Error;
 use bollard::exec::{ResizeExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
-use futures_util::StreamExt;
+use bollard::query_parameters::{AttachContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder};
+use futures_util::{Stream, StreamExt};
 
 use super::{CALL_LIMIT, DockerEngine, bounded, errors};
-use crate::ports::{EngineError, EngineErrorKind, OutputStream, Shell, ShellRequest};
+use crate::ports::{EngineError, EngineErrorKind, OutputStream, Shell, ShellOutput, ShellRequest};
 
 /// A frame of the engine's is at most this large, so a read never waits for the buffer to grow.
 const FRAME: usize = 32 * 1024 + 8;
@@ -37,15 +39,40 @@ pub(super) async fn shell(engine: &DockerEngine, request: &ShellRequest) -> Resu
             format!("could not {doing}: the engine detached from it"),
         ));
     };
-    let output = output.filter_map(move |chunk| {
+    Ok(Shell { id: exec.id, input, output: streams(output, doing) })
+}
+
+/// The streams of a container's own command, which has not started yet.
+pub(super) async fn attach(engine: &DockerEngine, container: &str) -> Result<Shell, EngineError> {
+    let doing = format!("attach to container `{container}`");
+    let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
+    let attached = bounded(&doing, CALL_LIMIT, async {
+        let attached = engine.client.attach_container(container, Some(options)).await;
+        attached.map_err(|error| errors::explain(&doing, &error))
+    });
+    let AttachContainerResults { output, input } = attached.await?;
+    Ok(Shell { id: container.to_owned(), input, output: streams(output, doing) })
+}
+
+fn streams(output: impl Stream<Item = Result<LogOutput, Error>> + Send + 'static, doing: String) -> ShellOutput {
+    Box::pin(output.filter_map(move |chunk| {
         std::future::ready(match chunk {
             Ok(LogOutput::StdErr { message }) => Some(Ok((OutputStream::Stderr, message.to_vec()))),
             Ok(other) => Some(Ok((OutputStream::Stdout, other.into_bytes().to_vec()))),
             Err(error) if errors::is_ragged_end(&error) => None,
             Err(error) => Some(Err(errors::explain(&doing, &error))),
         })
-    });
-    Ok(Shell { id: exec.id, input, output: Box::pin(output) })
+    }))
+}
+
+pub(super) async fn resize_container(
+    engine: &DockerEngine,
+    name: &str,
+    columns: u16,
+    rows: u16,
+) -> Result<(), EngineError> {
+    let options = ResizeContainerTTYOptionsBuilder::new().h(rows.into()).w(columns.into()).build();
+    engine.call("resize the command's terminal", engine.client.resize_container_tty(name, options)).await
 }
 
 pub(super) async fn resize(engine: &DockerEngine, id: &str, columns: u16, rows: u16) -> Result<(), EngineError> {

@@ -17,6 +17,10 @@ pub enum AccessoryChange {
     Run,
     /// It runs, as the file says or as it was left.
     Leave,
+    /// The same container anew, as it was asked for.
+    Restart,
+    /// It was asked for; its container stays.
+    Stop,
 }
 
 impl AccessoryChange {
@@ -29,6 +33,8 @@ impl AccessoryChange {
             Self::Replace | Self::Recreate => "is replaced",
             Self::Run => "runs once",
             Self::Leave => "is left as it is",
+            Self::Restart => "is restarted",
+            Self::Stop => "is stopped",
         }
     }
 }

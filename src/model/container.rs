@@ -206,6 +206,8 @@ pub enum Role {
     Replica,
     Accessory,
     ReleaseCommand,
+    /// Of `deploy-apps run`: it never serves and no deploy touches it.
+    OneOff,
     Proxy,
 }
 
@@ -255,6 +257,7 @@ impl OwnLabels {
             Role::Replica => "replica",
             Role::Accessory => "accessory",
             Role::ReleaseCommand => "release-command",
+            Role::OneOff => "one-off",
             Role::Proxy => "proxy",
         };
         let optional = [
@@ -280,6 +283,7 @@ impl OwnLabels {
             "replica" => Role::Replica,
             "accessory" => Role::Accessory,
             "release-command" => Role::ReleaseCommand,
+            "one-off" => Role::OneOff,
             "proxy" => Role::Proxy,
             _ => return None,
         };

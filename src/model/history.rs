@@ -15,6 +15,13 @@ pub struct PastRun {
     /// What served before.
     pub from: Option<ReleaseNumber>,
     pub version: Option<String>,
+    /// How many it left serving, and how many served before it as far as that is known.
+    pub replicas: Option<u64>,
+    pub replicas_before: Option<u64>,
+    /// Of an accessory, which has no releases: what became of it, such as `replace`.
+    pub accessory: Option<String>,
+    /// Why it did not come to its end.
+    pub reason: Option<String>,
     /// Such as `deploy`, `scale`, `rollback`.
     pub purpose: String,
     pub end: RunEnd,
@@ -69,6 +76,7 @@ pub fn past_runs(records: &[Value], limit: usize, is_busy: impl Fn(&AppKey) -> b
         .flat_map(|(app, mut records)| {
             records.sort_by_key(|record| record.at);
             let mut runs = runs_of(&records, is_busy(&app));
+            count_before(&mut runs);
             runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
             runs.truncate(limit);
             runs
@@ -76,6 +84,21 @@ pub fn past_runs(records: &[Value], limit: usize, is_busy: impl Fn(&AppKey) -> b
         .collect();
     runs.sort_by_key(|run| std::cmp::Reverse(run.started_at));
     runs
+}
+
+/// Gives each run the number of replicas that the last good one before it left.
+fn count_before(runs: &mut [PastRun]) {
+    runs.sort_by_key(|run| run.started_at);
+    let mut serving = None;
+    for run in runs {
+        run.replicas_before = serving;
+        match &run.end {
+            RunEnd::Said(outcome) if outcome.starts_with("completed") => serving = run.replicas,
+            RunEnd::Said(_) | RunEnd::Running => {}
+            // It may have got anywhere.
+            RunEnd::Interrupted => serving = None,
+        }
+    }
 }
 
 /// A record as it was written. What is not as expected is passed over: a newer version may write more.
@@ -117,6 +140,10 @@ impl<'a> Record<'a> {
             release: self.release,
             from: self.number("from").and_then(|number| number.try_into().ok()).map(ReleaseNumber),
             version: self.text("version"),
+            replicas: self.number("replicas"),
+            replicas_before: None,
+            accessory: self.text("accessory"),
+            reason: self.text("reason"),
             purpose: self.text("purpose").unwrap_or_else(|| "deploy".to_owned()),
             end,
             started_at: self.at,
@@ -213,6 +240,24 @@ mod tests {
         let starts: Vec<i64> =
             past_runs(&records, 10, |_| false).iter().map(|run| run.started_at.as_millisecond()).collect();
         assert_eq!(starts, [2000, 1000]);
+    }
+
+    #[test]
+    fn a_change_of_scale_knows_the_number_before() {
+        let scaled = |at: u64, purpose: &str, replicas: u32, outcome: &str| {
+            let mut record = finished(at, "web", 1, outcome);
+            record["purpose"] = purpose.into();
+            record["replicas"] = replicas.into();
+            record
+        };
+        let records = [
+            scaled(5000, "scale", 4, "completed"),
+            scaled(4000, "scale", 9, "rolled_back"),
+            scaled(3000, "deploy", 2, "completed"),
+        ];
+        let counts: Vec<_> =
+            past_runs(&records, 10, |_| false).iter().map(|run| (run.replicas_before, run.replicas)).collect();
+        assert_eq!(counts, [(Some(2), Some(4)), (Some(2), Some(9)), (None, Some(2))]);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Project {
     pub name: ProjectName,
     /// The folder of the compose file; relative paths in it start here.
     pub folder: PathBuf,
+    /// There is no compose file: this is what the engine and the proxy know of the project.
+    #[serde(skip)]
+    pub remembered: bool,
     pub proxy: ProxySpec,
     /// Who is told of a run's end.
     pub notify: Vec<Webhook>,

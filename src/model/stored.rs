@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, HealthPolicy, ReleaseCommand, ReleaseNumber};
+use super::{ContainerSpec, DrainPolicy, HealthPolicy, ReleaseCommand, ReleaseNumber, RolloutPolicy};
 
 /// One release as it was planned. Its environment may hold secrets: no command shows it, and nor does `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct StoredRelease {
     /// The digests of the files that its bind mounts led to, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mounted: BTreeMap<String, String>,
+    /// How the compose file rolled it, for commands that run without the file. `None`: stored by an older build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<StoredPolicy>,
     /// When it was stored, in milliseconds since 1970; the proxy's clock says so.
     #[serde(default, skip_serializing)]
     pub at: u64,
@@ -37,6 +40,16 @@ pub struct StoredRelease {
     pub owner: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
+}
+
+/// What of the compose file is no part of a release, as it was when the release was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPolicy {
+    /// What the file said; `None`: nothing.
+    pub replicas: Option<u32>,
+    pub drain: DrainPolicy,
+    pub rollout: RolloutPolicy,
+    pub rollback: RolloutPolicy,
 }
 
 impl fmt::Debug for StoredRelease {
@@ -65,6 +78,7 @@ mod tests {
             container,
             release: None,
             mounted: BTreeMap::new(),
+            policy: None,
             at: 0,
             owner: String::new(),
             host: String::new(),

@@ -10,7 +10,7 @@ use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
 use super::succession::take_over;
 use super::way::Way;
-use super::{AppPlan, DeployOptions, Expect, PlanRefused, Planned, Step, Verdict};
+use super::{AppPlan, DeployOptions, Expect, Intent, PlanRefused, Planned, Step, Verdict};
 use crate::model::{AddressPool, ObservedState, Order, Project, Release};
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.
@@ -26,7 +26,8 @@ pub(super) fn plan_app(
     let app = goal.app.as_ref();
     let spec = effective_spec(project, app, pool);
     let count = goal.count;
-    let situation = Situation::of(project, app, spec, observed, options.force, count.count, goal.pinned);
+    let anew = options.force || options.intent == Intent::Restart;
+    let situation = Situation::of(project, app, spec, observed, anew, count.count, goal.pinned);
     let release = Release {
         number: situation.release,
         version: match goal.pinned {

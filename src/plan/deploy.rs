@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::accessories::{networks_and_volumes, shared_stages};
 use super::accessory::plan_accessory;
 use super::app::plan_app;
+use super::as_it_is::plan_as_it_is;
 use super::clash::check_names;
 use super::goal::Goal;
 use super::hosts::with_hosts;
@@ -19,7 +20,7 @@ use super::prune::tidy;
 use super::rollback::targets;
 use super::routes::RoutesAfter;
 use super::{AppPlan, Plan, PlanRefused, Verdict};
-use crate::model::{AppName, ObservedState, Project, ReleaseNumber};
+use crate::model::{AccessoryChange, AppName, ObservedState, Project, ReleaseNumber};
 
 /// Which release of each app it is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +33,25 @@ pub enum Intent {
     Scale(BTreeMap<AppName, u32>),
     /// What served before. An app without a number goes back to the highest release before the serving one.
     Rollback { to: BTreeMap<AppName, ReleaseNumber>, release_command: bool },
+    /// What serves now, in new containers.
+    Restart,
+    /// Nothing runs, and the proxy answers for it; what served is remembered.
+    Stop,
+    /// What served before it was stopped.
+    Start,
 }
 
 impl Intent {
+    /// What becomes of an accessory that is named, where its configuration stays as it is.
+    fn of_accessories(&self) -> Option<AccessoryChange> {
+        match self {
+            Self::Restart => Some(AccessoryChange::Restart),
+            Self::Stop => Some(AccessoryChange::Stop),
+            Self::Start => Some(AccessoryChange::Start),
+            Self::Deploy | Self::Scale(_) | Self::Rollback { .. } => None,
+        }
+    }
+
     /// As leases and the history name it.
     #[must_use]
     pub fn purpose(&self) -> &'static str {
@@ -42,6 +59,9 @@ impl Intent {
             Self::Deploy => "deploy",
             Self::Scale(_) => "scale",
             Self::Rollback { .. } => "rollback",
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Start => "start",
         }
     }
 }
@@ -82,11 +102,13 @@ pub fn plan_deploy(
     let (shared, parts) = match options.intent {
         Intent::Deploy => (shared_stages(project, observed)?, parts(project, names)?),
         // A kept release runs with the accessories that are there: their images may not be to be had right now.
-        Intent::Scale(_) | Intent::Rollback { .. } => (networks_and_volumes(project, observed), alone(names)),
+        Intent::Scale(_) | Intent::Rollback { .. } | Intent::Restart | Intent::Stop | Intent::Start => {
+            (networks_and_volumes(project, observed), alone(names))
+        }
     };
     let targets = match &options.intent {
         Intent::Rollback { to, .. } => targets(project, names, observed, to)?,
-        Intent::Deploy | Intent::Scale(_) => BTreeMap::new(),
+        _ => BTreeMap::new(),
     };
     let apps = names.iter().filter_map(|name| project.apps.get(name));
     let goals = apps.map(|app| Goal::of(project, app, observed, options, &targets));
@@ -99,6 +121,11 @@ pub fn plan_deploy(
     let mut plans: Vec<AppPlan> = Vec::new();
     for part in &parts {
         let wait = wait_for(part, &plans);
+        if let (Some(accessory), Some(change)) = (project.accessories.get(&part.name), options.intent.of_accessories())
+        {
+            plans.push(plan_as_it_is(project, &accessory.service, part, change, observed)?);
+            continue;
+        }
         if let Some(accessory) = project.accessories.get(&part.name) {
             plans.push(plan_accessory(project, accessory, part, wait, observed, options)?);
             continue;

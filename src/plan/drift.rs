@@ -11,8 +11,8 @@ use super::proxy::address_pool;
 use super::replicas::effective_spec;
 use super::routes::RoutesAfter;
 use crate::model::{
-    App, AppName, AppRecord, ContainerSpec, ImageSource, ObservedState, Project, ReleaseNumber, ReplicaCount,
-    ResolvedImage, Route, identity,
+    App, AppName, AppRecord, ContainerFile, ContainerSpec, ImageSource, ObservedState, Project, ReleaseNumber,
+    ReplicaCount, ResolvedImage, Route, identity,
 };
 
 /// One difference between the wish and what serves.
@@ -146,7 +146,11 @@ fn release_drift(
         // project's other apps: a change of that has no key of this app's.
         let mut keys = changed_keys(&kept.container, &app.service.container);
         keys.extend((kept.port != app.port).then(|| "x-deploy-apps.port".to_owned()));
-        let differs = !keys.is_empty() || identity(&kept.image, spec) != kept.identity;
+        let is_other = identity(&kept.image, spec) != kept.identity;
+        if keys.is_empty() && is_other {
+            keys.extend(changed_values(&app.service.container));
+        }
+        let differs = !keys.is_empty() || is_other;
         let configuration = differs.then_some(Drift::Configuration { keys });
         let files = changed(kept, spec, observed).filter_map(|mount| {
             let path = mount.bind_source()?.to_owned();
@@ -199,6 +203,17 @@ fn changed_keys(before: &ContainerSpec, after: &ContainerSpec) -> Vec<String> {
     keys
 }
 
+/// Where all keys are as they were, it is the value of a secret or config: it is kept nowhere, so of several it is not
+/// known which.
+fn changed_values(spec: &ContainerSpec) -> Option<String> {
+    let name = |file: &ContainerFile| {
+        let section = if file.target.starts_with("/run/secrets/") { "secrets" } else { "configs" };
+        format!("{section}.{}", file.name)
+    };
+    let names: Vec<String> = spec.files.iter().map(name).collect();
+    (!names.is_empty()).then(|| names.join(" or "))
+}
+
 fn different(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
@@ -228,6 +243,20 @@ mod tests {
         after.environment.insert("C".to_owned(), "new".to_owned());
         assert_eq!(changed_keys(&before, &after), ["environment.A", "environment.C", "read_only", "stop_grace_period"]);
         assert!(changed_keys(&before, &before).is_empty());
+    }
+
+    #[test]
+    fn a_changed_secret_is_named() {
+        let file = |name: &str, target: &str| ContainerFile {
+            name: name.to_owned(),
+            target: target.to_owned(),
+            ..Default::default()
+        };
+        let mut spec = ContainerSpec { files: vec![file("key", "/run/secrets/key")], ..ContainerSpec::default() };
+        assert_eq!(changed_values(&spec).as_deref(), Some("secrets.key"));
+        spec.files.push(file("motd", "/etc/motd"));
+        assert_eq!(changed_values(&spec).as_deref(), Some("secrets.key or configs.motd"));
+        assert_eq!(changed_values(&ContainerSpec::default()), None);
     }
 
     #[test]

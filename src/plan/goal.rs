@@ -42,6 +42,9 @@ impl<'a> Goal<'a> {
                 let count = counts.get(&app.service.name).copied().unwrap_or(app.replicas);
                 Self::scale(project, app, &key, observed, count)
             }
+            Intent::Restart => Self::again(project, app, &key, observed, Again::Restart),
+            Intent::Stop => Self::again(project, app, &key, observed, Again::Stop),
+            Intent::Start => Self::again(project, app, &key, observed, Again::Start),
             Intent::Rollback { release_command, .. } => {
                 let Some(stored) = targets.get(&app.service.name) else {
                     return Err(PlanRefused::NotDeployed { app: key });
@@ -108,6 +111,38 @@ impl<'a> Goal<'a> {
         Ok(Self { app, pinned: Some(stored), count, scale, once_more: false, because: None, warnings: Vec::new() })
     }
 
+    /// The serving release, with the routes and the number of replicas that it has. A stop takes the replicas out of the
+    /// record and leaves all else in it, the number that was scaled to as well; so a start knows what it brings back.
+    fn again(
+        project: &Project,
+        app: &'a App,
+        key: &AppKey,
+        observed: &'a ObservedState,
+        what: Again,
+    ) -> Result<Self, PlanRefused> {
+        let record = observed.proxy.apps.get(key).and_then(|known| known.record.as_ref());
+        let Some(record) = record else { return Err(PlanRefused::NotDeployed { app: key.clone() }) };
+        let serving = u32::try_from(record.peers.len()).unwrap_or(u32::MAX);
+        let is_held = record.peers.is_empty() && record.hold_ms > 0;
+        let known = ReplicaCount::wanted(app.file_replicas(), record.scale);
+        let count = match what {
+            Again::Stop => 0,
+            // An interrupted stop-first run has left it between old and new.
+            _ if is_held => known.count,
+            Again::Restart if serving == 0 => return Err(PlanRefused::Stopped { app: key.clone() }),
+            Again::Start if serving == 0 && known.count == 0 => {
+                return Err(PlanRefused::ScaledToZero { app: key.clone() });
+            }
+            Again::Start if serving == 0 => known.count,
+            Again::Restart | Again::Start => serving,
+        };
+        let mut goal = Self::scale(project, app, key, observed, count)?;
+        goal.count = ReplicaCount { count, source: known.source };
+        goal.scale = record.scale;
+        goal.because = Some(format!("a {} was asked for", what.word()));
+        Ok(goal)
+    }
+
     /// An earlier release, with the routes and the policies that the compose file has now.
     fn rollback(
         project: &Project,
@@ -152,9 +187,44 @@ impl<'a> Goal<'a> {
     }
 }
 
+/// What is asked for without a change of release or configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Restart,
+    Stop,
+    Start,
+}
+
+impl Again {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Stop => "stop",
+            Self::Start => "start",
+        }
+    }
+}
+
 /// What the proxy has kept of a release.
 pub(super) fn kept<'a>(key: &AppKey, observed: &'a ObservedState, release: ReleaseNumber) -> Option<&'a StoredRelease> {
     observed.releases.get(key)?.iter().find(|stored| stored.number == release)
+}
+
+/// The release that serves, or served before a stop, with the app as it was then; for one more container of it.
+pub(super) fn serving_release<'a>(
+    project: &Project,
+    app: &App,
+    key: &AppKey,
+    observed: &'a ObservedState,
+) -> Result<(&'a StoredRelease, App), PlanRefused> {
+    let record = observed.proxy.apps.get(key).and_then(|known| known.record.as_ref());
+    let Some(record) = record else { return Err(PlanRefused::NotDeployed { app: key.clone() }) };
+    let release = record.release;
+    let Some(stored) = kept(key, observed, release) else {
+        return Err(PlanRefused::NotKept { app: key.clone(), release });
+    };
+    check_resources(project, key, stored, observed)?;
+    Ok((stored, as_stored(key, app, stored)?))
 }
 
 /// The app as it was then. The values of its secrets and configs are kept nowhere, so they are those of now.

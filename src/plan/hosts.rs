@@ -67,6 +67,7 @@ mod tests {
         Project {
             name: "sample".parse().unwrap(),
             folder: "/sample".into(),
+            remembered: false,
             proxy,
             notify: Vec::new(),
             apps: IndexMap::new(),

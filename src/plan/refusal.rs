@@ -47,6 +47,12 @@ pub enum PlanRefused {
     NotDeployed { app: AppKey },
     #[error("what {release} of app `{app}` is made of is not kept by the proxy")]
     NotKept { app: AppKey, release: ReleaseNumber },
+    #[error("app `{app}` is stopped")]
+    Stopped { app: AppKey },
+    #[error("app `{app}` is scaled to zero, which a start leaves as it is")]
+    ScaledToZero { app: AppKey },
+    #[error("accessory `{app}` has no container on the engine")]
+    NoAccessory { app: AppKey },
     #[error("{release} of app `{app}` was deployed with no replica, so it has never been seen healthy")]
     NeverServed { app: AppKey, release: ReleaseNumber },
     #[error("the image of {release} of app `{app}` is no longer on the engine")]
@@ -149,6 +155,9 @@ impl PlanRefused {
             Self::NotDeployed { app } | Self::NotKept { app, .. } => {
                 format!("`deploy-apps {}` deploys it; with `--replicas N` with another number of replicas", app.app)
             }
+            Self::Stopped { app } => format!("`deploy-apps start {}` brings back what served", app.app),
+            Self::ScaledToZero { app } => format!("`deploy-apps scale {}=1` gives it a replica", app.app),
+            Self::NoAccessory { app } => format!("`deploy-apps {}` creates it", app.app),
             Self::NeverServed { app, .. } => {
                 format!("`deploy-apps {} --replicas N` starts what the compose file says", app.app)
             }

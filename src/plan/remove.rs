@@ -21,7 +21,8 @@ pub fn deployed_apps(project: &ProjectName, engine: &ObservedEngine, proxy: &Obs
     let routed = routed.map(|(key, _)| key.app.clone());
     let labels = engine.containers.iter().map(|container| &container.labels);
     let own = labels.filter(|labels| {
-        matches!(labels.role, Role::Replica | Role::ReleaseCommand) && labels.project.as_ref() == Some(project)
+        matches!(labels.role, Role::Replica | Role::ReleaseCommand | Role::OneOff)
+            && labels.project.as_ref() == Some(project)
     });
     routed.chain(own.filter_map(|labels| labels.service.clone())).collect()
 }
@@ -98,7 +99,8 @@ impl Host<'_> {
     fn app(&self, key: &AppKey, options: RemoveOptions) -> Option<AppPlan> {
         let known = self.proxy.apps.get(key);
         let record = known.and_then(|known| known.record.as_ref());
-        let own: Vec<_> = self.engine.containers.iter().filter(|container| belongs(container, key)).collect();
+        let is_own = |container: &&ObservedContainer| belongs(container, key) || is_one_off(container, key);
+        let own: Vec<_> = self.engine.containers.iter().filter(is_own).collect();
         let tags = if options.images { self.tags(key) } else { BTreeMap::new() };
         if record.is_none() && own.is_empty() && tags.is_empty() {
             return None;
@@ -284,6 +286,14 @@ impl Host<'_> {
         }
         vec![Stage::line(ending), Stage::beside(lanes)]
     }
+}
+
+/// A command that somebody runs beside the app ends with it.
+fn is_one_off(container: &ObservedContainer, key: &AppKey) -> bool {
+    let labels = &container.labels;
+    labels.role == Role::OneOff
+        && labels.project.as_ref() == Some(&key.project)
+        && labels.service.as_ref() == Some(&key.app)
 }
 
 pub(super) fn stop_and_remove(

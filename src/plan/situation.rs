@@ -90,7 +90,8 @@ impl<'a> Situation<'a> {
         let mut keep: Vec<&ObservedContainer> = own
             .iter()
             .copied()
-            .filter(|container| current.is_some() && serves(container) && container.labels.release == current)
+            .filter(|container| !force && current.is_some() && serves(container))
+            .filter(|container| container.labels.release == current)
             .filter(|container| container.labels.identity == identity && container.is_well())
             .filter(|container| record.is_some_and(|record| record.reaches(container)))
             .collect();

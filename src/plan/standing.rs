@@ -37,6 +37,8 @@ pub enum AppState {
     Holding,
     /// Scaled to zero.
     AtRest,
+    /// By `stop`; it would have replicas.
+    Stopped,
     NotDeployed,
     /// The proxy does not answer.
     Unknown,
@@ -175,7 +177,11 @@ fn state(record: Option<&AppRecord>, wanted: Option<ReplicaCount>, serving: u32,
         return if is_known { AppState::NotDeployed } else { AppState::Unknown };
     };
     if record.peers.is_empty() {
-        return if record.hold_ms > 0 { AppState::Holding } else { AppState::AtRest };
+        return match wanted {
+            _ if record.hold_ms > 0 => AppState::Holding,
+            Some(wanted) if wanted.count > 0 => AppState::Stopped,
+            _ => AppState::AtRest,
+        };
     }
     let recorded = u32::try_from(record.peers.len()).unwrap_or(u32::MAX);
     // Before a deploy has seen the file's new number, the old one is what shall serve.

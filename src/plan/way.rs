@@ -10,7 +10,7 @@ use super::situation::Situation;
 use super::{DeployOptions, Expect, FlipChange, Limits, Look, PlanRefused, Planned, Stage, Step};
 use crate::model::{
     App, AppName, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role,
-    StoredRelease,
+    StoredPolicy, StoredRelease,
 };
 
 /// What every part of an app's plan looks at.
@@ -126,6 +126,12 @@ impl Way<'_> {
             container: self.app.service.container.clone(),
             release: self.app.release.clone(),
             mounted: digests(&self.app.service.container, self.observed),
+            policy: Some(StoredPolicy {
+                replicas: self.app.file_replicas(),
+                drain: self.app.drain.clone(),
+                rollout: self.app.rollout.clone(),
+                rollback: self.app.rollback.clone(),
+            }),
             at: 0,
             owner: String::new(),
             host: String::new(),

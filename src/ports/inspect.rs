@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::AsyncWrite;
 
 use super::{EngineError, ProxyError};
-use crate::model::{AppKey, Lifetime, ProjectName, ProxyName, ProxyOverview, RequestTotals};
+use crate::model::{AppKey, Lifetime, OwnLabels, ProjectName, ProxyName, ProxyOverview, RequestTotals};
 
 /// Which of its two outputs a process wrote to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,8 +63,20 @@ pub struct Shell {
     pub output: ShellOutput,
 }
 
+/// A container of ours, whatever project and proxy it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resident {
+    pub labels: OwnLabels,
+    pub running: bool,
+    /// Published on the host.
+    pub ports: Vec<u16>,
+}
+
 /// The engine, for those who look. Nothing here changes a container.
 pub trait InspectEngine: Send + Sync + 'static {
+    /// All that carry our labels, of every proxy on this engine.
+    fn residents(&self) -> impl Future<Output = Result<Vec<Resident>, EngineError>> + Send;
+
     /// By container id; those that are gone are left out.
     fn lifetimes(&self, ids: &[String])
     -> impl Future<Output = Result<BTreeMap<String, Lifetime>, EngineError>> + Send;
@@ -75,6 +87,16 @@ pub trait InspectEngine: Send + Sync + 'static {
     fn starts(&self, proxy: &ProxyName, since: Timestamp) -> Starts;
 
     fn shell(&self, request: &ShellRequest) -> impl Future<Output = Result<Shell, EngineError>> + Send;
+
+    /// The streams of a created container's own command, from its start to its end.
+    fn attach(&self, container: &str) -> impl Future<Output = Result<Shell, EngineError>> + Send;
+
+    fn resize_container(
+        &self,
+        container: &str,
+        columns: u16,
+        rows: u16,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     fn resize_shell(&self, id: &str, columns: u16, rows: u16) -> impl Future<Output = Result<(), EngineError>> + Send;
 

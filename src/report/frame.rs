@@ -7,8 +7,13 @@ use console::{Style, measure_text_width, pad_str, truncate_str};
 use super::block::{Block, Line};
 use super::row::{Piece, Row, Tone};
 use super::run::Run;
+use super::text;
+use crate::event::Outcome;
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const SEPARATOR: &str = " · ";
+/// Less of a build's output than this says nothing.
+const LEAST_MORE: usize = 12;
 /// From one picture of the spinner to the next.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
@@ -69,6 +74,19 @@ impl Columns {
         }
         head + "   "
     }
+
+    /// The same for less and less room: without the version, without the release, with the beginning of the name.
+    fn heads(&self, row: &Row, width: usize, paint: Paint) -> [String; 4] {
+        let pad = |text: &str, width| pad_str(text, width, console::Alignment::Left, None).into_owned();
+        let name = paint.bold(&pad(row.name(), self.name));
+        let with_release = match self.release {
+            0 => format!("{name}   "),
+            release => format!("{name}  {}   ", pad(&row.release(), release)),
+        };
+        let short = self.name.min(width / 3);
+        let short = paint.bold(&pad(&truncate_str(row.name(), short, "…"), short));
+        [self.head(row, paint), with_release, format!("{name}  "), format!("{short}  ")]
+    }
 }
 
 /// The lines that are redrawn while the run goes on: never wider or higher than the screen,
@@ -80,21 +98,13 @@ pub(super) fn live(run: &Run, now: Duration, size: Size, paint: Paint) -> Vec<St
     let (shown, hidden) = fit(&rows, room);
     let columns = Columns::of(shown.iter().copied());
     let spinner = SPINNER[(now.as_millis() / TICK.as_millis()) as usize % SPINNER.len()];
-    let mut lines: Vec<String> = shown
-        .iter()
-        .map(|row| {
-            columns.head(row, paint)
-                + &match &row.end {
-                    Some(_) => result(row, paint),
-                    None => progress(row, now, spinner, paint),
-                }
-        })
-        .collect();
+    // A full last column makes some terminals wrap.
+    let width = size.width.saturating_sub(1);
+    let line = |row: &&Row| fitted(&columns.heads(row, width, paint), row, now, spinner, width, paint);
+    let mut lines: Vec<String> = shown.iter().map(line).collect();
     if hidden > 0 {
         lines.push(paint.tone(Tone::Dim, &format!("… and {hidden} more")));
     }
-    // A full last column makes some terminals wrap.
-    let width = size.width.saturating_sub(1);
     lines.iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
 }
 
@@ -110,19 +120,42 @@ fn fit<'a>(rows: &[&'a Row], room: usize) -> (Vec<&'a Row>, usize) {
     (shown, hidden)
 }
 
-fn progress(row: &Row, now: Duration, spinner: &str, paint: Paint) -> String {
-    let piece = |piece: &Piece| match piece.tone {
+/// What is behind a row gives way first, oldest first, then what stands before it: the stage that it is at, or how it
+/// ended, is always in sight.
+fn fitted(heads: &[String; 4], row: &Row, now: Duration, spinner: &str, width: usize, paint: Paint) -> String {
+    let toned = |piece: &Piece| match piece.tone {
         Tone::Busy => format!("{} {}", paint.tone(Tone::Busy, spinner), piece.text),
         tone => paint.tone(tone, &piece.text),
     };
-    let pieces: Vec<String> =
-        row.done().iter().chain(&row.doing(now)).filter(|piece| !piece.text.is_empty()).map(piece).collect();
-    pieces.join(" · ")
+    let join = |pieces: &[Piece]| pieces.iter().map(toned).collect::<Vec<_>>().join(SEPARATOR);
+    let done = row.done();
+    let (stage, gap) = match &row.end {
+        Some(end) => (vec![row.ending(end)], "   "),
+        None => (row.doing(now), SEPARATOR),
+    };
+    let mut stage: Vec<Piece> = stage.into_iter().filter(|piece| !piece.text.is_empty()).collect();
+    // A build's last line of output is shown as far as there is room.
+    let more: Vec<Piece> =
+        if stage.len() > 1 { stage.extract_if(.., |piece| piece.tone == Tone::Dim).collect() } else { Vec::new() };
+    let line = |head: &str, done: &[Piece], stage: &[Piece]| {
+        let gap = if done.is_empty() { "" } else { gap };
+        format!("{head}{}{gap}{}", join(done), join(stage))
+    };
+    let fits = |line: &String| measure_text_width(line) <= width;
+    let with_less_behind = (0..=done.len()).map(|from| line(&heads[0], &done[from..], &stage));
+    let with_less_before = heads[1..].iter().map(|head| line(head, &[], &stage));
+    let found = with_less_behind.chain(with_less_before).find(fits);
+    // Why it failed stands below in full when the run is over; what is done about it does not.
+    let busy = || stage.iter().rev().find(|piece| piece.tone == Tone::Busy).cloned();
+    let text =
+        found.unwrap_or_else(|| line(&heads[3], &[], &busy().map_or_else(|| stage.clone(), |piece| vec![piece])));
+    let room = width.saturating_sub(measure_text_width(&text));
+    if more.is_empty() || room < LEAST_MORE { text } else { format!("{text}{SEPARATOR}{}", join(&more)) }
 }
 
 fn result(row: &Row, paint: Paint) -> String {
     let done: Vec<String> = row.done().iter().map(|piece| paint.tone(piece.tone, &piece.text)).collect();
-    let mut text = done.join(" · ");
+    let mut text = done.join(SEPARATOR);
     if let Some(end) = &row.end {
         let ending = row.ending(end);
         if !text.is_empty() {
@@ -153,6 +186,49 @@ pub(super) fn closing(run: &Run, paint: Paint) -> Vec<String> {
         lines
     });
     results(run, paint).into_iter().chain(blocks).collect()
+}
+
+/// The last line: how many came to which end, and how long all of it took.
+pub(super) fn total(run: &Run) -> Option<String> {
+    let rows = || run.rows.iter().filter(|row| row.end.is_some());
+    let counted = |is_app: bool, noun: &str| {
+        let count = rows().filter(|row| row.is_app() == is_app).count() as u64;
+        let plural = if noun == "accessory" && count != 1 { "accessories".to_owned() } else { String::new() };
+        match (count, plural.is_empty()) {
+            (0, _) => None,
+            (_, true) => Some(text::count(count, noun)),
+            (_, false) => Some(format!("{count} {plural}")),
+        }
+    };
+    let what: Vec<String> = [counted(true, "app"), counted(false, "accessory")].into_iter().flatten().collect();
+    if what.is_empty() {
+        return None;
+    }
+    let mut ends: Vec<(&str, usize)> = Vec::new();
+    for end in rows().filter_map(|row| row.end.as_ref()) {
+        let word = outcome(end.outcome);
+        match ends.iter_mut().find(|(other, _)| *other == word) {
+            Some((_, count)) => *count += 1,
+            None => ends.push((word, 1)),
+        }
+    }
+    let ends: Vec<String> = match &ends[..] {
+        [(word, _)] => vec![(*word).to_owned()],
+        several => several.iter().map(|(word, count)| format!("{count} {word}")).collect(),
+    };
+    Some(format!("{} in {}: {}", what.join(" and "), text::duration(run.elapsed), ends.join(", ")))
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::UpToDate => "up to date",
+        Outcome::Completed => "done",
+        Outcome::CompletedWithLeftovers => "done with leftovers",
+        Outcome::RolledBack => "failed and undone",
+        Outcome::Cancelled => "cancelled",
+        Outcome::Disconnected => "connection lost",
+        Outcome::Stuck => "stuck",
+    }
 }
 
 /// With a label only the label is coloured: long text in red is hard to read.

@@ -22,16 +22,19 @@ pub struct History {
     pub apps: usize,
 }
 
+/// What a narrow terminal does without, first to last. When it was can be told in two ways.
+const SPARE: [&str; 9] = ["run", "commit", "flipped after", "when", "drained", "version", "took", "cut", "who"];
+
 impl History {
-    /// Lines for people, with times in this zone.
+    /// Lines for people, with times in this zone, no wider than `width`.
     #[must_use]
-    pub fn lines(&self, zone: &TimeZone) -> Vec<String> {
+    pub fn lines(&self, zone: &TimeZone, width: Option<usize>) -> Vec<String> {
         if self.runs.is_empty() {
             return vec![format!("nothing has been deployed in project `{}` yet", self.project)];
         }
         let mut table = Table::new([
             ("when", Align::Left),
-            ("", Align::Right),
+            ("ago", Align::Right),
             ("app", Align::Left),
             ("what", Align::Left),
             ("release", Align::Left),
@@ -52,9 +55,9 @@ impl History {
             let outcome = run.end.as_str().replace('_', " ");
             table.row([
                 when,
-                format!("{} ago", age(ago)),
+                age(ago),
                 app,
-                text::clean(&run.purpose),
+                text::clean(&what(run)),
                 releases(run),
                 text::clean(run.version.as_deref().unwrap_or_default()),
                 if *serves { format!("{outcome}, serves") } else { outcome },
@@ -66,8 +69,11 @@ impl History {
                 text::clean(&source(run)),
                 text::clean(run.url.as_deref().unwrap_or_default()),
             ]);
+            if let Some(reason) = &run.reason {
+                table.note(format!("  {}", text::clean(reason)));
+            }
         }
-        table.lines()
+        table.lines_within(width, &SPARE)
     }
 
     /// One document for programs.
@@ -88,6 +94,10 @@ fn document(run: &PastRun, serves: bool) -> Value {
         "release": run.release,
         "from": run.from,
         "version": run.version,
+        "replicas": run.replicas,
+        "replicas_before": run.replicas_before,
+        "accessory": run.accessory,
+        "reason": run.reason,
         "purpose": run.purpose,
         "outcome": run.end.as_str(),
         "serving": serves,
@@ -105,8 +115,18 @@ fn document(run: &PastRun, serves: bool) -> Value {
     })
 }
 
+/// Such as `deploy`, `scale 2 → 4`, or `replace` for an accessory.
+fn what(run: &PastRun) -> String {
+    match (&run.accessory, run.replicas_before, run.replicas) {
+        (Some(change), ..) => change.replace('_', " "),
+        (None, Some(before), Some(after)) if before != after => format!("{} {before} → {after}", run.purpose),
+        _ => run.purpose.clone(),
+    }
+}
+
 fn releases(run: &PastRun) -> String {
     match run.from {
+        _ if run.accessory.is_some() => "–".to_owned(),
         Some(from) if from != run.release => format!("{from} → {}", run.release),
         _ => run.release.to_string(),
     }

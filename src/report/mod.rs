@@ -10,6 +10,7 @@ mod frame;
 pub mod history;
 pub mod json;
 pub mod logs;
+pub mod ls;
 pub mod page;
 pub mod plain;
 mod plan;
@@ -32,6 +33,9 @@ use crate::event::Event;
 /// Takes the events of one run, in their order, from any thread.
 pub trait Reporter: Send + Sync {
     fn event(&self, event: &Event);
+
+    /// Called about once a second while a run may go on, so that a long wait is not silence.
+    fn tick(&self) {}
 
     /// Writes what is only known at the end. Nothing may follow it.
     fn finish(&self);

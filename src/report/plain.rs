@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::block::Block;
 use super::frame::{self, Paint};
+use super::row::Row;
 use super::run::Run;
 use super::text;
 use super::{Manner, Reporter, Verbosity};
@@ -27,6 +28,8 @@ struct Told<T, R> {
     run: Run,
     /// When each app had its last line.
     last: HashMap<Option<AppKey>, Duration>,
+    /// By this machine's clock: a wait brings no events.
+    last_event: Option<Instant>,
     finished: bool,
     manner: Manner,
 }
@@ -37,7 +40,15 @@ impl<T: Write + Send, R: Write + Send> PlainReporter<T, R> {
     }
 
     pub fn in_manner(talk: T, results: R, manner: Manner) -> Self {
-        let told = Told { talk, results, run: Run::default(), last: HashMap::new(), finished: false, manner };
+        let told = Told {
+            talk,
+            results,
+            run: Run::default(),
+            last: HashMap::new(),
+            last_event: None,
+            finished: false,
+            manner,
+        };
         Self { told: Mutex::new(told) }
     }
 }
@@ -47,13 +58,34 @@ impl<T: Write + Send, R: Write + Send> Reporter for PlainReporter<T, R> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
     }
 
+    fn tick(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = told.run.elapsed + told.last_event.map_or(Duration::ZERO, |at| at.elapsed());
+        told.wait(now);
+    }
+
     fn finish(&self) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).finish();
     }
 }
 
 impl<T: Write, R: Write> Told<T, R> {
+    /// Says of everything that has been silent for long what it waits for.
+    fn wait(&mut self, now: Duration) {
+        if self.finished || self.manner.verbosity == Verbosity::Quiet {
+            return;
+        }
+        let silent = |last: Option<&Duration>| last.is_none_or(|last| now.saturating_sub(*last) >= QUIET);
+        let waiting: Vec<(Option<AppKey>, String)> = waits(&self.run, |app| silent(self.last.get(app)));
+        for (app, line) in waiting {
+            let name = app.as_ref().map_or("host", |key| key.app.as_str());
+            drop(writeln!(self.talk, "{:>7}  {name}: {line}", text::duration(now)));
+            self.last.insert(app, now);
+        }
+    }
+
     fn tell(&mut self, event: &Event) {
+        self.last_event = Some(Instant::now());
         self.run.apply(event);
         let lines = self.lines(event);
         let name = event.app.as_ref().map_or("host", |key| key.app.as_str());
@@ -100,11 +132,21 @@ impl<T: Write, R: Write> Told<T, R> {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
+        if let Some(total) = frame::total(&self.run).filter(|_| self.manner.verbosity != Verbosity::Quiet) {
+            drop(writeln!(self.talk, "{total}"));
+        }
         for line in frame::results(&self.run, Paint { colour: self.manner.colour }) {
             drop(writeln!(self.results, "{line}"));
         }
         drop(self.results.flush());
     }
+}
+
+/// What those wait for that have said nothing for long.
+pub(super) fn waits(run: &Run, is_silent: impl Fn(&Option<AppKey>) -> bool) -> Vec<(Option<AppKey>, String)> {
+    let silent = run.rows.iter().filter(|row| row.is_moving() && is_silent(&row.app));
+    let line = |row: &Row| Some((row.app.clone(), format!("still at work: {}", row.under_way()?)));
+    silent.filter_map(line).collect()
 }
 
 /// What is still going on.
@@ -162,4 +204,27 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
         Fact::Undone { step } => format!("undone: {}", text::clean(step)),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::runs::{app, ms, planned, started};
+    use super::*;
+
+    #[test]
+    fn a_long_wait_is_told_every_ten_seconds() {
+        let reporter = PlainReporter::new(Vec::new(), Vec::new());
+        for event in [app("web", 0, planned(1, 2, "1.0+2")), app("web", 10, started("await `web-1` healthy"))] {
+            reporter.event(&event);
+        }
+        let mut told = reporter.told.lock().expect("no panic");
+        for second in 1..=35 {
+            told.wait(ms(second * 1000));
+        }
+        let text = String::from_utf8(told.talk.clone()).expect("text");
+        let waits: Vec<&str> =
+            text.lines().filter(|line| line.contains("still at work: await `web-1` healthy")).collect();
+        assert_eq!(waits.len(), 3, "{text}");
+        assert!(waits[0].trim_start().starts_with("10.0s  web: "), "{text}");
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write};
 
-use console::{Alignment, measure_text_width, pad_str};
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 const GAP: &str = "  ";
 
@@ -63,6 +63,40 @@ impl Table {
         std::iter::once(self.aligned(&header, &widths)).chain(lines).collect()
     }
 
+    /// The same no wider than `width`: the columns of `spare` go first, one after the other, then notes are wrapped and
+    /// what is still too long is cut. `None` is as wide as it likes, for files and pipes.
+    #[must_use]
+    pub fn lines_within(mut self, width: Option<usize>, spare: &[&str]) -> Vec<String> {
+        let Some(width) = width else { return self.lines() };
+        for name in spare {
+            if self.total() <= width {
+                break;
+            }
+            self.leave_out(name);
+        }
+        let lines = std::mem::take(&mut self.lines);
+        self.lines = lines.into_iter().flat_map(|line| wrapped(line, width)).collect();
+        self.lines().iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
+    }
+
+    /// How wide the rows are.
+    fn total(&self) -> usize {
+        let widths = (0..self.columns.len()).map(|column| self.width(column)).filter(|width| *width > 0);
+        let (columns, sum) = widths.fold((0, 0), |(columns, sum), width| (columns + 1, sum + width));
+        sum + GAP.len() * usize::saturating_sub(columns, 1)
+    }
+
+    fn leave_out(&mut self, name: &str) {
+        let Some(index) = self.columns.iter().position(|(other, _)| *other == name) else { return };
+        self.columns.remove(index);
+        for line in &mut self.lines {
+            match line {
+                Line::Row(cells) if cells.len() > index => drop(cells.remove(index)),
+                Line::Row(_) | Line::Note(_) => {}
+            }
+        }
+    }
+
     /// 0 for a column that says nothing.
     fn width(&self, column: usize) -> usize {
         let cells = self.lines.iter().filter_map(|line| match line {
@@ -90,6 +124,35 @@ impl Table {
         line.truncate(line.trim_end().len());
         line
     }
+}
+
+/// A note that is too long goes on in the next line, as far to the right as it began.
+fn wrapped(line: Line, width: usize) -> Vec<Line> {
+    let Line::Note(text) = &line else { return vec![line] };
+    if measure_text_width(text) <= width {
+        return vec![line];
+    }
+    let plain = console::strip_ansi_codes(text);
+    let (before, after) = text.split_once(plain.trim()).unwrap_or(("", ""));
+    let indent = plain.len() - plain.trim_start().len();
+    let room = width.saturating_sub(indent + GAP.len()).max(1);
+    let mut lines: Vec<String> = Vec::new();
+    for word in plain.split_whitespace() {
+        match lines.last_mut() {
+            Some(last) if measure_text_width(last) + 1 + measure_text_width(word) <= room => {
+                *last += " ";
+                *last += word;
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    let further = " ".repeat(indent + GAP.len());
+    let note = |(index, line): (usize, String)| {
+        let indent = if index == 0 { "" } else { further.as_str() };
+        let before = if index == 0 { before } else { before.trim_start_matches(' ') };
+        Line::Note(format!("{indent}{before}{line}{after}"))
+    };
+    lines.into_iter().enumerate().map(note).collect()
 }
 
 impl fmt::Display for Table {
@@ -123,6 +186,20 @@ mod tests {
                 "\u{1b}[1mé\u{1b}[0m       1,204"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_too_wide_loses_spare_columns_first() {
+        let mut table = Table::new([("app", Align::Left), ("version", Align::Left), ("state", Align::Left)]);
+        table.row(["web", "1.4.0+7", "serving"]);
+        table.note("  drift: environment.COLOUR is another one now");
+        assert_eq!(table.clone().lines_within(Some(80), &["version"]), table.lines());
+        let narrow = table.clone().lines_within(Some(20), &["version"]);
+        assert_eq!(
+            narrow,
+            ["app  state", "web  serving", "  drift:", "    environment.COL…", "    is another one", "    now"]
+        );
+        assert_eq!(table.lines_within(Some(9), &["version"])[1], "web  ser…");
     }
 
     #[test]

@@ -90,7 +90,8 @@ fn draw(events: &Receiver<Event>, term: &Term) -> io::Result<()> {
         let size = size(term);
         screen.draw(frame::live(&run, now, size, PAINT), size.width)?;
     }
-    screen.draw(frame::closing(&run, PAINT), size(term).width)?;
+    let closing = frame::closing(&run, PAINT).into_iter().chain(frame::total(&run));
+    screen.draw(closing.collect(), size(term).width)?;
     let mut stdout = io::stdout();
     if !stdout.is_terminal() {
         for line in frame::results(&run, Paint { colour: false }) {

@@ -9,6 +9,7 @@ use super::failure::{DeployError, FailureKind, StepFailure};
 use super::observe::Pulls;
 use super::parts::Parts;
 use super::preview::preview;
+use super::remove::wake_proxy;
 use super::run::{Run, Scope, Tally};
 use super::share::{Shared, implied_changes, lease_request, plan_and_share};
 use crate::event::{Fact, Outcome};
@@ -94,8 +95,7 @@ async fn deploy_all<E: Engine, P: Proxy>(
     }
     // Opening a channel to the proxy takes longer than all the rest of a run that has nothing to do, so both are opened
     // at once. Where there is no proxy yet, the first try fails and the second finds it.
-    let (prepared, early) =
-        tokio::join!(prepare_proxy(run, &request.project.proxy, request.proxy_image), run.proxy.acquire(&wanted));
+    let (prepared, early) = tokio::join!(ready_proxy(run, request), run.proxy.acquire(&wanted));
     prepared?;
     let lease = match early {
         Ok(lease) => lease,
@@ -214,6 +214,17 @@ async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployReque
     }
 }
 
+/// Without a compose file nobody says how the proxy should be, so it is taken as it is; it must run.
+async fn ready_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>) -> Result<(), DeployError> {
+    let spec = &request.project.proxy;
+    if !request.project.remembered {
+        return prepare_proxy(run, spec, request.proxy_image).await;
+    }
+    wake_proxy(run, &spec.name, &run.engine.observe(&spec.name).await?).await?;
+    greet(run, &run.proxy.version().await?, request.proxy_image);
+    Ok(())
+}
+
 pub(super) fn is_build(step: &Step) -> bool {
     matches!(step, Step::BuildImage { .. })
 }
@@ -290,6 +301,16 @@ async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Resul
     result
 }
 
+/// A history keeps thousands of records, so each says its reason on one line of bounded length.
+pub(super) fn brief(reason: &str) -> String {
+    const MOST: usize = 300;
+    let line = reason.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -301,16 +322,23 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_
     let urls = request.project.urls(&result.app.app, far.as_deref().unwrap_or("localhost"));
     let fact = Fact::AppFinished { outcome: result.outcome, urls, took: result.took };
     run.emit(Some(&result.app), fact);
-    // An accessory has no releases, and so no history.
-    if result.outcome == Outcome::UpToDate || request.project.accessories.contains_key(&result.app.app) {
+    if result.outcome == Outcome::UpToDate {
         return;
     }
     let mut details = request.operator.details(request.options.intent.purpose());
     details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or(Value::Null));
-    details.insert("version".to_owned(), result.release.version.clone().into());
-    details.insert("replicas".to_owned(), result.replicas.into());
-    details.insert("from".to_owned(), result.from.map(|release| release.0).into());
-    details.insert("identity".to_owned(), result.release.identity.clone().into());
+    if let Some(reason) = &result.reason {
+        details.insert("reason".to_owned(), brief(reason).into());
+    }
+    // An accessory has no releases; its records have the number 0.
+    if let Some(change) = result.accessory {
+        details.insert("accessory".to_owned(), serde_json::to_value(change).unwrap_or(Value::Null));
+    } else {
+        details.insert("version".to_owned(), result.release.version.clone().into());
+        details.insert("replicas".to_owned(), result.replicas.into());
+        details.insert("from".to_owned(), result.from.map(|release| release.0).into());
+        details.insert("identity".to_owned(), result.release.identity.clone().into());
+    }
     details.insert("took_ms".to_owned(), milliseconds(result.took).into());
     let Tally { flipped_after, drained, cut } = result.tally;
     details.insert("flipped_after_ms".to_owned(), flipped_after.map(milliseconds).into());

@@ -13,7 +13,7 @@ use super::parts::{Parts, moved};
 use super::run::{Run, Scope, Tally};
 use super::unwind::Unwound;
 use crate::event::{Fact, Outcome};
-use crate::model::{AppKey, FailureAction, Release, ReleaseNumber};
+use crate::model::{AccessoryChange, AppKey, FailureAction, Release, ReleaseNumber};
 use crate::plan::{AppPlan, Plan, Verdict};
 use crate::ports::{Engine, Proxy};
 
@@ -26,6 +26,10 @@ pub struct AppResult {
     /// How many serve at the end of the plan.
     pub replicas: u32,
     pub outcome: Outcome,
+    /// Why it did not come to its end.
+    pub reason: Option<String>,
+    /// It is no app, and this is what became of it.
+    pub accessory: Option<AccessoryChange>,
     /// What the plan was made from has changed under it; nothing is left of the attempt, and planning again may help.
     pub world_moved: bool,
     pub took: Duration,
@@ -149,6 +153,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     pub(super) async fn finish(&self, lease: &P::Lease, prepared: Prepared<'_>) -> AppResult {
         let Prepared { plan, scope, result, begun } = prepared;
         let mut world_moved = false;
+        let mut reason = result.as_ref().err().map(ToString::to_string);
         let outcome = match result {
             // A healthy accessory is what a flip is for an app: from there the only way is forward.
             Ok(()) if plan.flip.is_some() || plan.changes_accessory() => {
@@ -158,6 +163,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Ok(()) => Outcome::UpToDate,
                 Err(failure) => {
                     world_moved = failure.kind == FailureKind::WorldMoved;
+                    reason = Some(failure.to_string());
                     if failure.kind == FailureKind::Cancelled { Outcome::Cancelled } else { Outcome::RolledBack }
                 }
             },
@@ -184,6 +190,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             release: plan.release.clone(),
             replicas: plan.replicas,
             outcome,
+            reason,
+            accessory: plan.verdict.accessory(),
             world_moved,
             took: begun.elapsed(),
             tally: scope.tally(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::deploy::brief;
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind};
 use super::run::{Run, Scope};
@@ -174,6 +175,7 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
         None => Ok(()),
     };
     let mut world_moved = false;
+    let reason = flipped.as_ref().err().map(ToString::to_string);
     let outcome = match flipped {
         Ok(()) => run.after_flip(lease, &plan.after, &scope).await,
         Err(failure) => {
@@ -192,6 +194,8 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
         release: release.clone(),
         replicas: 0,
         outcome,
+        reason,
+        accessory: None,
         world_moved,
         tally: scope.tally(),
         took: begun.elapsed(),
@@ -241,6 +245,9 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_
     details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or_default());
     details.insert("version".to_owned(), result.release.version.clone().into());
     details.insert("took_ms".to_owned(), took.into());
+    if let Some(reason) = &result.reason {
+        details.insert("reason".to_owned(), brief(reason).into());
+    }
     for (name, count) in [("drained", result.tally.drained), ("cut", result.tally.cut)] {
         details.insert(name.to_owned(), serde_json::to_value(count).unwrap_or_default());
     }

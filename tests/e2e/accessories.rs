@@ -18,7 +18,7 @@ fn notebook(line: &str, then: &str) -> Value {
     })
 }
 
-fn accessory(name: &str, service: Value) -> App {
+pub fn accessory(name: &str, service: Value) -> App {
     let mut app = App::new(name);
     for part in ["build", "stop_grace_period", "environment", "deploy", "x-deploy-apps"] {
         app = app.set(part, json!(null));

@@ -118,6 +118,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
         hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),
         name: "sample".parse().expect("a valid name"),
         folder: PathBuf::from("/sample"),
+        remembered: false,
         proxy: ProxySpec {
             name: ProxyName::default(),
             http_port: 8080,

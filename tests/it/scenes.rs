@@ -19,7 +19,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    fn new(name: &'static str, world: Arc<World>, wish: Wish) -> Self {
+    pub fn new(name: &'static str, world: Arc<World>, wish: Wish) -> Self {
         Self { name, world, wish, prelude: |_| {} }
     }
 

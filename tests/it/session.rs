@@ -57,6 +57,7 @@ impl Wish {
         world.state().named = judged.then(|| self.apps.iter().cloned().collect());
         let asked = |app: &AppName| match &self.options.intent {
             Intent::Scale(counts) => counts.get(app).copied(),
+            Intent::Stop => Some(0),
             _ => self.options.replicas,
         };
         for app in &self.apps {

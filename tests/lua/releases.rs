@@ -39,6 +39,7 @@ fn release(number: u32) -> StoredRelease {
         container,
         release: None,
         mounted: std::collections::BTreeMap::new(),
+        policy: None,
         at: 0,
         owner: "ann".to_owned(),
         host: "laptop".to_owned(),

@@ -122,7 +122,7 @@ impl Source for Eyes {
         let mut text = Vec::new();
         match &status {
             Ok(status) => {
-                text.extend(status.lines(false));
+                text.extend(status.lines(false, None));
                 // A host without any deploy has no proxy, and misses none.
                 if let (Some(error), Some(_)) = (&status.proxy.error, status.proxy.state) {
                     let failure = Failure::new(Exit::NoProxy, format!("proxy `{}`: {error}", status.proxy.name));
@@ -136,7 +136,7 @@ impl Source for Eyes {
         }
         if let Ok(history) = &history {
             text.push(String::new());
-            text.extend(history.lines(&TimeZone::system()));
+            text.extend(history.lines(&TimeZone::system(), None));
         }
         let mut fields = Map::new();
         fields.insert("at".to_owned(), Timestamp::now().to_string().into());

@@ -1,27 +1,21 @@
 //! `deploy-apps exec APP -- COMMAND…`: a command beside an app's own, in a replica that serves.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Args;
-use futures_util::StreamExt;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
-use tokio::io::AsyncWriteExt;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::logs::release;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_names;
+use crate::cli::streams::{RawTerminal, pass, size};
 use crate::model::{ContainerState, ObservedContainer, ObservedEngine, ReleaseNumber, Role};
-use crate::ports::{Engine, InspectEngine, OutputStream, Proxy, Shell, ShellRequest};
+use crate::ports::{Engine, InspectEngine, Proxy, ShellRequest};
 
 /// What the docker command ends with when a command cannot be run, or is not there.
 const CANNOT_RUN: [i64; 2] = [126, 127];
-/// The engine says so in place of the command's own output.
-const NOT_RUN: &[u8] = b"OCI runtime exec failed";
 /// Between the end of a command's output and the engine's knowing its exit code lie milliseconds.
 const EXIT_INTERVAL: Duration = Duration::from_millis(20);
 const EXIT_ATTEMPTS: u32 = 250;
@@ -62,12 +56,14 @@ pub async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Failure> {
     let request = ShellRequest { container: container.name.clone(), command: args.command.clone(), terminal };
     let shell = context.engine.shell(&request).await?;
     let id = shell.id.clone();
+    // A command that has just ended has no terminal any more.
+    let resize = async |columns, rows| drop(context.engine.resize_shell(&id, columns, rows).await);
     let raw = terminal.map(|_| RawTerminal::begin());
     let refusal = tokio::select! {
         biased;
         // As with docker: the command in the container loses its stdin and stdout, and is left to notice.
         () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
-        refusal = pass(context, shell, terminal.is_some()) => refusal?,
+        refusal = pass(shell, terminal.is_some(), resize) => refusal?,
     };
     let code = exit_code(context, &id).await?;
     drop(raw);
@@ -91,7 +87,7 @@ fn choose<'a>(
     let on_host = ours.clone().filter_map(|container| container.labels.service.as_ref()).map(|name| name.as_str());
     known_names(project, std::slice::from_ref(&args.app), accessories.chain(on_host))?;
     let named = |container: &&ObservedContainer| {
-        container.labels.role != Role::ReleaseCommand
+        !matches!(container.labels.role, Role::ReleaseCommand | Role::OneOff)
             && container.labels.service.as_ref().is_some_and(|service| service.as_str() == args.app)
     };
     let mut running: Vec<&ObservedContainer> =
@@ -118,81 +114,6 @@ fn choose<'a>(
     })
 }
 
-/// Passes everything in both directions until the command ends. What the engine says in place of the command is
-/// returned, not passed.
-async fn pass(context: &Context, mut shell: Shell, has_terminal: bool) -> Result<Option<Vec<u8>>, Failure> {
-    let mut typed = Some(stdin());
-    let mut resized = signal(SignalKind::window_change()).ok().filter(|_| has_terminal);
-    let mut refusal: Option<Vec<u8>> = None;
-    loop {
-        tokio::select! {
-            bytes = next(&mut typed) => match bytes {
-                Some(bytes) => {
-                    // A command that does not read any more has closed it; its output still counts.
-                    if shell.input.write_all(&bytes).await.is_err() || shell.input.flush().await.is_err() {
-                        typed = None;
-                    }
-                }
-                None => {
-                    drop(shell.input.shutdown().await);
-                    typed = None;
-                }
-            },
-            chunk = shell.output.next() => match chunk {
-                Some(Ok((OutputStream::Stdout, bytes))) if refusal.is_some() || bytes.starts_with(NOT_RUN) => {
-                    refusal.get_or_insert_default().extend(bytes);
-                }
-                Some(Ok((stream, bytes))) => if !write(stream, &bytes) { return Ok(None) },
-                Some(Err(error)) => return Err(error.into()),
-                None => return Ok(refusal),
-            },
-            () = window_change(&mut resized) => {
-                let (columns, rows) = size();
-                // A command that has just ended has no terminal any more.
-                drop(context.engine.resize_shell(&shell.id, columns, rows).await);
-            }
-        }
-    }
-}
-
-async fn next(typed: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
-    match typed {
-        Some(typed) => typed.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn window_change(resized: &mut Option<tokio::signal::unix::Signal>) {
-    match resized {
-        Some(resized) => drop(resized.recv().await),
-        None => std::future::pending().await,
-    }
-}
-
-/// A thread of its own: a read from a terminal cannot be taken back, and must not hold up the end.
-fn stdin() -> mpsc::Receiver<Vec<u8>> {
-    let (sender, typed) = mpsc::channel(16);
-    std::thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(read @ 1..) = std::io::stdin().lock().read(&mut buffer) {
-            if sender.blocking_send(buffer[..read].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-    typed
-}
-
-/// Returns false when nobody reads any more.
-fn write(stream: OutputStream, bytes: &[u8]) -> bool {
-    let write = |mut out: Box<dyn Write>| out.write_all(bytes).and_then(|()| out.flush());
-    match stream {
-        OutputStream::Stdout => write(Box::new(std::io::stdout())),
-        OutputStream::Stderr => write(Box::new(std::io::stderr())),
-    }
-    .is_ok()
-}
-
 async fn exit_code(context: &Context, id: &str) -> Result<i64, Failure> {
     let mut attempt = 1;
     loop {
@@ -205,41 +126,10 @@ async fn exit_code(context: &Context, id: &str) -> Result<i64, Failure> {
 }
 
 /// Of the runtime's chain of causes only the last, which names the command.
-fn reason(refusal: &[u8]) -> String {
+pub(super) fn reason(refusal: &[u8]) -> String {
     let text = String::from_utf8_lossy(refusal);
     let text = text.trim().trim_end_matches(": unknown");
     text.rsplit(": exec: ").next().unwrap_or(text).to_owned()
-}
-
-fn size() -> (u16, u16) {
-    match tcgetwinsize(std::io::stdout()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
-        _ => (80, 24),
-    }
-}
-
-/// Every key goes to the command as it is, until this is dropped.
-struct RawTerminal {
-    before: Option<Termios>,
-}
-
-impl RawTerminal {
-    fn begin() -> Self {
-        let before = tcgetattr(std::io::stdin()).ok();
-        if let Some(mut raw) = before.clone() {
-            raw.make_raw();
-            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &raw);
-        }
-        Self { before }
-    }
-}
-
-impl Drop for RawTerminal {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, before);
-        }
-    }
 }
 
 #[cfg(test)]

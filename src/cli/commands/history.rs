@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::args::Format;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, stdout_width};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
 use crate::cli::say;
@@ -36,7 +36,7 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
     };
     let text = match context.format {
         Format::Json => history.document().to_string(),
-        _ => history.lines(&TimeZone::system()).join("\n"),
+        _ => history.lines(&TimeZone::system(), stdout_width()).join("\n"),
     };
     say::result(format!("{text}\n").as_bytes())?;
     Ok(Exit::Done)
@@ -46,8 +46,10 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
 pub(super) async fn gather(project: &Project, proxy: &ControlClient, args: &HistoryArgs) -> Result<History, Failure> {
     let overview = proxy.overview(&project.name).await?;
     let on_host: Vec<&AppName> = ours(project, &overview).map(|key| &key.app).collect();
-    known_apps(project, &args.apps, on_host.iter().copied())?;
-    let all: BTreeSet<&AppName> = project.apps.keys().chain(on_host).collect();
+    // Accessories have a history, too: when they were created, replaced, restarted.
+    let others = project.accessories.keys();
+    known_apps(project, &args.apps, on_host.iter().copied().chain(others.clone()))?;
+    let all: BTreeSet<&AppName> = project.apps.keys().chain(on_host).chain(others).collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let keys: Vec<AppKey> = all.into_iter().filter(|name| named(name)).map(|name| project.key(name)).collect();
     let limit = usize::from(args.limit);

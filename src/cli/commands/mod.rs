@@ -1,5 +1,6 @@
 //! One file a command: its arguments, and what it does with them.
 
+pub(super) mod again;
 pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod dashboard;
@@ -11,12 +12,14 @@ pub(super) mod exec;
 pub(super) mod history;
 pub(super) mod init;
 pub(super) mod logs;
+pub(super) mod ls;
 pub(super) mod man;
 pub(super) mod plan;
 pub(super) mod proxy;
 pub(super) mod prune;
 pub(super) mod remove;
 pub(super) mod rollback;
+pub(super) mod run;
 pub(super) mod scale;
 pub(super) mod schema;
 pub(super) mod status;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::doctor::differs;
 use crate::cli::args::Format;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, stdout_width};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
 use crate::cli::published;
@@ -54,7 +54,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
     };
     let text = match context.format {
         Format::Json => status.document().to_string(),
-        _ => status.lines(context.stdout_has_colour()).join("\n"),
+        _ => status.lines(context.stdout_has_colour(), stdout_width()).join("\n"),
     };
     say::result(format!("{text}\n").as_bytes())?;
     Ok(exit(&status))
@@ -98,10 +98,10 @@ async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> R
             }
             status.proxy.published = published.clone().filter(|_| status.proxy.error.is_none());
             let shown = match (&mut screen, context.format) {
-                (Some(screen), _) => screen.show(&status.lines(context.stdout_has_colour())),
+                (Some(screen), _) => screen.show(&status.lines(context.stdout_has_colour(), stdout_width())),
                 (None, Format::Json) => writeln!(std::io::stdout(), "{}", status.document()),
                 (None, _) => {
-                    writeln!(std::io::stdout(), "{}\n", status.lines(false).join("\n"))
+                    writeln!(std::io::stdout(), "{}\n", status.lines(false, stdout_width()).join("\n"))
                 }
             };
             Ok::<_, Failure>(shown.is_ok())
@@ -135,10 +135,12 @@ impl<'a> View<'a> {
 /// All that a status tells.
 pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, Failure> {
     let View { project, engine, proxy } = view;
+    // Without the file there is nothing that the apps could differ from.
+    let compares = !args.no_drift && !project.remembered;
     let in_file: Vec<AppName> = project.apps.keys().cloned().collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let compared: Vec<AppName> = in_file.into_iter().filter(named).collect();
-    let seen = look(engine, proxy, project, &compared, !args.no_drift).await?;
+    let seen = look(engine, proxy, project, &compared, compares).await?;
     let (info, neighbours) = tokio::try_join!(engine.info(), engine.neighbours(&project.proxy.name))?;
     let standing = Seen {
         observed: &seen.observed,
@@ -159,7 +161,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
         windows: traffic.map(|traffic| (traffic.short_ms, traffic.long_ms)),
         apps,
         accessories,
-        compared: !args.no_drift,
+        compared: compares,
         strangers: strangers_among(&seen.observed.proxy, &neighbours),
     })
 }

@@ -15,7 +15,7 @@ fn the_file_is_looked_for_here_and_above() {
 
     let empty = tempfile::tempdir().expect("a folder");
     let error = load(&LoadRequest { folder: empty.path().to_owned(), ..LoadRequest::default() }).expect_err("nothing");
-    assert_eq!(error.kind, ComposeErrorKind::NotFound);
+    assert_eq!(error.kind, ComposeErrorKind::NoFile);
     let text = format!(
         "no `compose.yaml` in `{}` or above it\nhint: go to the project's folder, or name the file: `-f FILE`",
         empty.path().display()

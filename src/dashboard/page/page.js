@@ -17,6 +17,7 @@ const STATES = {
   down: ["✕", "down", "bad"],
   holding: ["⏸", "requests wait", "warn"],
   at_rest: ["–", "at rest", ""],
+  stopped: ["–", "stopped", ""],
   not_deployed: ["–", "not deployed", ""],
   unknown: ["?", "not known", "warn"],
 };
@@ -133,7 +134,7 @@ function card(app, now, width) {
 
 function summary(apps, now) {
   const deployed = apps.filter((app) => app.release !== null);
-  const serving = deployed.filter((app) => app.state === "serving" || app.state === "at_rest").length;
+  const serving = deployed.filter((app) => ["serving", "at_rest", "stopped"].includes(app.state)).length;
   const point = flow.at(-1);
   const isFresh = point && now - point.at_ms < 5000;
   const sum = isFresh ? Object.values(point.apps).flatMap((rates) => Object.values(rates)).reduce((all, pair) => all + pair[0], 0) : null;

@@ -11,11 +11,11 @@ pub use github::{annotation, append_output, append_summary, escape_data, escape_
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::block::Block;
 use super::frame::{self, Paint};
-use super::plain::{progress, settled};
+use super::plain::{progress, settled, waits};
 use super::row::Tone;
 use super::run::Run;
 use super::text;
@@ -49,6 +49,8 @@ struct Told<T, R> {
     /// What is kept of each app until it has ended.
     details: HashMap<Option<AppKey>, Vec<String>>,
     last: HashMap<Option<AppKey>, Duration>,
+    /// By this machine's clock: a wait brings no events.
+    last_event: Option<Instant>,
     clock: fn() -> u64,
     finished: bool,
 }
@@ -66,7 +68,18 @@ impl<T: Write + Send, R: Write + Send> CiReporter<T, R> {
     /// With a clock of its own.
     pub(super) fn at(talk: T, results: R, dialect: Dialect, manner: Manner, clock: fn() -> u64) -> Self {
         let (details, last) = (HashMap::new(), HashMap::new());
-        let told = Told { talk, results, dialect, manner, run: Run::default(), details, last, clock, finished: false };
+        let told = Told {
+            talk,
+            results,
+            dialect,
+            manner,
+            run: Run::default(),
+            details,
+            last,
+            last_event: None,
+            clock,
+            finished: false,
+        };
         Self { told: Mutex::new(told) }
     }
 }
@@ -76,13 +89,34 @@ impl<T: Write + Send, R: Write + Send> Reporter for CiReporter<T, R> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
     }
 
+    fn tick(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = told.run.elapsed + told.last_event.map_or(Duration::ZERO, |at| at.elapsed());
+        told.wait(now);
+    }
+
     fn finish(&self) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).finish();
     }
 }
 
 impl<T: Write, R: Write> Told<T, R> {
+    /// Says of everything that has been silent for long what it waits for.
+    fn wait(&mut self, now: Duration) {
+        if self.finished || self.manner.verbosity == Verbosity::Quiet {
+            return;
+        }
+        let silent = |last: Option<&Duration>| last.is_none_or(|last| now.saturating_sub(*last) >= QUIET);
+        let waiting = waits(&self.run, |app| silent(self.last.get(app)));
+        for (app, line) in waiting {
+            let name = app.as_ref().map_or("host", |key| key.app.as_str());
+            drop(writeln!(self.talk, "{:>7}  {name}: {line}", text::duration(now)));
+            self.last.insert(app, now);
+        }
+    }
+
     fn tell(&mut self, event: &Event) {
+        self.last_event = Some(Instant::now());
         self.run.apply(event);
         self.keep(event);
         match Block::of(event) {

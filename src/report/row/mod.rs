@@ -63,6 +63,7 @@ pub(super) struct Planned {
     pub from: Option<ReleaseNumber>,
     pub to: ReleaseNumber,
     pub version: String,
+    pub replicas: u32,
 }
 
 #[derive(Debug)]
@@ -124,6 +125,15 @@ impl Row {
         self.app.is_some() || !self.done().is_empty()
     }
 
+    pub fn is_app(&self) -> bool {
+        self.accessory.is_none()
+    }
+
+    /// The oldest of what is under way, for whoever says now and then that it goes on.
+    pub fn under_way(&self) -> Option<&str> {
+        self.steps.first().map(|(step, _)| step.as_str()).filter(|_| self.end.is_none())
+    }
+
     pub fn cancel(&mut self) {
         self.cancelling = true;
     }
@@ -135,14 +145,15 @@ impl Row {
                 self.lease =
                     Some(text::clean(&format!("waiting for the deploy of {owner} on {host}, begun {since} ago")));
             }
-            Fact::AppPlanned { from, to, version, .. } => {
+            Fact::AppPlanned { from, to, version, replicas, .. } => {
                 self.lease = None;
-                self.planned = Some(Planned { from: *from, to: *to, version: version.clone() });
+                self.planned = Some(Planned { from: *from, to: *to, version: version.clone(), replicas: *replicas });
             }
             Fact::RemovalPlanned { release, version, .. } => {
                 self.lease = None;
                 self.removing = true;
-                self.planned = Some(Planned { from: Some(*release), to: *release, version: version.clone() });
+                self.planned =
+                    Some(Planned { from: Some(*release), to: *release, version: version.clone(), replicas: 0 });
             }
             Fact::AccessoryPlanned { change } => {
                 self.lease = None;

@@ -81,6 +81,10 @@ impl Row {
             Outcome::Cancelled if self.removing && self.flips > 0 => {
                 Piece::new(Tone::Warning, "✘ cancelled, it serves no more and its containers are left")
             }
+            Outcome::Completed if self.planned.as_ref().is_some_and(|planned| planned.replicas == 0) => {
+                let words = if end.urls.is_empty() { "✔ stopped" } else { "✔ stopped, its requests get 503" };
+                Piece::new(Tone::Success, words)
+            }
             Outcome::UpToDate => Piece::new(Tone::Dim, "up to date (routes confirmed)"),
             Outcome::Completed => Piece::new(Tone::Success, served("✔", end)),
             Outcome::CompletedWithLeftovers => Piece::new(Tone::Warning, served("✔ with leftovers", end)),
@@ -111,6 +115,8 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
         AccessoryChange::Replace | AccessoryChange::Recreate => "✔ replaced",
         AccessoryChange::Run => "✔ completed",
         AccessoryChange::Leave => "✔ cleaned up",
+        AccessoryChange::Restart => "✔ restarted",
+        AccessoryChange::Stop => "✔ stopped",
     };
     match (end.outcome, change) {
         (Outcome::UpToDate, _) => Piece::new(Tone::Dim, served("unchanged", end)),
@@ -126,7 +132,10 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
             Piece::new(Tone::Error, "✘ failed, and the one from before is gone")
         }
         (Outcome::RolledBack, AccessoryChange::Run) => Piece::new(Tone::Error, "✘ failed, the next run repeats it"),
-        (Outcome::RolledBack, AccessoryChange::Start | AccessoryChange::Leave) => Piece::new(Tone::Error, "✘ failed"),
+        (
+            Outcome::RolledBack,
+            AccessoryChange::Start | AccessoryChange::Leave | AccessoryChange::Stop | AccessoryChange::Restart,
+        ) => Piece::new(Tone::Error, "✘ failed"),
         (Outcome::Cancelled, AccessoryChange::Replace) => {
             Piece::new(Tone::Warning, "✘ cancelled, the one from before runs again")
         }

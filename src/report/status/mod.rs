@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub(super) use self::words::age;
-use self::words::{Painter, container_state, count, label, open, per_second, percent, quantiles};
+use self::words::{Painter, count, label, open, per_second, percent, quantiles};
+pub(super) use self::words::{age, container_state, state_word, state_words};
 use super::table::{Align, Table};
 use super::text;
 use crate::model::{ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger};
@@ -70,10 +70,13 @@ const COLUMNS: [(&str, Align); 11] = [
     ("p50 / p99", Align::Left),
 ];
 
+/// What a narrow terminal does without, first to last.
+const SPARE: [&str; 6] = ["p50 / p99", "restarts", "errors", "version", "req/s", "up"];
+
 impl Status {
-    /// Lines for people.
+    /// Lines for people, no wider than `width`.
     #[must_use]
-    pub fn lines(&self, colour: bool) -> Vec<String> {
+    pub fn lines(&self, colour: bool, width: Option<usize>) -> Vec<String> {
         let paint = Painter { colour };
         let mut lines = Vec::new();
         if self.apps.is_empty() {
@@ -83,7 +86,7 @@ impl Status {
             for app in &self.apps {
                 self.app(app, &mut table, paint);
             }
-            lines.extend(table.lines());
+            lines.extend(table.lines_within(width, &SPARE));
         }
         if !self.accessories.is_empty() {
             let mut table = Table::new([
@@ -99,7 +102,7 @@ impl Status {
                 table.row([accessory.service.to_string(), state, up, paint.warning(differs)]);
             }
             lines.push(String::new());
-            lines.extend(table.lines());
+            lines.extend(table.lines_within(width, &[]));
         }
         let proxy = self.proxy_lines(paint);
         if !proxy.is_empty() {

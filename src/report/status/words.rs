@@ -8,7 +8,7 @@ use crate::model::{ContainerState, DockerHealth, InFlight, ReplicaSource, Reques
 use crate::plan::{AppStanding, AppState, Part, ReplicaStanding};
 use crate::report::text;
 
-pub(super) fn state_word(state: ContainerState) -> &'static str {
+pub(in crate::report) fn state_word(state: ContainerState) -> &'static str {
     match state {
         ContainerState::Created => "created",
         ContainerState::Running => "running",
@@ -19,7 +19,7 @@ pub(super) fn state_word(state: ContainerState) -> &'static str {
     }
 }
 
-pub(super) fn container_state(state: Option<ContainerState>, health: Option<DockerHealth>) -> String {
+pub(in crate::report) fn container_state(state: Option<ContainerState>, health: Option<DockerHealth>) -> String {
     match (state, health) {
         (None, _) => "missing".to_owned(),
         (Some(ContainerState::Running), Some(DockerHealth::Unhealthy)) => "unhealthy".to_owned(),
@@ -28,6 +28,19 @@ pub(super) fn container_state(state: Option<ContainerState>, health: Option<Dock
         (Some(ContainerState::Exited { oom_killed: true, .. }), _) => "out of memory".to_owned(),
         (Some(ContainerState::Exited { code, .. }), _) => format!("exited with {code}"),
         (Some(state), _) => state_word(state).to_owned(),
+    }
+}
+
+pub(in crate::report) fn state_words(state: AppState) -> &'static str {
+    match state {
+        AppState::Serving => "serving",
+        AppState::Degraded => "degraded",
+        AppState::Down => "down",
+        AppState::Holding => "requests wait",
+        AppState::AtRest => "at rest",
+        AppState::Stopped => "stopped",
+        AppState::NotDeployed => "not deployed",
+        AppState::Unknown => "not known",
     }
 }
 
@@ -109,14 +122,12 @@ impl Painter {
     }
 
     pub(super) fn state(self, state: AppState) -> String {
+        let words = state_words(state);
         match state {
-            AppState::Serving => self.paint(Style::new().green(), "serving"),
-            AppState::Degraded => self.warning("degraded"),
-            AppState::Down => self.error("down"),
-            AppState::Holding => self.warning("requests wait"),
-            AppState::AtRest => self.paint(Style::new().dim(), "at rest"),
-            AppState::NotDeployed => self.paint(Style::new().dim(), "not deployed"),
-            AppState::Unknown => self.warning("not known"),
+            AppState::Serving => self.paint(Style::new().green(), words),
+            AppState::Degraded | AppState::Holding | AppState::Unknown => self.warning(words),
+            AppState::Down => self.error(words),
+            AppState::AtRest | AppState::Stopped | AppState::NotDeployed => self.paint(Style::new().dim(), words),
         }
     }
 

@@ -49,13 +49,41 @@ node-app  r3       1.1.0+3   up to date (routes confirmed)
 }
 
 #[test]
-fn a_line_that_is_too_long_is_cut_and_never_wraps() {
+fn a_line_that_is_too_long_loses_what_is_behind_it_and_never_wraps() {
     let expected = block(
         r#"
-go-app  r7 → r8  1.4.0+8   image unchanged · `sample-go-app-r8-1` was not healthy within 30s · ⠙ r…
+go-app  r7 → r8   `sample-go-app-r8-1` was not healthy within 30s · ⠙ remove `sample-go-app-r8-1`
 "#,
     );
     assert_eq!(live(&failure()[..6]), expected);
+}
+
+#[test]
+fn the_current_stage_is_in_sight_at_every_width() {
+    let stages = [
+        (success(), 16, "draining"),
+        (success(), 8, "building"),
+        (failure(), 6, "remove"),
+        (cancelled(), 6, "draining"),
+    ];
+    for width in [40, 80, 120] {
+        for (events, count, stage) in &stages {
+            let run = run_of(&events[..*count]);
+            let lines = frame::live(&run, run.elapsed, Size { width, height: 24 }, NO_COLOUR);
+            assert!(lines.iter().any(|line| line.contains(stage)), "`{stage}` at {width}: {lines:#?}");
+        }
+        let run = run_of(&success());
+        let lines = frame::live(&run, run.elapsed, Size { width, height: 24 }, NO_COLOUR);
+        assert!(lines[0].contains('✔'), "the end at {width}: {lines:#?}");
+    }
+}
+
+#[test]
+fn finished_stages_give_way_first() {
+    let run = run_of(&success()[..16]);
+    let line = |width| frame::live(&run, run.elapsed, Size { width, height: 24 }, NO_COLOUR).remove(0);
+    assert_eq!(line(80), "go-app    r7 → r8  1.4.0+8   flipped 1ms · ⠦ draining 14 requests");
+    assert_eq!(line(40), "go-app    ⠦ draining 14 requests");
 }
 
 #[test]

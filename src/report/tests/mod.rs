@@ -3,7 +3,7 @@
 mod json;
 mod live;
 mod plain;
-mod runs;
+pub(in crate::report) mod runs;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

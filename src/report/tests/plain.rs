@@ -13,8 +13,19 @@ fn plain(events: &[Event]) -> (String, String) {
     (talk.text(), results.text())
 }
 
+/// Without the last line, which is the total.
 fn talk(events: &[Event]) -> String {
-    plain(events).0
+    let text = plain(events).0;
+    let (before, total) = text.trim_end().rsplit_once('\n').expect("several lines");
+    assert!(total.contains(" in ") && total.starts_with(|c: char| c.is_ascii_digit()), "{total}");
+    before.to_owned()
+}
+
+#[test]
+fn the_last_line_is_the_total() {
+    let last = |events: &[Event]| plain(events).0.lines().next_back().unwrap_or_default().to_owned();
+    assert_eq!(last(&success()), "2 apps in 8.9s: 1 done, 1 up to date");
+    assert_eq!(last(&failure()), "1 app in 30.3s: failed and undone");
 }
 
 #[test]

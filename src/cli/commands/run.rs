@@ -1,0 +1,110 @@
+//! `deploy-apps run APP COMMAND…`: a command in a container of its own.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+
+use super::exec::reason;
+use crate::cli::context::Context;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::names::known_apps;
+use crate::cli::streams::{RawTerminal, pass, size};
+use crate::event::{Event, Fact};
+use crate::model::AppName;
+use crate::plan::OneOff;
+use crate::ports::{Engine as _, InspectEngine as _};
+use crate::rollout::{DeployError, make_one_off, remove_one_off};
+
+/// Run a command in a container of its own, made as the replicas that serve are made
+///
+/// It has the image, the environment, the networks, the secrets and the mounts of the release that serves, and none of
+/// its traffic: the proxy never hears of it. Its streams, its terminal and its exit code are the command's own. It is
+/// removed at the end; what a killed run leaves is removed by the next one once its command has ended.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The app whose release it runs in
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// No terminal, although there is one
+    #[arg(short = 'T', long)]
+    pub no_tty: bool,
+    /// The command with its arguments, in place of the service's `command`
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+}
+
+/// Runs the command and ends with its exit code.
+pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
+    known_apps(&context.project, std::slice::from_ref(&args.app), std::iter::empty())?;
+    let app: AppName =
+        args.app.parse().map_err(|error: crate::model::InvalidName| Failure::new(Exit::Usage, error.to_string()))?;
+    let terminal = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let wish = OneOff { app: &app, command: &args.command, terminal, stdin: true };
+    // The command's own output is all that is to be seen.
+    let run = context.run_into(std::sync::Arc::new(|event: Event| {
+        if let Fact::Warned { message } = event.fact {
+            errln!("warning: {message}");
+        }
+    }));
+    let name = make_one_off(&run, &context.project, &wish).await.map_err(|error| match error {
+        DeployError::Setup(failure) => Failure { hint: failure.hint, ..Failure::new(Exit::Failed, failure.message) },
+        error => error.into(),
+    })?;
+    let ended = attached(context, &name, terminal).await;
+    if let Err(error) = remove_one_off(&run, &name).await {
+        errln!("warning: container `{name}` is left: {error}");
+    }
+    match ended? {
+        Ended::With(code) => std::process::exit(i32::try_from(code).unwrap_or(1)),
+        Ended::Cancelled => Ok(context.signals.exit()),
+        Ended::NotRun(message) => {
+            let what = format!("`{}` cannot be run in `{}`", args.command[0], args.app);
+            errln!("error: {what}: {}\n\nhint: name a command that is in the image", reason(message.as_bytes()));
+            // As a shell has it: not to be executed, or not found.
+            std::process::exit(if message.contains("permission denied") { 126 } else { 127 });
+        }
+    }
+}
+
+enum Ended {
+    With(i64),
+    Cancelled,
+    /// The engine could not start it, and says why.
+    NotRun(String),
+}
+
+/// Starts it with its streams joined to ours, and waits for its end.
+async fn attached(context: &Context, name: &str, terminal: bool) -> Result<Ended, Failure> {
+    let engine = &context.engine;
+    let shell = engine.attach(name).await?;
+    if let Err(error) = engine.start_container(name).await {
+        let is_command = [": exec: ", "executable file not found", "no such file or directory", "permission denied"];
+        return match is_command.iter().any(|text| error.message.contains(text)) {
+            true => Ok(Ended::NotRun(error.message)),
+            false => Err(error.into()),
+        };
+    }
+    let resize = async |columns, rows| drop(engine.resize_container(name, columns, rows).await);
+    if terminal {
+        let (columns, rows) = size();
+        resize(columns, rows).await;
+    }
+    let raw = terminal.then(RawTerminal::begin);
+    let working = async {
+        // The exit is awaited from the start: a container that is gone has no code to tell.
+        let (passed, exit) = tokio::join!(pass(shell, terminal, resize), engine.await_exit(name));
+        passed?;
+        Ok(Ended::With(exit?.code))
+    };
+    let ended = tokio::select! {
+        biased;
+        () = context.signals.cancel.cancelled() => {
+            // The command gets its stop signal and its time, as with any stop.
+            drop(engine.stop_container(name, None, None).await);
+            Ok(Ended::Cancelled)
+        }
+        ended = working => ended,
+    };
+    drop(raw);
+    ended
+}
