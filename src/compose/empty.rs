@@ -54,9 +54,12 @@ fn is_unset(path: &[&str]) -> bool {
             rest,
             ["build" | "cgroup_parent" | "cpuset" | "dns" | "dns_search" | "domainname" | "hostname"]
                 | ["ipc" | "isolation" | "mac_address" | "network_mode" | "pid" | "platform" | "runtime"]
-                | ["stop_signal" | "tmpfs" | "user" | "userns_mode" | "uts" | "working_dir"]
+                | ["restart" | "stop_signal" | "tmpfs" | "user" | "userns_mode" | "uts" | "working_dir"]
                 | ["build", "context" | "dockerfile" | "dockerfile_inline" | "isolation" | "network" | "target"]
                 | ["configs" | "secrets", "[]", "gid" | "target" | "uid"]
+                | ["deploy", "mode"]
+                | ["deploy", "restart_policy", "condition"]
+                | ["deploy", "rollback_config" | "update_config", "failure_action"]
                 | ["deploy", "resources", "reservations", "devices", "[]", "driver"]
                 | ["devices", "[]", "permissions" | "target"]
                 | ["env_file", "[]", "format"]

@@ -17,7 +17,7 @@ fn environment(case: &Case) -> Vec<String> {
 #[test]
 fn empty_values_of_these_keys_are_not_set() {
     let keys = "cgroup_parent cpuset dns dns_search domainname hostname ipc isolation mac_address network_mode pid \
-                platform runtime stop_signal tmpfs user userns_mode uts working_dir";
+                platform restart runtime stop_signal tmpfs user userns_mode uts working_dir";
     let lines: String = keys.split_whitespace().map(|key| format!("    {key}: \"${{X:-}}\"\n")).collect();
     assert_eq!(Case::accessory(&lines).container(), Case::accessory("").container());
     let lists = "annotations cap_add cap_drop device_cgroup_rules devices dns dns_opt dns_search environment expose \
@@ -44,6 +44,14 @@ fn empty_values_inside_of_maps_are_not_set() {
     let kept = Case::accessory("    environment: { A: \"\" }\n    labels: { l: \"\" }\n").container();
     assert_eq!(kept.environment["A"], "");
     assert_eq!(kept.labels["l"], "");
+}
+
+#[test]
+fn empty_values_of_a_deploy_are_not_set() {
+    let lines = "    deploy: { mode: \"\", restart_policy: { condition: \"\" }, update_config: { failure_action: \"\" }, \
+                 rollback_config: { failure_action: \"\" } }\n";
+    let app = Case::app(lines).first_app();
+    assert_eq!(app.rollout.failure_action, Case::app("").first_app().rollout.failure_action);
 }
 
 #[test]
