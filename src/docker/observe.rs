@@ -11,8 +11,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{DockerEngine, containers, filter, routes};
 use crate::model::{
-    ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork,
-    OwnLabels, ProjectName, ProxyName,
+    ComposeContainer, ComposeLabel, ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine,
+    ObservedImage, ObservedNetwork, OwnLabels, ProjectName, ProxyName, Role,
 };
 use crate::ports::{EngineError, Resident};
 
@@ -22,12 +22,17 @@ const INSPECTS_AT_ONCE: usize = 8;
 const OWN_TAGS: &str = "deploy-apps/*";
 
 pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
-    let (containers, networks, volumes, images) =
-        tokio::try_join!(containers_of(engine, proxy), networks(engine), volumes(engine), images(engine))?;
+    let (containers, composed, networks, volumes, images) = tokio::try_join!(
+        containers_of(engine, proxy),
+        composed(engine, proxy),
+        networks(engine),
+        volumes(engine),
+        images(engine)
+    )?;
     let (volumes, project_volumes) = volumes;
     // A local socket is the engine of this machine, or of one in it whose addresses are reached by way of this one.
     let host_routes = if engine.info.local { routes::host_routes() } else { Vec::new() };
-    Ok(ObservedEngine { networks, volumes, project_volumes, containers, images, host_routes })
+    Ok(ObservedEngine { networks, volumes, project_volumes, containers, images, host_routes, composed })
 }
 
 async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ObservedContainer>, EngineError> {
@@ -61,7 +66,45 @@ fn resident(summary: ContainerSummary) -> Option<Resident> {
     })
 }
 
-/// The list says enough of a running container; how another one ended takes a call of its own.
+/// What docker compose runs on this host: its containers stand for services that may be ours to deploy.
+async fn composed(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ComposeContainer>, EngineError> {
+    let made = filter("label", ComposeLabel::PROJECT);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&made).build();
+    let listed = engine.call("list the containers of compose", engine.client.list_containers(Some(options))).await?;
+    let mut all: Vec<ComposeContainer> = stream::iter(listed)
+        .map(|summary| composed_one(engine, proxy, summary))
+        .buffer_unordered(INSPECTS_AT_ONCE)
+        .try_filter_map(|container| std::future::ready(Ok(container)))
+        .try_collect()
+        .await?;
+    all.sort_by(|a, b| a.container.name.cmp(&b.container.name));
+    Ok(all)
+}
+
+async fn composed_one(
+    engine: &DockerEngine,
+    proxy: &ProxyName,
+    summary: ContainerSummary,
+) -> Result<Option<ComposeContainer>, EngineError> {
+    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
+    // What bears our labels is ours, whoever else has marked it.
+    let own = labels.contains_key(Label::ROLE);
+    let Some((project, service)) = ComposeLabel::service_of(&labels).filter(|_| !own) else { return Ok(None) };
+    let labels = OwnLabels {
+        role: Role::Accessory,
+        proxy: proxy.clone(),
+        project: Some(project),
+        service: Some(service),
+        release: None,
+        replica: None,
+        version: None,
+        identity: String::new(),
+    };
+    let ports = summary.ports.iter().flatten().filter_map(|port| port.public_port).collect::<BTreeSet<_>>();
+    let container = with_state(engine, proxy, summary, labels, Hooks::default()).await?;
+    Ok(container.map(|container| ComposeContainer { container, ports: ports.into_iter().collect() }))
+}
+
 async fn observed(
     engine: &DockerEngine,
     proxy: &ProxyName,
@@ -69,7 +112,19 @@ async fn observed(
 ) -> Result<Option<ObservedContainer>, EngineError> {
     let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
     let hooks = labels.get(Label::HOOKS).map(|text| Hooks::from_label(text)).unwrap_or_default();
-    let (Some(labels), Some(id)) = (OwnLabels::from_map(&labels), summary.id.clone()) else { return Ok(None) };
+    let Some(labels) = OwnLabels::from_map(&labels) else { return Ok(None) };
+    with_state(engine, proxy, summary, labels, hooks).await
+}
+
+/// The list says enough of a running container; how another one ended takes a call of its own.
+async fn with_state(
+    engine: &DockerEngine,
+    proxy: &ProxyName,
+    summary: ContainerSummary,
+    labels: OwnLabels,
+    hooks: Hooks,
+) -> Result<Option<ObservedContainer>, EngineError> {
+    let Some(id) = summary.id.clone() else { return Ok(None) };
     let state = match summary.state {
         Some(ContainerSummaryStateEnum::RUNNING) => ContainerState::Running,
         Some(ContainerSummaryStateEnum::CREATED) => ContainerState::Created,

@@ -5,6 +5,7 @@
 mod accessory_change;
 mod address;
 mod bytes;
+mod composed;
 mod container;
 mod course;
 mod files;
@@ -32,6 +33,7 @@ mod webhook;
 pub use accessory_change::AccessoryChange;
 pub use address::{AddressPool, Subnet};
 pub use bytes::Bytes;
+pub use composed::{ComposeContainer, ComposeLabel};
 pub use container::{
     ContainerSpec, Healthcheck, Label, LogLimit, Logging, Mount, MountSource, NetworkAttachment, NewContainer,
     NewNetwork, OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,

@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppKey, AppName, AppRecord, Generation, Hooks, OwnLabels, ProjectName, ReleaseNumber, StoredRelease, Subnet,
+    AppKey, AppName, AppRecord, ComposeContainer, Generation, Hooks, OwnLabels, ProjectName, ReleaseNumber,
+    StoredRelease, Subnet,
 };
 
 /// Everything the planner may know of reality.
@@ -48,6 +49,9 @@ pub struct ObservedEngine {
     /// Of the engine's machine, where that is this one; elsewhere they are not known.
     #[serde(default)]
     pub host_routes: Vec<HostRoute>,
+    /// Those that docker compose made, of every project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub composed: Vec<ComposeContainer>,
 }
 
 /// A network that the machine itself reaches, by which of its devices.
@@ -67,7 +71,8 @@ pub struct Neighbour {
 impl ObservedEngine {
     #[must_use]
     pub fn container(&self, name: &str) -> Option<&ObservedContainer> {
-        self.containers.iter().find(|container| container.name == name)
+        let composed = self.composed.iter().map(|one| &one.container);
+        self.containers.iter().chain(composed).find(|container| container.name == name)
     }
 
     #[must_use]

@@ -8,7 +8,7 @@ use super::replicas::run_once_spec;
 use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
     AppName, ContainerState, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, ObservedState, OwnLabels,
-    Project, Role, Service, identity,
+    Project, ResolvedImage, Role, Service, identity,
 };
 
 /// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
@@ -130,7 +130,9 @@ pub(super) fn standing<'a>(
 ) -> Option<&'a ObservedContainer> {
     let wanted = wanted_identity(service, observed);
     let own = observed.engine.containers.iter().filter(|container| is_of(container, project, &service.name));
-    own.max_by_key(|container| {
+    // One that docker compose made has the same data, and others on its network know it by the same name.
+    let composed = observed.engine.composed.iter().filter(|one| one.is_of(&project.name, &service.name));
+    own.chain(composed.map(|one| &one.container)).max_by_key(|container| {
         let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
         (runs, container.labels.identity == wanted, std::cmp::Reverse(&container.name))
     })
@@ -142,10 +144,21 @@ pub(super) fn start(container: &ObservedContainer, because: &str) -> Vec<Planned
     steps
 }
 
+/// Whether a container is as the compose file says. Of one that docker compose made only the image is known.
+pub(super) fn is_wanted(container: &ObservedContainer, service: &Service, observed: &ObservedState) -> bool {
+    if container.labels.identity.is_empty() {
+        return observed.images.get(&service.name).is_none_or(|image| match image {
+            ResolvedImage::Image { id } => *id == container.image_id,
+            ResolvedImage::Source { built, .. } => built.as_ref().is_none_or(|id| *id == container.image_id),
+        });
+    }
+    container.labels.identity == wanted_identity(service, observed)
+}
+
 /// The warning about one that is not what the compose file says.
 pub(super) fn differs(container: &ObservedContainer, service: &Service, observed: &ObservedState) -> Option<String> {
     let name = &service.name;
-    (container.labels.identity != wanted_identity(service, observed)).then(|| {
+    (!is_wanted(container, service, observed)).then(|| {
         format!(
             "accessory `{name}` differs from the compose file and is left as it is; `deploy-apps {name}` replaces it"
         )

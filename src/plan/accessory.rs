@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_of, standing, start, wanted_identity};
+use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_of, is_wanted, standing, start};
 use super::hooks::pre_stop;
 use super::once::plan_once;
 use super::order::Part;
@@ -50,7 +50,7 @@ pub(super) fn plan_accessory(
     let others = observed.engine.containers.iter().filter(|other| is_of(other, project, &service.name));
     // A second one is no matter of those who only depend on it.
     let leftovers: Vec<_> = others.filter(|other| part.named && other.name != container.name).collect();
-    let is_wanted = container.labels.identity == wanted_identity(service, observed);
+    let is_wanted = is_wanted(container, service, observed);
     let replaces = part.named && !options.keep_accessories && (!is_wanted || options.force);
     if replaces {
         let because = if is_wanted { "`--force` was asked for" } else { "the compose file has changed" };

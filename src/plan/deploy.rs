@@ -19,6 +19,7 @@ use super::proxy::address_pool;
 use super::prune::tidy;
 use super::rollback::targets;
 use super::routes::RoutesAfter;
+use super::takeover::take_over;
 use super::{AppPlan, Plan, PlanRefused, Verdict};
 use crate::model::{AccessoryChange, AppName, ObservedState, Project, ReleaseNumber};
 
@@ -133,6 +134,7 @@ pub fn plan_deploy(
         let Some(goal) = goals.iter().find(|goal| goal.app.service.name == part.name) else { continue };
         routes.check(&part.name, &goal.app.routes)?;
         let mut plan = plan_app(project, goal, observed, options, pool, &mut taken, wait)?;
+        take_over(&mut plan, project, &goal.app, observed);
         if let (Some(keep), Verdict::Deploy, Intent::Deploy) = (options.keep, plan.verdict, &options.intent) {
             plan.tidy = tidy(&plan, &observed.engine, &observed.proxy, keep);
         }

@@ -39,6 +39,7 @@ mod stage;
 mod standing;
 mod step;
 mod succession;
+mod takeover;
 mod undo;
 mod way;
 mod words;
@@ -66,3 +67,4 @@ pub use standing::{
     AccessoryStanding, AppStanding, AppState, Part, ReplicaStanding, Seen, accessories_standing, apps_standing,
 };
 pub use step::{Comeback, Expect, FlipChange, Gate, Limits, Look, Step};
+pub use takeover::{compose_lines, interim, is_begun, plan_hand_over, port_holders};

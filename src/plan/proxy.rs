@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
     AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
-    NetworkSettings, NewContainer, NewNetwork, ObservedEngine, OwnLabels, PortBinding, ProxyName, ProxySpec, Restart,
-    Role, Subnet, Tmpfs, identity,
+    NetworkSettings, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, OwnLabels, PortBinding, ProxyName,
+    ProxySpec, Restart, Role, Subnet, Tmpfs, identity,
 };
 
 /// The embedded proxy image: its id and how it is built.
@@ -53,7 +53,20 @@ pub fn plan_proxy(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngin
             Stage::line(creation(wanted, "the host has no proxy yet")),
         ]);
     };
-    if container.labels.identity != wanted.labels.identity {
+    if is_interim(container, spec, image, observed) && spec.http_port != INTERIM_PORT {
+        // A takeover was interrupted after compose's container had gone.
+        let steps = replacement(wanted, "it runs without its port, which is free now");
+        return Ok(vec![foundation(spec, image, observed, pool), Stage::line(steps)]);
+    }
+    let differs = container.labels.identity != wanted.labels.identity;
+    let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
+    if differs && spec.http_port == INTERIM_PORT && !runs {
+        return Ok(vec![
+            foundation(spec, image, observed, pool),
+            Stage::line(replacement(wanted, "another container still has its port")),
+        ]);
+    }
+    if differs {
         let port = container.published.filter(|port| *port != spec.http_port).map(|port| (port, spec.http_port));
         return Err(PlanRefused::ProxyDiffers { proxy: spec.name.to_string(), port });
     }
@@ -65,6 +78,43 @@ pub fn plan_proxy(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngin
         }
         ContainerState::Dead => Ok(vec![Stage::line(replacement(wanted, "the proxy's container is dead"))]),
     }
+}
+
+/// The port of a proxy that has none yet: the engine chooses one.
+const INTERIM_PORT: u16 = 0;
+
+/// The proxy as it begins while another container has its port.
+pub(super) fn interim_spec(spec: &ProxySpec) -> ProxySpec {
+    ProxySpec { http_port: INTERIM_PORT, bind: Some("127.0.0.1".to_owned()), ..spec.clone() }
+}
+
+/// Whether it was made so.
+pub(super) fn is_interim(
+    proxy: &ObservedContainer,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    observed: &ObservedEngine,
+) -> bool {
+    let pool = address_pool(spec, observed);
+    pool.is_ok_and(|pool| proxy_container(&interim_spec(spec), image, pool).labels.identity == proxy.labels.identity)
+}
+
+/// The steps up to the proxy's new container, with its port; then those that start it.
+pub(super) fn proxy_swap(
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    observed: &ObservedEngine,
+) -> Result<(Vec<Planned>, Vec<Planned>), PlanRefused> {
+    let wanted = proxy_container(spec, image, address_pool(spec, observed)?);
+    let name = wanted.name.clone();
+    let because = "it gets its port";
+    let stop = Step::StopContainer { name: name.clone(), signal: None, grace: Some(PROXY_STOP_GRACE), restart: None };
+    let made = vec![
+        Planned::new(stop, "nobody but this run has reached it yet"),
+        Planned::new(Step::RemoveContainer { name: name.clone() }, "its name is needed"),
+        Planned::new(Step::CreateContainer(Box::new(wanted)), because),
+    ];
+    Ok((made, starting(&name, because)))
 }
 
 /// Replaces the proxy's container, keeping its state. Connections in this moment are refused, not lost: the state
@@ -243,7 +293,7 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
         stop_grace: Some(PROXY_STOP_GRACE),
         ports: vec![PortBinding {
             host_ip: spec.bind.clone(),
-            host_port: Some(spec.http_port),
+            host_port: Some(spec.http_port).filter(|port| *port != INTERIM_PORT),
             container_port: if spec.proxy_protocol { PROXY_PROTOCOL_PORT } else { HTTP_PORT },
             protocol: "tcp".to_owned(),
             ..PortBinding::default()

@@ -264,7 +264,13 @@ pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<Accessory
         let container = standing_container(project, &accessory.service, seen.observed);
         let image = seen.observed.images.get(name);
         let differs = container.zip(image).map(|(container, image)| {
-            container.labels.identity != identity(image.identity(), &accessory.service.container)
+            // Of one that docker compose made only the image is known.
+            let composed = container.labels.identity.is_empty();
+            if composed {
+                false
+            } else {
+                container.labels.identity != identity(image.identity(), &accessory.service.container)
+            }
         });
         AccessoryStanding {
             service: name.clone(),

@@ -1,5 +1,6 @@
 //! The whole sentence: proxy, lease, observe, plan, execute.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,11 +13,12 @@ use super::preview::preview;
 use super::remove::wake_proxy;
 use super::run::{Run, Scope, Tally};
 use super::share::{Shared, implied_changes, lease_request, plan_and_share};
+use super::takeover::hand_over;
 use crate::event::{Fact, Outcome};
 use crate::model::{AccessoryChange, AppName, ObservedEngine, Project, ProxySpec};
 use crate::plan::{
-    AppPlan, DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, plan_proxy,
-    plan_proxy_upgrade,
+    AppPlan, DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, interim,
+    plan_proxy, plan_proxy_upgrade,
 };
 use crate::ports::{Engine, Operator, Proxy, ProxyVersion};
 
@@ -96,12 +98,37 @@ async fn deploy_all<E: Engine, P: Proxy>(
     // Opening a channel to the proxy takes longer than all the rest of a run that has nothing to do, so both are opened
     // at once. Where there is no proxy yet, the first try fails and the second finds it.
     let (prepared, early) = tokio::join!(ready_proxy(run, request), run.proxy.acquire(&wanted));
-    prepared?;
+    let begun = prepared?;
     let lease = match early {
         Ok(lease) => lease,
         Err(_) => run.acquire(&wanted, request.lock_wait).await?,
     };
-    run.under(&lease, Box::pin(attempts(run, request, saved, &lease))).await
+    let results = run.under(&lease, Box::pin(attempts(run, request, saved, &lease))).await?;
+    if begun {
+        // The proxy that gives the lease is replaced when it gets its port.
+        drop(lease);
+        Box::pin(hand_over(run, request, &results)).await?;
+    }
+    Ok(results)
+}
+
+/// Brings the proxy up; without its port, and then true, while docker compose runs an app of the project there. Without a
+/// compose file nobody says how the proxy should be, so it is taken as it is; it must run.
+async fn ready_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>) -> Result<bool, DeployError> {
+    let (project, image) = (request.project, request.proxy_image);
+    if project.remembered {
+        wake_proxy(run, &project.proxy.name, &run.engine.observe(&project.proxy.name).await?).await?;
+        greet(run, &run.proxy.version().await?, image);
+        return Ok(false);
+    }
+    let begun = AtomicBool::new(false);
+    prepare_as(run, &project.proxy, image, |engine| {
+        let begins = interim(project, image, engine);
+        begun.store(begins.is_some(), Ordering::Relaxed);
+        begins
+    })
+    .await?;
+    Ok(begun.into_inner())
 }
 
 /// Plans and executes, anew for those apps under which the world moved.
@@ -214,17 +241,6 @@ async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployReque
     }
 }
 
-/// Without a compose file nobody says how the proxy should be, so it is taken as it is; it must run.
-async fn ready_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>) -> Result<(), DeployError> {
-    let spec = &request.project.proxy;
-    if !request.project.remembered {
-        return prepare_proxy(run, spec, request.proxy_image).await;
-    }
-    wake_proxy(run, &spec.name, &run.engine.observe(&spec.name).await?).await?;
-    greet(run, &run.proxy.version().await?, request.proxy_image);
-    Ok(())
-}
-
 pub(super) fn is_build(step: &Step) -> bool {
     matches!(step, Step::BuildImage { .. })
 }
@@ -238,9 +254,21 @@ pub async fn prepare_proxy<E: Engine, P: Proxy>(
     spec: &ProxySpec,
     image: &ProxyImage,
 ) -> Result<(), DeployError> {
+    prepare_as(run, spec, image, |_| None).await
+}
+
+/// The same; `instead` may choose other settings by what there is.
+async fn prepare_as<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    instead: impl Fn(&ObservedEngine) -> Option<ProxySpec> + Send + Sync,
+) -> Result<(), DeployError> {
     for attempt in 1..=SETUP_ATTEMPTS {
         let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
-        let mut stages = plan_proxy(spec, image, &observed?)?;
+        let observed = observed?;
+        let chosen = instead(&observed);
+        let mut stages = plan_proxy(chosen.as_ref().unwrap_or(spec), image, &observed)?;
         if stages.is_empty() {
             if let Ok(version) = version {
                 greet(run, &version, image);

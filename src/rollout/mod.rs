@@ -22,6 +22,7 @@ mod repair;
 mod run;
 mod share;
 mod steps;
+mod takeover;
 mod tidy;
 mod unwind;
 mod wait;

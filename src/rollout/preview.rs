@@ -5,7 +5,7 @@ use super::failure::DeployError;
 use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sources};
 use super::run::Run;
 use crate::model::{AppName, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
-use crate::plan::{Preview, Stage, facts, plan_deploy, plan_proxy};
+use crate::plan::{Preview, Stage, facts, interim, plan_deploy, plan_proxy};
 use crate::ports::{Engine, Proxy, ProxyError};
 
 /// Looks, and plans as [`super::deploy`] does, with the steps that would set up the proxy before.
@@ -27,7 +27,8 @@ pub async fn preview<E: Engine, P: Proxy>(
     );
     let engine = engine?;
     let (sources, missing) = sources?;
-    let stages = plan_proxy(spec, request.proxy_image, &engine)?;
+    let begins = interim(project, request.proxy_image, &engine);
+    let stages = plan_proxy(begins.as_ref().unwrap_or(spec), request.proxy_image, &engine)?;
     let mut unknowns = unknown_images(&sources);
     unknowns
         .extend(missing.iter().map(|image| format!("image `{image}` is not on the engine; a deploy pulls it first")));

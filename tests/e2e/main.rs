@@ -15,6 +15,7 @@ mod harness;
 
 mod accessories;
 mod action;
+mod adopt;
 mod changes;
 mod completions;
 mod dashboard;

@@ -17,6 +17,7 @@ mod scenes;
 mod schema;
 mod schemas;
 mod session;
+mod takeovers;
 mod walks;
 mod world;
 

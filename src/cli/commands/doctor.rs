@@ -160,7 +160,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
     let forgotten = if host.is_here { engine.forgotten().await? } else { Vec::new() };
     let not_restarted = engine.not_restarted(&observed).await?;
     let port_holder = match &facts.wish {
-        Some(wish) => port_holder(engine, wish, &host).await?,
+        Some(wish) => port_holder(engine, wish, &host).await?.map(|holder| holder + composes(wish, &observed)),
         None => None,
     };
     let differs = facts.wish.as_ref().and_then(|wish| differs(wish, &observed));
@@ -193,6 +193,12 @@ async fn port_holder(engine: &DockerEngine, wish: &ProxySpec, host: &HostFacts) 
     let taken =
         TcpListener::bind((address, wish.http_port)).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);
     Ok(taken.then(|| format!("a process (`sudo ss -ltnp 'sport = :{}'` names it)", wish.http_port)))
+}
+
+/// What is no problem: a deploy takes the port over.
+fn composes(wish: &ProxySpec, observed: &ObservedEngine) -> &'static str {
+    let holds = observed.composed.iter().any(|one| one.ports.contains(&wish.http_port));
+    if holds { ", which docker compose made: a deploy of that service as an app takes the port over" } else { "" }
 }
 
 /// The planner knows which settings make another proxy; the image plays no part in that. That a deploy is refused for it, and what mends that.

@@ -16,7 +16,7 @@ use crate::cli::published;
 use crate::cli::say;
 use crate::docker::DockerEngine;
 use crate::model::{AppName, ContainerState, Project, strangers_among};
-use crate::plan::{Seen, accessories_standing, apps_standing};
+use crate::plan::{Seen, accessories_standing, apps_standing, compose_lines};
 use crate::ports::Engine;
 use crate::proxy::{self, ControlClient};
 use crate::report::status::{ProxyStanding, Status};
@@ -162,6 +162,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
         apps,
         accessories,
         compared: compares,
+        composed: compose_lines(project, &seen.observed.engine),
         strangers: strangers_among(&seen.observed.proxy, &neighbours),
     })
 }

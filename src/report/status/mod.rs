@@ -50,6 +50,8 @@ pub struct Status {
     pub windows: Option<(u64, u64)>,
     pub apps: Vec<AppStanding>,
     pub accessories: Vec<AccessoryStanding>,
+    /// What docker compose runs of the project, and what becomes of it.
+    pub composed: Vec<String>,
     /// Whether drift was looked for at all.
     pub compared: bool,
     /// Containers that get requests of a replica that they are not.
@@ -103,6 +105,10 @@ impl Status {
             }
             lines.push(String::new());
             lines.extend(table.lines_within(width, &[]));
+        }
+        if !self.composed.is_empty() {
+            lines.push(String::new());
+            lines.extend(self.composed.iter().cloned());
         }
         let proxy = self.proxy_lines(paint);
         if !proxy.is_empty() {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    DEFAULT_STOP_GRACE, NewContainer, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork,
+    ComposeContainer, ContainerState, DEFAULT_STOP_GRACE, NewContainer, ObservedContainer, ObservedEngine,
+    ObservedImage, ObservedNetwork, Role,
 };
 use deploy_apps::ports::{EngineError, EngineErrorKind};
 use tokio::time::Instant;
@@ -34,6 +35,20 @@ impl State {
             volumes: container.volumes().map(str::to_owned).collect(),
             published: container.new.spec.ports.iter().find_map(|port| port.host_port),
         });
+        // What bears no identity was made by docker compose.
+        let (composed, containers): (Vec<_>, Vec<_>) = containers
+            .partition(|container| container.labels.role == Role::Accessory && container.labels.identity.is_empty());
+        let ports = |name: &str| {
+            let ports = self.containers.get(name).map(|container| &container.new.spec.ports);
+            ports.into_iter().flatten().filter_map(|port| port.host_port).collect()
+        };
+        let composed: Vec<ComposeContainer> = composed
+            .into_iter()
+            .map(|container| ComposeContainer {
+                ports: if container.state == ContainerState::Running { ports(&container.name) } else { Vec::new() },
+                container,
+            })
+            .collect();
         // With our label, or with a tag of ours.
         let tagged = self.tags.iter().filter(|(tag, _)| tag.starts_with("deploy-apps/")).map(|(_, id)| id);
         let ids: BTreeSet<&String> = self.built.keys().chain(tagged).collect();
@@ -46,9 +61,10 @@ impl State {
             networks: networks.collect(),
             volumes: self.volumes.clone(),
             project_volumes: self.owners.clone().into_iter().filter(|(name, _)| self.volumes.contains(name)).collect(),
-            containers: containers.collect(),
+            containers,
             images: images.collect(),
             host_routes: Vec::new(),
+            composed,
         }
     }
 

@@ -1,0 +1,82 @@
+//! The end of a takeover: the port goes from docker compose's container to the proxy.
+
+use tokio::time::Instant;
+
+use super::deploy::DeployRequest;
+use super::execute::AppResult;
+use super::failure::DeployError;
+use super::run::{Run, Scope};
+use crate::event::{Fact, Outcome};
+use crate::plan::{Stage, Step, is_begun, plan_hand_over, port_holders};
+use crate::ports::{Engine, Proxy};
+
+/// Hands the port over when every app that held it serves through the proxy. Where one does not, compose's container
+/// serves on.
+///
+/// # Errors
+/// When the proxy cannot have the port; compose's container then serves again.
+pub(super) async fn hand_over<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+    results: &[AppResult],
+) -> Result<(), DeployError> {
+    let project = request.project;
+    let engine = run.engine.observe(&project.proxy.name).await?;
+    if !is_begun(project, request.proxy_image, &engine) {
+        return Ok(());
+    }
+    let holders = port_holders(project, &engine);
+    let serves = |app: &AppResult| {
+        matches!(app.outcome, Outcome::Completed | Outcome::CompletedWithLeftovers | Outcome::UpToDate)
+    };
+    for holder in &holders {
+        let app = holder.container.labels.service.as_ref();
+        if !results.iter().any(|result| Some(&result.app.app) == app && serves(result)) {
+            let name = &holder.container.name;
+            let message = format!("`{name}`, which docker compose made, serves port {} on", project.proxy.http_port);
+            run.emit(None, Fact::Warned { message });
+            return Ok(());
+        }
+    }
+    // What never served through the proxy alone has no port to lose.
+    if holders.is_empty() && !results.iter().any(serves) {
+        return Ok(());
+    }
+    let stages = plan_hand_over(project, request.proxy_image, &engine)?;
+    let scope = Scope::shared_by(&stages);
+    let (before, from_stop) = stages.split_at(stages.iter().position(stops_a_holder).unwrap_or(0));
+    let mut result = run.stages(None, &scope, before, &run.cancel).await;
+    let begun = Instant::now();
+    if result.is_ok() {
+        let (gap, rest) = from_stop.split_at(from_stop.len().min(2));
+        result = run.stages(None, &scope, gap, &run.cancel).await;
+        let took = begun.elapsed();
+        if result.is_ok() {
+            if !holders.is_empty() {
+                let names: Vec<&str> = holders.iter().map(|holder| holder.container.name.as_str()).collect();
+                let message = format!(
+                    "port {} went from `{}` to the proxy in {:.1}s",
+                    project.proxy.http_port,
+                    names.join("`, `"),
+                    took.as_secs_f64()
+                );
+                run.emit(None, Fact::Warned { message });
+            }
+            // The port has its new owner: what is left of the old one is not worth giving it back.
+            if let Err(failure) = run.stages(None, &Scope::shared_by(rest), rest, &run.cancel).await {
+                run.emit(None, Fact::Warned { message: failure.message });
+            }
+        }
+    }
+    match result {
+        Ok(()) => Ok(()),
+        Err(failure) => {
+            run.unwind(None, &scope).await;
+            Err(DeployError::Setup(failure))
+        }
+    }
+}
+
+fn stops_a_holder(stage: &Stage) -> bool {
+    stage.steps().any(|planned| matches!(planned.step, Step::StopContainer { restart: Some(_), .. }))
+}
