@@ -29,7 +29,7 @@ impl Parts {
     pub(super) fn end(&self, part: &AppPlan, result: &Result<(), StepFailure>) {
         let kind = |failure: &StepFailure| if moved(part, failure) { FailureKind::WorldMoved } else { failure.kind };
         if let Some(end) = self.ends.get(&part.app) {
-            end.send_replace(Some(result.as_ref().map(|()| ()).map_err(kind)));
+            end.send_replace(Some(result.as_ref().map_err(kind).copied()));
         }
     }
 

@@ -41,8 +41,11 @@ pub(super) struct Credentials {
     /// Where helpers are found.
     programs: Option<String>,
     /// What helpers have answered, by helper and server. Held while one is asked, so that each is asked once.
-    answers: Mutex<HashMap<(String, String), (Instant, Option<Login>)>>,
+    answers: Mutex<Answers>,
 }
+
+/// By helper and server: when it answered, and what.
+type Answers = HashMap<(String, String), (Instant, Option<Login>)>;
 
 impl Credentials {
     /// Without a file there are none: most pulls need none.
