@@ -52,9 +52,10 @@ async fn a_release_newer_than_the_proxys_state_goes_only_when_another_serves() {
 #[tokio::test(start_paused = true)]
 async fn a_release_that_a_lost_state_knows_nothing_of_goes_only_when_another_serves() {
     let (world, wish) = restored().await;
-    let mut state = world.state();
-    (state.apps, state.stored, state.history) = Default::default();
-    drop(state);
+    {
+        let mut state = world.state();
+        (state.apps, state.stored, state.history) = Default::default();
+    }
     let (observed, _) = look(&world, &wish).await;
     assert!(plan_repair(&observed.engine, &observed.proxy).is_empty(), "it is no leftover");
     let report = succeed(&world, &wish).await;

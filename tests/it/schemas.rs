@@ -14,11 +14,13 @@ use serde_json::{Value, json};
 use crate::schema::{path_of, validates};
 
 /// Commands that change something write the event stream instead of one document.
-const STREAMS: [&str; 6] = ["deploy", "down", "proxy-upgrade", "remove", "rollback", "scale"];
+const STREAMS: [&str; 9] =
+    ["deploy", "down", "proxy-upgrade", "remove", "restart", "rollback", "scale", "start", "stop"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
-const EXEMPT: [(&str, &str); 5] = [
+const EXEMPT: [(&str, &str); 6] = [
     ("config", "what it prints is a compose file, which has a schema of its own"),
     ("exec", "its output is that of the command it runs"),
+    ("run", "its output is that of the command it runs"),
     ("completions", "a script for a shell"),
     ("man", "pages for `man`"),
     ("schema", "a schema itself"),

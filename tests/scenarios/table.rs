@@ -244,4 +244,144 @@ pub const SCENARIOS: &[Scenario] = &[
         ],
         None,
     ),
+    scenario(
+        "A client sends a host of 30 KB, a path of 30,000 slashes, or junk hosts without end",
+        "400 or 404 at the cost of an ordinary request; the proxy's memory stays",
+        &[
+            "lua::attacks::no_request_holds_up_a_worker",
+            "lua::hosts::rejects_what_is_no_host",
+            "lua::hosts::junk_hosts_take_no_memory",
+        ],
+        None,
+    ),
+    scenario(
+        "A client names two hosts, a port that is none, or a host in its target that differs from `Host`",
+        "one host decides, and the app is told that one; the rest is a 400",
+        &["lua::hosts::one_host_decides_and_is_told"],
+        None,
+    ),
+    scenario(
+        "Only `/public` is routed, and a client asks for `/admin/..%2fpublic`",
+        "400; no app sees it",
+        &["lua::paths::no_spelling_of_a_path_leads_past_its_route"],
+        None,
+    ),
+    scenario(
+        "An untrusted client claims another address, scheme or path by headers",
+        "what it claims never reaches the app; from a trusted proxy the client is known",
+        &[
+            "lua::spoofed::no_claim_of_a_client_reaches_the_app",
+            "lua::trusted::replaces_what_an_untrusted_client_claims",
+            "lua::trusted::takes_the_rightmost_untrusted_address",
+            "lua::trusted::takes_the_client_from_the_proxy_protocol",
+        ],
+        None,
+    ),
+    scenario(
+        "Two projects have an app `back`, and a release command calls `http://back`",
+        "it reaches its own project's",
+        &["lua::projects::whoever_calls_reaches_its_own_project_first"],
+        None,
+    ),
+    scenario(
+        "A project routes a path of another project's host",
+        "refused in the plan and at the flip, with who has it",
+        &[
+            "it::plans::refused::rejects_a_route_within_that_of_another_project",
+            "lua::projects::rejects_a_route_within_that_of_another_project",
+        ],
+        None,
+    ),
+    scenario(
+        "An app answers `X-Accel-Redirect`",
+        "its own answer is passed on, and the open count falls",
+        &[
+            "lua::inner::an_app_cannot_redirect_inside_nginx",
+            "lua::inner::a_request_that_goes_round_again_is_counted_once",
+        ],
+        None,
+    ),
+    scenario(
+        "An app sends 103 or another interim answer first, or what is no HTTP at all",
+        "the client gets the answer after it, or 502; the connection's next request works",
+        &[
+            "lua::interim::an_interim_answer_is_dropped_and_the_next_one_passed_on",
+            "lua::interim::what_is_no_answer_becomes_a_502",
+        ],
+        None,
+    ),
+    scenario(
+        "An app refuses an upload early and closes",
+        "its answer arrives",
+        &["lua::interim::an_app_that_answers_an_upload_early_is_heard"],
+        None,
+    ),
+    scenario(
+        "A health answer is one that nginx would refuse from traffic, or has an endless head",
+        "refused at the gate in nginx's words; the proxy's memory stays",
+        &["lua::gate::refuses_what_nginx_refuses_and_says_why", "lua::gate::an_endless_head_fills_nothing"],
+        None,
+    ),
+    scenario(
+        "A client vanishes in the middle of its upload",
+        "it is not counted as open any more, at the latest after 5 minutes",
+        &["lua::uploads::an_upload_that_stops_is_given_up"],
+        None,
+    ),
+    scenario(
+        "The engine's forwarder of the published port dies",
+        "deploy, `status` and `doctor` name the port and what helps",
+        &["e2e::edge::names_a_published_port_that_nobody_forwards_any_more"],
+        None,
+    ),
+    scenario(
+        "Networks are removed while everything is stopped",
+        "a deploy or `doctor --fix` brings networks, addresses and routes back",
+        &[
+            "e2e::edge::a_deploy_brings_back_what_lost_its_networks",
+            "e2e::edge::a_repair_brings_back_what_lost_its_networks",
+        ],
+        None,
+    ),
+    scenario(
+        "Two apps swap routes, or an app is renamed",
+        "one flip; nothing is lost; killed anywhere, the next run finishes",
+        &[
+            "e2e::route_changes::two_apps_swap_their_routes_in_one_flip",
+            "e2e::route_changes::a_renamed_app_takes_over_in_one_flip_and_the_old_one_drains",
+            "it::crashes::a_hand_over_of_routes_killed_anywhere_is_finished_by_the_next_run",
+        ],
+        None,
+    ),
+    scenario(
+        "A project that `docker compose` runs is deployed",
+        "its database keeps running; the app's port is handed over; compose's container serves on when the deploy fails",
+        &[
+            "e2e::adopt::a_running_compose_project_is_taken_over",
+            "e2e::adopt::compose_serves_on_when_the_first_deploy_fails",
+            "it::takeovers::a_takeover_killed_anywhere_is_finished_by_the_next_one",
+        ],
+        None,
+    ),
+    scenario(
+        "A registry's login expires, or the registry goes down in the middle of a pull",
+        "the error names where the login is from; undone, and the old version serves",
+        &[
+            "e2e::registry::a_refused_login_is_told_and_the_old_version_serves",
+            "e2e::registry::a_registry_that_goes_down_in_the_middle_of_a_pull_changes_nothing",
+        ],
+        None,
+    ),
+    scenario(
+        "The file of a bind mount is missing, or changes later",
+        "refused; later a drift and a new release",
+        &["e2e::mounts::a_mounted_file_is_missed_and_its_change_is_told_and_deployed"],
+        None,
+    ),
+    scenario(
+        "An older state volume is restored",
+        "what runs alone is no leftover: it goes only when its successor serves",
+        &["it::memory::a_release_newer_than_the_proxys_state_goes_only_when_another_serves"],
+        None,
+    ),
 ];
