@@ -37,6 +37,16 @@ fn lines(host: &Host) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The containers of apps and accessories that run, without the project's name.
+fn running(host: &Host) -> Vec<String> {
+    let filter = format!("label=deploy-apps.project={}", host.name());
+    let names = docker(&["ps", "--filter", &filter, "--format", "{{.Names}}"]);
+    let prefix = format!("{}-", host.name());
+    let mut names: Vec<String> = names.lines().map(|name| name.trim_start_matches(&prefix).to_owned()).collect();
+    names.sort();
+    names
+}
+
 async fn shop(test: &str) -> Host {
     let scenario = Scenario::new(test).app(migrate("one", 0)).app(web("1")).app(App::new("api"));
     scenario.section("volumes", json!({ "lines": {} })).start().await
@@ -61,7 +71,7 @@ async fn migration_runs_once_before_its_dependents_and_its_failure_ends_only_the
     }
     host.deploy(&["--plan-file", "plan.json"]).await.succeeded();
     assert_eq!(lines(&host), "one two");
-    host.runs(&["api-r1-1", "web-r2-1"]).await;
+    assert_eq!(running(&host), ["api-r1-1", "web-r2-1"]);
 
     // It fails although nobody has named it: who depends on it stays as it was, and the other one goes on.
     host.change("migrate", |_| migrate("bad", 3));
@@ -71,7 +81,7 @@ async fn migration_runs_once_before_its_dependents_and_its_failure_ends_only_the
     for text in ["exited with code 3", "said bad", "because `migrate`, which `web` depends on, failed"] {
         assert!(format!("{output}").contains(text), "{text}\n{output}");
     }
-    host.runs(&["api-r2-1", "web-r2-1"]).await;
+    assert_eq!(running(&host), ["api-r2-1", "web-r2-1"]);
 
     // It is repeated as the file says by then.
     host.change("migrate", |_| migrate("mended", 0));
