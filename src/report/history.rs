@@ -34,7 +34,7 @@ impl History {
         }
         let mut table = Table::new([
             ("when", Align::Left),
-            ("ago", Align::Right),
+            ("", Align::Right),
             ("app", Align::Left),
             ("what", Align::Left),
             ("release", Align::Left),
@@ -55,7 +55,7 @@ impl History {
             let outcome = run.end.as_str().replace('_', " ");
             table.row([
                 when,
-                age(ago),
+                format!("{} ago", age(ago)),
                 app,
                 text::clean(&what(run)),
                 releases(run),

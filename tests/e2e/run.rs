@@ -29,7 +29,7 @@ async fn it_has_the_environment_of_the_release_its_own_exit_code_and_is_removed(
     let load = host.steady_load("web").await;
     let script = "echo $RELEASE_MARK $DEPLOY_APPS_RELEASE; echo problem >&2; exit 7";
     let output = host.cli(&["run", "web", "sh", "-c", script]).run().await.exited(7);
-    assert_eq!((output.stdout.trim(), output.stderr.trim()), ("one 1", "problem"), "{output}");
+    assert_eq!((output.stdout.trim(), output.stderr.trim()), ("one r1", "problem"), "{output}");
     let record = host.record("web").await.expect("a record");
     assert_eq!(record.peers.len(), 1, "it never serves");
     let missing = host.cli(&["run", "web", "no-such-command"]).run().await.exited(127);
