@@ -161,6 +161,6 @@ async fn a_check_without_times_passes_the_gate_and_is_told_when_it_fails() {
 
     host.change("web", |_| app.set("/healthcheck/test", check(&["fail"])));
     let output = host.deploy(&["web"]).await.exited(1).says("✘ rolled back, r1 serves as before");
-    output.says("did not become healthy within 31s: its HEALTHCHECK fails").says("last HEALTHCHECK:").says("exit code");
+    output.says("did not become healthy within 60s: its HEALTHCHECK fails").says("last HEALTHCHECK:").says("exit code");
     host.is_clean(&["web-r1-1"]).await;
 }

@@ -44,7 +44,8 @@ fn with(host: &Host, args: &[&str], config: &str) -> Cli {
 /// An image like that of the apps, with this mark, given to the registry.
 fn marked(registry: &PrivateRegistry, name: &str, mark: &str) -> String {
     let local = format!("{}:{mark}", name.split(':').next().expect("a name"));
-    let text = format!("FROM {FAULT_APP}\nENV RELEASE_MARK={mark}\n");
+    // It inherits the label of what it was built from, and would pass for that in other tests.
+    let text = format!("FROM {FAULT_APP}\nLABEL deploy-apps.source=\nENV RELEASE_MARK={mark}\n");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("Dockerfile"), text).expect("written");
     docker(&["build", "-q", "-t", &local, &folder.path().to_string_lossy()]);

@@ -52,6 +52,8 @@ impl ConfigFile {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Self::default());
             }
+            // In a home that is somebody else's, as under `sudo -u`, nothing is this user's.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(Self::default()),
             Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
             // A FIFO or a device would be read without an end.
             Ok(meta) if !meta.is_file() => return Err(refuse("is not a regular file".to_owned())),
