@@ -7,7 +7,7 @@ use regex::Regex;
 use super::Host;
 
 /// What is redacted everywhere, in this order, and what stands in its place.
-const PATTERNS: [(&str, &str); 9] = [
+const PATTERNS: [(&str, &str); 10] = [
     // Image ids and digests, whole and as the engine's tools shorten them.
     (r"sha256:[0-9a-f]{64}", "ID"),
     (r"(image|from `|of build|build|source|identity|configuration) ?`?\b[0-9a-f]{12,64}\b", "$1 ID"),
@@ -19,6 +19,8 @@ const PATTERNS: [(&str, &str); 9] = [
     (r"\b\d+h \d+m\b|\b\d+m \d+s\b|\b\d+(\.\d+)?m?s\b", "TIME"),
     // The times at the beginning of plain lines are set right, so their width differs.
     (r"(?m)^ +TIME", "TIME"),
+    // On a slow machine a wait is told every ten seconds.
+    (r"(?m)^.*: still at work: .*\n", ""),
 ];
 
 impl Host {
