@@ -1,5 +1,6 @@
 //! Images of a private registry: a real one, with a login, with and without TLS.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -207,7 +208,11 @@ async fn a_registry_that_goes_down_in_the_middle_of_a_pull_changes_nothing() {
     let mut host = Scenario::new("pull-cut").start().await;
     let first = registry.push(FAULT_APP, &format!("{}:1", host.name()));
     let folder = tempfile::tempdir().expect("a folder");
-    let text = format!("FROM {FAULT_APP}\nRUN head -c 20M /dev/urandom >/tmp/large\n");
+    // The image has no shell to make a large file with. Random bytes stay as many when they are packed.
+    let mut large = Vec::new();
+    std::fs::File::open("/dev/urandom").and_then(|file| file.take(20 << 20).read_to_end(&mut large)).expect("bytes");
+    std::fs::write(folder.path().join("large"), large).expect("written");
+    let text = format!("FROM {FAULT_APP}\nLABEL deploy-apps.source=\nCOPY large /large\n");
     std::fs::write(folder.path().join("Dockerfile"), text).expect("written");
     let local = format!("{}:large", host.name());
     docker(&["build", "-q", "-t", &local, &folder.path().to_string_lossy()]);

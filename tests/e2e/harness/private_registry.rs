@@ -117,6 +117,8 @@ impl PrivateRegistry {
 
     async fn answers(&self) {
         let scheme = if self.authority.is_some() { "https" } else { "http" };
+        // As the binary does; an error says that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().expect("a client");
         let url = format!("{scheme}://{}/v2/", self.address);
         let asked = async || client.get(&url).send().await.is_ok_and(|answer| answer.status() == 401).then_some(());
