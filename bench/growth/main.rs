@@ -2,7 +2,7 @@
 //! grows with deploys.
 //!
 //! `cargo bench --bench growth` measures the first four; `-- soak` deploys in a loop for as long as it is told. Nothing
-//! asserts a time. What each line means: `docs/benchmark.md`.
+//! asserts a time. What each line means: `docs/internals/benchmark.md`.
 
 mod apps;
 #[path = "../common/mod.rs"]

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench` prints all of them, `cargo bench -- flip` those whose name has the word, `cargo bench -- --quick` takes
 //! fewer rounds. Each stands beside its goal as `reached` or `short`; no time is ever asserted, so the exit code says
-//! only whether the measuring itself went well. What each row means: `docs/benchmark.md`.
+//! only whether the measuring itself went well. What each row means: `docs/internals/benchmark.md`.
 
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "each benchmark uses a part of it")]

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench rivals` measures every tool that is here, in another order each round, and names the ones that are
 //! not. Nothing asserts a time: the exit code says only whether the measuring itself went well. What each line means:
-//! `docs/benchmark.md`.
+//! `docs/internals/benchmark.md`.
 
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "each benchmark uses a part of it")]

@@ -59,7 +59,7 @@ impl Exit {
         self.words().0
     }
 
-    /// What it means for whoever reads it; `--help` and docs/commands.md say it in these words.
+    /// What it means for whoever reads it; `--help` and docs/reference/commands.md say it in these words.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.words().1
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_docs_say_what_each_code_means() {
-        let text = include_str!("../../docs/commands.md");
+        let text = include_str!("../../docs/reference/commands.md");
         let table = text.split("| exit code | meaning |\n| --- | --- |\n").nth(1).expect("a table of exit codes");
         let written: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
         let real: Vec<String> =

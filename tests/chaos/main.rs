@@ -1,6 +1,6 @@
 //! The fault campaign: load without end, and a seeded schedule of deploys and faults that must not be felt.
 //!
-//! The short form is a test like any other. `tests/run --chaos` makes it long; docs/chaos.md says how to read it.
+//! The short form is a test like any other. `tests/run --chaos` makes it long; docs/internals/chaos.md says how to read it.
 
 mod actions;
 mod api;

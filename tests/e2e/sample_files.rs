@@ -31,7 +31,7 @@ fn services() -> serde_json::Map<String, Value> {
 
 #[test]
 fn the_diagram_shows_every_service_and_nothing_else() {
-    let dot = std::fs::read_to_string(repository().join("docs/architecture.dot")).expect("the diagram");
+    let dot = std::fs::read_to_string(repository().join("docs/sample/architecture.dot")).expect("the diagram");
     let clusters = dot.split("subgraph cluster_").skip(2).map(|part| part.split('}').next().unwrap_or_default());
     let plain = |line: &str| !line.contains('=') || line.contains('[');
     let lines = clusters.flat_map(str::lines).skip(1).filter(|line| plain(line)).map(|line| line.split('[').next());

@@ -149,11 +149,11 @@ fn each_alert_has_a_section_in_the_runbooks_a_test_and_a_link_and_each_section_a
     let prometheus = repository.join("stack/prometheus");
     let alerts = found_in(&prometheus.join("rules"), "- alert: ");
     assert!(alerts.len() > 25, "{alerts:?}");
-    let runbooks = fs::read_to_string(repository.join("docs/runbooks.md")).expect("the runbooks");
+    let runbooks = fs::read_to_string(repository.join("docs/sample/runbooks.md")).expect("the runbooks");
     let sections: BTreeSet<String> =
         runbooks.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
-    assert_eq!(alerts, sections, "alerts, and sections of docs/runbooks.md");
-    let links = found_in(&prometheus.join("rules"), "runbook_url: docs/runbooks.md#");
+    assert_eq!(alerts, sections, "alerts, and sections of docs/sample/runbooks.md");
+    let links = found_in(&prometheus.join("rules"), "runbook_url: docs/sample/runbooks.md#");
     assert_eq!(links, alerts.iter().map(|name| name.to_lowercase()).collect(), "the alerts' links");
     let tests = fs::read_dir(prometheus.join("tests")).expect("a folder").flatten();
     let tests: String = tests.map(|file| fs::read_to_string(file.path()).expect("a text")).collect();

@@ -1,4 +1,4 @@
-//! Every scenario names tests that exist, and `docs/scenarios.md` says what the table says.
+//! Every scenario names tests that exist, and `docs/reference/scenarios.md` says what the table says.
 
 use regex::Regex;
 
@@ -55,6 +55,6 @@ fn the_document_says_what_the_table_says() {
     let wanted = render(|_| "passed".to_owned());
     assert!(
         date.replace_all(&text, "| passed |") == wanted,
-        "docs/scenarios.md is stale: `UPDATE_DOCS=1 tests/run --scenarios`"
+        "docs/reference/scenarios.md is stale: `UPDATE_DOCS=1 tests/run --scenarios`"
     );
 }

@@ -1,7 +1,7 @@
 //! Judges a run of the tests by its output: has every test passed that a scenario names?
 //!
 //! Not a test itself: it reads what `cargo test` has printed, so `tests/run` calls it when that has ended.
-//! With `names` it prints the tests to run. `UPDATE_DOCS=1` writes `docs/scenarios.md`.
+//! With `names` it prints the tests to run. `UPDATE_DOCS=1` writes `docs/reference/scenarios.md`.
 
 #[path = "mod.rs"]
 mod scenarios;
@@ -77,8 +77,8 @@ fn judge() -> Result<(), String> {
     if !skipped.is_empty() {
         let skipped = skipped.join("\n  ");
         return Err(format!(
-            "docs/scenarios.md is not written: this machine has skipped\n  {skipped}\nhint: run it as root"
+            "docs/reference/scenarios.md is not written: this machine has skipped\n  {skipped}\nhint: run it as root"
         ));
     }
-    fs::write(document(), text).map_err(|error| format!("docs/scenarios.md cannot be written: {error}"))
+    fs::write(document(), text).map_err(|error| format!("docs/reference/scenarios.md cannot be written: {error}"))
 }

@@ -1,4 +1,4 @@
-//! What may happen around a deploy, and the tests that prove what then happens; `docs/scenarios.md` is made of it.
+//! What may happen around a deploy, and the tests that prove what then happens; `docs/reference/scenarios.md` is made of it.
 
 mod table;
 
@@ -22,7 +22,7 @@ pub const TARGETS: [(&str, &str); 5] =
 
 /// The document that the scenarios make.
 pub fn document() -> PathBuf {
-    root().join("docs/scenarios.md")
+    root().join("docs/reference/scenarios.md")
 }
 
 fn root() -> &'static Path {
@@ -56,7 +56,7 @@ pub fn file_of(test: &str) -> Result<String, String> {
     }
 }
 
-/// `docs/scenarios.md`. `result` says how the run of a scenario's tests ended.
+/// `docs/reference/scenarios.md`. `result` says how the run of a scenario's tests ended.
 pub fn render(result: impl Fn(&Scenario) -> String) -> String {
     let mut text = HEAD.to_owned();
     for (at, scenario) in SCENARIOS.iter().enumerate() {
@@ -81,7 +81,7 @@ What may happen around a deploy, what is to come of it, and the tests that prove
 other software did otherwise.
 
 The table is generated from a run of these tests: `UPDATE_DOCS=1 tests/run --scenarios` runs them and writes it anew. `tests/run` fails when one
-of them has not passed, does not exist, or when the table says something else; see [testing.md](testing.md).
+of them has not passed, does not exist, or when the table says something else; see [testing.md](../internals/testing.md).
 
 | # | what happens | what is expected | tests | result |
 | --- | --- | --- | --- | --- |

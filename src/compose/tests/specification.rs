@@ -1,4 +1,4 @@
-//! The specification's own schema says what exists; docs/compose.md says what becomes of each key, and stays true.
+//! The specification's own schema says what exists; docs/reference/compose.md says what becomes of each key, and stays true.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -170,12 +170,12 @@ fn the_documented_fate_of_every_key_is_its_true_one() {
         }
     }
     assert_eq!(forgotten, Vec::<String>::new(), "give each of them a place in src/compose/refuse.rs");
-    let file = root("docs/compose.md");
-    let text = std::fs::read_to_string(&file).expect("docs/compose.md");
+    let file = root("docs/reference/compose.md");
+    let text = std::fs::read_to_string(&file).expect("docs/reference/compose.md");
     let (head, documented) = text.split_once(BEGIN).expect("the mark of the tables");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&file, format!("{head}{BEGIN}{tables}")).expect("writable");
         return;
     }
-    assert!(documented == tables, "docs/compose.md is stale: `UPDATE_DOCS=1 cargo test --lib specification`");
+    assert!(documented == tables, "docs/reference/compose.md is stale: `UPDATE_DOCS=1 cargo test --lib specification`");
 }

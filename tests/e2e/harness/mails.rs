@@ -55,7 +55,7 @@ pub async fn mailed(host: &Host, status: &str, name: &str, says: &str) -> String
 /// The mail that something is broken must help its reader; the one that it is over must come.
 pub async fn told(host: &Host, name: &str, severity: &str, says: &str) {
     let text = mailed(host, "FIRING", name, says).await;
-    let runbook = format!("runbook: docs/runbooks.md#{}", name.to_lowercase());
+    let runbook = format!("runbook: docs/sample/runbooks.md#{}", name.to_lowercase());
     for part in [runbook, format!("severity={severity}")] {
         assert!(text.contains(&part), "the mail does not say `{part}`:\n{text}");
     }
