@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use super::dotenv;
 use super::error::{ComposeError, ComposeErrorKind, Finding, Missing, Problem, Read, Warning};
-use super::profiles::Whole;
-use super::source::{self, absolute};
+use super::merge::profiles::Whole;
+use super::merge::source::{self, absolute};
+use super::text::dotenv;
 use crate::model::{AppName, ProjectName};
 
 /// The variables of a run: the process' own, over those of `.env`.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::node::Span;
-use super::source::Sources;
-use crate::model::{AppName, visible};
+use super::text::node::Span;
+use crate::model::AppName;
+use crate::model::visible;
 
 /// One finding, before it is shown: it knows its place but not the file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,25 +82,12 @@ pub struct ComposeError {
     pub omitted: usize,
 }
 
-/// Enough to mend a file in few rounds, few enough to be read.
-const MOST_FINDINGS: usize = 20;
-
 impl ComposeError {
     pub(super) fn plain(kind: ComposeErrorKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         let (message, hint) = (message.into(), hint.into());
         let hint = Some(visible(&hint).into_owned());
         let finding = Finding { message: visible(&message).into_owned(), place: None, hint };
         Self { kind, findings: vec![finding], omitted: 0 }
-    }
-
-    pub(super) fn invalid(sources: &Sources, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.span.map_or((u16::MAX, usize::MAX), |span| (span.file, span.start)));
-        // An anchor that is used in several services is wrong in all of them, but needs mending once.
-        problems.dedup();
-        let omitted = problems.len().saturating_sub(MOST_FINDINGS);
-        problems.truncate(MOST_FINDINGS);
-        let findings = problems.into_iter().map(|problem| sources.finding(problem)).collect();
-        Self { kind: ComposeErrorKind::Invalid, findings, omitted }
     }
 }
 

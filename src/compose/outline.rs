@@ -4,8 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::node::{Entry, Node, Value};
-use super::{ComposeError, LoadRequest, Model, resolve};
+use super::error::ComposeError;
+use super::request::LoadRequest;
+use super::resolve::{Model, resolve};
+use super::text::node::{Entry, Node, Value};
 
 /// The merged files of a project.
 pub struct Outline {

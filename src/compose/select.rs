@@ -1,7 +1,7 @@
 //! From names on the command line to apps and accessories.
 
 use super::error::{ComposeError, ComposeErrorKind, Finding};
-use super::suggest::nearest;
+use super::text::suggest::nearest;
 use crate::model::{AppName, Project};
 
 /// The apps that `names` mean, each once, in the order of the names.
@@ -68,7 +68,7 @@ fn choose<'a>(
 }
 
 fn unknown(project: &Project, name: &str, apps: &[&str]) -> Finding {
-    let shown = super::node::clip(name);
+    let shown = super::text::node::clip(name);
     if project.accessories.keys().any(|accessory| accessory.as_str() == name) {
         let message = format!("service `{shown}` has no `x-deploy-apps` block, so it is not rolled");
         let hint = "add the block to roll it; as an accessory it is created when an app that depends on it is deployed, \

@@ -4,13 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as Object, Value as Json};
 
-use super::super::context::Context;
-use super::super::node::{Entry, Map, Node, Span, Value};
-use super::super::profiles::is_accessory;
-use super::super::{Model, container, merge, paths, port_forms, variables, words};
 use super::items::{device, env_file, fill, implied_dependencies, list, mounted, plain, port};
 use super::kinds::{self, Kind};
 use super::used;
+use super::writer::Writer;
+use crate::compose::context::Context;
+use crate::compose::merge::paths;
+use crate::compose::merge::profiles::is_accessory;
+use crate::compose::merge::rules;
+use crate::compose::read::container;
+use crate::compose::read::variables;
+use crate::compose::resolve::Model;
+use crate::compose::text::node::{Entry, Map, Node, Span, Value};
+use crate::compose::text::shell_words;
+use crate::compose::text::short_forms;
 
 /// The order of the top level; extensions follow.
 const SECTIONS: [&str; 7] = ["services", "jobs", "networks", "volumes", "secrets", "configs", "models"];
@@ -55,13 +62,6 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
         printed.insert(key.to_owned(), writer.json(&entry.value, &[key]));
     }
     Json::Object(printed)
-}
-
-pub(super) struct Writer<'a> {
-    pub(super) model: &'a Model,
-    pub(super) resolved: bool,
-    /// Profiles have taken out all accessories, for which the apps join the default network.
-    hides_accessories: bool,
 }
 
 impl Writer<'_> {
@@ -109,7 +109,7 @@ impl Writer<'_> {
         }
         if let Some(labels) = map.get_mut("labels") {
             let taken = std::mem::replace(&mut labels.value, Node::new(span, Value::Null));
-            labels.value = merge::in_one_form(taken, &[section, key, "labels"]);
+            labels.value = rules::in_one_form(taken, &[section, key, "labels"]);
         }
         if section != "models" && map.value("name").is_none() {
             let name = if is_external { key.to_owned() } else { format!("{}_{key}", self.model.name) };
@@ -128,7 +128,7 @@ impl Writer<'_> {
         for entry in &mut map.entries {
             let path = ["services", name, entry.key.as_str()];
             let taken = std::mem::replace(&mut entry.value, Node::new(span, Value::Null));
-            entry.value = self.attribute(merge::in_one_form(taken, &path), &path);
+            entry.value = self.attribute(rules::in_one_form(taken, &path), &path);
         }
         implied_dependencies(&mut map, span);
         let alone = map.value("network_mode").is_some() || map.value("provider").is_some();
@@ -154,7 +154,7 @@ impl Writer<'_> {
         let values = variables::read(&mut cx, map.get("env_file"), map.get("environment"));
         let span = map.get("environment").or_else(|| map.get("env_file")).map(|entry| entry.key_span);
         let own =
-            map.remove("environment").map(|entry| merge::in_one_form(entry.value, &["services", "", "environment"]));
+            map.remove("environment").map(|entry| rules::in_one_form(entry.value, &["services", "", "environment"]));
         let unresolved: Vec<Entry> = match own.map(|node| node.value) {
             Some(Value::Map(own)) => own.entries.into_iter().filter(|entry| !values.contains_key(&entry.key)).collect(),
             _ => Vec::new(),
@@ -182,7 +182,7 @@ impl Writer<'_> {
     fn attribute(&self, node: Node, path: &[&str; 3]) -> Node {
         let Node { span, value, .. } = node;
         let value = match (path[2], value) {
-            ("command" | "entrypoint", Value::Scalar(line)) if self.resolved => match words::split(&line) {
+            ("command" | "entrypoint", Value::Scalar(line)) if self.resolved => match shell_words::split(&line) {
                 Ok(words) => list(span, words),
                 Err(_) => Value::Scalar(line),
             },
@@ -204,7 +204,7 @@ impl Writer<'_> {
                 Value::Map(map)
             }
             ("ports", Value::List(items)) => {
-                let expand = |item: Node| match port_forms::expand(&item) {
+                let expand = |item: Node| match short_forms::port_mappings(&item) {
                     Some(maps) => maps.into_iter().map(|map| port(map, item.span)).collect(),
                     None => vec![item],
                 };
@@ -225,7 +225,7 @@ impl Writer<'_> {
             ("deploy", Value::Map(mut map)) => {
                 if let Some(labels) = map.get_mut("labels") {
                     let taken = std::mem::replace(&mut labels.value, Node::new(span, Value::Null));
-                    labels.value = merge::in_one_form(taken, &[path[0], path[1], path[2], "labels"]);
+                    labels.value = rules::in_one_form(taken, &[path[0], path[1], path[2], "labels"]);
                 }
                 Value::Map(map)
             }
@@ -243,7 +243,7 @@ impl Writer<'_> {
         for entry in &mut map.entries {
             let inner = [path[0], path[1], path[2], entry.key.as_str()];
             let taken = std::mem::replace(&mut entry.value, Node::new(Span::default(), Value::Null));
-            entry.value = merge::in_one_form(taken, &inner);
+            entry.value = rules::in_one_form(taken, &inner);
         }
         let span = map.entries.first().map(|entry| entry.key_span).unwrap_or_default();
         if map.value("context").is_none() {

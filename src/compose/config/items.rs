@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::super::context::Context;
-use super::super::merge;
-use super::super::mounts;
-use super::super::node::{Map, Node, Span, Value};
-use super::super::source::absolute;
-use super::super::words;
-use super::forms::Writer;
+use super::writer::Writer;
+use crate::compose::context::Context;
+use crate::compose::merge::rules;
+use crate::compose::merge::source::absolute;
+use crate::compose::text::node::{Map, Node, Span, Value};
+use crate::compose::text::shell_words;
+use crate::compose::text::short_forms;
 
 impl Writer<'_> {
     pub(super) fn volume(&self, item: Node) -> Node {
@@ -43,7 +43,7 @@ impl Writer<'_> {
     }
 
     fn short_volume(&self, spec: &str, span: Span) -> Option<Map> {
-        let parts = mounts::parts(spec);
+        let parts = short_forms::mount_parts(spec);
         let (source, target, options) = match parts[..] {
             [target] => (None, target, ""),
             [source, target] => (Some(source), target, ""),
@@ -87,12 +87,12 @@ impl Writer<'_> {
         let Value::Map(mut map) = item.value else { return item };
         if let Some(command) = map.get_mut("command")
             && let (true, Value::Scalar(line)) = (self.resolved, &command.value.value)
-            && let Ok(words) = words::split(line)
+            && let Ok(words) = shell_words::split(line)
         {
             command.value.value = list(span, words);
         }
         if let Some(environment) = map.remove("environment") {
-            map.set("environment", merge::in_one_form(environment.value, &["services", "", "environment"]));
+            map.set("environment", rules::in_one_form(environment.value, &["services", "", "environment"]));
         }
         Node::new(span, Value::Map(map))
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Number, Value};
 
-use super::super::node::Node;
-use super::super::notify_block::MASKED_PATH;
-use super::super::scalar::{parse_bytes, parse_duration, parse_integer};
+use crate::compose::read::notify_block::MASKED_PATH;
+use crate::compose::text::node::Node;
+use crate::compose::text::scalar::{parse_bytes, parse_duration, parse_integer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {

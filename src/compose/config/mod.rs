@@ -7,13 +7,15 @@ mod forms;
 mod items;
 mod kinds;
 mod used;
+mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::error::{ComposeError, Warning};
-use super::{LoadRequest, resolve};
+use super::request::LoadRequest;
+use super::resolve::resolve;
 
 /// A resolved model and what can be listed of it.
 #[derive(Debug, Clone)]
@@ -41,7 +43,7 @@ pub fn config(request: &LoadRequest, interpolates: bool) -> Result<Config, Compo
         let (_, problems) = model.try_read();
         let (unsupported, wrong): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.unsupported);
         if !wrong.is_empty() {
-            return Err(ComposeError::invalid(&model.sources, wrong));
+            return Err(model.sources.invalid(wrong));
         }
         model.warn(unsupported);
     }

@@ -1,6 +1,6 @@
 //! The keys of a service's `build` and `deploy`: how its image comes about, and how many containers run from it.
 
-use super::Section;
+use super::section::Section;
 
 /// The engine's own build call, which is all that a remote engine offers, has no place for what is refused here.
 pub(in crate::compose) const BUILD: Section = Section {

@@ -1,6 +1,6 @@
 //! The keys of the blocks `x-deploy-apps`, in the file and in a service.
 
-use super::Section;
+use super::section::Section;
 
 pub(in crate::compose) const PROJECT_BLOCK: Section =
     Section { name: "x-deploy-apps", known: &["notify", "proxy"], warned: &[], refused: &[] };

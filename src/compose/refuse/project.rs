@@ -1,6 +1,6 @@
 //! The keys of the file and of what its services share: networks, volumes, secrets, configs, other files.
 
-use super::Section;
+use super::section::Section;
 
 pub(in crate::compose) const TOP: Section = Section {
     name: "compose file",

@@ -1,6 +1,6 @@
 //! The keys of a service and of its own parts: how one container is.
 
-use super::Section;
+use super::section::Section;
 
 pub(in crate::compose) const SERVICE: Section = Section {
     name: "service",

@@ -2,9 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::super::interpolate::{Lookup, interpolate};
-use super::super::{LoadRequest, config, dotenv, load, words};
 use super::Case;
+use crate::compose::config;
+use crate::compose::load;
+use crate::compose::request::LoadRequest;
+use crate::compose::text::dotenv;
+use crate::compose::text::interpolate::{Lookup, interpolate};
+use crate::compose::text::shell_words;
 
 /// Uses most keys, so that a mutation lands in every reader.
 const FULL: &str = r#"name: sample
@@ -119,7 +123,7 @@ proptest! {
     fn any_small_format_is_read_or_refused(text in "[A-Za-z0-9_ $:{}?+='\"\\\\#\n\t.;-]{0,60}") {
         let _ = interpolate(&text, &mut Lookup::new(&|name| (name.len() > 1).then(|| name.to_owned())));
         let _ = dotenv::parse(&text, &|_| None);
-        let _ = words::split(&text);
+        let _ = shell_words::split(&text);
     }
 
     /// What survives is printed, and means the same when it is read again.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::Case;
-use crate::compose::{LoadRequest, config, load};
+use crate::compose::config;
+use crate::compose::load;
+use crate::compose::request::LoadRequest;
 use crate::model::{Balance, DrainPolicy, HealthPolicy, ImageSource, Logging, ReleaseCommand, Route};
 
 fn routes(lines: &str) -> Vec<String> {

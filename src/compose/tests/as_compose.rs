@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::super::{LoadRequest, Needs, config, load};
 use super::Case;
+use crate::compose::config;
+use crate::compose::load;
+use crate::compose::request::{LoadRequest, Needs};
 use crate::model::{Healthcheck, ImageSource};
 
 fn printed(case: &Case) -> serde_json::Value {

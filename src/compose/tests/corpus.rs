@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{LoadRequest, config, load};
+use crate::compose::config;
+use crate::compose::load;
+use crate::compose::request::LoadRequest;
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compose")

@@ -1,7 +1,10 @@
 //! Which file is taken, its project's name, `.env` and versions.
 
-use super::super::{ComposeErrorKind, LoadRequest, load, select};
 use super::Case;
+use crate::compose::error::ComposeErrorKind;
+use crate::compose::load;
+use crate::compose::request::LoadRequest;
+use crate::compose::select;
 
 const ONE: &str = "services: { web: { image: a, x-deploy-apps: {} } }\n";
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::super::interpolate::{Lookup, interpolate};
-use super::super::node::{Node, Span};
-use super::super::scalar;
-use super::super::suggest::nearest;
-use super::super::{dotenv, words};
+use crate::compose::text::dotenv;
+use crate::compose::text::interpolate::{Lookup, interpolate};
+use crate::compose::text::node::{Node, Span};
+use crate::compose::text::scalar;
+use crate::compose::text::shell_words;
+use crate::compose::text::suggest::nearest;
 
 /// With `A=a`, `EMPTY=` and `U` not set; names that were missed follow in brackets.
 fn put_in(text: &str) -> String {
@@ -148,7 +149,8 @@ fn sizes_are_powers_of_1024() {
 
 #[test]
 fn command_lines_are_split_but_not_run() {
-    let split = |line: &str| words::split(line).map_or_else(|error| format!("error: {error}"), |words| words.join("|"));
+    let split =
+        |line: &str| shell_words::split(line).map_or_else(|error| format!("error: {error}"), |words| words.join("|"));
     let table = [
         ("", ""),
         ("  a  b\t\nc ", "a|b|c"),

@@ -22,7 +22,7 @@ mod yaml;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::{App, ContainerSpec};
+use crate::model::{App, ContainerSpec, Project};
 
 /// A folder of its own with a compose file and what else a case needs.
 pub(super) struct Case {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Case, refuse};
-use crate::compose::parse_duration;
+use crate::compose::text::scalar::parse_duration;
 use crate::model::{DrainPolicy, HealthPolicy, ReleaseCommand, Webhook};
 
 fn schema(name: &str) -> Value {

@@ -1,7 +1,8 @@
 //! Several files as one: merged, extended, included, and what takes part of them.
 
-use super::super::{LoadRequest, load};
 use super::Case;
+use crate::compose::load;
+use crate::compose::request::LoadRequest;
 use crate::model::ImageSource;
 
 const BASE: &str = "services:\n  web:\n    image: web:1\n    command: [a, b]\n    environment: { A: \"1\", B: \"1\" }\n    \

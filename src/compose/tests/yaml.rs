@@ -1,7 +1,8 @@
 //! Files that are no compose file, or no YAML at all.
 
-use super::super::{ComposeErrorKind, load};
 use super::Case;
+use crate::compose::error::ComposeErrorKind;
+use crate::compose::load;
 
 #[test]
 fn broken_yaml_is_shown_where_it_breaks() {

@@ -1,0 +1,98 @@
+//! `profiles`: which services take part.
+
+use std::collections::BTreeSet;
+
+use crate::compose::error::Problem;
+use crate::compose::text::node::{Entry, Node, Value, clip};
+use crate::model::AppName;
+
+/// Takes the services out of the tree whose profiles are not active.
+///
+/// A service that is named on the command line brings its profiles with it.
+pub(in crate::compose) fn apply(root: &mut Node, active: &[String], named: &[String]) -> Result<(), Vec<Problem>> {
+    let services = root.as_map_mut().and_then(|root| root.get_mut("services")?.value.as_map_mut());
+    let Some(services) = services else { return Ok(()) };
+    let mut active: BTreeSet<String> = active.iter().cloned().collect();
+    for entry in services.entries.iter().filter(|entry| named.contains(&entry.key)) {
+        active.extend(profiles(entry).into_iter().map(str::to_owned));
+    }
+    let takes_part = |entry: &Entry| {
+        let profiles = profiles(entry);
+        profiles.is_empty() || active.contains("*") || profiles.into_iter().any(|profile| active.contains(profile))
+    };
+    let (kept, disabled): (Vec<Entry>, Vec<Entry>) = services.entries.drain(..).partition(takes_part);
+    services.entries = kept;
+    let problems: Vec<Problem> =
+        services.entries.iter().flat_map(|entry| disabled.iter().filter_map(|other| needs(entry, other))).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Every profile that a service of the tree names, sorted.
+pub(in crate::compose) fn all(root: &Node) -> BTreeSet<String> {
+    let services = root.as_map().and_then(|root| root.value("services")?.as_map());
+    services
+        .map_or_else(BTreeSet::new, |services| services.entries.iter().flat_map(profiles).map(str::to_owned).collect())
+}
+
+/// What the files say of all services together, whether they take part or not: a container is made of it, so it must
+/// not change with the profiles of a run.
+#[derive(Debug, Clone, Default)]
+pub(in crate::compose) struct Whole {
+    /// The apps that the proxy may lead to. What is wrong with one is told where it is read.
+    pub hosts: BTreeSet<AppName>,
+    pub has_accessories: bool,
+}
+
+impl Whole {
+    pub fn of(root: &Node) -> Self {
+        let services = root.as_map().and_then(|root| root.value("services")?.as_map());
+        let entries = services.map_or(&[][..], |services| &services.entries);
+        let has_port = |entry: &&Entry| {
+            let block = entry.value.as_map().and_then(|service| service.value("x-deploy-apps")?.as_map());
+            block.and_then(|block| block.value("port")).is_some_and(|port| !port.is_null())
+        };
+        Self {
+            hosts: entries.iter().filter(has_port).filter_map(|entry| entry.key.parse().ok()).collect(),
+            has_accessories: entries.iter().any(|entry| is_accessory(&entry.value)),
+        }
+    }
+}
+
+/// What has no block of ours is none of our apps.
+pub(in crate::compose) fn is_accessory(service: &Node) -> bool {
+    service.as_map().is_none_or(|service| service.get("x-deploy-apps").is_none())
+}
+
+/// As written; a list is the only form that the specification has.
+fn profiles(service: &Entry) -> Vec<&str> {
+    match service.value.as_map().and_then(|map| map.value("profiles")).map(|node| &node.value) {
+        Some(Value::List(items)) => items.iter().filter_map(Node::as_text).collect(),
+        Some(Value::Scalar(one)) => vec![one],
+        _ => Vec::new(),
+    }
+}
+
+/// The problem with a service that depends on one that does not take part.
+fn needs(service: &Entry, disabled: &Entry) -> Option<Problem> {
+    let depends = service.value.as_map()?.get("depends_on")?;
+    let span = match &depends.value.value {
+        Value::List(items) => items.iter().find(|item| item.as_text() == Some(&disabled.key))?.span,
+        Value::Map(map) => {
+            let entry = map.get(&disabled.key)?;
+            let required = entry.value.as_map().and_then(|map| map.value("required")).and_then(Node::as_text);
+            if required == Some("false") {
+                return None;
+            }
+            entry.key_span
+        }
+        _ => return None,
+    };
+    let (name, wanted) = (clip(&disabled.key), profiles(disabled));
+    let message = format!(
+        "`{}` depends on `{name}`, whose profile `{}` is not active",
+        clip(&service.key),
+        wanted.join("` or `")
+    );
+    let first = wanted.first().copied().unwrap_or_default();
+    Some(Problem::at(span, message).hint(format!("activate it with `--profile {first}`, or say `required: false`")))
+}

@@ -1,0 +1,141 @@
+//! The top-level `x-deploy-apps`: the host's proxy, and who is told of a run's end.
+
+use super::container::logging;
+use super::notify_block;
+use crate::compose::context::Context;
+use crate::compose::error::{Problem, Read};
+use crate::compose::refuse;
+use crate::compose::text::collections;
+use crate::compose::text::node::{Entry, Span, Value, clip};
+use crate::compose::text::scalar::{number, raw};
+use crate::model::{AddressPool, InvalidRange, ProxyName, ProxySpec, Subnet, TrustedProxy, Webhook};
+
+/// High enough to need no rights, and the port that developers expect.
+const HTTP_PORT: u16 = 8080;
+
+/// All of them are looked through for each new address; a large provider has some thirty.
+const MOST_TRUSTED: usize = 256;
+
+const BASE_IMAGE: &str = "debian:trixie-slim";
+
+pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, Vec<Webhook>) {
+    let mut notify = Vec::new();
+    let mut proxy = ProxySpec {
+        name: ProxyName::default(),
+        http_port: HTTP_PORT,
+        bind: None,
+        subnet: None,
+        base_image: BASE_IMAGE.to_owned(),
+        logging: None,
+        trusted_proxies: Vec::new(),
+        proxy_protocol: false,
+    };
+    for part in fields(cx, entry) {
+        if part.key == "notify" {
+            notify = notify_block::read(cx, part);
+            continue;
+        }
+        if part.key != "proxy" {
+            refuse::PROJECT_BLOCK.judge(cx, part);
+            continue;
+        }
+        for field in fields(cx, Some(part)).iter().filter(|field| !field.value.is_null()) {
+            match field.key.as_str() {
+                "name" => cx.set(&mut proxy.name, name(field)),
+                "http_port" => cx.set(&mut proxy.http_port, number("http_port", &field.value, 1..=65535)),
+                "bind" => cx.set_some(&mut proxy.bind, bind(field)),
+                "subnet" => cx.set_some(&mut proxy.subnet, subnet(field)),
+                "logging" => proxy.logging = logging(cx, field),
+                "trusted_proxies" => cx.set(&mut proxy.trusted_proxies, trusted_proxies(field)),
+                "proxy_protocol" => cx.set(&mut proxy.proxy_protocol, field.boolean()),
+                "base_image" => cx.set(&mut proxy.base_image, field.text()),
+                _ => refuse::PROXY.judge(cx, field),
+            }
+        }
+        judge_trust(cx, part, &proxy);
+    }
+    (proxy, notify)
+}
+
+fn fields<'n>(cx: &mut Context<'_>, entry: Option<&'n Entry>) -> &'n [Entry] {
+    entry.and_then(|entry| cx.keep(collections::map(entry))).map_or(&[], |map| &map.entries)
+}
+
+fn name(field: &Entry) -> Read<ProxyName> {
+    let text = field.text()?;
+    text.parse().map_err(|error: crate::model::InvalidName| {
+        Problem::at(field.value.span, format!("`{}` is not a proxy name", clip(&text)))
+            .hint(format!("use {}", error.rule))
+    })
+}
+
+fn bind(field: &Entry) -> Read<String> {
+    let text = field.text()?;
+    match text.parse::<std::net::IpAddr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => Err(field.expected("an address of the host, such as `127.0.0.1`")),
+    }
+}
+
+/// Addresses and networks as a list, or in one text with commas or blanks between them, as a variable holds them.
+fn trusted_proxies(field: &Entry) -> Read<Vec<TrustedProxy>> {
+    let items = match &field.value.value {
+        Value::List(items) => items.as_slice(),
+        Value::Scalar(_) => std::slice::from_ref(&field.value),
+        _ => return Err(field.expected("a list of addresses and networks")),
+    };
+    let mut trusted = Vec::new();
+    for item in items {
+        let words = raw(&field.key, item)?.split(|c: char| c == ',' || c.is_whitespace());
+        for text in words.filter(|text| !text.is_empty()) {
+            match text {
+                "private" => {
+                    trusted.extend(TrustedProxy::PRIVATE.iter().filter_map(|text| text.parse::<TrustedProxy>().ok()))
+                }
+                _ => trusted.push(text.parse().map_err(|invalid| not_a_range(item.span, text, invalid))?),
+            }
+        }
+    }
+    if trusted.len() > MOST_TRUSTED {
+        let message = format!("`trusted_proxies` has {} entries, and at most {MOST_TRUSTED} are read", trusted.len());
+        return Err(Problem::at(field.key_span, message).hint("join neighbouring networks into larger ones"));
+    }
+    Ok(trusted)
+}
+
+fn not_a_range(span: Span, text: &str, invalid: InvalidRange) -> Problem {
+    let text = clip(text);
+    match invalid {
+        InvalidRange::Malformed => Problem::at(
+            span,
+            format!("`{text}` in `trusted_proxies` is not an address or a network in CIDR form"),
+        )
+        .hint("write such as `203.0.113.7`, `10.0.0.0/8` or `2001:db8::/32`, or one of the words `host` and `private`"),
+        InvalidRange::HostBits(network) => {
+            Problem::at(span, format!("`{text}` in `trusted_proxies` has bits set beyond its prefix"))
+                .hint(format!("write `{network}` for the network, or the address without `/…`"))
+        }
+    }
+}
+
+/// What the two keys come to together.
+fn judge_trust(cx: &mut Context<'_>, part: &Entry, proxy: &ProxySpec) {
+    let Some(map) = part.value.as_map() else { return };
+    if let Some(field) = map.get("proxy_protocol").filter(|_| proxy.proxy_protocol && proxy.trusted_proxies.is_empty())
+    {
+        let message = "`proxy_protocol` is on, but `trusted_proxies` names nobody whose word would be taken";
+        cx.refuse(Problem::at(field.key_span, message).hint("name the load balancer's addresses in `trusted_proxies`"));
+    }
+    let everybody = proxy.trusted_proxies.iter().any(|trusted| trusted.is_everybody());
+    if let Some(field) = map.get("trusted_proxies").filter(|_| everybody) {
+        let message = "`trusted_proxies` trusts every address, so any client can choose the one that apps see";
+        cx.warn(Problem::at(field.key_span, message).hint("name only the addresses of what stands in front"));
+    }
+}
+
+fn subnet(field: &Entry) -> Read<Subnet> {
+    let parsed = field.text()?.parse().ok();
+    parsed
+        .filter(|subnet| AddressPool::new(*subnet).is_some())
+        .ok_or_else(|| field.expected("an IPv4 network of 4,096 addresses, such as `10.213.0.0/20`"))
+}

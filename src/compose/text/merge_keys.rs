@@ -1,0 +1,28 @@
+//! YAML's merge key: `<<: *defaults` puts the anchor's entries under those that stand beside it.
+
+use std::collections::HashSet;
+
+use super::node::{Entry, Node, Span, Value};
+use crate::compose::error::{Problem, Read};
+
+/// Adds the entries of `node` (a map or a list of maps) whose keys are not there yet; returns how many nodes that made.
+///
+/// What stands in the map itself wins over what is merged, and an earlier map of a list over a later one.
+pub(super) fn into(entries: &mut Vec<Entry>, key: Span, node: Node) -> Read<usize> {
+    match node.value {
+        Value::Map(map) => {
+            let present: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+            let missing: Vec<Entry> = map.entries.into_iter().filter(|entry| !present.contains(&entry.key)).collect();
+            let added = missing.iter().map(|entry| 1 + entry.value.size()).sum();
+            entries.extend(missing);
+            Ok(added)
+        }
+        Value::List(maps) if maps.iter().all(|map| matches!(map.value, Value::Map(_))) => {
+            maps.into_iter().try_fold(0, |sum, map| Ok(sum + into(entries, key, map)?))
+        }
+        _ => {
+            let message = format!("`<<` takes a map or a list of maps, not {}", node.describe());
+            Err(Problem::at(key, message).hint("use an alias of a map: `<<: *defaults`"))
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! From text to a tree in which every node knows its file and place, and the readers of single values.
+
+pub(super) mod collections;
+pub(super) mod dotenv;
+pub(super) mod interpolate;
+pub(super) mod merge_keys;
+pub(super) mod node;
+pub(super) mod parse;
+pub(super) mod root;
+pub(super) mod scalar;
+pub(super) mod shell_words;
+pub(super) mod short_forms;
+pub(super) mod sources;
+pub(super) mod suggest;

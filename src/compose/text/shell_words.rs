@@ -1,0 +1,49 @@
+//! Splitting a command line into words by a shell's quoting rules.
+
+/// The words of `line`; the error is a fragment that fits after the key's name.
+pub(in crate::compose) fn split(line: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    // A word may be empty when it was quoted, so its presence is not its length.
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next() {
+                        None => return Err("has no closing '".to_owned()),
+                        Some('\'') => break,
+                        Some(c) => word.push(c),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next() {
+                        None => return Err("has no closing \"".to_owned()),
+                        Some('"') => break,
+                        Some('\\') => match chars.next() {
+                            Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
+                            Some(c) => word.extend(['\\', c]),
+                            None => return Err("has no closing \"".to_owned()),
+                        },
+                        Some(c) => word.push(c),
+                    }
+                }
+            }
+            '\\' => match chars.next() {
+                Some(c) => word.get_or_insert_default().push(c),
+                None => return Err("ends with a backslash".to_owned()),
+            },
+            // Given to a program as an argument these would do nothing that the author meant.
+            ';' | '&' | '|' | '<' | '>' | '`' => return Err(format!("has an unquoted `{c}`")),
+            '\0' => return Err("holds a NUL character".to_owned()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
