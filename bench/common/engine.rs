@@ -105,6 +105,7 @@ pub async fn floor(engine: &DockerEngine, name: &str, image: &str, network: &str
         replica: None,
         version: None,
         identity: String::new(),
+        tuning: None,
     };
     let container = NewContainer { name: format!("{name}-floor"), image: image.to_owned(), spec, labels };
     let begun = Instant::now();

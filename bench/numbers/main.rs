@@ -4,6 +4,7 @@
 //! fewer rounds. Each stands beside its goal as `reached` or `short`; no time is ever asserted, so the exit code says
 //! only whether the measuring itself went well. What each row means: `docs/internals/benchmark.md`.
 
+mod attacks;
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "each benchmark uses a part of it")]
 mod common;
@@ -22,7 +23,8 @@ use std::process::ExitCode;
 use common::{Bench, Machine, Result, crowd, engine, host, http, samples, standing, table, wrk};
 
 /// In the order of printing: short ones first, so that a mistake shows early.
-const ROWS: [&str; 9] = ["nothing", "flip", "exit", "drain", "overhead", "twenty", "throughput", "tail", "failed"];
+const ROWS: [&str; 10] =
+    ["nothing", "flip", "exit", "drain", "overhead", "attacks", "twenty", "throughput", "tail", "failed"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -56,6 +58,7 @@ async fn measure(quick: bool, rows: impl Iterator<Item = &'static str>) -> Resul
             "exit" => exit::measure(&bench).await,
             "drain" => drain::measure(&bench).await,
             "overhead" => overhead::measure(&bench).await,
+            "attacks" => attacks::measure(&bench).await,
             "twenty" => twenty::measure(&bench).await,
             "throughput" => throughput::measure(&bench).await,
             "tail" => tail::measure(&bench).await,

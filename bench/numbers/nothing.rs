@@ -25,8 +25,8 @@ pub async fn measure(bench: &Bench) -> Result {
         }
     }
     Row::median("nothing to do: routes confirmed, process start included", Unit::Milliseconds, &nothing)
-        .at_most(200.0)
+        .at_most(40.0)
         .print();
-    Row::median("`--help`", Unit::Milliseconds, &help).at_most(10.0).print();
+    Row::median("`--help`", Unit::Milliseconds, &help).at_most(5.0).print();
     Ok(())
 }

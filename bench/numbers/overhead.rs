@@ -37,7 +37,7 @@ pub async fn measure(bench: &Bench) -> Result {
     .print();
     let own = over(&wall).zip(&end, |over, engines| over - engines);
     Row::median("without the engine's own stop + remove of the old replicas", Unit::Milliseconds, &own).print();
-    Row::median("until the new version serves − the same", Unit::Milliseconds, &over(&flipped)).print();
+    Row::median("until the new version serves − the same", Unit::Milliseconds, &over(&flipped)).at_most(60.0).print();
     Row::median(format!("the whole redeploy of {REPLICAS} replicas"), Unit::Milliseconds, &wall).print();
     Row::median("the engine alone: create + start + first answer", Unit::Milliseconds, &floor).print();
     Row::median("the engine alone: stop + remove", Unit::Milliseconds, &end).print();

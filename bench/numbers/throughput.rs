@@ -1,4 +1,5 @@
-//! The proxy against plain nginx: same build, same workers, same replicas behind it, same load by wrk.
+//! The proxy against plain nginx: same build, same workers, same replicas behind it, same load by wrk. Once with the log where the
+//! proxy has it, in a file, and once as nginx's own image has it, on stdout.
 
 use serde_json::{Value, json};
 
@@ -18,12 +19,16 @@ pub async fn measure(bench: &Bench) -> Result {
     let host = Host::start(bench, "throughput", services([("web", nginx_app(bench))])).await?;
     let record = host.known("web").await?.record.ok_or("the app has no record")?;
     let replicas: Vec<_> = record.peers.iter().map(|peer| (peer.address, 8080).into()).collect();
-    let conf = include_str!("conf/plain.conf");
-    let plain = standing::nginx(&host, &bench.images.proxy, "plain", conf, &replicas).await?;
-    let targets = [format!("http://{}:80/", host.name.container()), format!("http://{plain}:8080/")];
+    let as_image = include_str!("conf/plain.conf");
+    let alike = as_image.replace("/dev/stdout json buffer=4k", "/tmp/access.log json buffer=32k");
+    let mut targets = vec![format!("http://{}:80/", host.name.container())];
+    for (part, conf) in [("plain", alike.as_str()), ("image", as_image)] {
+        let name = standing::nginx(&host, &bench.images.proxy, part, conf, &replicas).await?;
+        targets.push(format!("http://{name}:8080/"));
+    }
 
     let seconds = if bench.quick { 2 } else { 3 };
-    let mut sides = [Side::default(), Side::default()];
+    let mut sides = [Side::default(), Side::default(), Side::default()];
     // The first of each fills caches and pools, and is not counted.
     for round in 0..=bench.rounds(9, 3) {
         for (side, target) in sides.iter_mut().zip(&targets) {
@@ -34,16 +39,17 @@ pub async fn measure(bench: &Bench) -> Result {
             }
         }
     }
-    let [ours, plain] = sides;
-    let ratio = |ours: &Samples, plain: &Samples| ours.zip(plain, |ours, plain| ours / plain);
-    Row::median("proxy throughput ÷ plain nginx with a static upstream", Unit::Times, &ratio(&ours.rate, &plain.rate))
-        .at_least(0.9)
-        .print();
-    Row::median("the proxy", Unit::PerSecond, &ours.rate).print();
-    Row::median("plain nginx", Unit::PerSecond, &plain.rate).print();
-    Row::median("proxy p99 ÷ plain nginx", Unit::Times, &ratio(&ours.p99, &plain.p99)).at_most(1.1).print();
-    Row::median("the proxy", Unit::Milliseconds, &ours.p99).print();
-    Row::median("plain nginx", Unit::Milliseconds, &plain.p99).print();
+    let [ours, alike, as_image] = sides;
+    for (plain, what) in [(&alike, "that logs as it does"), (&as_image, "that logs to stdout, as its image does")] {
+        let ratio = |ours: &Samples, plain: &Samples| ours.zip(plain, |ours, plain| ours / plain);
+        let (rate, p99) = (ratio(&ours.rate, &plain.rate), ratio(&ours.p99, &plain.p99));
+        Row::median(format!("throughput ÷ plain nginx {what}"), Unit::Times, &rate).at_least(0.9).print();
+        Row::median("the proxy", Unit::PerSecond, &ours.rate).print();
+        Row::median("plain nginx", Unit::PerSecond, &plain.rate).print();
+        Row::median(format!("p99 ÷ plain nginx {what}"), Unit::Times, &p99).at_most(1.1).print();
+        Row::median("the proxy", Unit::Milliseconds, &ours.p99).print();
+        Row::median("plain nginx", Unit::Milliseconds, &plain.p99).print();
+    }
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub async fn measure(bench: &Bench) -> Result {
     .print();
     Row::median("the command: created, started, healthy, flipped", Unit::Milliseconds, &ours).print();
     Row::median("the engine alone, all beside each other", Unit::Milliseconds, &engines).print();
-    Row::median(format!("`status` of {APPS} apps, drift included"), Unit::Milliseconds, &status).at_most(100.0).print();
+    Row::median(format!("`status` of {APPS} apps, drift included"), Unit::Milliseconds, &status).at_most(50.0).print();
     Row::median(format!("`history` of {APPS} apps"), Unit::Milliseconds, &history).at_most(100.0).print();
     Ok(())
 }
