@@ -15,11 +15,35 @@ ulimit -n "$(ulimit -H -n)"
 files=$(ulimit -n)
 [ "$files" = unlimited ] && files=1048576
 
+# What the container may have in MiB, by cgroup v2 or v1; nothing where there is no limit.
+memory() {
+    for file in /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; do
+        [ -r "$file" ] || continue
+        read -r bytes < "$file"
+        case $bytes in
+            max | ????????????????*) ;;
+            *) echo $((bytes / 1048576)) ;;
+        esac
+        return
+    done
+}
+
+workers=${WORKERS:-$(nproc)}
 # A proxied request needs two connections; 16384 cost 7 MB in each worker. 64 files stay for logs, sockets and the state.
 connections=${WORKER_CONNECTIONS:-16384}
+memory=$(memory)
+# Beside the tables in shared memory (154 MiB) half may go into workers, at 20 MiB each, and the rest into what their connections
+# hold, at 16 KiB each. More would end with the kernel killing a worker and all its connections.
+if [ -n "$memory" ]; then
+    spare=$((memory > 200 ? memory - 160 : 40))
+    [ "$workers" -le $((spare / 40 + 1)) ] || workers=$((spare / 40 + 1))
+    fitting=$(((spare - workers * 20) * 64 / workers))
+    [ "$fitting" -ge 512 ] || fitting=512
+    [ "$connections" -le "$fitting" ] || connections=$fitting
+fi
 [ "$connections" -le $((files - 64)) ] || connections=$((files - 64))
 
-printf 'worker_processes %s;\n' "${WORKERS:-auto}" > "$run/main.conf"
+printf 'worker_processes %s;\n' "$workers" > "$run/main.conf"
 printf 'worker_connections %s;\n' "$connections" > "$run/events.conf"
 
 listen() {
@@ -32,4 +56,18 @@ listen() {
     listen 80
     [ "${PROXY_PROTOCOL:-}" != on ] || listen '8081 proxy_protocol'
 } > "$run/listen.conf"
+# A full disk must not keep the proxy from starting.
+log=/var/lib/deploy-apps/log
+if [ "${ACCESS_LOG:-stdout}" = file ] && ! { mkdir -p "$log" && : >> "$log/access.log"; }; then
+    echo '[proxy] the access log cannot be written on the volume, so it goes to stdout' >&2
+    ACCESS_LOG=stdout
+fi
+case ${ACCESS_LOG:-stdout} in
+    # Lines of several workers never mix: the kernel appends each buffer in one piece.
+    file) echo "access_log $log/access.log json buffer=32k flush=1s;" ;;
+    off) echo 'access_log off;' ;;
+    # A line stays below 4096 bytes, what a pipe takes in one piece.
+    *) echo 'access_log /dev/stdout json buffer=4k flush=1s;' ;;
+esac > "$run/access.conf"
+export ACCESS_LOG
 exec nginx -c /etc/nginx/nginx.conf

@@ -117,6 +117,7 @@ fn container(choices: &mut Choices<'_>, project: &Project) -> ObservedContainer 
         replica: (!choices.seldom()).then_some(replica),
         version: Some(format!("1.0.0+{release}")),
         identity: choices.of(&["old", "older", ""]).to_owned(),
+        tuning: None,
     };
     ObservedContainer {
         id: format!("id{}", choices.byte()),

@@ -71,6 +71,10 @@ function _M.worker()
     if ngx.worker.id() == 0 then
         local error_log = require "error_log"
         ngx.timer.every(error_log.EVERY_S, error_log.tell)
+        local access_log = require "access_log"
+        if access_log.start() then
+            ngx.timer.every(access_log.EVERY_S, access_log.rotate)
+        end
     end
 end
 

@@ -2,8 +2,9 @@
 
 use jiff::SignedDuration;
 
-use super::{EngineFacts, Facts, Finding, clock_gap, is_far, told};
+use super::{EngineFacts, Facts, Finding, clients, clock_gap, is_far, told};
 use crate::model::{Bytes, ContainerState, DockerHealth, ForgottenProcess, HostRoute, ObservedNetwork, PortAnswer};
+use crate::plan::PROXY_DRIFT_REMEDY;
 
 /// A certificate is renewed by people, who need some time to hear of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -179,6 +180,9 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     if let Some((why, remedy)) = &engine.differs {
         findings.push(Finding::warning("proxy", format!("{why}, so a deploy is refused"), remedy.as_str()));
     }
+    if let Some(drift) = &engine.drift {
+        findings.push(Finding::warning("proxy", drift.as_str(), PROXY_DRIFT_REMEDY));
+    }
     if let Some(proxy) = &facts.proxy {
         if proxy.build != facts.build_id {
             findings.push(Finding::warning(
@@ -190,6 +194,7 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         findings.extend(inside(facts, proxy));
     }
     findings.extend(published(facts));
+    findings.extend(clients::ipv6(facts));
     findings
 }
 

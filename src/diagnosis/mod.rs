@@ -3,6 +3,7 @@
 //! Pure, as the planner is: whoever gathers the facts may have to reach far, but what they mean is decided here.
 
 mod apps;
+mod clients;
 mod host;
 
 use std::time::Duration;
@@ -96,6 +97,8 @@ pub struct EngineFacts {
     pub port_holder: Option<String>,
     /// That the proxy's container, if there is one, is made otherwise than the compose file asks; and what mends it.
     pub differs: Option<(String, String)>,
+    /// What a deploy goes on with although the compose file asks for something else.
+    pub drift: Option<String>,
     /// What runs on the proxy's network.
     pub neighbours: Vec<Neighbour>,
 }

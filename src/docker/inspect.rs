@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use super::{DockerEngine, containers, logs, observe, shell};
+use super::{DockerEngine, access_log, containers, logs, observe, shell};
 use crate::model::{Lifetime, ProxyName};
 use crate::ports::{EngineError, InspectEngine, LogRequest, LogStream, Resident, Shell, ShellRequest, Starts};
 
@@ -45,6 +45,10 @@ impl InspectEngine for DockerEngine {
 
     fn logs(&self, container: &str, request: &LogRequest) -> LogStream {
         logs::logs(self, container, request)
+    }
+
+    fn access_log(&self, proxy: &str, request: &LogRequest) -> LogStream {
+        access_log::access_log(self, proxy, request)
     }
 
     fn starts(&self, proxy: &ProxyName, since: Timestamp) -> Starts {

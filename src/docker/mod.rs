@@ -3,6 +3,7 @@
 //! Each method of [`Engine`] is one call or one wait. Nothing here decides, prints or keeps state:
 //! what bollard gets wrong is set right here, what the engine says is put into our own types and words.
 
+mod access_log;
 mod api;
 mod build;
 mod connect;

@@ -99,6 +99,7 @@ async fn composed_one(
         replica: None,
         version: None,
         identity: String::new(),
+        tuning: None,
     };
     let ports = summary.ports.iter().flatten().filter_map(|port| port.public_port).collect::<BTreeSet<_>>();
     let container = with_state(engine, proxy, summary, labels, Hooks::default()).await?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::is_default;
 use super::{
     AppName, ContainerFile, Dns, EndpointOptions, Hooks, HostAccess, MountOptions, NetworkSettings, ProjectName,
-    ProxyName, ReleaseNumber, Shares, Subnet,
+    ProxyName, ProxyTuning, ReleaseNumber, Shares, Subnet,
 };
 
 /// The part of a service that reaches the engine. Two equal specs make the same container,
@@ -232,6 +232,8 @@ impl Label {
     pub const PROXY_BUILD: &str = "deploy-apps.proxy-build";
     /// On containers: [`Hooks::to_label`].
     pub const HOOKS: &str = "deploy-apps.hooks";
+    /// On the proxy's container: [`ProxyTuning`].
+    pub const TUNING: &str = "deploy-apps.tuning";
 }
 
 /// Our labels on a container, in typed form.
@@ -247,6 +249,9 @@ pub struct OwnLabels {
     pub version: Option<String>,
     /// Image and effective configuration, hashed; see [`super::identity`].
     pub identity: String,
+    /// Of the proxy alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tuning: Option<ProxyTuning>,
 }
 
 impl OwnLabels {
@@ -266,6 +271,7 @@ impl OwnLabels {
             (Label::RELEASE, self.release.map(|release| release.0.to_string())),
             (Label::REPLICA, self.replica.map(|replica| replica.to_string())),
             (Label::VERSION, self.version.clone()),
+            (Label::TUNING, self.tuning.map(|tuning| tuning.to_string())),
         ];
         let fixed = [
             (Label::ROLE, role.to_owned()),
@@ -296,6 +302,7 @@ impl OwnLabels {
             replica: labels.get(Label::REPLICA).and_then(|text| text.parse().ok()),
             version: labels.get(Label::VERSION).cloned(),
             identity: labels.get(Label::IDENTITY).cloned().unwrap_or_default(),
+            tuning: labels.get(Label::TUNING).and_then(|text| text.parse().ok()),
         })
     }
 }

@@ -27,6 +27,7 @@ mod step_kind;
 mod stored;
 mod timeline;
 mod trusted;
+mod tuning;
 mod visible;
 mod webhook;
 
@@ -67,5 +68,6 @@ pub use step_kind::StepKind;
 pub use stored::{StoredPolicy, StoredRelease};
 pub use timeline::{Slot, Timeline};
 pub use trusted::{InvalidRange, TrustedProxy};
+pub use tuning::{AccessLog, ProxyTuning, UnknownTuning};
 pub use visible::{visible, visible_lines};
 pub use webhook::{Secret, Webhook, WebhookFormat};

@@ -10,8 +10,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, Logging, NetworkSettings, NewVolume,
-    ProjectName, ProxyName, Restart, RolloutPolicy, Route, Subnet, TrustedProxy, Ulimit, Webhook,
+    AccessLog, AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, Logging, NetworkSettings, NewVolume,
+    ProjectName, ProxyName, ProxyTuning, Restart, RolloutPolicy, Route, Subnet, TrustedProxy, Ulimit, Webhook,
 };
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
@@ -109,6 +109,23 @@ pub struct ProxySpec {
     /// The published port takes connections that begin with a PROXY line, and no others.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub proxy_protocol: bool,
+    /// Of the proxy's container; see [`ProxySpec::MEMORY`].
+    pub memory_bytes: i64,
+    pub access_log: AccessLog,
+}
+
+impl ProxySpec {
+    /// The tables in shared memory may take 154 MiB, each worker 20 MiB, and the most connections that two workers take at once
+    /// another 500 MiB. `nginx/start.sh` makes workers and connections fit into whatever limit there is.
+    pub const MEMORY: i64 = 1 << 30;
+    /// The tables, one worker and some thousand connections.
+    pub const LEAST_MEMORY: i64 = 256 << 20;
+
+    /// What a proxy that is made now gets besides its identity.
+    #[must_use]
+    pub fn tuning(&self) -> ProxyTuning {
+        ProxyTuning { memory_bytes: Some(self.memory_bytes), access_log: self.access_log }
+    }
 }
 
 /// A service that is rolled.

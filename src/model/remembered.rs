@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::{
-    Accessory, App, AppKey, AppName, AppRecord, ContainerSpec, DrainPolicy, HealthPolicy, ImageSource, MountSource,
-    ObservedEngine, ObservedProxy, Order, Project, ProjectName, ProxyName, ProxySpec, PullPolicy, Role, RolloutPolicy,
-    Service, StoredRelease,
+    AccessLog, Accessory, App, AppKey, AppName, AppRecord, ContainerSpec, DrainPolicy, HealthPolicy, ImageSource,
+    MountSource, ObservedEngine, ObservedProxy, Order, Project, ProjectName, ProxyName, ProxySpec, PullPolicy, Role,
+    RolloutPolicy, Service, StoredRelease,
 };
 
 impl Project {
@@ -58,6 +58,8 @@ impl Project {
                 logging: None,
                 trusted_proxies: Vec::new(),
                 proxy_protocol: false,
+                memory_bytes: ProxySpec::MEMORY,
+                access_log: AccessLog::default(),
             },
             notify: Vec::new(),
             hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),

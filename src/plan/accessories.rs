@@ -100,6 +100,7 @@ pub(super) fn creation(
         replica: None,
         version: None,
         identity: wanted_identity(service, observed),
+        tuning: None,
     };
     let mut steps = Vec::new();
     for (index, hook) in service.container.hooks.pre_start.iter().enumerate() {

@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Accessory, ContainerSpec, ImageSource, NetworkAttachment, ProxyName, ProxySpec, PullPolicy, Service,
+        AccessLog, Accessory, ContainerSpec, ImageSource, NetworkAttachment, ProxyName, ProxySpec, PullPolicy, Service,
     };
 
     /// With `prometheus` in the proxy's network and `redis` in another, and without any app that takes part.
@@ -62,6 +62,8 @@ mod tests {
             logging: None,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            memory_bytes: ProxySpec::MEMORY,
+            access_log: AccessLog::default(),
         };
         let network = proxy.name.network();
         Project {

@@ -54,7 +54,9 @@ pub use once::RUN_ONCE_LIMIT;
 pub use one_off::{OneOff, plan_one_off};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use preview::Preview;
-pub use proxy::{ProxyImage, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade};
+pub use proxy::{
+    PROXY_DRIFT_REMEDY, ProxyImage, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade, proxy_drift,
+};
 pub use prune::{AppPruning, plan_dangling, plan_prune};
 pub use refusal::PlanRefused;
 pub use removal::{DownOptions, Removal, RemoveOptions};

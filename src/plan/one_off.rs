@@ -58,6 +58,7 @@ pub fn plan_one_off(
         replica: None,
         version: Some(stored.version.clone()),
         identity: stored.identity.clone(),
+        tuning: None,
     };
     let ended = observed.engine.containers.iter().filter(|container| is_of(container, project) && has_ended(container));
     let tidy = ended.map(|container| {

@@ -9,7 +9,7 @@ use super::{PlanRefused, Planned, Stage, Step};
 use crate::model::{
     AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
     NetworkSettings, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, OwnLabels, PortBinding, ProxyName,
-    ProxySpec, Restart, Role, Subnet, Tmpfs, identity,
+    ProxySpec, ProxyTuning, Resources, Restart, Role, Subnet, Tmpfs, identity,
 };
 
 /// The embedded proxy image: its id and how it is built.
@@ -98,6 +98,17 @@ pub(super) fn is_interim(
     let pool = address_pool(spec, observed);
     pool.is_ok_and(|pool| proxy_container(&interim_spec(spec), image, pool).labels.identity == proxy.labels.identity)
 }
+
+/// How the proxy's limits and log differ from what `spec` asks for. A deploy goes on with them as they are.
+#[must_use]
+pub fn proxy_drift(spec: &ProxySpec, observed: &ObservedEngine) -> Option<String> {
+    let proxy = observed.container(&spec.name.container())?;
+    let difference = proxy.labels.tuning.unwrap_or(ProxyTuning::BEFORE).difference(spec.tuning())?;
+    Some(format!("the proxy `{}` has {difference}", spec.name))
+}
+
+/// What applies them.
+pub const PROXY_DRIFT_REMEDY: &str = "`deploy-apps proxy upgrade` applies what the compose file asks for";
 
 /// The steps up to the proxy's new container, with its port; then those that start it.
 pub(super) fn proxy_swap(
@@ -304,8 +315,10 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
     };
     // The build is left out: another build of the same control API goes on serving until it is upgraded.
     let identity = identity("proxy", &container);
-    // So is this: a proxy of before goes on without.
+    // So are these: a proxy of before goes on without, and `proxy_drift` says so.
     container.log_limit = Some(PROXY_LOG);
+    container.resources = Resources { memory_bytes: Some(spec.memory_bytes), ..Resources::default() };
+    container.environment.insert("ACCESS_LOG".to_owned(), spec.access_log.to_string());
     let labels = OwnLabels {
         role: Role::Proxy,
         proxy: spec.name.clone(),
@@ -315,6 +328,7 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
         replica: None,
         version: Some(image.build_id.clone()),
         identity,
+        tuning: Some(spec.tuning()),
     };
     NewContainer { name: spec.name.container(), image: image.tag(), spec: container, labels }
 }

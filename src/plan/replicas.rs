@@ -192,6 +192,7 @@ fn labels(
         replica,
         version: Some(release.version.clone()),
         identity: situation.identity.clone(),
+        tuning: None,
     }
 }
 

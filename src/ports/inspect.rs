@@ -83,6 +83,10 @@ pub trait InspectEngine: Send + Sync + 'static {
 
     fn logs(&self, container: &str, request: &LogRequest) -> LogStream;
 
+    /// The access log that a running proxy keeps in files of its own. When it is followed, an empty line stands between
+    /// what was there and what comes.
+    fn access_log(&self, proxy: &str, request: &LogRequest) -> LogStream;
+
     /// Every start of a container on this proxy since then, and from now on.
     fn starts(&self, proxy: &ProxyName, since: Timestamp) -> Starts;
 

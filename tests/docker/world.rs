@@ -55,6 +55,7 @@ impl World {
             replica: Some(1),
             version: Some("1.0.0+3".to_owned()),
             identity: "0123".to_owned(),
+            tuning: None,
         };
         NewContainer { name: self.name(part), image: BASE.to_owned(), spec, labels }
     }

@@ -37,8 +37,8 @@ async fn believes_what_runs_on_the_engines_machine_when_told_to() {
     let request = client.get(format!("http://{}/healthz", host.address())).header("host", "web.localhost");
     let answer = request.header("x-forwarded-for", "6.6.6.6, 203.0.113.9").send().await.expect("an answer");
     assert_eq!(answer.status().as_u16(), 200);
-    let log = || docker(&["logs", &format!("{}-proxy", host.name())]);
-    let logged = async || log().contains("\"client\":\"203.0.113.9\"").then_some(());
+    let log = async || host.cli(&["logs", "proxy"]).run().await.succeeded().stdout;
+    let logged = async || log().await.contains("\"client\":\"203.0.113.9\"").then_some(());
     eventually("the real client in the log", DEADLINE, logged).await;
 }
 

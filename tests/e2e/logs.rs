@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::harness::{App, Host, Scenario, binary};
+use crate::harness::{App, DEADLINE, Host, Scenario, binary, docker, eventually};
 
 fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
@@ -79,6 +79,35 @@ async fn a_followed_log_goes_from_the_old_release_to_the_new_one() {
     assert_eq!(seen, wanted.into());
     follow.signal(Signal::INT);
     follow.finish().await.succeeded();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxys_own_log_is_read_and_followed() {
+    let host = Scenario::new("access-log").app(App::new("web")).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let ask = async |path: &str| assert!(host.try_get("web", path).await.is_some());
+    ask("/before").await;
+    let logged = |text: String| text.lines().filter(|line| line.contains("\"path\":\"/before\"")).count();
+    let before = async || (logged(host.cli(&["logs", "proxy"]).run().await.succeeded().stdout) == 1).then_some(());
+    eventually("the line of the request", DEADLINE, before).await;
+    let raw = docker(&["logs", &format!("{}-proxy", host.name())]);
+    assert!(!raw.contains("/before"), "the engine has no part in it: {raw}");
+
+    let mut follow = host.cli(&["logs", "proxy", "-f", "--tail", "1", "--format", "json"]).spawn();
+    let mut paths = Vec::new();
+    while paths.len() < 2 {
+        let line: Value = serde_json::from_str(&follow.line().await).expect("JSON");
+        crate::schema::validates("logs", &line);
+        let Ok(request) = serde_json::from_str::<Value>(line["text"].as_str().expect("text")) else { continue };
+        paths.push(request["path"].as_str().expect("a path").to_owned());
+        if paths.len() == 1 {
+            ask("/after").await;
+        }
+    }
+    assert_eq!(paths[1], "/after");
+    follow.signal(Signal::INT);
+    follow.finish().await.succeeded();
+    assert_eq!(host.cli(&["logs", "proxy", "--since", "2200-01-01T00:00:00Z"]).run().await.succeeded().stdout, "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    Accessory, App, AppName, Balance, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy, HealthPolicy, Hook,
-    Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand, RolloutPolicy, Route,
-    Service,
+    AccessLog, Accessory, App, AppName, Balance, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy,
+    HealthPolicy, Hook, Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand,
+    RolloutPolicy, Route, Service,
 };
 use deploy_apps::plan::ProxyImage;
 use deploy_apps::ports::Operator;
@@ -128,6 +128,8 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             logging: None,
             trusted_proxies: Vec::new(),
             proxy_protocol: false,
+            memory_bytes: ProxySpec::MEMORY,
+            access_log: AccessLog::default(),
         },
         notify: Vec::new(),
         apps,

@@ -2,10 +2,13 @@
 //!
 //! `cargo test --test lua attacks -- --nocapture` prints what each attack costs a worker's event loop.
 
+mod list;
+
 use std::fmt::Write as _;
 
 use deploy_apps::model::Route;
 
+use self::list::{attacks, deep_paths, wild_host};
 use crate::client::ask;
 use crate::world::{Setup, World};
 
@@ -24,7 +27,7 @@ fn get(host: &str, path: &str, headers: &str) -> String {
 }
 
 /// Milliseconds that the one worker has run, and the kilobytes that it has.
-async fn spent(world: &World) -> (f64, u64) {
+pub async fn spent(world: &World) -> (f64, u64) {
     let script = "w=$(cat /proc/1/task/1/children); w=${w%% *}; cut -d' ' -f1 /proc/$w/schedstat; \
                   awk '/^VmRSS:/{print $2}' /proc/$w/status";
     let said = world.exec(script).await;
@@ -40,36 +43,15 @@ async fn no_request_holds_up_a_worker() {
     let world = World::with(Setup { workers: 1, ..Setup::default() }).await;
     let backend = world.backend("r1").await;
     let mut many = world.serving("many", &[&backend]);
-    many.routes = (1..200).map(|depth| route("many.test", &"/s".repeat(depth), false)).collect();
+    many.routes = deep_paths().map(|path| route("many.test", &path, false)).collect();
     many.routes.push(route("many.test", "/", false));
     let mut wild = world.serving("wild", &[&backend]);
-    wild.routes = vec![route(&format!("*.{}", ["w"; 120].join(".")), "/", false), route("strip.test", "/p", true)];
+    wild.routes = vec![route(&wild_host(), "/", false), route("strip.test", "/p", true)];
     world.flip(&[world.serving("app", &[&backend]), many, wild]).await;
 
-    let long = |text: &str| text.repeat(30_000 / text.len());
-    let header = |name: &str, text: &str| get("app.test", "/", &format!("{name}: {}\r\n", long(text)));
-    let attacks = [
-        ("an ordinary request", get("app.test", "/", "")),
-        ("a host of 30 KB with 15,000 labels", get(&format!("1.{}x", long("a.")), "/", "")),
-        ("a host of 127 labels", get(&["a"; 127].join("."), "/", "")),
-        ("a host of 127 labels below a wildcard of 120", get(&["w"; 127].join("."), "/", "")),
-        ("a path of 30 KB", get("app.test", &format!("/{}", long("a")), "")),
-        ("a path of 15,000 segments along 199 routes", get("many.test", &long("/s"), "")),
-        ("30,000 slashes", get("many.test", &long("/"), "")),
-        ("10,000 escaped slashes", get("many.test", &format!("/a{}", long("%2F")), "")),
-        ("10,000 escaped letters below a route with strip", get("strip.test", &format!("/p/{}", long("%61")), "")),
-        ("6,000 dot segments", get("many.test", &long("/s/.."), "")),
-        ("a path of 4,000 bytes to be written anew", get("strip.test", &format!("/p/./{}", "ä".repeat(1990)), "")),
-        ("a query of 30 KB", get("many.test", &format!("/?{}", long("?")), "")),
-        ("a cookie of 30 KB", header("Cookie", "a=b;")),
-        ("an X-Request-ID of 30 KB", header("X-Request-ID", "a")),
-        ("a traceparent of 30 KB", header("traceparent", ";00-")),
-        ("an Upgrade of 30 KB", header("Upgrade", "websocket")),
-        ("50,000 headers", get("app.test", "/", &"a: 1\r\n".repeat(50_000))),
-    ];
     let mut table = String::from("\n| request | ms of a worker | memory grows by |\n| --- | --- | --- |\n");
     let mut worst = ("", 0.0);
-    for (what, request) in &attacks {
+    for (what, request) in &attacks() {
         // The first one compiles, and brings what is remembered.
         send(&world, request).await;
         let (before, had) = spent(&world).await;
@@ -80,7 +62,7 @@ async fn no_request_holds_up_a_worker() {
         let each = (after - before) / f64::from(ROUNDS);
         writeln!(table, "| {what} | {each:.2} | {} KB |", has.saturating_sub(had)).expect("a text");
         if each > worst.1 {
-            worst = (what, each);
+            worst = (*what, each);
         }
     }
     eprintln!("{table}");
@@ -88,7 +70,7 @@ async fn no_request_holds_up_a_worker() {
 }
 
 /// The answer may be an early refusal that closes the connection under what is still sent.
-async fn send(world: &World, request: &str) {
+pub async fn send(world: &World, request: &str) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(world.target).await.expect("a connection");
     let _ = stream.write_all(request.as_bytes()).await;

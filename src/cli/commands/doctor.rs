@@ -20,7 +20,7 @@ use crate::docker::{DockerEngine, certificate_end};
 use crate::model::{
     ContainerState, HostFacts, InvalidName, ObservedEngine, Project, ProjectName, ProxyName, ProxySpec,
 };
-use crate::plan::{PlanRefused, ProxyImage, plan_proxy};
+use crate::plan::{PlanRefused, ProxyImage, plan_proxy, proxy_drift};
 use crate::ports::{Engine, EngineError, InspectProxy};
 use crate::proxy;
 use crate::rollout::{Repaired, Run, repair};
@@ -163,6 +163,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
         Some(wish) => port_holder(engine, wish, &host).await?.map(|holder| holder + composes(wish, &observed)),
         None => None,
     };
+    let drift = facts.wish.as_ref().and_then(|wish| proxy_drift(wish, &observed));
     let differs = facts.wish.as_ref().and_then(|wish| differs(wish, &observed));
     let neighbours = engine.neighbours(&facts.proxy_name).await?;
     let info = engine.info().await?;
@@ -176,6 +177,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
         forgotten,
         port_holder,
         differs,
+        drift,
         neighbours,
     })
 }

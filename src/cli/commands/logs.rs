@@ -17,8 +17,8 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_names;
 use crate::compose::parse_duration;
-use crate::model::{ObservedContainer, ReleaseNumber, Role};
-use crate::ports::{Engine, EngineError, EngineErrorKind, InspectEngine, LogLine, LogRequest, OutputStream};
+use crate::model::{AccessLog, ContainerState, ObservedContainer, ReleaseNumber, Role};
+use crate::ports::{Engine, EngineError, EngineErrorKind, InspectEngine, LogLine, LogRequest, LogStream, OutputStream};
 use crate::report::logs::{LogSource, LogStyle, document, has_log};
 
 /// Lines of several containers that come at the same time are put into their order; none is held back longer.
@@ -85,9 +85,9 @@ pub async fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Failure> {
     let mut printer = Printer::new(context, args);
     printer.widen(containers.iter().copied());
     let reading = async {
-        let last = backlog(context, args, &containers, &mut printer).await?;
-        match (last, args.follow) {
-            (Some(last), true) => follow(context, args, last, begun, &mut printer).await,
+        let backlog = backlog(context, args, &containers, &mut printer).await?;
+        match (backlog, args.follow) {
+            (Some(backlog), true) => follow(context, args, backlog, begun, &mut printer).await,
             // The reader has gone, or everything has been said.
             _ => Ok(()),
         }
@@ -133,40 +133,83 @@ fn nothing(args: &LogsArgs) -> Failure {
         .hint("`deploy-apps status` shows what there is; the log of a replica goes with its container")
 }
 
-/// What has been written so far: each container's lines are in order, so the earliest of their next ones comes next.
-/// Returns the time of each container's last line; `None` when nobody reads any more.
+/// One of the logs that a container has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum LogKey {
+    /// What it writes to the engine.
+    Output(String),
+    /// What the proxy writes into files of its own.
+    Access(String),
+}
+
+/// A proxy that is stopped has nobody who could read its files.
+fn keys(container: &ObservedContainer) -> impl Iterator<Item = LogKey> {
+    let writes_files = container.labels.tuning.is_some_and(|tuning| tuning.access_log == AccessLog::File);
+    let access = (writes_files && container.state == ContainerState::Running).then(|| container.name.clone());
+    std::iter::once(LogKey::Output(container.name.clone())).chain(access.map(LogKey::Access))
+}
+
+fn open(context: &Context, key: &LogKey, request: &LogRequest) -> LogStream {
+    match key {
+        LogKey::Output(container) => context.engine.logs(container, request),
+        LogKey::Access(container) => context.engine.access_log(container, request),
+    }
+}
+
+/// What was written before the command began.
+#[derive(Default)]
+struct Backlog {
+    /// The time of each log's last line.
+    last: BTreeMap<LogKey, Option<Timestamp>>,
+    /// Logs that go on in the stream that was read: workers write into one file in turns, so a time does not say where to go on.
+    open: Vec<(LogKey, LogSource, LogStream)>,
+}
+
+/// What has been written so far: each log's lines are in order, so the earliest of their next ones comes next.
+/// `None` when nobody reads any more.
 async fn backlog(
     context: &Context,
     args: &LogsArgs,
     containers: &[&ObservedContainer],
     printer: &mut Printer,
-) -> Result<Option<BTreeMap<String, Option<Timestamp>>>, Failure> {
-    let request = LogRequest { tail: args.tail.0, since: args.since, follow: false };
+) -> Result<Option<Backlog>, Failure> {
     let mut logs = Vec::new();
-    let mut last = BTreeMap::new();
+    let mut backlog = Backlog::default();
     for container in containers {
-        last.insert(container.name.clone(), None);
-        let mut lines = context.engine.logs(&container.name, &request);
-        if let Some(next) = next_line(&mut lines).await? {
-            logs.push((LogSource::of(container), lines, next));
+        for key in keys(container) {
+            backlog.last.insert(key.clone(), None);
+            let goes_on = args.follow && matches!(key, LogKey::Access(_));
+            let request = LogRequest { tail: args.tail.0, since: args.since, follow: goes_on };
+            let mut lines = open(context, &key, &request);
+            match next_line(&mut lines, goes_on).await? {
+                Some(next) => logs.push((key, LogSource::of(container), lines, next)),
+                None if goes_on => backlog.open.push((key, LogSource::of(container), lines)),
+                None => {}
+            }
         }
     }
-    while let Some(first) = (0..logs.len()).min_by_key(|index| logs[*index].2.at) {
-        let (source, lines, next) = &mut logs[first];
-        last.insert(source.container.clone(), Some(next.at));
+    while let Some(first) = (0..logs.len()).min_by_key(|index| logs[*index].3.at) {
+        let (key, source, lines, next) = &mut logs[first];
+        backlog.last.insert(key.clone(), Some(next.at));
         if !printer.print(source, next) {
             return Ok(None);
         }
-        match next_line(lines).await? {
+        let goes_on = args.follow && matches!(key, LogKey::Access(_));
+        match next_line(lines, goes_on).await? {
             Some(line) => *next = line,
-            None => drop(logs.remove(first)),
+            None => {
+                let (key, source, lines, _) = logs.remove(first);
+                backlog.open.extend(goes_on.then_some((key, source, lines)));
+            }
         }
     }
-    Ok(Some(last))
+    Ok(Some(backlog))
 }
 
-async fn next_line(lines: &mut crate::ports::LogStream) -> Result<Option<LogLine>, Failure> {
+/// An empty line of a stream that goes on ends what was there.
+async fn next_line(lines: &mut LogStream, goes_on: bool) -> Result<Option<LogLine>, Failure> {
     match lines.next().await {
+        Some(Ok(line)) if goes_on && line.text.is_empty() => Ok(None),
         Some(Ok(line)) => Ok(Some(line)),
         // It was removed meanwhile.
         Some(Err(error)) if error.kind == EngineErrorKind::NotFound => Ok(None),
@@ -177,9 +220,9 @@ async fn next_line(lines: &mut crate::ports::LogStream) -> Result<Option<LogLine
 
 /// What a follower of one container, or of the engine's events, has to tell.
 enum News {
-    Line(LogSource, LogLine),
+    Line(LogKey, LogSource, LogLine),
     Started,
-    Ended(String),
+    Ended(LogKey),
     Failed(EngineError),
 }
 
@@ -187,15 +230,18 @@ enum News {
 async fn follow(
     context: &Context,
     args: &LogsArgs,
-    mut last: BTreeMap<String, Option<Timestamp>>,
+    backlog: Backlog,
     begun: Timestamp,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let (sender, mut news) = mpsc::channel::<News>(1024);
     let _starts = watch_starts(context, begun, sender.clone());
-    let mut followers: BTreeMap<String, AbortOnDropHandle<()>> = BTreeMap::new();
-    let known: BTreeSet<String> = last.keys().cloned().collect();
-    attach(context, args, &last, &known, &mut followers, printer, &sender).await?;
+    let Backlog { mut last, open } = backlog;
+    let start = Start { at: begun, known: last.keys().cloned().collect() };
+    let begin =
+        |(key, source, lines): (LogKey, _, _)| (key.clone(), follower(key, source, lines, None, sender.clone()));
+    let mut followers: Followers = open.into_iter().map(begin).collect();
+    attach(context, args, &last, &start, &mut followers, printer, &sender).await?;
     // Lines that have arrived and wait for earlier ones of other containers.
     let mut held: BTreeMap<(Timestamp, u64), (Instant, LogSource, LogLine)> = BTreeMap::new();
     let mut count = 0;
@@ -203,13 +249,13 @@ async fn follow(
         let due = held.values().map(|(arrived, ..)| *arrived + HOLD).min();
         tokio::select! {
             Some(message) = news.recv() => match message {
-                News::Line(source, line) => {
-                    last.insert(source.container.clone(), Some(line.at));
+                News::Line(key, source, line) => {
+                    last.insert(key, Some(line.at));
                     count += 1;
                     held.insert((line.at, count), (Instant::now(), source, line));
                 }
-                News::Started => attach(context, args, &last, &known, &mut followers, printer, &sender).await?,
-                News::Ended(container) => drop(followers.remove(&container)),
+                News::Started => attach(context, args, &last, &start, &mut followers, printer, &sender).await?,
+                News::Ended(key) => drop(followers.remove(&key)),
                 News::Failed(error) => return Err(error.into()),
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
@@ -242,13 +288,42 @@ fn watch_starts(context: &Context, begun: Timestamp, news: mpsc::Sender<News>) -
     }))
 }
 
+/// When the command began, and the logs that it has found.
+struct Start {
+    at: Timestamp,
+    known: BTreeSet<LogKey>,
+}
+
+type Followers = BTreeMap<LogKey, AbortOnDropHandle<()>>;
+
+/// Passes on the lines that are younger than `seen`.
+fn follower(
+    key: LogKey,
+    source: LogSource,
+    mut lines: LogStream,
+    seen: Option<Timestamp>,
+    news: mpsc::Sender<News>,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        while let Some(Ok(line)) = lines.next().await {
+            let is_mark = matches!(key, LogKey::Access(_)) && line.text.is_empty();
+            let is_new = !is_mark && seen.is_none_or(|seen| line.at > seen);
+            if is_new && news.send(News::Line(key.clone(), source.clone(), line)).await.is_err() {
+                return;
+            }
+        }
+        // It has stopped. Should it start again, its start is told.
+        drop(news.send(News::Ended(key)).await);
+    }))
+}
+
 /// Begins to follow what is wanted and not followed yet.
 async fn attach(
     context: &Context,
     args: &LogsArgs,
-    last: &BTreeMap<String, Option<Timestamp>>,
-    known: &BTreeSet<String>,
-    followers: &mut BTreeMap<String, AbortOnDropHandle<()>>,
+    last: &BTreeMap<LogKey, Option<Timestamp>>,
+    start: &Start,
+    followers: &mut Followers,
     printer: &mut Printer,
     news: &mpsc::Sender<News>,
 ) -> Result<(), Failure> {
@@ -256,28 +331,20 @@ async fn attach(
     let wanted: Vec<&ObservedContainer> =
         observed.containers.iter().filter(|container| is_wanted(context, args, container)).collect();
     printer.widen(wanted.iter().copied());
-    for container in wanted {
-        if followers.contains_key(&container.name) {
+    for (container, key) in wanted.into_iter().flat_map(|container| keys(container).map(move |key| (container, key))) {
+        if followers.contains_key(&key) {
             continue;
         }
-        let seen = last.get(&container.name).copied().flatten();
+        let is_known = start.known.contains(&key);
+        // Files outlive the proxy that wrote them.
+        let earliest = (!is_known && matches!(key, LogKey::Access(_))).then_some(start.at);
+        let seen = last.get(&key).copied().flatten().or(earliest);
         // Of what is new everything is; what was there before has shown what was asked for.
-        let nothing_yet = known.contains(&container.name) && seen.is_none() && args.tail.0 == Some(0);
-        let since = seen.or(args.since.filter(|_| known.contains(&container.name)));
+        let nothing_yet = is_known && seen.is_none() && args.tail.0 == Some(0);
+        let since = seen.or(args.since.filter(|_| is_known));
         let request = LogRequest { tail: nothing_yet.then_some(0), since, follow: true };
-        let mut lines = context.engine.logs(&container.name, &request);
-        let (source, news) = (LogSource::of(container), news.clone());
-        let follower = tokio::spawn(async move {
-            while let Some(Ok(line)) = lines.next().await {
-                if seen.is_none_or(|seen| line.at > seen) && news.send(News::Line(source.clone(), line)).await.is_err()
-                {
-                    return;
-                }
-            }
-            // It has stopped. Should it start again, its start is told.
-            drop(news.send(News::Ended(source.container)).await);
-        });
-        followers.insert(container.name.clone(), AbortOnDropHandle::new(follower));
+        let lines = open(context, &key, &request);
+        followers.insert(key.clone(), follower(key, LogSource::of(container), lines, seen, news.clone()));
     }
     Ok(())
 }

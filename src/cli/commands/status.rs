@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::doctor::differs;
+use crate::cli::ahead::ahead;
 use crate::cli::args::Format;
 use crate::cli::context::{Context, stdout_width};
 use crate::cli::exit::{Exit, Failure};
@@ -16,7 +17,7 @@ use crate::cli::published;
 use crate::cli::say;
 use crate::docker::DockerEngine;
 use crate::model::{AppName, ContainerState, Project, strangers_among};
-use crate::plan::{Seen, accessories_standing, apps_standing, compose_lines};
+use crate::plan::{Seen, accessories_standing, apps_standing, compose_lines, proxy_drift};
 use crate::ports::Engine;
 use crate::proxy::{self, ControlClient};
 use crate::report::status::{ProxyStanding, Status};
@@ -73,9 +74,11 @@ fn exit(status: &Status) -> Exit {
 
 /// With the port that clients come to.
 async fn checked(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Status, Failure> {
-    let mut status = gather(View::of(context, proxy), args).await?;
+    let asking = published::ask(&context.project, context.engine.about());
+    let (status, answer) = ahead(gather(View::of(context, proxy), args), asking).await;
+    let mut status = status?;
     if status.proxy.error.is_none() {
-        status.proxy.published = Some(published::ask(&context.project, context.engine.about()).await);
+        status.proxy.published = Some(answer.await);
     }
     Ok(status)
 }
@@ -140,8 +143,11 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
     let in_file: Vec<AppName> = project.apps.keys().cloned().collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let compared: Vec<AppName> = in_file.into_iter().filter(named).collect();
-    let seen = look(engine, proxy, project, &compared, compares).await?;
-    let (info, neighbours) = tokio::try_join!(engine.info(), engine.neighbours(&project.proxy.name))?;
+    let (seen, info, neighbours) = tokio::try_join!(
+        look(engine, proxy, project, &compared, compares),
+        engine.info(),
+        engine.neighbours(&project.proxy.name)
+    )?;
     let standing = Seen {
         observed: &seen.observed,
         lifetimes: &seen.lifetimes,
@@ -184,6 +190,7 @@ fn proxy_standing(project: &Project, seen: &Look) -> ProxyStanding {
         build: seen.proxy.as_ref().ok().map(|overview| overview.build.clone()),
         own_build: proxy::build_id(),
         differs: differs(&project.proxy, &seen.observed.engine),
+        drift: proxy_drift(&project.proxy, &seen.observed.engine).filter(|_| !project.remembered),
         published: None,
         lifetime: container.and_then(|container| seen.lifetimes.get(&container.id)).copied().unwrap_or_default(),
     }

@@ -7,8 +7,8 @@ use crate::compose::error::{Problem, Read};
 use crate::compose::refuse;
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Span, Value, clip};
-use crate::compose::text::scalar::{number, raw};
-use crate::model::{AddressPool, InvalidRange, ProxyName, ProxySpec, Subnet, TrustedProxy, Webhook};
+use crate::compose::text::scalar::{bytes, number, raw};
+use crate::model::{AccessLog, AddressPool, InvalidRange, ProxyName, ProxySpec, Subnet, TrustedProxy, Webhook};
 
 /// High enough to need no rights, and the port that developers expect.
 const HTTP_PORT: u16 = 8080;
@@ -29,7 +29,10 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         logging: None,
         trusted_proxies: Vec::new(),
         proxy_protocol: false,
+        memory_bytes: ProxySpec::MEMORY,
+        access_log: AccessLog::default(),
     };
+    let mut access_log_is_set = false;
     for part in fields(cx, entry) {
         if part.key == "notify" {
             notify = notify_block::read(cx, part);
@@ -48,11 +51,20 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
                 "logging" => proxy.logging = logging(cx, field),
                 "trusted_proxies" => cx.set(&mut proxy.trusted_proxies, trusted_proxies(field)),
                 "proxy_protocol" => cx.set(&mut proxy.proxy_protocol, field.boolean()),
+                "memory" => cx.set(&mut proxy.memory_bytes, memory(field)),
+                "access_log" => {
+                    cx.set(&mut proxy.access_log, access_log(field));
+                    access_log_is_set = true;
+                }
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),
                 _ => refuse::PROXY.judge(cx, field),
             }
         }
         judge_trust(cx, part, &proxy);
+    }
+    // Who says where the container's log goes wants the requests there.
+    if proxy.logging.is_some() && !access_log_is_set {
+        proxy.access_log = AccessLog::Stdout;
     }
     (proxy, notify)
 }
@@ -75,6 +87,22 @@ fn bind(field: &Entry) -> Read<String> {
         Ok(address) => Ok(address.to_string()),
         Err(_) => Err(field.expected("an address of the host, such as `127.0.0.1`")),
     }
+}
+
+fn memory(field: &Entry) -> Read<i64> {
+    let wanted = bytes("memory", &field.value)?;
+    if wanted < ProxySpec::LEAST_MEMORY {
+        let message = "`memory` of the proxy is below 256m, which its tables and one worker need";
+        return Err(Problem::at(field.value.span, message).hint("leave it out for 1g, or write `256m` or more"));
+    }
+    Ok(wanted)
+}
+
+fn access_log(field: &Entry) -> Read<AccessLog> {
+    // `off` without quotes may be a word for false.
+    let text = raw(&field.key, &field.value)?;
+    let known = AccessLog::ALL.into_iter().find(|log| log.as_str() == text);
+    known.ok_or_else(|| field.expected("one of `file`, `stdout` and `off`"))
 }
 
 /// Addresses and networks as a list, or in one text with commas or blanks between them, as a variable holds them.

@@ -10,7 +10,18 @@ pub(in crate::compose) const NOTIFY: Section =
 
 pub(in crate::compose) const PROXY: Section = Section {
     name: "proxy",
-    known: &["base_image", "bind", "http_port", "logging", "name", "proxy_protocol", "subnet", "trusted_proxies"],
+    known: &[
+        "access_log",
+        "base_image",
+        "bind",
+        "http_port",
+        "logging",
+        "memory",
+        "name",
+        "proxy_protocol",
+        "subnet",
+        "trusted_proxies",
+    ],
     warned: &[],
     refused: &[],
 };

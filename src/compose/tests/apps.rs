@@ -6,7 +6,7 @@ use super::Case;
 use crate::compose::config;
 use crate::compose::load;
 use crate::compose::request::LoadRequest;
-use crate::model::{Balance, DrainPolicy, HealthPolicy, ImageSource, Logging, ReleaseCommand, Route};
+use crate::model::{AccessLog, Balance, DrainPolicy, HealthPolicy, ImageSource, Logging, ReleaseCommand, Route};
 
 fn routes(lines: &str) -> Vec<String> {
     let show = |route: &Route| format!("{route}{}", if route.strip { " stripped" } else { "" });
@@ -148,6 +148,27 @@ fn wrong_values_of_the_block_name_what_is_wanted() {
         "",
     );
     refuses("helth: {}", "6:7: unknown key `helth` in `x-deploy-apps`", "did you mean `health`?");
+}
+
+#[test]
+fn the_proxy_has_a_memory_limit_and_writes_its_log_where_it_is_told() {
+    let file = |block: &str| {
+        Case::new(&format!("x-deploy-apps:\n  proxy: {{ {block} }}\nservices: {{ web: {{ image: a }} }}\n"))
+    };
+    let proxy = |line: &str| {
+        let proxy = file(line).project().proxy;
+        (proxy.memory_bytes >> 20, proxy.access_log)
+    };
+    assert_eq!(proxy(""), (1024, AccessLog::File));
+    assert_eq!(proxy("memory: 512m, access_log: stdout"), (512, AccessLog::Stdout));
+    assert_eq!(proxy("memory: 268435456, access_log: off"), (256, AccessLog::Off));
+    assert_eq!(proxy("logging: { driver: journald }"), (1024, AccessLog::Stdout));
+    assert_eq!(proxy("access_log: file, logging: { driver: journald }"), (1024, AccessLog::File));
+    file("memory: 255m").refuses(
+        "2:20: `memory` of the proxy is below 256m, which its tables and one worker need",
+        "leave it out for 1g, or write `256m` or more",
+    );
+    file("access_log: tape").refuses("2:24: `access_log` must be one of `file`, `stdout` and `off`, not `tape`", "");
 }
 
 #[test]

@@ -13,7 +13,7 @@ impl Status {
     /// One document for programs.
     #[must_use]
     pub fn document(&self) -> Value {
-        let ProxyStanding { name, state, error, build, own_build, differs, published, lifetime } = &self.proxy;
+        let ProxyStanding { name, state, error, build, own_build, differs, drift, published, lifetime } = &self.proxy;
         json!({
             "v": 1,
             "project": self.project,
@@ -28,6 +28,7 @@ impl Status {
                 "own_build": own_build,
                 "started_at": lifetime.started_at.map(|at| at.to_string()),
                 "differs": differs.as_ref().map(|(why, _)| why),
+                "drift": drift,
                 "port_answers": published.as_ref().and_then(port_answers),
                 "port_error": published.as_ref().and_then(PortAnswer::trouble),
             },

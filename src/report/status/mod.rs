@@ -12,7 +12,7 @@ pub(super) use self::words::{age, container_state, state_word, state_words};
 use super::table::{Align, Table};
 use super::text;
 use crate::model::{ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger};
-use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, Part};
+use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, PROXY_DRIFT_REMEDY, Part};
 
 /// The proxy as a status tells of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct ProxyStanding {
     pub own_build: String,
     /// Why a deploy is refused: it runs with other settings than the compose file asks for. And what mends that.
     pub differs: Option<(String, String)>,
+    /// What a deploy goes on with although the compose file asks for something else.
+    pub drift: Option<String>,
     /// Whether its published port answers; `None`: not asked now.
     pub published: Option<PortAnswer>,
     pub lifetime: Lifetime,
@@ -213,6 +215,9 @@ impl Status {
         }));
         if let Some((why, remedy)) = &self.proxy.differs {
             lines.push(paint.warning(&format!("{why}; {remedy}")));
+        }
+        if let Some(drift) = &self.proxy.drift {
+            lines.push(paint.warning(&format!("{drift}; {PROXY_DRIFT_REMEDY}")));
         }
         if let Some(trouble) = self.proxy.published.as_ref().and_then(PortAnswer::trouble) {
             let remedy = name.parse().map(|name: ProxyName| PortAnswer::remedy(&name)).unwrap_or_default();

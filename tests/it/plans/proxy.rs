@@ -1,7 +1,10 @@
 //! Bringing the host's proxy up.
 
-use deploy_apps::model::{ContainerState, HostRoute, Logging, NewContainer, ObservedEngine, ProxySpec, identity};
-use deploy_apps::plan::{Stage, Step, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade};
+use deploy_apps::model::{
+    AccessLog, ContainerState, HostRoute, Logging, NewContainer, ObservedEngine, OwnLabels, ProxySpec, Resources,
+    identity,
+};
+use deploy_apps::plan::{Stage, Step, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade, proxy_drift};
 
 use super::compare;
 use crate::fixture::*;
@@ -53,6 +56,8 @@ fn the_log_of_a_new_proxy_has_a_limit_and_one_of_before_is_no_other_proxy() {
     assert!(usual.spec.log_limit.is_some());
     let mut before = usual.spec.clone();
     before.log_limit = None;
+    before.resources = Resources::default();
+    before.environment.clear();
     assert_eq!(usual.labels.identity, identity("proxy", &before));
     let logging = Logging { driver: "journald".to_owned(), options: [].into() };
     let said = made(&ProxySpec { logging: Some(logging.clone()), ..spec() });
@@ -61,9 +66,39 @@ fn the_log_of_a_new_proxy_has_a_limit_and_one_of_before_is_no_other_proxy() {
 }
 
 #[test]
+fn limits_and_log_reach_the_container_and_make_no_other_proxy() {
+    let usual = made(&spec());
+    assert_eq!(usual.spec.resources.memory_bytes, Some(1 << 30));
+    assert_eq!(usual.spec.environment["ACCESS_LOG"], "file");
+    let other = ProxySpec { memory_bytes: 512 << 20, access_log: AccessLog::Stdout, ..spec() };
+    let wanted = made(&other);
+    assert_eq!(wanted.spec.resources.memory_bytes, Some(512 << 20));
+    assert_eq!(wanted.spec.environment["ACCESS_LOG"], "stdout");
+    assert_eq!(wanted.labels.identity, usual.labels.identity);
+    assert_eq!(OwnLabels::from_map(&wanted.labels.to_map()), Some(wanted.labels));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_proxy_with_other_limits_goes_on_and_is_named() {
+    let mut engine = running().await;
+    assert_eq!(proxy_drift(&spec(), &engine), None);
+    let other = ProxySpec { memory_bytes: 512 << 20, ..spec() };
+    assert_eq!(plan_proxy(&other, &proxy_image(), &engine), Ok(Vec::new()));
+    let said = "the proxy `deploy-apps` has memory 1 GiB instead of 512 MiB";
+    assert_eq!(proxy_drift(&other, &engine).as_deref(), Some(said));
+    engine.containers.iter_mut().for_each(|container| container.labels.tuning = None);
+    assert_eq!(plan_proxy(&spec(), &proxy_image(), &engine), Ok(Vec::new()), "a proxy of before");
+    let said =
+        "the proxy `deploy-apps` has memory unlimited instead of 1 GiB and access log `stdout` instead of `file`";
+    assert_eq!(proxy_drift(&spec(), &engine).as_deref(), Some(said));
+    engine.containers.clear();
+    assert_eq!(proxy_drift(&spec(), &engine), None);
+}
+
+#[test]
 fn trusted_proxies_reach_the_container_and_make_another_proxy() {
     let usual = made(&spec());
-    assert!(usual.spec.environment.is_empty(), "a proxy of before is no other proxy");
+    assert!(!usual.spec.environment.contains_key("TRUSTED_PROXIES"), "a proxy of before is no other proxy");
     let trusted_proxies = vec!["host".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
     let trusting = made(&ProxySpec { trusted_proxies: trusted_proxies.clone(), ..spec() });
     let gateway = address_pool(&spec(), &ObservedEngine::default()).unwrap().gateway();

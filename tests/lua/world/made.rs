@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use deploy_apps::docker::DockerEngine;
 use deploy_apps::model::{
     BuildSpec, ContainerSpec, Mount, MountSource, NetworkAttachment, NetworkSettings, NewContainer, NewNetwork,
-    OwnLabels, ProxyName, Role, Tmpfs,
+    OwnLabels, ProxyName, Resources, Role, Tmpfs,
 };
 use deploy_apps::ports::Engine;
 use indexmap::IndexMap;
@@ -93,11 +93,22 @@ pub struct Setup {
     pub trusted_proxies: &'static str,
     /// A listener with the PROXY protocol, at port 8081.
     pub proxy_protocol: bool,
+    /// The access log in files of so many bytes instead of on stdout.
+    pub access_log_bytes: Option<u32>,
+    pub memory_bytes: Option<i64>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { workers: 2, state_size: None, variant: Variant::Usual, trusted_proxies: "", proxy_protocol: false }
+        Self {
+            workers: 2,
+            state_size: None,
+            variant: Variant::Usual,
+            trusted_proxies: "",
+            proxy_protocol: false,
+            access_log_bytes: None,
+            memory_bytes: None,
+        }
     }
 }
 
@@ -150,9 +161,14 @@ impl World {
                 ("TRUSTED_PROXIES".to_owned(), setup.trusted_proxies.to_owned()),
                 ("PROXY_PROTOCOL".to_owned(), if setup.proxy_protocol { "on" } else { "off" }.to_owned()),
             ]),
+            resources: Resources { memory_bytes: setup.memory_bytes, ..Resources::default() },
             labels: IndexMap::from([("deploy-apps.test".to_owned(), "lua".to_owned())]),
             ..ContainerSpec::default()
         };
+        if let Some(bytes) = setup.access_log_bytes {
+            spec.environment.insert("ACCESS_LOG".to_owned(), "file".to_owned());
+            spec.environment.insert("ACCESS_LOG_BYTES".to_owned(), bytes.to_string());
+        }
         match setup.state_size {
             Some(size) => spec.tmpfs.push(tmpfs(STATE, size)),
             None => {
@@ -171,6 +187,7 @@ impl World {
             replica: None,
             version: None,
             identity: String::new(),
+            tuning: None,
         };
         let container = NewContainer { name: self.prefix.clone(), image: setup.variant.image(), spec, labels };
         self.engine.create_container(&container).await.expect("a proxy");

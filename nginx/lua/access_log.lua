@@ -1,0 +1,57 @@
+-- Keeps the access log within two files of bounded size. On USR1 nginx opens its logs anew and closes no connection, which a
+-- reload would do. In the moment between, workers write on into the file that was renamed, so no line is lost.
+local ffi = require "ffi"
+
+ffi.cdef [[
+int getppid(void);
+int kill(int pid, int signal);
+]]
+
+local USR1 = 10
+
+local _M = {}
+
+-- Often enough that what comes in between is a few megabytes at most, at any rate of requests.
+_M.EVERY_S = 0.2
+
+local PATH = "/var/lib/deploy-apps/log/access.log"
+local OLD = PATH .. ".1"
+local MOST_BYTES = 50 * 1000 * 1000
+
+local most_bytes
+
+-- Is there a file? Only then is there something to do.
+function _M.start()
+    most_bytes = tonumber(os.getenv("ACCESS_LOG_BYTES") or "") or MOST_BYTES
+    return os.getenv("ACCESS_LOG") == "file"
+end
+
+local function size_of(path)
+    local file = io.open(path, "r")
+    if not file then
+        return nil
+    end
+    local size = file:seek("end")
+    file:close()
+    return size
+end
+
+local function reopen()
+    ffi.C.kill(ffi.C.getppid(), USR1)
+end
+
+-- For a timer of one worker.
+function _M.rotate()
+    local size = size_of(PATH)
+    if not size then
+        -- nginx could not open it, or somebody has removed it: what is written meanwhile must stay bounded too.
+        if (size_of(OLD) or 0) > 2 * most_bytes then
+            io.open(OLD, "w"):close()
+        end
+        reopen()
+    elseif size > most_bytes and os.rename(PATH, OLD) then
+        reopen()
+    end
+end
+
+return _M

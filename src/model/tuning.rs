@@ -1,0 +1,125 @@
+//! Settings of the proxy that do not make it another one: a running proxy keeps its own until it is replaced.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::Bytes;
+
+/// Where the proxy writes a line for each request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessLog {
+    /// Into files of its own, which nginx writes without the engine: `deploy-apps logs proxy` reads them.
+    #[default]
+    File,
+    /// To the engine, as every container does: for those who collect the logs of containers.
+    Stdout,
+    Off,
+}
+
+impl AccessLog {
+    pub const ALL: [Self; 3] = [Self::File, Self::Stdout, Self::Off];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Stdout => "stdout",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl fmt::Display for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// As the proxy's container has them, in a label, so that a list of containers tells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyTuning {
+    /// `None` in a proxy of before there was a limit.
+    pub memory_bytes: Option<i64>,
+    pub access_log: AccessLog,
+}
+
+impl ProxyTuning {
+    /// A proxy without the label.
+    pub const BEFORE: Self = Self { memory_bytes: None, access_log: AccessLog::Stdout };
+
+    /// The settings that differ from `wanted`, as `memory unlimited instead of 1 GiB`; `None` when none does.
+    #[must_use]
+    pub fn difference(self, wanted: Self) -> Option<String> {
+        let memory = (self.memory_bytes != wanted.memory_bytes)
+            .then(|| format!("memory {} instead of {}", memory(self.memory_bytes), memory(wanted.memory_bytes)));
+        let log = (self.access_log != wanted.access_log)
+            .then(|| format!("access log `{}` instead of `{}`", self.access_log, wanted.access_log));
+        let all: Vec<String> = memory.into_iter().chain(log).collect();
+        (!all.is_empty()).then(|| all.join(" and "))
+    }
+}
+
+fn memory(bytes: Option<i64>) -> String {
+    let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.map_or_else(|| "unlimited".to_owned(), |bytes| Bytes(bytes).to_string())
+}
+
+impl fmt::Display for ProxyTuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = self.memory_bytes.map(|bytes| format!("memory={bytes} ")).unwrap_or_default();
+        write!(f, "{memory}access_log={}", self.access_log)
+    }
+}
+
+/// The text of a label is of no known form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownTuning;
+
+impl FromStr for ProxyTuning {
+    type Err = UnknownTuning;
+
+    /// Words of a newer version are passed over.
+    fn from_str(text: &str) -> Result<Self, UnknownTuning> {
+        let mut tuning = Self::BEFORE;
+        for word in text.split_whitespace() {
+            match word.split_once('=').ok_or(UnknownTuning)? {
+                ("memory", bytes) => tuning.memory_bytes = Some(bytes.parse().map_err(|_| UnknownTuning)?),
+                ("access_log", name) => {
+                    let known = AccessLog::ALL.into_iter().find(|log| log.as_str() == name);
+                    tuning.access_log = known.ok_or(UnknownTuning)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(tuning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_read_as_it_was_written() {
+        let tuning = ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File };
+        assert_eq!(tuning.to_string(), "memory=1073741824 access_log=file");
+        for tuning in [tuning, ProxyTuning::BEFORE] {
+            assert_eq!(tuning.to_string().parse(), Ok(tuning));
+        }
+        assert_eq!("memory=5 colour=red".parse(), Ok(ProxyTuning { memory_bytes: Some(5), ..ProxyTuning::BEFORE }));
+        assert_eq!("access_log=tape".parse::<ProxyTuning>(), Err(UnknownTuning));
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let wanted = ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File };
+        assert_eq!(wanted.difference(wanted), None);
+        assert_eq!(
+            ProxyTuning::BEFORE.difference(wanted).as_deref(),
+            Some("memory unlimited instead of 1 GiB and access log `stdout` instead of `file`")
+        );
+    }
+}
