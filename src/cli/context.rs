@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
 
+use super::ahead::ahead;
 use super::args::{CommonArgs, Format};
 use super::crash::crash_hook;
 use super::exit::{Exit, Failure};
@@ -51,11 +52,13 @@ impl Context {
         if let Some(limit) = args.timeout {
             signals.cancel_after(limit);
         }
-        let (project, engine) = match load_project(args, &signals).await {
-            Ok(project) => (project, connect(args).await?),
+        // What is wrong with the file is said without waiting for an engine that does not answer.
+        let (loaded, connecting) = ahead(load_project(args, &signals), connect(args)).await;
+        let (project, engine) = match loaded {
+            Ok(project) => (project, connecting.await?),
             Err(error) if error.is_without_file() => {
                 let name = remembered_name(args, basis, error)?;
-                let engine = connect(args).await?;
+                let engine = connecting.await?;
                 (memory::project(&engine, &name).await?, engine)
             }
             Err(error) => return Err(error.into()),

@@ -4,6 +4,7 @@
 #[macro_use]
 mod say;
 
+mod ahead;
 mod args;
 mod commands;
 mod complete;

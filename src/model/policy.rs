@@ -27,7 +27,7 @@ impl Default for HealthPolicy {
             // One success is not enough: an app that answers once and then crashes must not get traffic.
             successes: 2,
             // Short, because a probe costs under a millisecond and every interval is added to the deploy's time.
-            interval: Duration::from_millis(50),
+            interval: Duration::from_millis(25),
             timeout: Duration::from_secs(30),
             probe_timeout: Duration::from_secs(2),
         }
