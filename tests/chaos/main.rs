@@ -5,6 +5,8 @@
 mod actions;
 mod api;
 mod campaign;
+#[path = "../durations.rs"]
+mod durations;
 mod faults;
 mod fleet;
 #[expect(dead_code, unused_imports, reason = "shared with the end-to-end tests; the campaign needs a part of it")]

@@ -23,6 +23,8 @@ mod dependencies;
 mod doctor;
 mod drain_page;
 mod drain_test;
+#[path = "../durations.rs"]
+mod durations;
 mod edge;
 mod history;
 mod idle_clients;

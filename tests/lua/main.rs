@@ -5,6 +5,8 @@ mod attacks;
 mod backend;
 mod client;
 mod control;
+#[path = "../durations.rs"]
+mod durations;
 mod gate;
 mod hosts;
 mod inflight;

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 
+use crate::durations::Stopwatch;
+
 use super::{App, Cli, DEADLINE, Output, Scenario, docker, eventually, sweep};
 
 /// Everything on it is named after the scenario and goes when it is dropped, also by a panic.
@@ -23,6 +25,8 @@ pub struct Host {
     pub engine: DockerEngine,
     proxy: ControlClient,
     client: reqwest::Client,
+    /// Stopped after the clean-up.
+    _stopwatch: Stopwatch,
     /// Given back after the clean-up.
     _turn: SemaphorePermit<'static>,
 }
@@ -46,7 +50,15 @@ impl Host {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Every request opens a connection of its own: what a kept one goes through is the load's business.
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60));
-        Self { scenario, folder, engine, proxy, client: client.build().expect("a client"), _turn: turn }
+        Self {
+            scenario,
+            folder,
+            engine,
+            proxy,
+            client: client.build().expect("a client"),
+            _stopwatch: Stopwatch::start(),
+            _turn: turn,
+        }
     }
 
     /// The name of the project and of the proxy, and the beginning of every other name.

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 pub use made::{Setup, Variant};
 
 use crate::backend::Backend;
+use crate::durations::Stopwatch;
 
 /// For whatever is polled; a state that is not there by then will not come.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +32,8 @@ pub struct World {
     /// Where the host, and so every backend, is reached from the proxy.
     pub gateway: Ipv4Addr,
     prefix: String,
+    /// Stopped after the clean-up.
+    _stopwatch: Stopwatch,
 }
 
 impl World {
@@ -51,6 +54,7 @@ impl World {
             gateway: Ipv4Addr::LOCALHOST,
             engine,
             prefix,
+            _stopwatch: Stopwatch::start(),
         };
         let network = world.create_network(&proxy).await;
         world.create_proxy(proxy, network, &setup).await;
