@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The layer of each top-level module, as the table in `src/lib.rs` has it.
 const LAYERS: [(&str, u8); 17] = [
@@ -107,6 +108,17 @@ fn every_top_level_module_has_a_layer() {
     let unknown: Vec<String> =
         sources().into_iter().map(|source| source.module).filter(|module| layer(module).is_none()).collect();
     assert!(unknown.iter().all(|module| ["lib", "main"].contains(&module.as_str())), "without a layer: {unknown:?}");
+}
+
+/// Where there is no graphviz, `tests/run` installs it and checks the same.
+#[test]
+fn the_picture_of_the_modules_is_current() {
+    if Command::new("tred").arg("-?").output().is_err() {
+        return;
+    }
+    let draw = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures/draw");
+    let checked = Command::new(draw).arg("--check").output().expect("the script");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
 #[test]
