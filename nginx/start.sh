@@ -46,6 +46,19 @@ fi
 printf 'worker_processes %s;\n' "$workers" > "$run/main.conf"
 printf 'worker_connections %s;\n' "$connections" > "$run/events.conf"
 
+# One address may have so many requests open that they take half of all connections; whoever comes from elsewhere finds the
+# other half. A trusted proxy speaks for many clients, so it is not counted. A node of the zone takes 128 bytes.
+workers=${WORKERS:-auto}
+[ "$workers" != auto ] || workers=$(nproc)
+share=$((connections * workers / 4))
+{
+    printf 'geo $remote_addr $is_trusted_proxy {\n    default 0;\n'
+    for trusted in $(printf '%s' "${TRUSTED_PROXIES:-}" | tr ',' ' '); do printf '    %s 1;\n' "$trusted"; done
+    printf '}\nmap $is_trusted_proxy $counted_client {\n    default $binary_remote_addr;\n    1 "";\n}\n'
+    printf 'limit_conn_zone $counted_client zone=clients:%sk;\n' $((connections * workers / 16 + 1024))
+} > "$run/clients.conf"
+printf 'limit_conn clients %s;\n' "$share" > "$run/share.conf"
+
 listen() {
     printf 'listen %s default_server backlog=4096 so_keepalive=60s:15s:4;\n' "$1"
     # A kernel without IPv6 has no such socket.

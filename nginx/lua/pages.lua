@@ -5,6 +5,7 @@ local PAGES = {
     [400] = { "Bad request", "The request names no valid host or path." },
     [404] = { "Not found", "There is nothing at this address." },
     [413] = { "Too large", "The request is larger than what is accepted here." },
+    [429] = { "Too many requests", "There are too many open requests from this address. Please try again later." },
     [500] = { "Error", "Something went wrong. Please try again." },
     [502] = { "No answer", "The application did not answer. Please try again." },
     [503] = { "Not available", "The application is not available right now. Please try again in a moment." },

@@ -200,7 +200,9 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<
         let mut line = String::new();
         stream.read_line(&mut line).await?;
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        let known: &mut String = headers.entry(name.to_ascii_lowercase()).or_default();
+        // A header that comes twice has a line for each.
+        *known = if known.is_empty() { value.to_owned() } else { format!("{known}\n{value}") };
     }
     Ok(Some(Head { method, target, headers }))
 }

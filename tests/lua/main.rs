@@ -5,6 +5,7 @@ mod attacks;
 mod backend;
 mod client;
 mod control;
+mod crowds;
 #[path = "../durations.rs"]
 mod durations;
 mod gate;

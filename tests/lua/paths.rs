@@ -8,6 +8,22 @@ fn route(host: &str, path: &str, strip: bool) -> Route {
     Route { host: Some(host.to_owned()), path: path.to_owned(), strip }
 }
 
+#[tokio::test]
+async fn cookies_go_on_as_they_were_sent_also_where_the_path_is_stripped() {
+    let world = World::start().await;
+    let backend = world.backend("web").await;
+    let mut record = world.serving("web", &[&backend]);
+    record.routes = vec![route("plain.test", "/", false), route("strip.test", "/web", true)];
+    world.flip(&[record]).await;
+    for (host, path) in [("plain.test", "/x"), ("strip.test", "/web/x")] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: sid=1; sid=2; a=b\r\nCookie: sid=3\r\nConnection: close\r\n\r\n"
+        );
+        let said = crate::client::ask(world.target, &request).await.json();
+        assert_eq!(said["headers"]["cookie"], "sid=1; sid=2; a=b\nsid=3", "{host}");
+    }
+}
+
 /// A path's app and what it gets, or the status of the refusal.
 type Expected = Result<(&'static str, &'static str), u16>;
 
