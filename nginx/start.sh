@@ -48,8 +48,6 @@ printf 'worker_connections %s;\n' "$connections" > "$run/events.conf"
 
 # One address may have so many requests open that they take half of all connections; whoever comes from elsewhere finds the
 # other half. A trusted proxy speaks for many clients, so it is not counted. A node of the zone takes 128 bytes.
-workers=${WORKERS:-auto}
-[ "$workers" != auto ] || workers=$(nproc)
 share=$((connections * workers / 4))
 {
     printf 'geo $remote_addr $is_trusted_proxy {\n    default 0;\n'

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{AccessoryChange, AppKey, Generation, InFlight, ReleaseNumber, StepKind};
+use crate::model::{AccessoryChange, AppKey, Generation, InFlight, KillCause, ReleaseNumber, StepKind};
 
 /// One fact. `app` is `None` for what concerns the host, such as the proxy's start.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -102,11 +102,21 @@ pub enum Fact {
         cut: InFlight,
         took: Duration,
     },
-    /// `killed`: it ignored its stop signal and was killed after its grace period.
+    /// `killed`: it had not ended when its grace period was over. `cause`: why, where its processes tell.
     ReplicaStopped {
         name: String,
         killed: bool,
+        cause: Option<KillCause>,
         took: Duration,
+    },
+    /// A new replica that was healthy ends again and again since it serves. `within` is since the run began with its app.
+    ReplicaUnstable {
+        name: String,
+        /// How often the engine has started it again.
+        restarts: u64,
+        within: Duration,
+        log: Vec<String>,
+        hint: String,
     },
     /// The run goes on with undoing.
     StepFailed {
@@ -158,6 +168,8 @@ pub enum Outcome {
     Completed,
     /// The new version serves; something old is left for the next run.
     CompletedWithLeftovers,
+    /// The new version serves, and a replica of it ends again and again. What is needed for a rollback stays.
+    Unstable,
     /// It failed before the flip (or was flipped back): the old version serves as before.
     RolledBack,
     /// Ended by the user. Before the flip all is undone, after it the rest is left for the next run.

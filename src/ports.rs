@@ -9,6 +9,7 @@ mod run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddrV4;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub use run::{Ending, Operator, Origin, RunInfo};
 
 use crate::model::{
     AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, HostFile, InFlight,
-    NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
+    KillCause, Listening, NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber,
+    StoredRelease,
 };
 use crate::plan::FlipChange;
 
@@ -56,10 +58,12 @@ pub struct HookReport {
 }
 
 /// How a stop went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StopReport {
-    /// It ignored the signal for the whole grace period.
+    /// It had not ended when its grace period was over.
     pub killed: bool,
+    /// Why, where its processes tell.
+    pub cause: Option<KillCause>,
 }
 
 /// Takes a line of progress, such as a build's output.
@@ -148,6 +152,14 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What its HEALTHCHECK said last; empty when it has not answered yet, or is none.
     fn last_check(&self, name: &str) -> impl Future<Output = Result<Vec<String>, EngineError>> + Send;
+
+    /// Where the processes of a running container listen, and whether TLS is what answers at this address of its own.
+    /// `None` where nobody can tell.
+    fn listening(
+        &self,
+        name: &str,
+        address: SocketAddrV4,
+    ) -> impl Future<Output = Result<Option<Listening>, EngineError>> + Send;
 
     /// What there is at these paths of the engine's host; nothing at all where that host is not this machine.
     fn host_files(

@@ -27,6 +27,7 @@ pub enum Exit {
     LostRequests = 10,
     PlanChanges = 11,
     WorldMoved = 12,
+    Unstable = 13,
     TimedOut = 124,
     Interrupted = 130,
     Terminated = 143,
@@ -34,7 +35,7 @@ pub enum Exit {
 
 impl Exit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -48,6 +49,7 @@ impl Exit {
         Self::LostRequests,
         Self::PlanChanges,
         Self::WorldMoved,
+        Self::Unstable,
         Self::TimedOut,
         Self::Interrupted,
         Self::Terminated,
@@ -83,6 +85,10 @@ impl Exit {
             Self::LostRequests => ("lost_requests", "`drain-test` saw a failed request"),
             Self::PlanChanges => ("plan_changes", "`plan`: a deploy would change something"),
             Self::WorldMoved => ("world_moved", "the saved plan no longer fits; nothing was changed"),
+            Self::Unstable => (
+                "unstable",
+                "the new version serves, and a replica of it ends again and again; `deploy-apps rollback` is possible",
+            ),
             Self::TimedOut => {
                 ("timed_out", "`--timeout` is over; undone before the flip, left for the next run after it")
             }
@@ -105,9 +111,10 @@ impl Exit {
     #[must_use]
     pub fn of(outcomes: impl IntoIterator<Item = Outcome>, interrupted: Self) -> Self {
         let rank = |exit: &Self| match exit {
-            Self::Stuck => 5,
-            Self::NoEngine => 4,
-            Self::Failed => 3,
+            Self::Stuck => 6,
+            Self::NoEngine => 5,
+            Self::Failed => 4,
+            Self::Unstable => 3,
             Self::Interrupted | Self::Terminated | Self::TimedOut => 2,
             Self::Leftovers => 1,
             _ => 0,
@@ -115,6 +122,7 @@ impl Exit {
         let exits = outcomes.into_iter().map(|outcome| match outcome {
             Outcome::UpToDate | Outcome::Completed => Self::Done,
             Outcome::CompletedWithLeftovers => Self::Leftovers,
+            Outcome::Unstable => Self::Unstable,
             Outcome::RolledBack => Self::Failed,
             Outcome::Cancelled => interrupted,
             Outcome::Disconnected => Self::NoEngine,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{EngineFacts, Facts, Finding, ProxyFacts};
-use crate::model::{AppKey, ContainerState, ObservedContainer, Peer, ReleaseNumber, Role, Stranger, strangers_among};
+use crate::model::{
+    AppKey, ContainerState, ObservedContainer, Peer, ReleaseNumber, Role, Stranger, Unstable, strangers_among,
+};
 
 /// A deploy that holds its lease longer than this hangs, or drains long WebSockets.
 const LONG_LEASE_MINUTES: i64 = 30;
@@ -98,6 +100,19 @@ fn ill(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
             Some(Finding::problem("replicas", text, "a deploy replaces it"))
         }
     }
+}
+
+/// Each of them, with the last line of its log.
+pub(super) fn unstable(engine: &EngineFacts) -> Vec<Finding> {
+    let finding = |one: &Unstable| {
+        let said = one.log.last().map(|line| format!("; its last log line: {line}")).unwrap_or_default();
+        let service = one.service.as_deref().unwrap_or(&one.name);
+        let remedy = format!(
+            "`deploy-apps logs {service}` says why; `deploy-apps rollback {service}` brings the release before back"
+        );
+        Finding::problem("restarts", format!("{one}{said}"), remedy)
+    };
+    engine.unstable.iter().map(finding).collect()
 }
 
 /// A container at a replica's address gets that replica's requests, whatever it is.

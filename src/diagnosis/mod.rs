@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::model::{
     DiskSpace, EngineInfo, ForgottenProcess, HeldLease, HostFacts, Neighbour, ObservedEngine, ObservedProxy,
-    PortAnswer, ProxyName, ProxySpec,
+    PortAnswer, ProxyName, ProxySpec, Unstable,
 };
 
 /// How bad it is.
@@ -101,6 +101,8 @@ pub struct EngineFacts {
     pub drift: Option<String>,
     /// What runs on the proxy's network.
     pub neighbours: Vec<Neighbour>,
+    /// Containers of ours that end again and again.
+    pub unstable: Vec<Unstable>,
 }
 
 /// Of the proxy, by its own words.
@@ -139,6 +141,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
             findings.extend(apps::strangers(engine, proxy));
             findings.extend(apps::leases(facts, proxy));
         }
+        findings.extend(apps::unstable(engine));
         findings.extend(apps::images(engine));
     }
     findings

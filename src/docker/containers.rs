@@ -16,12 +16,14 @@ use futures_util::{StreamExt, TryStreamExt};
 use super::api::ApiVersion;
 use super::create::whole_seconds;
 use super::text::Lines;
-use super::{CALL_LIMIT, DockerEngine, bounded, errors, healthcheck, present, reattach};
+use super::{CALL_LIMIT, DockerEngine, bounded, errors, healthcheck, present, processes, reattach};
 use crate::model::{ContainerState, DockerHealth};
 use crate::ports::{ContainerStatus, EngineError, EngineErrorKind, ExitReport, StopReport};
 
 /// The engine's own, when neither the call nor the container names one.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// How long after a stop signal its container's processes are looked at: most have ended by then.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
 /// What 128 + SIGKILL looks like.
 const KILLED: i64 = 137;
 
@@ -128,9 +130,9 @@ pub(super) async fn stop(
     grace: Option<Duration>,
 ) -> Result<StopReport, EngineError> {
     let doing = format!("stop container `{name}`");
-    let Some(before) = inspect(engine, name).await? else { return Ok(StopReport { killed: false }) };
+    let Some(before) = inspect(engine, name).await? else { return Ok(StopReport::default()) };
     if !before.state.as_ref().and_then(|state| state.running).unwrap_or_default() {
-        return Ok(StopReport { killed: false });
+        return Ok(StopReport::default());
     }
     let config = before.config.unwrap_or_default();
     let own_grace = config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
@@ -140,13 +142,30 @@ pub(super) async fn stop(
     let begun = Instant::now();
     // The engine goes on with a stop whose caller has left, so the limit must lie behind its end.
     let limit = grace + CALL_LIMIT;
-    bounded(&doing, limit, send_stop(engine, name, signal, grace, &doing)).await?;
+    let mut cause = None;
+    {
+        let mut stopping = std::pin::pin!(bounded(&doing, limit, send_stop(engine, name, signal, grace, &doing)));
+        let main = before.state.as_ref().and_then(|state| state.pid).unwrap_or_default();
+        let sent = signal.or(config.stop_signal.as_deref());
+        let look = async {
+            tokio::time::sleep(LOOK_AFTER.min(grace / 2)).await;
+            processes::cause(engine, name, main, sent).await
+        };
+        tokio::select! {
+            biased;
+            stopped = &mut stopping => stopped?,
+            found = look => {
+                cause = found;
+                stopping.await?;
+            }
+        }
+    }
     let took = begun.elapsed();
 
     let after = inspect(engine, name).await?.and_then(|container| container.state);
     let killed = after
         .is_some_and(|state| state.exit_code == Some(KILLED) && !state.oom_killed.unwrap_or_default() && took >= grace);
-    Ok(StopReport { killed })
+    Ok(StopReport { killed, cause: cause.filter(|_| killed) })
 }
 
 async fn send_stop(

@@ -17,6 +17,7 @@ async fn lifetime(engine: &DockerEngine, id: String) -> Result<Option<(String, L
     let state = container.state.unwrap_or_default();
     let runs = state.running.unwrap_or_default();
     let lifetime = Lifetime {
+        created_at: container.created.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok()),
         started_at: state.started_at.as_deref().and_then(time),
         finished_at: state.finished_at.as_deref().and_then(time).filter(|_| !runs),
         restarts: container.restart_count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),

@@ -22,9 +22,11 @@ mod host_config;
 mod host_files;
 mod images;
 mod inspect;
+mod listening;
 mod logs;
 mod networks;
 mod observe;
+mod processes;
 mod pull;
 mod reattach;
 mod routes;
@@ -34,6 +36,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +49,8 @@ pub use exec::ExecDial;
 pub use socket::SocketDial;
 
 use crate::model::{
-    BuildSpec, DiskSpace, EngineInfo, Hook, HostFile, NewContainer, NewNetwork, NewVolume, ObservedEngine, ProxyName,
+    BuildSpec, DiskSpace, EngineInfo, Hook, HostFile, Listening, NewContainer, NewNetwork, NewVolume, ObservedEngine,
+    ProxyName,
 };
 use crate::ports::{
     ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
@@ -249,6 +253,10 @@ impl Engine for DockerEngine {
 
     async fn host_files(&self, paths: &BTreeSet<String>) -> Result<BTreeMap<String, HostFile>, EngineError> {
         self.again(|| host_files::host_files(self, paths)).await
+    }
+
+    async fn listening(&self, name: &str, address: SocketAddrV4) -> Result<Option<Listening>, EngineError> {
+        listening::listening(self, name, address).await
     }
 
     async fn log_tail(&self, name: &str, lines: usize) -> Result<Vec<String>, EngineError> {

@@ -12,6 +12,7 @@ mod files;
 mod history;
 mod hooks;
 mod keys;
+mod listening;
 mod names;
 mod observed;
 mod overview;
@@ -25,9 +26,11 @@ mod remembered;
 mod scale;
 mod step_kind;
 mod stored;
+mod stubborn;
 mod timeline;
 mod trusted;
 mod tuning;
+mod unstable;
 mod visible;
 mod webhook;
 
@@ -47,6 +50,7 @@ pub use keys::{
     Device, DeviceRate, DeviceRequest, Dns, EndpointOptions, HostAccess, MountOptions, NetworkPool, NetworkSettings,
     NewVolume, Recursive, Shares,
 };
+pub use listening::{Listening, parse_sockets};
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
     ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, HostFile, HostRoute, InFlight,
@@ -66,8 +70,10 @@ pub use release::{Release, identity};
 pub use scale::{ReplicaCount, ReplicaSource, Scale};
 pub use step_kind::StepKind;
 pub use stored::{StoredPolicy, StoredRelease};
+pub use stubborn::{KillCause, Process, kill_cause};
 pub use timeline::{Slot, Timeline};
 pub use trusted::{InvalidRange, TrustedProxy};
 pub use tuning::{AccessLog, ProxyTuning, UnknownTuning};
+pub use unstable::{Unstable, unstable};
 pub use visible::{visible, visible_lines};
 pub use webhook::{Secret, Webhook, WebhookFormat};

@@ -288,6 +288,17 @@ impl InFlight {
     pub fn is_zero(self) -> bool {
         self.requests == 0 && self.websockets == 0
     }
+
+    /// What of this came to its end by itself, where `cut` was left. A request that has become a WebSocket meanwhile is
+    /// among those that were open as requests.
+    #[must_use]
+    pub fn finished(self, cut: Self) -> Self {
+        let upgraded = cut.websockets.saturating_sub(self.websockets);
+        Self {
+            requests: self.requests.saturating_sub(cut.requests).saturating_sub(upgraded),
+            websockets: self.websockets.saturating_sub(cut.websockets),
+        }
+    }
 }
 
 impl std::iter::Sum for InFlight {

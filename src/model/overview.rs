@@ -9,6 +9,7 @@ use super::{AppKey, AppName, ObservedProxy, ReleaseNumber};
 /// How long a container has been what it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lifetime {
+    pub created_at: Option<Timestamp>,
     /// Of the last start; `None` when it never ran.
     pub started_at: Option<Timestamp>,
     /// `None` while it runs.

@@ -36,15 +36,24 @@ impl Default for HealthPolicy {
 
 /// How long an old replica may go on with what it has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DrainPolicy {
     pub timeout: Duration,
     /// WebSockets end when their users leave, not when a request ends; so they have a limit of their own.
     pub websocket_timeout: Duration,
+    /// For both, while all new requests wait for the old replica's end: with `order: stop-first`.
+    pub stop_first_timeout: Duration,
 }
 
 impl Default for DrainPolicy {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), websocket_timeout: Duration::from_secs(300) }
+        Self {
+            timeout: Duration::from_secs(60),
+            websocket_timeout: Duration::from_secs(300),
+            // Nobody is served meanwhile, so a stream that never ends must not decide for how long. Most requests need far less;
+            // it is also what an engine gives a container to stop.
+            stop_first_timeout: Duration::from_secs(10),
+        }
     }
 }
 

@@ -173,6 +173,7 @@ fn words(outcome: Option<Outcome>) -> &'static str {
         Some(Outcome::UpToDate) => "up to date",
         Some(Outcome::Completed) => "completed",
         Some(Outcome::CompletedWithLeftovers) => "completed, something old is left",
+        Some(Outcome::Unstable) => "deployed, and restarts again and again",
         Some(Outcome::RolledBack) => "rolled back",
         Some(Outcome::Cancelled) => "cancelled",
         Some(Outcome::Disconnected) => "connection lost, the old version serves",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use super::batches::{Batches, replace_in_batches, replace_stop_first};
+use super::batches::{Batches, replace_in_batches, replace_stop_first, stop_first_warning};
 use super::goal::{Goal, kept};
 use super::images::release_tag;
 use super::replicas::{effective_spec, new_replicas};
@@ -59,9 +59,10 @@ pub(super) fn plan_app(
     // What stays as it is has nothing to wait for.
     let mut before = way.preparation(wait.filter(|_| reroute))?;
     let after;
-    let (mut look, mut flip) = (None, None);
+    let (mut look, mut flip, mut hold) = (None, None, None);
     if reroute {
         let stop_first = app.rollout.order == Order::StopFirst && !new.is_empty() && !situation.outgoing.is_empty();
+        hold = stop_first_warning(&way).filter(|_| stop_first);
         let batches = if stop_first { replace_stop_first(&way) } else { replace_in_batches(&way) };
         let Batches { stages, last, expect, outgoing_last, previous } = batches;
         if options.atomic && expect == Expect::OwnLast {
@@ -84,7 +85,7 @@ pub(super) fn plan_app(
         replicas: count.count,
         replicas_from: count.source,
         verdict,
-        warnings: goal.warnings.iter().cloned().chain(way.warnings(&awaited)).collect(),
+        warnings: goal.warnings.iter().cloned().chain(way.warnings(&awaited)).chain(hold).collect(),
         on_failure: app.rollout.failure_action,
         before,
         look,

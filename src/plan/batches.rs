@@ -1,12 +1,14 @@
 //! The ways from outgoing to new replicas, up to the last flip: all at once, in batches, or stop-first.
 
+use std::time::Duration;
+
 use super::goal::kept;
-use super::hooks::{limits, post_start};
+use super::hooks::{limits as total, post_start};
 use super::replicas::{NewReplica, gate};
 use super::succession::takes_over;
 use super::way::Way;
-use super::{Comeback, Expect, Gate, Planned, Stage, Step};
-use crate::model::{AppRecord, ObservedContainer};
+use super::{Comeback, Expect, Gate, Limits, Planned, Stage, Step};
+use crate::model::{AppRecord, DEFAULT_STOP_GRACE, ObservedContainer};
 
 /// The stages before the last flip, and what that flip replaces.
 pub(super) struct Batches<'a> {
@@ -52,7 +54,7 @@ pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
         let look = way.look_again(&way.new[batch * size..(batch + 1) * size]);
         let flip = way.flip(expect, Some(record.clone()), serving.clone(), because);
         stages.push(Stage::line(look.into_iter().chain([flip]).collect()));
-        stages.push(stop_stage(way, leaving));
+        stages.push(stop_stage(way, leaving, way.limits()));
         if !way.app.rollout.delay.is_zero() {
             let pause = Step::Pause { duration: way.app.rollout.delay };
             stages.push(Stage::line(vec![Planned::new(pause, "`delay` between two batches")]));
@@ -70,18 +72,12 @@ pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
 pub(super) fn replace_stop_first<'a>(way: &Way<'a>) -> Batches<'a> {
     let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
     let serving = way.situation.record.clone();
-    // As long as everything up to the next flip may take, so that a held request ends with an answer.
-    let once = way.app.service.container.hooks.pre_start.iter().map(|hook| hook.timeout);
-    let release = way.app.release.iter().map(|release| release.timeout).chain(once).sum::<std::time::Duration>();
-    let outgoing_hooks = way.situation.outgoing.iter().filter_map(|outgoing| outgoing.container);
-    let hooks = outgoing_hooks.map(|container| limits(&container.hooks.pre_stop)).max().unwrap_or_default()
-        + limits(&way.app.service.container.hooks.post_start);
-    let grace = way.app.service.container.stop_grace.unwrap_or(crate::model::DEFAULT_STOP_GRACE);
-    let hold = way.limits().requests.max(way.limits().websockets) + grace + release + hooks + way.app.health.timeout;
+    let hold = longest_hold(way);
     let mut holding = serving.clone().unwrap_or_else(|| way.record(Vec::new()));
     holding.peers.clear();
     holding.hold_ms = u64::try_from(hold.as_millis()).unwrap_or(u64::MAX);
 
+    let limits = Limits::of_stop_first(&way.app.drain);
     let creates = way.new.iter().map(|replica| vec![create(replica)]).collect();
     let flip = way.flip(
         Expect::Observed(way.situation.generation),
@@ -89,10 +85,33 @@ pub(super) fn replace_stop_first<'a>(way: &Way<'a>) -> Batches<'a> {
         serving,
         "new requests wait at the proxy while no replica runs".to_owned(),
     );
-    let mut stages = vec![Stage::beside(creates), Stage::line(vec![flip]), stop_stage(way, &outgoing)];
+    let mut stages = vec![Stage::beside(creates), Stage::line(vec![flip]), stop_stage(way, &outgoing, limits)];
     stages.push(Stage::line(way.once_per_release()));
     stages.push(Stage::beside(way.new.iter().map(|replica| start(way, replica)).collect()));
     Batches { stages, last: way.new, expect: Expect::OwnLast, previous: Some(holding), outgoing_last: Vec::new() }
+}
+
+/// As long as everything up to the next flip may take, so that a held request ends with an answer.
+fn longest_hold(way: &Way<'_>) -> Duration {
+    let container = &way.app.service.container;
+    let once = container.hooks.pre_start.iter().map(|hook| hook.timeout);
+    let release = way.app.release.iter().map(|release| release.timeout).chain(once).sum::<Duration>();
+    let outgoing = way.situation.outgoing.iter().filter_map(|outgoing| outgoing.container);
+    let hooks = outgoing.map(|container| total(&container.hooks.pre_stop)).max().unwrap_or_default()
+        + total(&container.hooks.post_start);
+    let grace = container.stop_grace.unwrap_or(DEFAULT_STOP_GRACE);
+    Limits::of_stop_first(&way.app.drain).longest() + grace + release + hooks + way.app.health.timeout
+}
+
+/// What clients may feel of it, for whoever reads the plan before it runs.
+pub(super) fn stop_first_warning(way: &Way<'_>) -> Option<String> {
+    way.app.port?;
+    let drain = Limits::of_stop_first(&way.app.drain).longest();
+    Some(format!(
+        "`order: stop-first`: nobody is served for up to {:?}, while new requests wait at the proxy; {drain:?} of that are for \
+         requests and streams that are open then (`drain: {{ stop_first_timeout }}`)",
+        longest_hold(way)
+    ))
 }
 
 fn start_stage(way: &Way<'_>, replicas: &[NewReplica]) -> Stage {
@@ -116,12 +135,12 @@ fn start(way: &Way<'_>, replica: &NewReplica) -> Vec<Planned> {
 }
 
 /// Drains and stops, and leaves the containers for an undo.
-fn stop_stage(way: &Way<'_>, leaving: &[String]) -> Stage {
+fn stop_stage(way: &Way<'_>, leaving: &[String], limits: Limits) -> Stage {
     let lanes =
         way.situation.outgoing.iter().filter(|outgoing| leaving.contains(&outgoing.id)).filter_map(|outgoing| {
             let container = outgoing.container?;
             let restart = comeback(way, container);
-            Some(way.drain(&outgoing.id).into_iter().chain(way.stop(container, restart)).collect())
+            Some(way.drain(&outgoing.id, limits).into_iter().chain(way.stop(container, restart)).collect())
         });
     Stage::beside(lanes.collect())
 }

@@ -125,6 +125,19 @@ pub fn drift(project: &Project, name: &AppName, observed: &ObservedState) -> Vec
     found
 }
 
+/// Why a new release is made, in words; empty when that is not known.
+pub(super) fn release_reason(
+    project: &Project,
+    app: &App,
+    spec: &ContainerSpec,
+    record: &AppRecord,
+    observed: &ObservedState,
+) -> String {
+    let found = release_drift(project, app, spec, record, observed);
+    let found = found.iter().filter(|drift| !matches!(drift, Drift::MountedFile { replaces: false, .. }));
+    found.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Image and configuration, against what the proxy keeps of the release that serves, else against its containers.
 fn release_drift(
     project: &Project,

@@ -210,6 +210,20 @@ pub struct Limits {
     pub websockets: Duration,
 }
 
+impl Limits {
+    /// For replicas whose end all new requests wait for.
+    #[must_use]
+    pub fn of_stop_first(policy: &DrainPolicy) -> Self {
+        let most = policy.stop_first_timeout;
+        Self { requests: policy.timeout.min(most), websockets: policy.websocket_timeout.min(most) }
+    }
+
+    #[must_use]
+    pub fn longest(self) -> Duration {
+        self.requests.max(self.websockets)
+    }
+}
+
 impl From<&DrainPolicy> for Limits {
     fn from(policy: &DrainPolicy) -> Self {
         Self { requests: policy.timeout, websockets: policy.websocket_timeout }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::drift::release_reason;
 use super::goal::{Goal, kept};
 use super::hooks::{pre_stop, run_once};
 use super::mounted::digests;
@@ -189,11 +190,16 @@ impl Way<'_> {
         for outgoing in &self.situation.outgoing {
             let mut lane = Vec::new();
             if outgoing_last.contains(&outgoing.id) {
-                lane.extend(self.drain(&outgoing.id));
+                lane.extend(self.drain(&outgoing.id, self.limits()));
                 lane.extend(outgoing.container.into_iter().flat_map(|container| self.stop(container, None)));
             }
             lane.extend(outgoing.container.map(remove));
             lanes.push(lane);
+        }
+        let monitor = self.app.rollout.monitor;
+        if !monitor.is_zero() && !self.new.is_empty() {
+            let because = "`monitor`: what ends again and again under traffic is told";
+            lanes.push(vec![Planned::new(Step::Pause { duration: monitor }, because)]);
         }
         let late = self.situation.leftovers.iter().filter(|container| !self.goes_early(container));
         lanes.extend(late.map(|container| self.leftover(container)));
@@ -201,14 +207,14 @@ impl Way<'_> {
     }
 
     /// A peer without a container has nothing that could be open.
-    pub(super) fn drain(&self, id: &str) -> Option<Planned> {
+    pub(super) fn drain(&self, id: &str, limits: Limits) -> Option<Planned> {
         let exists = self.situation.outgoing.iter().any(|outgoing| outgoing.id == id && outgoing.container.is_some());
-        exists.then(|| self.drain_step(id, "its open requests finish first"))
+        exists.then(|| self.drain_step(id, limits, "its open requests finish first"))
     }
 
-    fn drain_step(&self, id: &str, because: &str) -> Planned {
+    fn drain_step(&self, id: &str, limits: Limits, because: &str) -> Planned {
         let app = self.situation.key.clone();
-        Planned::new(Step::AwaitDrained { app, peers: vec![id.to_owned()], limits: self.limits() }, because)
+        Planned::new(Step::AwaitDrained { app, peers: vec![id.to_owned()], limits }, because)
     }
 
     pub(super) fn stop(
@@ -224,7 +230,10 @@ impl Way<'_> {
     fn leftover(&self, container: &ObservedContainer) -> Vec<Planned> {
         let because = "an interrupted run left it, and the proxy does not route to it";
         let busy = self.is_busy(container);
-        let drain = busy.then(|| self.drain_step(&container.name, "an interrupted run left it with open requests"));
+        // A killed stop-first run may have left the requests waiting at the proxy for its end.
+        let limits = if self.situation.held { Limits::of_stop_first(&self.app.drain) } else { self.limits() };
+        let open = "an interrupted run left it with open requests";
+        let drain = busy.then(|| self.drain_step(&container.name, limits, open));
         let stop = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart: None };
         let remove = Step::RemoveContainer { name: container.name.clone() };
         let end = [Planned::new(stop, because), Planned::new(remove, because)];
@@ -246,7 +255,12 @@ impl Way<'_> {
             (Some(_), true) if self.situation.changed_file.is_some() => {
                 format!("`{}` has changed", self.situation.changed_file.as_deref().unwrap_or_default())
             }
-            (Some(_), true) => "the image or the configuration has changed".to_owned(),
+            (Some(record), true) => {
+                match release_reason(self.project, self.app, &self.situation.spec, record, self.observed) {
+                    unknown if unknown.is_empty() => "the image or the configuration has changed".to_owned(),
+                    reason => reason,
+                }
+            }
             (Some(record), false) => match (self.new.len(), self.situation.outgoing.len()) {
                 (0, 0) => "routes or settings have changed".to_owned(),
                 (new, 0) => format!("{new} more of the same release, {} so far", record.peers.len()),

@@ -1,9 +1,11 @@
 //! What a single line has no room for: failures with their evidence, warnings and leftovers.
 
+use std::time::Duration;
+
 use super::row::Tone;
 use super::text;
 use crate::event::{Detail, Event, Fact};
-use crate::model::AppKey;
+use crate::model::{AppKey, KillCause};
 
 /// A line of text whose beginning may stand out, such as `error:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +44,43 @@ impl Block {
                 let text = format!("left {what} behind for the next run: {error}");
                 vec![line(Tone::Warning, "warning:", &text)]
             }
-            Fact::ReplicaStopped { name, killed: true, took } => {
-                let text = format!("`{name}` ignored its stop signal and was killed after {}", text::duration(*took));
-                vec![line(Tone::Warning, "warning:", &text)]
+            Fact::ReplicaStopped { name, killed: true, cause, took } => {
+                let text = killed(name, *cause, &text::duration(*took));
+                let mut lines = vec![line(Tone::Warning, "warning:", &text)];
+                lines.extend(hint_lines(KillCause::hint(*cause)));
+                lines
+            }
+            Fact::ReplicaUnstable { name, restarts, within, log, hint } => {
+                let text = format!("`{name}` {}", restarted(*restarts, *within));
+                let mut lines = vec![line(Tone::Error, "error:", &text)];
+                let title = format!("last log lines of `{name}`");
+                lines.extend(evidence(&Detail { title, lines: log.clone() }).filter(|_| !log.is_empty()));
+                lines.extend(hint_lines(hint));
+                lines
             }
             Fact::Warned { message } => vec![line(Tone::Warning, "warning:", message)],
             _ => return None,
         };
         Some(Self { app: event.app.clone(), lines })
+    }
+}
+
+fn killed(name: &str, cause: Option<KillCause>, after: &str) -> String {
+    match cause {
+        Some(KillCause::Slow) => format!("`{name}` was still at work {after} after its stop signal, and was killed"),
+        Some(KillCause::Unhandled) => format!("`{name}` ignored its stop signal and was killed after {after}"),
+        Some(KillCause::Shell) => format!(
+            "`{name}` was killed after {after}: its PID 1 is a shell, which does not pass the stop signal on to the app"
+        ),
+        None => format!("`{name}` had not ended {after} after its stop signal, and was killed"),
+    }
+}
+
+fn restarted(restarts: u64, within: Duration) -> String {
+    match restarts {
+        0 => "has exited since it serves".to_owned(),
+        1 => format!("restarted once in the last {}", text::seconds(within)),
+        restarts => format!("restarted {restarts} times in the last {}", text::seconds(within)),
     }
 }
 

@@ -224,6 +224,7 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::UpToDate => "up to date",
         Outcome::Completed => "done",
         Outcome::CompletedWithLeftovers => "done with leftovers",
+        Outcome::Unstable => "restarting again and again",
         Outcome::RolledBack => "failed and undone",
         Outcome::Cancelled => "cancelled",
         Outcome::Disconnected => "connection lost",

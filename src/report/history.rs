@@ -163,7 +163,7 @@ fn source(run: &PastRun) -> String {
 #[must_use]
 pub fn brought_in(run: &PastRun) -> bool {
     match &run.end {
-        RunEnd::Said(outcome) => matches!(outcome.as_str(), "completed" | "completed_with_leftovers"),
+        RunEnd::Said(outcome) => matches!(outcome.as_str(), "completed" | "completed_with_leftovers" | "unstable"),
         // It may have been killed after its flip.
         RunEnd::Interrupted => true,
         RunEnd::Running => false,

@@ -191,13 +191,9 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
             format!("pruned {} and {containers}", text::count((*images).into(), "old image"))
         }
         Fact::RouteConfirmed => "routes confirmed".to_owned(),
-        Fact::Drained { waited, cut, took } if !cut.is_zero() => {
-            let (waited, cut) = (text::in_flight(*waited), text::in_flight(*cut));
-            format!("drained {waited} in {}, cut {cut} at the limit", text::duration(*took))
-        }
-        Fact::Drained { waited, .. } if waited.is_zero() => "nothing to drain".to_owned(),
-        Fact::Drained { waited, took, .. } => {
-            format!("drained {} in {}", text::in_flight(*waited), text::duration(*took))
+        Fact::Drained { waited, cut, took } => {
+            let drained = text::drained(waited.finished(*cut), *cut, *took);
+            if cut.is_zero() { drained } else { format!("{drained}, cut {} at the limit", text::in_flight(*cut)) }
         }
         Fact::ReplicaStopped { name, took, .. } => format!("`{name}` stopped in {}", text::duration(*took)),
         Fact::CancelRequested => "cancelling".to_owned(),

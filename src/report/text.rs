@@ -50,6 +50,15 @@ pub(super) fn in_flight(count_of: InFlight) -> String {
     }
 }
 
+/// What came to its end by itself before an old replica was stopped. What was cut is counted apart.
+pub(super) fn drained(finished: InFlight, cut: InFlight, took: Duration) -> String {
+    match (finished.is_zero(), cut.is_zero()) {
+        (true, true) => "nothing to drain".to_owned(),
+        (true, false) => format!("waited {}", duration(took)),
+        (false, _) => format!("drained {} in {}", in_flight(finished), duration(took)),
+    }
+}
+
 /// One line from an app or a build, made harmless: it must not move the cursor, change colours or hide text.
 pub(super) fn clean(line: &str) -> String {
     let plain = console::strip_ansi_codes(line);

@@ -157,7 +157,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let outcome = match result {
             // A healthy accessory is what a flip is for an app: from there the only way is forward.
             Ok(()) if plan.flip.is_some() || plan.changes_accessory() => {
-                self.after_flip(Some(lease), &plan.after, &scope).await
+                let outcome = self.after_flip(Some(lease), &plan.after, &scope).await;
+                let is_unstable = outcome <= Outcome::CompletedWithLeftovers && self.look_back(plan, begun).await;
+                if is_unstable { Outcome::Unstable } else { outcome }
             }
             Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.stop).await {
                 Ok(()) => Outcome::UpToDate,

@@ -1,5 +1,6 @@
 //! The gate before the traffic: a new replica is asked until it is well, and once more right before the flip.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -15,6 +16,8 @@ use crate::ports::{ContainerStatus, Engine, Probe, ProbeAnswer, Proxy, ProxyErro
 
 /// For a look at what a gate waited for in vain, after its time is over.
 const STATUS_PATIENCE: Duration = Duration::from_secs(5);
+/// The same where a container has to be started for the look.
+const LISTENING_PATIENCE: Duration = Duration::from_secs(10);
 
 impl<E: Engine, P: Proxy> Run<E, P> {
     /// Waits until the gate is passed. A container that exits ends the wait at once.
@@ -48,8 +51,14 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                         timeout: policy.probe_timeout,
                     };
                     let probing = self.probe_until(&probe, policy.successes, policy.interval, &mut probed);
-                    let late = |_| StepFailure::failed(not_healthy(name, policy.timeout));
-                    timeout_at(deadline, probing).await.map_err(late)??;
+                    match timeout_at(deadline, probing).await {
+                        Ok(result) => result?,
+                        Err(_) => {
+                            let unheard = starts && probed.is_unheard();
+                            let socket = unheard.then(|| SocketAddrV4::new(*address, *port));
+                            return Err(self.never_healthy(name, policy.timeout, socket).await);
+                        }
+                    }
                     self.engine_health(name, false, policy.timeout, deadline, starts).await?;
                     sleep(*monitor).await;
                     Ok(())
@@ -184,6 +193,18 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 }
                 None => return Err(StepFailure::failed(format!("container `{name}` is gone"))),
             }
+        }
+    }
+
+    /// Where it was not even heard as HTTP, at `socket`, it is looked at where it listens instead.
+    async fn never_healthy(&self, name: &str, limit: Duration, socket: Option<SocketAddrV4>) -> StepFailure {
+        let late = not_healthy(name, limit);
+        let Some(socket) = socket else { return StepFailure::failed(late) };
+        let listening = timeout(LISTENING_PATIENCE, self.engine.listening(name, socket)).await;
+        let listening = listening.ok().and_then(Result::ok).flatten();
+        match listening.and_then(|listening| listening.fault(socket.port())) {
+            Some((why, hint)) => StepFailure::failed(format!("{late}: {why}")).hint(hint),
+            None => StepFailure::failed(late),
         }
     }
 

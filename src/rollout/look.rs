@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::model::{
-    AppKey, AppName, ImageSource, Lifetime, ObservedEngine, ObservedState, Project, ProxyOverview, Service,
-    StoredRelease,
+    AppKey, AppName, ImageSource, Lifetime, ObservedContainer, ObservedEngine, ObservedState, Project, ProxyOverview,
+    Service, StoredRelease, Unstable, unstable,
 };
 use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy, Proxy, ProxyError};
 
@@ -19,6 +20,9 @@ use super::observe::{Source, host_files, resolve};
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 /// Reading a build context takes as long as it is large. A status that is late for it helps nobody.
 const SOURCE_PATIENCE: Duration = Duration::from_secs(1);
+/// For the log of a container that ends again and again.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+const LOG_LINES: usize = 5;
 /// Sources are read while the channel to the proxy opens, and must not take the processor from that.
 const SOURCES_AT_ONCE: usize = 2;
 
@@ -91,6 +95,24 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
         proxy,
         compared,
     })
+}
+
+/// Which of these containers end again and again, with the last lines of their logs.
+pub async fn restarting<'c, E: Engine>(
+    engine: &E,
+    containers: impl IntoIterator<Item = &'c ObservedContainer>,
+    lifetimes: &BTreeMap<String, Lifetime>,
+) -> Vec<Unstable> {
+    let now = Timestamp::now();
+    let found = containers.into_iter().filter_map(|container| {
+        let service = container.labels.service.as_ref().map(ToString::to_string);
+        unstable(&container.name, service, lifetimes.get(&container.id)?, now)
+    });
+    join_all(found.map(|one| async move {
+        let log = timeout(LOG_PATIENCE, engine.log_tail(&one.name, LOG_LINES)).await;
+        Unstable { log: log.ok().and_then(Result::ok).unwrap_or_default(), ..one }
+    }))
+    .await
 }
 
 async fn containers<E: Engine + InspectEngine>(

@@ -128,7 +128,12 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 let report = self.engine.stop_container(name, signal.as_deref(), *grace).await?;
                 self.emit(
                     app,
-                    Fact::ReplicaStopped { name: name.clone(), killed: report.killed, took: begun.elapsed() },
+                    Fact::ReplicaStopped {
+                        name: name.clone(),
+                        killed: report.killed,
+                        cause: report.cause,
+                        took: begun.elapsed(),
+                    },
                 );
             }
             Step::RemoveContainer { name } => self.engine.remove_container(name).await?,

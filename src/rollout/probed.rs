@@ -25,6 +25,12 @@ impl Probed {
         *self = Self { last: Some(answer), open: None };
     }
 
+    /// Whether nobody was there who speaks HTTP. Servers of TLS answer a plain request with 400.
+    pub(super) fn is_unheard(&self) -> bool {
+        let spoke = |last: &ProbeAnswer| last.status.is_some_and(|status| status != 400);
+        !self.last.as_ref().is_some_and(spoke)
+    }
+
     /// For a person, the newest first.
     pub(super) fn lines(&self) -> Vec<String> {
         let Some(last) = &self.last else { return vec!["no answer yet".to_owned()] };

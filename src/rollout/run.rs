@@ -155,7 +155,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
 pub struct Tally {
     /// From the run's beginning to its last flip.
     pub flipped_after: Option<Duration>,
-    /// What was open on the outgoing replicas when they were flipped out, and what of it the limit ended.
+    /// What was open on the outgoing replicas and came to its end, and what the limit ended.
     pub drained: InFlight,
     pub cut: InFlight,
 }
@@ -237,7 +237,7 @@ impl Scope {
 
     pub(super) fn drained(&self, waited: InFlight, cut: InFlight) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.drained = [tally.drained, waited].into_iter().sum();
+        tally.drained = [tally.drained, waited.finished(cut)].into_iter().sum();
         tally.cut = [tally.cut, cut].into_iter().sum();
     }
 

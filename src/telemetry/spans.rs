@@ -25,7 +25,7 @@ struct AppSpan {
     span: Span,
     release: ReleaseNumber,
     version: String,
-    waited: InFlight,
+    drained: InFlight,
     cut: InFlight,
 }
 
@@ -108,6 +108,9 @@ impl Spans {
             Fact::ReplicaStopped { name, killed: true, .. } => {
                 self.note(app, at, "killed", vec![text("replica", name)])
             }
+            Fact::ReplicaUnstable { name, restarts, .. } => {
+                self.note(app, at, "unstable", vec![text("replica", name), count("restarts", *restarts)]);
+            }
             Fact::Warned { message } => self.note(app, at, "warning", vec![text("message", message)]),
             Fact::LeaseAwaited { owner, host, .. } => {
                 self.note(app, at, "lease awaited", vec![text("owner", owner), text("host", host)]);
@@ -184,8 +187,8 @@ impl Spans {
                 .with_start_time(at)
                 .with_attributes([text("deploy_apps.app", app.to_string())]);
             let span = self.tracer.build_with_context(builder, &below(self.root.span_context()));
-            let (waited, cut) = (InFlight::default(), InFlight::default());
-            self.apps.insert(app.clone(), AppSpan { span, release, version: version.to_owned(), waited, cut });
+            let (drained, cut) = (InFlight::default(), InFlight::default());
+            self.apps.insert(app.clone(), AppSpan { span, release, version: version.to_owned(), drained, cut });
         } else {
             // The world has moved under an earlier attempt, of which nothing is left.
             self.close_steps(Some(app), at);
@@ -266,21 +269,22 @@ impl Spans {
     }
 
     fn drained(&mut self, app: Option<&AppKey>, waited: InFlight, cut: InFlight) {
-        fn numbers(waited: InFlight, cut: InFlight) -> [KeyValue; 4] {
+        fn numbers(drained: InFlight, cut: InFlight) -> [KeyValue; 4] {
             [
-                count("deploy_apps.drained.requests", waited.requests),
-                count("deploy_apps.drained.websockets", waited.websockets),
+                count("deploy_apps.drained.requests", drained.requests),
+                count("deploy_apps.drained.websockets", drained.websockets),
                 count("deploy_apps.cut.requests", cut.requests),
                 count("deploy_apps.cut.websockets", cut.websockets),
             ]
         }
+        let drained = waited.finished(cut);
         if let Some(span) = self.only_open(app, StepKind::Drain) {
-            span.set_attributes(numbers(waited, cut));
+            span.set_attributes(numbers(drained, cut));
         }
         if let Some(known) = app.and_then(|app| self.apps.get_mut(app)) {
-            known.waited = [known.waited, waited].into_iter().sum();
+            known.drained = [known.drained, drained].into_iter().sum();
             known.cut = [known.cut, cut].into_iter().sum();
-            known.span.set_attributes(numbers(known.waited, known.cut));
+            known.span.set_attributes(numbers(known.drained, known.cut));
         }
     }
 
@@ -294,7 +298,7 @@ impl Spans {
         }
         known.span.set_status(match outcome {
             Outcome::UpToDate | Outcome::Completed | Outcome::CompletedWithLeftovers => Status::Ok,
-            Outcome::RolledBack | Outcome::Cancelled | Outcome::Disconnected | Outcome::Stuck => {
+            Outcome::Unstable | Outcome::RolledBack | Outcome::Cancelled | Outcome::Disconnected | Outcome::Stuck => {
                 Status::error(outcome_text(outcome))
             }
         });

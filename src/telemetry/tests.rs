@@ -167,6 +167,7 @@ fn a_deploy_is_a_tree_of_run_app_and_steps() {
         (attribute(web, "deploy_apps.drained.requests"), attribute(web, "deploy_apps.cut.websockets")),
         ("14".into(), "1".into())
     );
+    assert_eq!(attribute(web, "deploy_apps.drained.websockets"), "0", "what was cut was not drained");
     assert_eq!(length(web), Duration::from_millis(199));
 
     let plan = named(&spans, "plan");

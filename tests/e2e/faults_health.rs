@@ -98,7 +98,25 @@ async fn a_version_that_died_while_it_waited_is_not_taken_for_well_because_the_e
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_listens_on_another_port_is_undone_with_the_refused_probe() {
     let (_host, output) = deploy_one_that_fails("wrong-port", |app| app).await;
-    output.says("did not become healthy within 4s").says("connection refused").says("on port 9999");
+    output
+        .says("did not become healthy within 4s: it listens on port 9999, not 8080")
+        .says("connection refused")
+        .says("on port 9999")
+        .says("hint: write `port: 9999`, or let the app listen on 8080");
+}
+
+/// The image of the app has no shell and no tools: what is said of its sockets was found without them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_only_its_own_container_reaches_is_told_where_it_listens() {
+    let impatient = |app: App| app.set("/x-deploy-apps/health/timeout", json!(PATIENCE));
+    for (address, shown) in [("127.0.0.1", "127.0.0.1:8080"), ("[::1]", "[::1]:8080")] {
+        let app = impatient(App::new("web").env("FAULT_ADDRESS", address));
+        let host = Scenario::new("loopback").app(app).start().await;
+        let output = host.deploy(&["web"]).await.exited(1);
+        output.says(&format!("it listens on {shown} only")).says("hint: let it listen on `0.0.0.0`");
+    }
+    let host = Scenario::new("tls").app(impatient(App::new("web").fault("tls"))).start().await;
+    host.deploy(&["web"]).await.exited(1).says("it speaks TLS on port 8080");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -75,6 +75,7 @@ mod terminal;
 mod together;
 mod tracing;
 mod unread;
+mod unstable;
 mod watch_alerts;
 mod watch_data;
 mod watch_prometheus;

@@ -53,7 +53,7 @@ async fn a_version_that_answers_once_and_dies_gets_no_traffic() {
 #[tokio::test(start_paused = true)]
 async fn a_version_that_listens_on_another_port_gets_no_traffic() {
     let (error, details) = refused(Behaviour::listens_on(9999)).await;
-    assert_eq!(error, "`sample-go-app-r2-1` did not become healthy within 5s");
+    assert_eq!(error, "`sample-go-app-r2-1` did not become healthy within 5s: it listens on port 9999, not 8080");
     assert_eq!(details[1], "connection refused");
 }
 
@@ -80,8 +80,49 @@ async fn an_old_replica_that_ignores_its_signal_is_killed_and_that_is_said() {
     succeed(&world, &wish).await;
     world.edit("go-app");
     let report = succeed(&world, &wish).await;
-    let killed = |fact: &Fact| matches!(fact, Fact::ReplicaStopped { name, killed: true, took } if name == "sample-go-app-r1-1" && *took >= Duration::from_secs(10));
+    let killed = |fact: &Fact| matches!(fact, Fact::ReplicaStopped { name, killed: true, took, .. } if name == "sample-go-app-r1-1" && *took >= Duration::from_secs(10));
     assert!(report.facts().any(killed), "{}", report.story());
+}
+
+/// A wrong `port` is the most frequent reason why a first deploy fails.
+#[tokio::test(start_paused = true)]
+async fn an_app_on_another_port_is_told_where_it_listens() {
+    let wish = Wish::of(project([app("go-app")]));
+    let world = World::new();
+    world.script("-r1-", Behaviour::listens_on(3000));
+    let report = run(&world, &wish, no_faults()).await;
+    assert_eq!(report.outcome(), Outcome::RolledBack);
+    let told = report.facts().find_map(|fact| match fact {
+        Fact::StepFailed { error, hint, .. } => Some((error.clone(), hint.clone())),
+        _ => None,
+    });
+    let (error, hint) = told.expect("a failure");
+    assert_eq!(error, "`sample-go-app-r1-1` did not become healthy within 5s: it listens on port 3000, not 8080");
+    assert_eq!(hint.as_deref(), Some("write `port: 3000`, or let the app listen on 8080"));
+}
+
+/// Healthy at the gate, and at an end again and again under traffic.
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_restarts_after_the_flip_is_told_and_is_no_success() {
+    let mut watched = app("go-app");
+    let (first, second) = (Duration::from_secs(4), Duration::from_secs(3));
+    watched.rollout.monitor = second;
+    let world = World::new();
+    succeed(&world, &Wish::of(project([watched.clone()]))).await;
+    world.edit("go-app");
+    world.script("-r2-", Behaviour::restarts_after(first));
+    let report = run(&world, &Wish::of(project([watched])), no_faults()).await;
+    assert_eq!(report.outcome(), Outcome::Unstable, "{}", report.story());
+    let told = report.facts().find_map(|fact| match fact {
+        Fact::ReplicaUnstable { name, restarts, log, hint, .. } => {
+            Some((name.clone(), *restarts, log.clone(), hint.clone()))
+        }
+        _ => None,
+    });
+    let (name, restarts, log, hint) = told.expect("it is told");
+    assert_eq!((name.as_str(), restarts), ("sample-go-app-r2-1", 1));
+    assert_eq!(log, ["the last words of `sample-go-app-r2-1`"]);
+    assert_eq!(hint, "`deploy-apps rollback go-app` brings r1 back; `deploy-apps logs go-app` has more");
 }
 
 /// The new version is bad, and while it is undone one more call fails.

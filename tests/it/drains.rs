@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deploy_apps::event::{Fact, Outcome};
-use deploy_apps::model::{DrainPolicy, InFlight};
+use deploy_apps::model::{App, DrainPolicy, InFlight};
 
 use crate::fixture::*;
 use crate::session::{Wish, no_faults, run, succeed};
@@ -13,7 +13,15 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What was waited for, what was cut, and how long it took, with these open on the old replica at the flip.
 async fn drained(drain: DrainPolicy, requests: &[Duration], websockets: &[Duration]) -> (InFlight, InFlight, Duration) {
-    let mut app = app("go-app");
+    drained_of(app("go-app"), drain, requests, websockets).await
+}
+
+async fn drained_of(
+    mut app: App,
+    drain: DrainPolicy,
+    requests: &[Duration],
+    websockets: &[Duration],
+) -> (InFlight, InFlight, Duration) {
     app.drain = drain;
     let wish = Wish::of(project([app]));
     let world = World::new();
@@ -31,7 +39,7 @@ async fn drained(drain: DrainPolicy, requests: &[Duration], websockets: &[Durati
 }
 
 fn limits(timeout: Duration, websocket_timeout: Duration) -> DrainPolicy {
-    DrainPolicy { timeout, websocket_timeout }
+    DrainPolicy { timeout, websocket_timeout, ..DrainPolicy::default() }
 }
 
 fn open(requests: u64, websockets: u64) -> InFlight {
@@ -77,6 +85,24 @@ async fn websockets_have_a_longer_limit_of_their_own() {
 async fn websockets_may_have_a_shorter_limit_than_requests() {
     let (waited, cut, took) = drained(limits(60 * SECOND, 5 * SECOND), &[SECOND], &[99 * SECOND]).await;
     assert_eq!((waited, cut), (open(1, 1), open(0, 1)));
+    assert!(about(took, 5 * SECOND), "{took:?}");
+}
+
+/// New requests wait at the proxy for the old replica's end, so streams that never end must not decide for how long.
+#[tokio::test(start_paused = true)]
+async fn streams_hold_a_stop_first_deploy_up_for_a_short_limit_only() {
+    let stop_first = || stop_first(app("go-app"));
+    let (streams, sockets) = ([2 * SECOND, 999 * SECOND], [999 * SECOND]);
+    let (waited, cut, took) = drained_of(stop_first(), DrainPolicy::default(), &streams, &sockets).await;
+    assert_eq!((waited, cut), (open(2, 1), open(1, 1)));
+    assert!(about(took, 10 * SECOND), "{took:?}");
+
+    let longer = DrainPolicy { stop_first_timeout: 40 * SECOND, ..DrainPolicy::default() };
+    let (.., took) = drained_of(stop_first(), longer, &streams, &sockets).await;
+    assert!(about(took, 40 * SECOND), "{took:?}");
+
+    // The usual limits hold here too.
+    let (.., took) = drained_of(stop_first(), limits(3 * SECOND, 5 * SECOND), &streams, &sockets).await;
     assert!(about(took, 5 * SECOND), "{took:?}");
 }
 

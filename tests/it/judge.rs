@@ -109,6 +109,7 @@ pub fn judge(scene: &Scene, world: &World, before: &Picture, after: &World, repo
             Outcome::Cancelled if as_before.is_empty() => None,
             Outcome::Cancelled => flipped_with_leftovers(world, after, &key, &left),
             Outcome::RolledBack | Outcome::Disconnected => (!as_before.is_empty()).then(|| as_before.join("\n")),
+            Outcome::Unstable => Some("unstable after a single fault".to_owned()),
             Outcome::Stuck => Some("stuck after a single fault".to_owned()),
         };
         if let Some(problem) = problem {

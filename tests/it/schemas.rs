@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deploy_apps::event::{Detail, Event, Fact, Outcome};
-use deploy_apps::model::{AccessoryChange, Generation, InFlight, ReleaseNumber, StepKind};
+use deploy_apps::model::{AccessoryChange, Generation, InFlight, KillCause, ReleaseNumber, StepKind};
 use deploy_apps::report::{Reporter, json::JsonReporter};
 use serde_json::{Value, json};
 
@@ -101,7 +101,8 @@ fn one_of_each() -> Vec<Fact> {
         Fact::RouteConfirmed,
         Fact::DrainProgressed { left: open },
         Fact::Drained { waited: open, cut: InFlight::default(), took: time },
-        Fact::ReplicaStopped { name: text(), killed: true, took: time },
+        Fact::ReplicaStopped { name: text(), killed: true, cause: Some(KillCause::Slow), took: time },
+        Fact::ReplicaUnstable { name: text(), restarts: 2, within: time, log: vec![text()], hint: text() },
         Fact::StepFailed {
             step: text(),
             error: text(),
@@ -136,6 +137,7 @@ fn one_of_each() -> Vec<Fact> {
             | Fact::DrainProgressed { .. }
             | Fact::Drained { .. }
             | Fact::ReplicaStopped { .. }
+            | Fact::ReplicaUnstable { .. }
             | Fact::StepFailed { .. }
             | Fact::CancelRequested
             | Fact::Undone { .. }

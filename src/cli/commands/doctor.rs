@@ -21,9 +21,9 @@ use crate::model::{
     ContainerState, HostFacts, InvalidName, ObservedEngine, Project, ProjectName, ProxyName, ProxySpec,
 };
 use crate::plan::{PlanRefused, ProxyImage, plan_proxy, proxy_drift};
-use crate::ports::{Engine, EngineError, InspectProxy};
+use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy};
 use crate::proxy;
-use crate::rollout::{Repaired, Run, repair};
+use crate::rollout::{Repaired, Run, repair, restarting};
 
 /// What only the proxy's own processes see: its clock, its limits and its nginx.
 const INSIDE: &str = "date +%s.%N; sed -n 's/^Max open files *\\([0-9]*\\).*/\\1/p' /proc/1/limits; \
@@ -166,6 +166,9 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
     let drift = facts.wish.as_ref().and_then(|wish| proxy_drift(wish, &observed));
     let differs = facts.wish.as_ref().and_then(|wish| differs(wish, &observed));
     let neighbours = engine.neighbours(&facts.proxy_name).await?;
+    let ids: Vec<String> = observed.containers.iter().map(|container| container.id.clone()).collect();
+    let lifetimes = engine.lifetimes(&ids).await?;
+    let unstable = restarting(engine, &observed.containers, &lifetimes).await;
     let info = engine.info().await?;
     Ok(EngineFacts {
         info,
@@ -179,6 +182,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
         differs,
         drift,
         neighbours,
+        unstable,
     })
 }
 

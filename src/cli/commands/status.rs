@@ -22,7 +22,7 @@ use crate::ports::Engine;
 use crate::proxy::{self, ControlClient};
 use crate::report::status::{ProxyStanding, Status};
 use crate::report::watch::Watch;
-use crate::rollout::{Look, look};
+use crate::rollout::{Look, look, restarting};
 
 /// From one look of `--watch` to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -157,6 +157,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
     let mut apps = apps_standing(project, &standing);
     known_apps(project, &args.apps, apps.iter().map(|app| &app.app.app))?;
     apps.retain(|app| named(&app.app.app));
+    let unstable = restarting(engine, &seen.observed.engine.containers, &seen.lifetimes).await;
     let accessories = if args.apps.is_empty() { accessories_standing(project, &standing) } else { Vec::new() };
     let traffic = standing.proxy.and_then(|proxy| proxy.traffic.as_ref());
     Ok(Status {
@@ -170,6 +171,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
         compared: compares,
         composed: compose_lines(project, &seen.observed.engine),
         strangers: strangers_among(&seen.observed.proxy, &neighbours),
+        unstable,
     })
 }
 

@@ -122,6 +122,7 @@ fn drain(cx: &mut Context<'_>, entry: &Entry, drain: &mut DrainPolicy) {
         match field.key.as_str() {
             "timeout" => cx.set(&mut drain.timeout, field.duration()),
             "websocket_timeout" => cx.set(&mut drain.websocket_timeout, field.duration()),
+            "stop_first_timeout" => cx.set(&mut drain.stop_first_timeout, field.duration()),
             _ => unknown(cx, &refuse::DRAIN, field),
         }
     }

@@ -43,8 +43,12 @@ pub(in crate::compose) const HEALTH: Section = Section {
     refused: &[],
 };
 
-pub(in crate::compose) const DRAIN: Section =
-    Section { name: "drain", known: &["timeout", "websocket_timeout"], warned: &[], refused: &[] };
+pub(in crate::compose) const DRAIN: Section = Section {
+    name: "drain",
+    known: &["stop_first_timeout", "timeout", "websocket_timeout"],
+    warned: &[],
+    refused: &[],
+};
 
 pub(in crate::compose) const RELEASE: Section =
     Section { name: "release", known: &["command", "timeout"], warned: &[], refused: &[] };

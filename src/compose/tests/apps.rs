@@ -106,7 +106,7 @@ fn what_needs_a_port_says_so() {
 fn health_drain_balance_and_release_are_read() {
     let app = Case::block(
         "      port: 80\n      health: { path: /h?x=1, successes: 3, interval: 20ms, timeout: 1m, probe_timeout: 1s }\n      \
-         drain: { timeout: 0, websocket_timeout: 1h }\n      balance: round-robin\n      metrics: /metrics\n      release: ./migrate --to 'a b'\n",
+         drain: { timeout: 0, websocket_timeout: 1h, stop_first_timeout: 3s }\n      balance: round-robin\n      metrics: /metrics\n      release: ./migrate --to 'a b'\n",
     )
     .first_app();
     let health = HealthPolicy {
@@ -118,7 +118,8 @@ fn health_drain_balance_and_release_are_read() {
     };
     assert_eq!((app.health, app.balance), (health, Balance::RoundRobin));
     assert_eq!(app.metrics.as_deref(), Some("/metrics"));
-    assert_eq!(app.drain, DrainPolicy { timeout: Duration::ZERO, websocket_timeout: Duration::from_secs(3600) });
+    let (timeout, websocket_timeout) = (Duration::ZERO, Duration::from_secs(3600));
+    assert_eq!(app.drain, DrainPolicy { timeout, websocket_timeout, stop_first_timeout: Duration::from_secs(3) });
     let command = ["./migrate", "--to", "a b"].map(str::to_owned).to_vec();
     assert_eq!(app.release, Some(ReleaseCommand { command, timeout: ReleaseCommand::DEFAULT_TIMEOUT }));
     let long = Case::block("      release: { command: [a], timeout: 5s }\n").first_app().release;

@@ -53,12 +53,13 @@ fn the_schema_has_the_defaults_of_the_model() {
     let (health, drain) = (HealthPolicy::default(), DrainPolicy::default());
     assert_eq!(default("health", "path"), json!(health.path));
     assert_eq!(default("health", "successes"), json!(health.successes));
-    let times: [(&str, &str, Duration); 7] = [
+    let times: [(&str, &str, Duration); 8] = [
         ("health", "interval", health.interval),
         ("health", "timeout", health.timeout),
         ("health", "probe_timeout", health.probe_timeout),
         ("drain", "timeout", drain.timeout),
         ("drain", "websocket_timeout", drain.websocket_timeout),
+        ("drain", "stop_first_timeout", drain.stop_first_timeout),
         ("release", "timeout", ReleaseCommand::DEFAULT_TIMEOUT),
         ("webhook", "timeout", Webhook::DEFAULT_TIMEOUT),
     ];

@@ -26,6 +26,7 @@ const OUTCOMES = {
   completed: ["✓", "good"],
   completed_with_leftovers: ["✓", "warn"],
   up_to_date: ["✓", "good"],
+  unstable: ["✕", "bad"],
   rolled_back: ["↩", "bad"],
   running: ["…", "busy"],
   stuck: ["✕", "bad"],

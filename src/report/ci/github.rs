@@ -141,6 +141,7 @@ fn words(outcome: Outcome) -> &'static str {
         Outcome::UpToDate => "up to date",
         Outcome::Completed => "✅ deployed",
         Outcome::CompletedWithLeftovers => "⚠️ deployed, with leftovers",
+        Outcome::Unstable => "❌ deployed, restarts again and again",
         Outcome::RolledBack => "❌ failed, rolled back",
         Outcome::Cancelled => "⚠️ cancelled",
         Outcome::Disconnected => "❌ connection lost",
@@ -150,7 +151,8 @@ fn words(outcome: Outcome) -> &'static str {
 
 /// What later steps of the job may ask for.
 pub(super) fn outputs(run: &Run) -> Vec<(String, String)> {
-    let is_new = |end: &End| matches!(end.outcome, Outcome::Completed | Outcome::CompletedWithLeftovers);
+    let is_new =
+        |end: &End| matches!(end.outcome, Outcome::Completed | Outcome::CompletedWithLeftovers | Outcome::Unstable);
     let word = |outcome: Outcome| json!(outcome).as_str().unwrap_or_default().to_owned();
     let worst = ended(run).map(|(_, end)| end.outcome).max();
     let mut outputs = vec![("changed".to_owned(), ended(run).any(|(_, end)| is_new(end)).to_string())];

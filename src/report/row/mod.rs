@@ -82,7 +82,8 @@ struct Healthy {
 
 #[derive(Debug, Default)]
 struct Drain {
-    waited: InFlight,
+    /// What came to its end by itself.
+    finished: InFlight,
     cut: InFlight,
     took: Duration,
 }
@@ -210,6 +211,7 @@ impl Row {
             | Fact::ReplicaStarted { .. }
             | Fact::RouteConfirmed
             | Fact::ReplicaStopped { .. }
+            | Fact::ReplicaUnstable { .. }
             | Fact::Undone { .. }
             | Fact::UndoFailed { .. }
             | Fact::LeftBehind { .. } => {}
@@ -228,10 +230,8 @@ impl Row {
     fn drained(&mut self, waited: InFlight, cut: InFlight, took: Duration) {
         self.draining = None;
         let sum = self.drain.get_or_insert_default();
-        sum.waited.requests += waited.requests;
-        sum.waited.websockets += waited.websockets;
-        sum.cut.requests += cut.requests;
-        sum.cut.websockets += cut.websockets;
+        sum.finished = [sum.finished, waited.finished(cut)].into_iter().sum();
+        sum.cut = [sum.cut, cut].into_iter().sum();
         sum.took += took;
     }
 }

@@ -28,10 +28,7 @@ impl Row {
             flips => plain(format!("flipped {flips}× {}", text::duration(self.flip_took))),
         }
         if let Some(drain) = &self.drain {
-            plain(match drain.waited.is_zero() {
-                true => "nothing to drain".to_owned(),
-                false => format!("drained {} in {}", text::in_flight(drain.waited), text::duration(drain.took)),
-            });
+            plain(text::drained(drain.finished, drain.cut, drain.took));
             if !drain.cut.is_zero() {
                 done.push(Piece::new(Tone::Warning, format!("cut {} at the limit", text::in_flight(drain.cut))));
             }
@@ -39,11 +36,15 @@ impl Row {
         done
     }
 
-    /// What had to be waited for, and what the limit cut; nothing when there was no drain.
+    /// What came to its end, and what the limit cut; nothing when there was no drain.
     pub fn drained_words(&self) -> String {
         let Some(drain) = &self.drain else { return String::new() };
-        let waited = text::in_flight(drain.waited);
-        if drain.cut.is_zero() { waited } else { format!("{waited}, {} cut", text::in_flight(drain.cut)) }
+        let finished = text::in_flight(drain.finished);
+        match (drain.finished.is_zero(), drain.cut.is_zero()) {
+            (_, true) => finished,
+            (true, false) => format!("{} cut", text::in_flight(drain.cut)),
+            (false, false) => format!("{finished}, {} cut", text::in_flight(drain.cut)),
+        }
     }
 
     /// What it is at.
@@ -88,6 +89,7 @@ impl Row {
             Outcome::UpToDate => Piece::new(Tone::Dim, "up to date (routes confirmed)"),
             Outcome::Completed => Piece::new(Tone::Success, served("✔", end)),
             Outcome::CompletedWithLeftovers => Piece::new(Tone::Warning, served("✔ with leftovers", end)),
+            Outcome::Unstable => Piece::new(Tone::Error, served("✘ serves, and restarts again and again", end)),
             Outcome::RolledBack => match before {
                 Some(before) => Piece::new(Tone::Error, format!("✘ rolled back, {before} serves as before")),
                 None => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
@@ -124,6 +126,7 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
         (Outcome::CompletedWithLeftovers, _) => {
             Piece::new(Tone::Warning, served(&format!("{done}, with leftovers"), end))
         }
+        (Outcome::Unstable, _) => Piece::new(Tone::Error, served("✘ restarts again and again", end)),
         (Outcome::RolledBack, AccessoryChange::Create) => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
         (Outcome::RolledBack, AccessoryChange::Replace) => {
             Piece::new(Tone::Error, "✘ failed, the one from before runs again")

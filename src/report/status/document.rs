@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::words::state_word;
 use super::{ProxyStanding, Status, elapsed, totals};
-use crate::model::{ContainerState, PortAnswer, Stranger};
+use crate::model::{ContainerState, PortAnswer, Stranger, Unstable};
 use crate::plan::{AccessoryStanding, AppStanding, Drift, ReplicaStanding};
 
 impl Status {
@@ -33,6 +33,7 @@ impl Status {
                 "port_error": published.as_ref().and_then(PortAnswer::trouble),
             },
             "strangers": self.strangers.iter().map(stranger_document).collect::<Vec<_>>(),
+            "unstable": self.unstable.iter().map(unstable_document).collect::<Vec<_>>(),
             "apps": self.apps.iter().map(|app| self.app_document(app)).collect::<Vec<_>>(),
             "accessories": self.accessories.iter().map(accessory_document).collect::<Vec<_>>(),
         })
@@ -103,6 +104,17 @@ fn stranger_document(stranger: &Stranger) -> Value {
         "address": stranger.address.to_string(),
         "peer": stranger.peer,
         "app": stranger.app,
+    })
+}
+
+fn unstable_document(one: &Unstable) -> Value {
+    json!({
+        "container": one.name,
+        "service": one.service,
+        "restarts": one.restarts,
+        "within_ms": milliseconds(one.within),
+        "up_ms": milliseconds(one.up),
+        "log": one.log,
     })
 }
 

@@ -11,7 +11,7 @@ use self::words::{Painter, count, label, open, per_second, percent, quantiles};
 pub(super) use self::words::{age, container_state, state_word, state_words};
 use super::table::{Align, Table};
 use super::text;
-use crate::model::{ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger};
+use crate::model::{ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger, Unstable};
 use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, PROXY_DRIFT_REMEDY, Part};
 
 /// The proxy as a status tells of it.
@@ -58,6 +58,8 @@ pub struct Status {
     pub compared: bool,
     /// Containers that get requests of a replica that they are not.
     pub strangers: Vec<Stranger>,
+    /// Containers that end again and again.
+    pub unstable: Vec<Unstable>,
 }
 
 const COLUMNS: [(&str, Align); 11] = [
@@ -111,6 +113,16 @@ impl Status {
         if !self.composed.is_empty() {
             lines.push(String::new());
             lines.extend(self.composed.iter().cloned());
+        }
+        for one in &self.unstable {
+            lines.push(String::new());
+            lines.push(paint.error(&text::clean(&one.to_string())));
+            lines.extend(one.log.iter().map(|line| format!("  {}", text::clean(line))));
+            if let Some(service) = &one.service {
+                lines.push(format!(
+                    "hint: `deploy-apps logs {service}` has more; `deploy-apps rollback {service}` brings the release before back"
+                ));
+            }
         }
         let proxy = self.proxy_lines(paint);
         if !proxy.is_empty() {

@@ -36,7 +36,7 @@ fn a_successful_run() {
 {"v":1,"app":"sample/go-app","elapsed_ms":2602,"event":"drain_progressed","left":{"requests":14,"websockets":0}}
 {"v":1,"app":"sample/go-app","elapsed_ms":8700,"event":"drain_progressed","left":{"requests":1,"websockets":0}}
 {"v":1,"app":"sample/go-app","elapsed_ms":8800,"event":"drained","waited":{"requests":14,"websockets":0},"cut":{"requests":0,"websockets":0},"took_ms":6200}
-{"v":1,"app":"sample/go-app","elapsed_ms":8900,"event":"replica_stopped","name":"sample-go-app-r7-1","killed":false,"took_ms":90}
+{"v":1,"app":"sample/go-app","elapsed_ms":8900,"event":"replica_stopped","name":"sample-go-app-r7-1","killed":false,"cause":null,"took_ms":90}
 {"v":1,"app":"sample/go-app","elapsed_ms":8910,"event":"app_finished","outcome":"completed","urls":["http://go-app.localhost:8080"],"took_ms":8900}
 "#,
     );
@@ -106,7 +106,7 @@ fn a_stuck_run() {
 {"v":1,"app":"sample/go-app","elapsed_ms":10,"event":"app_planned","from":7,"to":8,"version":"1.4.0+8","replicas":2,"up_to_date":false}
 {"v":1,"app":"sample/go-app","elapsed_ms":400,"event":"flipped","generation":43,"took_ms":1}
 {"v":1,"app":"sample/go-app","elapsed_ms":60400,"event":"drained","waited":{"requests":5,"websockets":2},"cut":{"requests":1,"websockets":1},"took_ms":60000}
-{"v":1,"app":"sample/go-app","elapsed_ms":70400,"event":"replica_stopped","name":"sample-go-app-r7-1","killed":true,"took_ms":10000}
+{"v":1,"app":"sample/go-app","elapsed_ms":70400,"event":"replica_stopped","name":"sample-go-app-r7-1","killed":true,"cause":"unhandled","took_ms":10000}
 {"v":1,"app":"sample/go-app","elapsed_ms":71000,"event":"step_failed","step":"flip `sample/go-app`","error":"the proxy `deploy-apps` does not answer: connection closed","hint":null,"details":[]}
 {"v":1,"app":"sample/go-app","elapsed_ms":72000,"event":"undo_failed","step":"flip `sample/go-app` to `sample-go-app-r7-1`","error":"the proxy `deploy-apps` does not answer: connection closed"}
 {"v":1,"app":"sample/go-app","elapsed_ms":72010,"event":"app_finished","outcome":"stuck","urls":[],"took_ms":72000}

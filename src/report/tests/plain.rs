@@ -96,8 +96,9 @@ fn what_could_not_be_undone_is_told() {
     5ms  host: warning: service `redis` has no `healthcheck`: it counts as ready at once
    10ms  go-app: r7 → r8 1.4.0+8, 2 replicas
    0.4s  go-app: flipped to generation #43 in 1ms
-  1m 1s  go-app: drained 5 requests and 2 websockets in 1m 0s, cut 1 request and 1 websocket at the limit
+  1m 1s  go-app: drained 4 requests and 1 websocket in 1m 0s, cut 1 request and 1 websocket at the limit
  1m 11s  go-app: warning: `sample-go-app-r7-1` ignored its stop signal and was killed after 10.0s
+ 1m 11s  go-app: hint: handle the signal in the app, name another one with `stop_signal`, or set `init: true`
  1m 11s  go-app: error: the proxy `deploy-apps` does not answer: connection closed
  1m 11s  go-app:   while: flip `sample/go-app`
  1m 12s  go-app: error: could not undo: the proxy `deploy-apps` does not answer: connection closed

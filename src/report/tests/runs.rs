@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Detail, Event, Fact, Outcome};
-use crate::model::{Generation, InFlight, ReleaseNumber, StepKind};
+use crate::model::{Generation, InFlight, KillCause, ReleaseNumber, StepKind};
 
 pub fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -85,7 +85,10 @@ pub fn success() -> Vec<Event> {
         go(2602, Fact::DrainProgressed { left: in_flight(14, 0) }),
         go(8700, Fact::DrainProgressed { left: in_flight(1, 0) }),
         go(8800, Fact::Drained { waited: in_flight(14, 0), cut: in_flight(0, 0), took: ms(6200) }),
-        go(8900, Fact::ReplicaStopped { name: "sample-go-app-r7-1".to_owned(), killed: false, took: ms(90) }),
+        go(
+            8900,
+            Fact::ReplicaStopped { name: "sample-go-app-r7-1".to_owned(), killed: false, cause: None, took: ms(90) },
+        ),
         go(8910, Fact::AppFinished { outcome: Outcome::Completed, urls: urls("go-app"), took: ms(8900) }),
     ]
 }
@@ -151,7 +154,15 @@ pub fn stuck() -> Vec<Event> {
         go(10, planned(7, 8, "1.4.0+8")),
         go(400, Fact::Flipped { generation: Generation(43), took: ms(1) }),
         go(60_400, Fact::Drained { waited: in_flight(5, 2), cut: in_flight(1, 1), took: ms(60_000) }),
-        go(70_400, Fact::ReplicaStopped { name: "sample-go-app-r7-1".to_owned(), killed: true, took: ms(10_000) }),
+        go(
+            70_400,
+            Fact::ReplicaStopped {
+                name: "sample-go-app-r7-1".to_owned(),
+                killed: true,
+                cause: Some(KillCause::Unhandled),
+                took: ms(10_000),
+            },
+        ),
         go(
             71_000,
             Fact::StepFailed {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use deploy_apps::model::{
-    BuildSpec, ContainerState, DiskSpace, EngineInfo, Hook, HostFile, NewContainer, NewNetwork, NewVolume,
-    ObservedEngine, ProxyName, Subnet, familiar_reference,
+    BuildSpec, ContainerState, DiskSpace, EngineInfo, Hook, HostFile, KillCause, Listening, NewContainer, NewNetwork,
+    NewVolume, ObservedEngine, ProxyName, Subnet, familiar_reference,
 };
 use deploy_apps::ports::{
     ContainerStatus, Engine, EngineError, EngineErrorKind, ExitReport, HookReport, Progress, StopReport,
@@ -272,7 +272,7 @@ impl Engine for Client {
             let (end, killed) = self.world.change(|state| state.stop(name, grace));
             sleep_until(end).await;
             self.world.changed.notify_waiters();
-            Ok(StopReport { killed })
+            Ok(StopReport { killed, cause: killed.then_some(KillCause::Unhandled) })
         };
         self.call(Port::Engine, "stop_container", name, fails, stop).await
     }
@@ -291,6 +291,15 @@ impl Engine for Client {
 
     async fn host_files(&self, _: &BTreeSet<String>) -> Answer<BTreeMap<String, HostFile>> {
         self.ask("host_files", "", |state| Ok(state.host_files.clone())).await
+    }
+
+    async fn listening(&self, name: &str, _: SocketAddrV4) -> Answer<Option<Listening>> {
+        self.ask("listening", name, |state| {
+            let port = state.containers.get(name).and_then(|container| container.behaviour.port);
+            let sockets = port.map(|port| (Ipv4Addr::UNSPECIFIED, port).into()).into_iter().collect();
+            Ok(port.map(|_| Listening { sockets, speaks_tls: false }))
+        })
+        .await
     }
 
     async fn log_tail(&self, name: &str, _: usize) -> Answer<Vec<String>> {

@@ -1,6 +1,7 @@
 //! The laws, judged at the moment of each call by what is true then.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use deploy_apps::model::{AppKey, AppRecord, Condition, ContainerState, Dependency, Hook, Peer, Role};
 use deploy_apps::plan::FlipChange;
@@ -60,11 +61,16 @@ impl State {
         if role == Role::Proxy && !self.leases.is_empty() {
             self.breach("the proxy is not stopped under a lease that it keeps open", what);
         }
-        let Some(wish) = key.and_then(|key| self.wishes.get(&key)) else { return };
+        let Some(key) = key else { return };
+        let Some(wish) = self.wishes.get(&key) else { return };
+        // All new requests wait for its end.
+        let is_held = self.record(&key).is_some_and(|record| record.hold_ms > 0);
+        let most = if is_held { wish.drain.stop_first_timeout } else { Duration::MAX };
         let open = self.in_flight(&[name.to_owned()]);
         let since = self.left.get(name).map(|left| now - *left);
-        let requests_cut = open.requests > 0 && since.is_none_or(|since| since < wish.drain.timeout);
-        let websockets_cut = open.websockets > 0 && since.is_none_or(|since| since < wish.drain.websocket_timeout);
+        let requests_cut = open.requests > 0 && since.is_none_or(|since| since < most.min(wish.drain.timeout));
+        let websockets_cut =
+            open.websockets > 0 && since.is_none_or(|since| since < most.min(wish.drain.websocket_timeout));
         if requests_cut || websockets_cut {
             self.breach("a replica drains before it stops", &format!("{what} with {open:?}, out since {since:?}"));
         }

@@ -93,14 +93,11 @@ pub struct Setup {
     pub trusted_proxies: &'static str,
     /// A listener with the PROXY protocol, at port 8081.
     pub proxy_protocol: bool,
-<<<<<<< HEAD
     /// The access log in files of so many bytes instead of on stdout.
     pub access_log_bytes: Option<u32>,
     pub memory_bytes: Option<i64>,
-=======
     /// Of each worker; what the machine allows when there is none.
     pub connections: Option<u32>,
->>>>>>> a4fcd6b (Leave room for other clients whatever one address holds at the proxy)
 }
 
 impl Default for Setup {
@@ -111,12 +108,9 @@ impl Default for Setup {
             variant: Variant::Usual,
             trusted_proxies: "",
             proxy_protocol: false,
-<<<<<<< HEAD
             access_log_bytes: None,
             memory_bytes: None,
-=======
             connections: None,
->>>>>>> a4fcd6b (Leave room for other clients whatever one address holds at the proxy)
         }
     }
 }
@@ -174,14 +168,12 @@ impl World {
             labels: IndexMap::from([("deploy-apps.test".to_owned(), "lua".to_owned())]),
             ..ContainerSpec::default()
         };
-<<<<<<< HEAD
         if let Some(bytes) = setup.access_log_bytes {
             spec.environment.insert("ACCESS_LOG".to_owned(), "file".to_owned());
             spec.environment.insert("ACCESS_LOG_BYTES".to_owned(), bytes.to_string());
-=======
+        }
         if let Some(connections) = setup.connections {
             spec.environment.insert("WORKER_CONNECTIONS".to_owned(), connections.to_string());
->>>>>>> a4fcd6b (Leave room for other clients whatever one address holds at the proxy)
         }
         match setup.state_size {
             Some(size) => spec.tmpfs.push(tmpfs(STATE, size)),

@@ -9,9 +9,11 @@
 //	ignore-term   goes on serving after SIGTERM
 //	eat-memory    takes more and more memory, up to 512 MiB, and then gives up
 //	slow-start    listens after FAULT_AFTER (default 1) seconds
+//	traffic       exits 3 FAULT_AFTER (default 1) seconds after its first request that is no health check
+//	tls           speaks TLS
 //
 // FAULT_REPLICA names the one replica that misbehaves; without it all do.
-// FAULT_PORT (default 8080) may be "none": a worker that listens nowhere. RELEASE_MARK is what /mark answers.
+// FAULT_PORT (default 8080) may be "none": a worker that listens nowhere. FAULT_ADDRESS is where it listens; all by default. RELEASE_MARK is what /mark answers.
 package main
 
 import (
@@ -19,7 +21,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"strconv"
@@ -44,6 +48,7 @@ var (
 	healthAnswers atomic.Int64
 	// sockets counts WebSockets, which http.Server forgets as soon as they are upgraded.
 	sockets sync.WaitGroup
+	doomed  sync.Once
 )
 
 func main() {
@@ -53,7 +58,7 @@ func main() {
 	}
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	switch fault {
-	case "none", "unhealthy", "exit-later", "hang":
+	case "none", "unhealthy", "exit-later", "hang", "traffic", "tls":
 	case "exit":
 		fail(3, "boom: cannot read config")
 	case "wrong-port":
@@ -90,7 +95,10 @@ func chosen() string {
 }
 
 func serve(stopping context.Context) error {
-	server := &http.Server{Addr: ":" + port, Handler: routes(stopping)}
+	if fault == "tls" {
+		return serveTLS(stopping)
+	}
+	server := &http.Server{Addr: os.Getenv("FAULT_ADDRESS") + ":" + port, Handler: routes(stopping)}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	select {
@@ -103,6 +111,19 @@ func serve(stopping context.Context) error {
 	return err
 }
 
+func serveTLS(stopping context.Context) error {
+	listener, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return err
+	}
+	server := httptest.NewUnstartedServer(routes(stopping))
+	server.Listener = listener
+	server.StartTLS()
+	<-stopping.Done()
+	server.Close()
+	return nil
+}
+
 func routes(stopping context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Hi from", me) })
@@ -113,6 +134,16 @@ func routes(stopping context.Context) http.Handler {
 	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { events(w, r, stopping) })
 	mux.HandleFunc("POST /call", call)
 	mux.HandleFunc("GET /ws", func(w http.ResponseWriter, r *http.Request) { echo(w, r, stopping) })
+	if fault == "traffic" {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/healthz" {
+				doomed.Do(func() {
+					time.AfterFunc(time.Duration(after)*time.Second, func() { fail(3, "boom: the traffic is too much") })
+				})
+			}
+			mux.ServeHTTP(w, r)
+		})
+	}
 	if fault == "hang" {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	}
