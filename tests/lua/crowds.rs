@@ -28,9 +28,10 @@ async fn slow(world: &World) -> TcpStream {
 }
 
 /// The status line that a client of another address gets, from within the proxy's container.
+/// It stays on the line: nginx gives up the request of a client that closes its half.
 async fn elsewhere(world: &World) -> String {
     let request = "printf 'GET / HTTP/1.1\\r\\nHost: app.test\\r\\nConnection: close\\r\\n\\r\\n'";
-    let answer = world.exec(&format!("{request} | socat -t 5 - TCP:127.0.0.1:80")).await;
+    let answer = world.exec(&format!("{{ {request}; sleep 1; }} | socat -t 5 - TCP:127.0.0.1:80")).await;
     answer.lines().next().unwrap_or_default().trim().to_owned()
 }
 
