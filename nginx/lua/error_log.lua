@@ -1,7 +1,7 @@
 -- What went wrong with clients' requests, told on stderr without their queries: they may carry secrets, and nginx writes whole
 -- request lines. So the log of that server is a file in memory; one worker reads what has come and passes it on.
 local ffi = require "ffi"
-require "files"
+require "state.files"
 
 ffi.cdef "int fallocate(int fd, int mode, int64_t offset, int64_t length);"
 

@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn what_is_carried_is_the_folder_without_its_documentation() {
-        for name in ["Dockerfile", "nginx.conf", "start.sh", "lua/balancer.lua"] {
+        for name in ["Dockerfile", "nginx.conf", "start.sh", "lua/traffic/balancer.lua"] {
             let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("nginx").join(name);
             let carried = FILES.0.iter().find(|(carried, _)| *carried == name).map(|(_, content)| content.to_vec());
             assert_eq!(carried, std::fs::read(original).ok(), "{name}");

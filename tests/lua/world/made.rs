@@ -26,10 +26,10 @@ static IMAGE: LazyLock<String> = LazyLock::new(|| {
 /// from the worker just then. Here that happens to every request, for 10 ms.
 const SLOW_DOCKERFILE: &str = r#"
 USER root
-RUN sed -i '$d' /etc/nginx/lua/balance.lua && printf '%s\n' \
+RUN sed -i '$d' /etc/nginx/lua/traffic/pick.lua && printf '%s\n' \
     'local ffi, pick = require "ffi", _M.pick' 'ffi.cdef "int usleep(unsigned int microseconds);"' \
     'function _M.pick(...)' 'local peer = pick(...)' 'ffi.C.usleep(10000)' 'return peer' 'end' \
-    'return _M' >> /etc/nginx/lua/balance.lua
+    'return _M' >> /etc/nginx/lua/traffic/pick.lua
 USER 10001:10001
 "#;
 /// A client that pauses in its body is given up after a second.

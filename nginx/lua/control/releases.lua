@@ -1,10 +1,10 @@
 -- What a release was made of, kept for a rollback: `POST /v1/release`, `GET /v1/releases`, `POST /v1/releases/forget`.
 -- The documents may hold secrets, so they are neither logged nor a part of the state.
-local control = require "control"
-local disk = require "disk"
-local lock = require "lock"
-local store = require "store"
-local validate = require "validate"
+local refuse = require("control.problem").refuse
+local disk = require "state.disk"
+local lock = require "state.lock"
+local store = require "state.store"
+local validate = require "control.validate"
 
 local _M = {}
 
@@ -12,7 +12,7 @@ local LONGEST = 1024 * 1024
 local MOST_FORGOTTEN = 1000
 
 local function invalid(field, message)
-    control.refuse(422, "invalid_release", ("`%s` %s"):format(field, message), { field = field })
+    refuse(422, "invalid_release", ("`%s` %s"):format(field, message), { field = field })
 end
 
 local function check_app(app)
@@ -35,10 +35,10 @@ end
 local function alone(work)
     local result, problem = lock.with("releases", work)
     if not result and problem == "busy" then
-        control.refuse(503, "busy", "another call did not end in time, nothing was changed")
+        refuse(503, "busy", "another call did not end in time, nothing was changed")
     end
     if not result then
-        control.refuse(507, "persist_failed", problem .. ", nothing was changed")
+        refuse(507, "persist_failed", problem .. ", nothing was changed")
     end
     return result
 end
@@ -53,13 +53,13 @@ function _M.store(body, text)
         invalid("at", "is set by the proxy")
     end
     if #text > LONGEST then
-        control.refuse(413, "too_large", ("a release of more than %d bytes is not stored"):format(LONGEST),
+        refuse(413, "too_large", ("a release of more than %d bytes is not stored"):format(LONGEST),
             { limit = LONGEST })
     end
     local at = math.floor(ngx.now() * 1000)
     local document = ('{"at":%d,'):format(at) .. text:gsub("[\r\n]", " "):gsub("^%s*{%s*", ""):gsub("%s+$", "")
     alone(function()
-        return disk.run("release_files", "store", store.RELEASES, folder_of(app), body.release, document)
+        return disk.run("state.release_files", "store", store.RELEASES, folder_of(app), body.release, document)
     end)
     return ('{"at":%d}'):format(at)
 end
@@ -72,9 +72,9 @@ function _M.read(arguments)
     for position, app in ipairs(several and names or { names or "" }) do
         folders[position] = folder_of(check_app(app))
     end
-    local lists, problem = disk.run("release_files", "read", table.concat(folders, "\n"))
+    local lists, problem = disk.run("state.release_files", "read", table.concat(folders, "\n"))
     if not lists then
-        control.refuse(500, "unreadable", problem)
+        refuse(500, "unreadable", problem)
     end
     if problem ~= "" then
         ngx.log(ngx.ALERT, "state: cannot be read and left out: ", (problem:gsub("\n", ", ")))
@@ -103,7 +103,7 @@ function _M.forget(body)
         numbers[position] = ("%d"):format(release)
     end
     local count = alone(function()
-        return disk.run("release_files", "forget", folder_of(app), table.concat(numbers, ","))
+        return disk.run("state.release_files", "forget", folder_of(app), table.concat(numbers, ","))
     end)
     return ('{"forgotten":%d}'):format(count)
 end

@@ -1,6 +1,6 @@
 -- Picks the peer for a request. What each request passes has no loop in it: LuaJIT compiles it in one piece.
-local ejection = require "ejection"
-local inflight = require "inflight"
+local ejection = require "traffic.ejection"
+local inflight = require "traffic.inflight"
 
 local _M = {}
 

@@ -1,10 +1,10 @@
 -- The table of apps as this worker sees it. A request costs one look at the table's generation. When that has moved, an
 -- app is decoded again only if its own generation moved too: a flip costs one decode per worker for the app that was
 -- flipped, and next to nothing for the others.
-local apps = require "apps"
-local metrics = require "metrics"
-local outcome = require "outcome"
-local record = require "record"
+local apps = require "state.apps"
+local counters = require "metrics.counters"
+local outcome = require "traffic.outcome"
+local record = require "state.record"
 
 local dict = ngx.shared.apps
 
@@ -34,14 +34,14 @@ local function read(name)
         others_read_at = 0,
         others_load = {},
         outcome = outcome.of(name),
-        metrics = metrics.keys_of_app(name),
+        metrics = counters.keys_of_app(name),
     }
     for _, peer in ipairs(decoded.peers) do
         if peer.port then
             app.is_routable = true
             peer.app = name
             peer.outcome = outcome.of(name, peer)
-            peer.metrics = metrics.keys_of_release(name, peer.release)
+            peer.metrics = counters.keys_of_release(name, peer.release)
             app.peers[#app.peers + 1] = peer
         end
     end

@@ -1,11 +1,12 @@
 -- What the proxy is and what it knows: `GET /version` and `GET /v1/state`.
-local apps = require "apps"
-local boot = require "boot"
-local ejection = require "ejection"
-local inflight = require "inflight"
+local about = require "about"
+local apps = require "state.apps"
+local ejection = require "traffic.ejection"
+local inflight = require "traffic.inflight"
 local json = require "json"
-local lease = require "lease"
-local rates = require "rates"
+local lease = require "control.lease"
+local counters = require "metrics.counters"
+local rates = require "metrics.rates"
 local workers = require "workers"
 
 local _M = {}
@@ -14,9 +15,9 @@ local _M = {}
 local FEATURES = '["releases","scale","targets"]'
 
 function _M.version()
-    local about = boot.about()
-    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d}'):format(about.api,
-        json.encode(about.build), about.nginx, about.started_at, apps.table_generation(), #workers.live())
+    local proxy = about.get()
+    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d}'):format(proxy.api,
+        json.encode(proxy.build), proxy.nginx, proxy.started_at, apps.table_generation(), #workers.live())
 end
 
 local function app_text(name)
@@ -55,10 +56,13 @@ function _M.state(arguments)
     for position, name in ipairs(chosen(arguments)) do
         texts[position] = app_text(name)
     end
-    local about = boot.about()
-    local head = ('{"api":%d,"features":%s,"build":%s,"generation":%d'):format(about.api, FEATURES,
-        json.encode(about.build), apps.table_generation())
+    local proxy = about.get()
+    local head = ('{"api":%d,"features":%s,"build":%s,"generation":%d'):format(proxy.api, FEATURES,
+        json.encode(proxy.build), apps.table_generation())
     local asked = arguments.rates
+    if asked then
+        counters.flush()
+    end
     return head .. (',"apps":{%s},"in_flight":%s,"leases":%s,"ejected":%s,"rates":%s}'):format(
         table.concat(texts, ","), in_flight(), json.list(lease.texts()), json.list(ejection.texts()),
         type(asked) == "string" and rates.text(asked) or "null")

@@ -4,8 +4,8 @@
 --   n:<name>     apps of this bare name, for calls between apps: ["project/name", …]
 --   p:<address>  the project whose peer has this address
 local json = require "json"
-local apps = require "apps"
-local record = require "record"
+local apps = require "state.apps"
+local record = require "state.record"
 
 local dict = ngx.shared.apps
 

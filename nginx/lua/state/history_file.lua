@@ -1,6 +1,6 @@
 -- The file history.jsonl, appended to and read from its end. Runs in threads of the pool `disk`.
 local cjson = require "cjson.safe"
-local files = require "files"
+local files = require "state.files"
 
 local _M = {}
 

@@ -1,6 +1,6 @@
 -- The host that a request is for. One host decides and is told to the app (RFC 9112, section 3.2.2): that of an absolute
 -- request target, otherwise the `Host` header. What is no host with an optional port is refused, whole.
-local request = require "request"
+local request = require "traffic.request"
 
 local get = request.get
 local byte, find = string.byte, string.find

@@ -2,7 +2,7 @@
 -- else's. Everything here is bounded: 4 KiB and 32 entries of a header, whatever was sent.
 local bit = require "bit"
 local ffi = require "ffi"
-local request = require "request"
+local request = require "traffic.request"
 
 local get, set = request.get, request.set
 

@@ -1,11 +1,11 @@
 -- Which app a request belongs to. Most specific wins: exact host, then the longest wildcard, then the bare name of an
 -- app (calls between apps), then any host; within one host the longest path.
-local authority = require "authority"
-local callers = require "callers"
-local current = require "current"
+local authority = require "traffic.authority"
+local callers = require "traffic.callers"
+local current = require "traffic.current"
 local json = require "json"
-local request = require "request"
-local rewrite = require "rewrite"
+local request = require "traffic.request"
+local rewrite = require "traffic.rewrite"
 
 local dict = ngx.shared.apps
 local get = request.get

@@ -1,10 +1,10 @@
 -- Writes the whole table to disk and begins a new journal, so that the next start has little to replay. Runs beside the
 -- flips: they go on in the new journal, and replaying them over a snapshot that already holds them changes nothing.
-local apps = require "apps"
-local disk = require "disk"
+local apps = require "state.apps"
+local disk = require "state.disk"
 local json = require "json"
-local lock = require "lock"
-local store = require "store"
+local lock = require "state.lock"
+local store = require "state.store"
 
 local dict = ngx.shared.apps
 
@@ -40,7 +40,7 @@ local function write_apps(offset)
             entries[#entries + 1] = entry(names[position])
         end
         local text = table.concat(entries, ",\n") .. (first + PORTION <= #names and ",\n" or "")
-        local ok, problem = disk.run("files", "write_at", store.TEMPORARY, offset, text, false)
+        local ok, problem = disk.run("state.files", "write_at", store.TEMPORARY, offset, text, false)
         if not ok then
             return nil, problem
         end
@@ -51,17 +51,17 @@ end
 
 local function write(journal)
     local head = ('{"format":1,"generation":%d,"journal":%d,"apps":{\n'):format(apps.table_generation(), journal)
-    local offset, problem = disk.run("files", "write_at", store.TEMPORARY, 0, head, false)
+    local offset, problem = disk.run("state.files", "write_at", store.TEMPORARY, 0, head, false)
     offset, problem = offset and write_apps(#head), problem
     if not offset then
         return nil, problem
     end
     local ok
-    ok, problem = disk.run("files", "write_at", store.TEMPORARY, offset, "\n}}\n", false)
+    ok, problem = disk.run("state.files", "write_at", store.TEMPORARY, offset, "\n}}\n", false)
     if not ok then
         return nil, problem
     end
-    return disk.run("files", "publish", store.TEMPORARY, store.SNAPSHOT, store.PREVIOUS)
+    return disk.run("state.files", "publish", store.TEMPORARY, store.SNAPSHOT, store.PREVIOUS)
 end
 
 local function replace_snapshot()

@@ -1,5 +1,6 @@
 -- Peers that cannot be reached are left out until they can be. All workers share what one has found out, and a
 -- background connection finds out when the peer is back, so that no request pays for trying.
+local current = require "traffic.current"
 local json = require "json"
 
 local dict = ngx.shared.ejections
@@ -40,7 +41,7 @@ local function forget(peer)
 end
 
 local function is_registered(peer)
-    local app = require("current").app(peer.app)
+    local app = current.app(peer.app)
     for _, known in ipairs(app and app.peers or {}) do
         if known.id == peer.id then
             return true

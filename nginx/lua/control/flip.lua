@@ -1,16 +1,16 @@
 -- The flip: replaces the records of one or more apps at once, or changes nothing. Acknowledged means: on disk, and seen
 -- by every request that picks a peer from now on, in every worker.
-local apps = require "apps"
-local control = require "control"
-local index = require "index"
+local apps = require "state.apps"
+local refuse = require("control.problem").refuse
+local index = require "state.index"
 local json = require "json"
-local lease = require "lease"
-local lock = require "lock"
-local record = require "record"
-local served = require "served"
-local snapshot = require "snapshot"
-local store = require "store"
-local validate = require "validate"
+local lease = require "control.lease"
+local lock = require "state.lock"
+local record = require "state.record"
+local served = require "state.served"
+local snapshot = require "state.snapshot"
+local store = require "state.store"
+local validate = require "control.validate"
 
 local _M = {}
 
@@ -19,7 +19,7 @@ local MOST_CHANGES = 1000
 local RESERVE_BYTES = 4 * 1024 * 1024
 
 local function refuse_record(app, field, message)
-    control.refuse(422, "invalid_record", ("`%s` of `%s` %s"):format(field, tostring(app), message),
+    refuse(422, "invalid_record", ("`%s` of `%s` %s"):format(field, tostring(app), message),
         { app = app, field = field })
 end
 
@@ -66,7 +66,7 @@ local function compare(change)
     local text, generation = apps.record_text(change.app)
     local found = text and generation or 0
     if found ~= change.expect then
-        control.refuse(409, "generation_moved",
+        refuse(409, "generation_moved",
             ("`%s` is at generation %d, not %d"):format(change.app, found, change.expect),
             { app = change.app, expected = change.expect, found = found })
     end
@@ -81,7 +81,7 @@ local function plan(changes)
     end
     local host = conflict.host or json.null
     local within = conflict.within and (" lies within `%s`, which"):format(conflict.within) or ""
-    control.refuse(409, "route_conflict",
+    refuse(409, "route_conflict",
         ("%s `%s`%s belongs to `%s` already"):format(conflict.host and "`" .. conflict.host .. "`" or "any host",
             conflict.path, within, conflict.other_app),
         { app = conflict.app, other_app = conflict.other_app, host = host, path = conflict.path })
@@ -94,11 +94,11 @@ local function persist(changes, generation)
     end
     local line = ('{"generation":%d,"at":%d,"changes":%s}'):format(generation, ngx.now() * 1000, json.list(texts))
     if apps.free_bytes() < RESERVE_BYTES + 4 * #line then
-        control.refuse(507, "persist_failed", "the proxy's table of apps is full, nothing was changed")
+        refuse(507, "persist_failed", "the proxy's table of apps is full, nothing was changed")
     end
     local ok, problem = store.append(line)
     if not ok then
-        control.refuse(507, "persist_failed", problem .. ", nothing was changed")
+        refuse(507, "persist_failed", problem .. ", nothing was changed")
     end
 end
 
@@ -120,7 +120,7 @@ end
 local function flip_alone(token, changes)
     for _, change in ipairs(changes) do
         if not lease.holds(token, change.app) then
-            control.refuse(410, "lease_lost", ("the lease of `%s` is not held"):format(change.app),
+            refuse(410, "lease_lost", ("the lease of `%s` is not held"):format(change.app),
                 { app = change.app })
         end
     end
@@ -140,7 +140,7 @@ function _M.flip(body)
         return flip_alone(body.lease, changes)
     end, store.discard_unacknowledged)
     if not generation then
-        control.refuse(503, problem, "another flip did not end in time, nothing was changed")
+        refuse(503, problem, "another flip did not end in time, nothing was changed")
     end
     if snapshot.is_due() then
         ngx.timer.at(0, snapshot.run)

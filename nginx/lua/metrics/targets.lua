@@ -1,9 +1,9 @@
 -- What a scraper is to ask, as Prometheus' HTTP service discovery wants it: every replica whose app tells metrics of its
 -- own, and every app as its users reach it.
-local apps = require "apps"
-local inflight = require "inflight"
+local apps = require "state.apps"
+local inflight = require "traffic.inflight"
 local json = require "json"
-local record = require "record"
+local record = require "state.record"
 
 local _M = {}
 

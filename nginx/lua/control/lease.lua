@@ -1,8 +1,8 @@
 -- Leases: who may flip an app. A lease lives as long as the connection that took it, at most 15 s after the last
 -- heartbeat. It is not on disk: when the proxy restarts, its owner takes it again with the same token.
-local control = require "control"
+local refuse = require("control.problem").refuse
 local json = require "json"
-local validate = require "validate"
+local validate = require "control.validate"
 
 local dict = ngx.shared.leases
 
@@ -34,29 +34,29 @@ end
 
 local function refuse_held(app, lease)
     local age_ms = math.floor(ngx.now() * 1000) - lease.since
-    control.refuse(409, "lease_held",
+    refuse(409, "lease_held",
         ("`%s` is leased by `%s` on `%s` for %d ms"):format(app, lease.owner, lease.host, age_ms),
         { app = app, owner = lease.owner, host = lease.host, purpose = lease.purpose, age_ms = age_ms })
 end
 
 local function check(body)
     if type(body.apps) ~= "table" or #body.apps == 0 then
-        control.refuse(422, "invalid_lease", "`apps` is not a list of apps", { field = "apps" })
+        refuse(422, "invalid_lease", "`apps` is not a list of apps", { field = "apps" })
     end
     for _, app in ipairs(body.apps) do
         if not validate.is_app_key(app) then
-            control.refuse(422, "invalid_lease", "`apps` has an entry that is not `<project>/<app>`",
+            refuse(422, "invalid_lease", "`apps` has an entry that is not `<project>/<app>`",
                 { field = "apps" })
         end
     end
     for _, field in ipairs({ "owner", "host", "purpose" }) do
         if type(body[field]) ~= "string" or #body[field] > 256 then
-            control.refuse(422, "invalid_lease", ("`%s` is not a text of at most 256 bytes"):format(field),
+            refuse(422, "invalid_lease", ("`%s` is not a text of at most 256 bytes"):format(field),
                 { field = field })
         end
     end
     if body.token ~= nil and (type(body.token) ~= "string" or not body.token:find("^%x+$") or #body.token ~= 32) then
-        control.refuse(422, "invalid_lease", "`token` is not one that a lease gave", { field = "token" })
+        refuse(422, "invalid_lease", "`token` is not one that a lease gave", { field = "token" })
     end
 end
 
@@ -82,7 +82,7 @@ local function grant(token, holder, body)
             taken[#taken + 1] = app
         elseif problem ~= "exists" then
             release(holder, taken)
-            control.refuse(507, "too_many_leases", "the proxy's table of leases is full")
+            refuse(507, "too_many_leases", "the proxy's table of leases is full")
         elseif _M.holds(token, app) then
             dict:set("app:" .. app, text, EXPIRES_MS / 1000)
             taken[#taken + 1] = app
@@ -141,7 +141,7 @@ end
 function _M.heartbeat(body)
     local names = type(body.token) == "string" and dict:get("token:" .. body.token)
     if not names then
-        control.refuse(410, "lease_lost", "there is no lease with this token")
+        refuse(410, "lease_lost", "there is no lease with this token")
     end
     local list = {}
     for app in names:gmatch("%S+") do
@@ -149,7 +149,7 @@ function _M.heartbeat(body)
     end
     local lost = prolong(body.token, list)
     if lost then
-        control.refuse(410, "lease_lost", ("the lease of `%s` is not held any more"):format(lost), { app = lost })
+        refuse(410, "lease_lost", ("the lease of `%s` is not held any more"):format(lost), { app = lost })
     end
     return ('{"expires_ms":%d}'):format(EXPIRES_MS)
 end

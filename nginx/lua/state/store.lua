@@ -3,13 +3,13 @@
 --
 -- While the master lives, memory is the truth: `journal_size` says where the acknowledged lines end, and whatever is
 -- behind that (a worker died between writing and acknowledging) is cut off.
-local apps = require "apps"
-local disk = require "disk"
-local files = require "files"
-local index = require "index"
+local apps = require "state.apps"
+local disk = require "state.disk"
+local files = require "state.files"
+local index = require "state.index"
 local json = require "json"
-local record = require "record"
-local served = require "served"
+local record = require "state.record"
+local served = require "state.served"
 
 local dict = ngx.shared.apps
 
@@ -243,7 +243,7 @@ end
 function _M.append(body)
     local path, size = _M.journal_path(dict:get("journal")), dict:get("journal_size")
     local line = ("%08x %s\n"):format(ngx.crc32_long(body), body)
-    local ok, problem = disk.run("files", "put_line", path, size, line)
+    local ok, problem = disk.run("state.files", "put_line", path, size, line)
     if not ok then
         return nil, problem
     end

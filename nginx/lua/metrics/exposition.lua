@@ -1,9 +1,11 @@
 -- The metrics in Prometheus' text format.
-local apps = require "apps"
-local inflight = require "inflight"
-local metrics = require "metrics"
-local deploy_metrics = require "deploy_metrics"
-local standing = require "standing"
+local about = require "about"
+local apps = require "state.apps"
+local buckets = require "metrics.buckets"
+local inflight = require "traffic.inflight"
+local tally = require "metrics.counters"
+local deploy_metrics = require "metrics.deploy_metrics"
+local standing = require "metrics.standing"
 local workers = require "workers"
 
 local dict = ngx.shared.metrics
@@ -76,17 +78,17 @@ local function by_release(counters)
 end
 
 -- Buckets are counted one by one and added up here: a request touches one counter only.
-local function durations(out, buckets, sums)
-    local counts, keys = by_release(buckets)
+local function durations(out, counters, sums)
+    local counts, keys = by_release(counters)
     local sum = by_release(sums)
     local name = "deploy_apps_request_duration_seconds"
     out[#out + 1] = "# HELP " .. name .. " Time from a request's first byte to its end, without WebSockets.\n"
     out[#out + 1] = "# TYPE " .. name .. " histogram\n"
     for _, key in ipairs(keys) do
         local total = 0
-        for position = 1, #metrics.BUCKETS + 1 do
+        for position = 1, #buckets.BOUNDS + 1 do
             total = total + (counts[key][position] or 0)
-            local bound = metrics.BUCKETS[position] or "+Inf"
+            local bound = buckets.BOUNDS[position] or "+Inf"
             out[#out + 1] = ('%s_bucket{%s,le="%s"} %d\n'):format(name, key, bound, total)
         end
         out[#out + 1] = ("%s_sum{%s} %.14g\n"):format(name, key, (sum[key] or { 0 })[1])
@@ -132,7 +134,7 @@ local function replicas(out)
 end
 
 function _M.text()
-    metrics.flush()
+    tally.flush()
     local counters, out = read_counters(), {}
     requests(out, counters.requests)
     durations(out, counters.bucket, counters.sum)
@@ -144,13 +146,13 @@ function _M.text()
         counters.ejections)
     counted(out, "held_requests_total", "Requests that waited because the app had no replica.", counters.held)
     family(out, "unrouted_requests_total", "counter", "Requests that belong to no app.",
-        { sample(dict:get(metrics.UNROUTED) or 0) })
+        { sample(dict:get(tally.UNROUTED) or 0) })
     family(out, "flips_total", "counter", "Acknowledged flips since the proxy started.",
         { sample(dict:get("flips") or 0) })
     family(out, "generation", "gauge", "Generation of the table of routes and replicas.",
         { sample(apps.table_generation()) })
     family(out, "workers", "gauge", "Live nginx workers.", { sample(#workers.live()) })
-    local build = require("boot").about()
+    local build = about.get()
     family(out, "start_time_seconds", "gauge", "Unix time when the proxy started.",
         { sample(build.started_at / 1000) })
     family(out, "build_info", "gauge", "What this proxy is.",

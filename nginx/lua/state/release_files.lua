@@ -1,7 +1,7 @@
 -- The stored releases: one JSON document a release, in a folder for each app. Runs in threads of the pool `disk`.
 local cjson = require "cjson.safe"
 local ffi = require "ffi"
-local files = require "files"
+local files = require "state.files"
 
 ffi.cdef [[
 struct deploy_apps_entry {

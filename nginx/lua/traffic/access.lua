@@ -1,15 +1,15 @@
 -- A request's way through the proxy: find its app, pick a peer and count the request there, notice a WebSocket, and
 -- take the count back at the end. balancer.lua does the tries.
-local balance = require "balance"
-local client = require "client"
-local current = require "current"
-local ejection = require "ejection"
-local inflight = require "inflight"
-local metrics = require "metrics"
-local outcome = require "outcome"
-local pages = require "pages"
-local request = require "request"
-local routes = require "routes"
+local pick = require "traffic.pick"
+local client = require "traffic.client"
+local current = require "traffic.current"
+local ejection = require "traffic.ejection"
+local inflight = require "traffic.inflight"
+local counters = require "metrics.counters"
+local outcome = require "traffic.outcome"
+local pages = require "traffic.pages"
+local request = require "traffic.request"
+local routes = require "traffic.routes"
 
 local get, set = request.get, request.set
 
@@ -22,7 +22,7 @@ local HOLD_STEP_S = 0.02
 -- (law 3 of the design): a flip that did not see the count is seen here, so when a flip is acknowledged, zero means zero.
 function _M.take_peer(held, name, tried)
     local app = current.app(name)
-    local peer = app and balance.pick(app, tried)
+    local peer = app and pick.pick(app, tried)
     local is_counted = peer and inflight.raise(peer)
     if current.has_moved() then
         if is_counted then
@@ -38,7 +38,7 @@ end
 -- While a stop-first app has no peer, its requests wait for the next one.
 local function hold(held)
     local name = held.app.name
-    metrics.count(held.app.metrics.held)
+    counters.count(held.app.metrics.held)
     local deadline = ngx.now() + held.app.hold_ms / 1000
     repeat
         ngx.sleep(HOLD_STEP_S)
@@ -59,7 +59,7 @@ end
 local function refuse(held, status)
     local app = held.app
     if not app or not app.is_routable then
-        metrics.count(metrics.UNROUTED)
+        counters.count(counters.UNROUTED)
         return pages.send(status or 404)
     end
     return pages.send(503)
@@ -105,7 +105,7 @@ end
 -- Leaves out a peer that could not be reached.
 function _M.eject(peer)
     if ejection.eject(peer) then
-        metrics.count(metrics.keys_of_app(peer.app).ejections)
+        counters.count(counters.keys_of_app(peer.app).ejections)
     end
 end
 
@@ -140,7 +140,7 @@ function _M.finished()
     end
     if app then
         set("log_outcome", outcome.text((peer or app).outcome, status, held.retries))
-        metrics.observe(app, peer, status, ngx.now() - ngx.req.start_time())
+        counters.observe(app, peer, status, ngx.now() - ngx.req.start_time())
     end
 end
 

@@ -1,19 +1,19 @@
 -- What happened to each app: an append-only file on the state volume. `POST` and `GET /v1/history`.
-local apps = require "apps"
-local control = require "control"
-local deploys = require "deploys"
-local disk = require "disk"
+local apps = require "state.apps"
+local refuse = require("control.problem").refuse
+local deploys = require "metrics.deploys"
+local disk = require "state.disk"
 local json = require "json"
-local lock = require "lock"
-local store = require "store"
-local validate = require "validate"
+local lock = require "state.lock"
+local store = require "state.store"
+local validate = require "control.validate"
 
 local _M = {}
 
 local USUAL_LIMIT, MOST_LIMIT = 50, 1000
 
 local function invalid(field, message)
-    control.refuse(422, "invalid_history", ("`%s` %s"):format(field, message), { field = field })
+    refuse(422, "invalid_history", ("`%s` %s"):format(field, message), { field = field })
 end
 
 local function check(body)
@@ -33,7 +33,7 @@ end
 
 local function persist(ok, problem)
     if not ok then
-        control.refuse(507, "persist_failed", problem .. ", nothing was changed")
+        refuse(507, "persist_failed", problem .. ", nothing was changed")
     end
 end
 
@@ -54,7 +54,7 @@ function _M.append(body, text)
     local at = math.floor(ngx.now() * 1000)
     local line = ('{"at":%d,'):format(at) .. text:gsub("[\r\n]", " "):gsub("^%s*{%s*", ""):gsub("%s+$", "")
     local done = lock.with("history", function()
-        persist(disk.run("history_file", "append", store.HISTORY, line))
+        persist(disk.run("state.history_file", "append", store.HISTORY, line))
         deploys.count(body, at)
         return true
     end)
@@ -62,7 +62,7 @@ function _M.append(body, text)
         return raise_last_release(body.app, body.release)
     end, store.discard_unacknowledged)
     if not done then
-        control.refuse(503, "busy", "another call did not end in time")
+        refuse(503, "busy", "another call did not end in time")
     end
     return ('{"at":%d}'):format(at)
 end
@@ -78,9 +78,9 @@ function _M.read(arguments)
     if limit < 1 or limit > MOST_LIMIT then
         invalid("limit", ("is not a number from 1 to %d"):format(MOST_LIMIT))
     end
-    local records, problem = disk.run("history_file", "newest", store.HISTORY, table.concat(names, "\n"), limit)
+    local records, problem = disk.run("state.history_file", "newest", store.HISTORY, table.concat(names, "\n"), limit)
     if not records then
-        control.refuse(500, "unreadable", problem)
+        refuse(500, "unreadable", problem)
     end
     return ('{"records":%s}'):format(records)
 end

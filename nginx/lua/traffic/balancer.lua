@@ -1,10 +1,10 @@
 -- Names the peer for each try of a request (balancer_by_lua). The first was picked and counted in the access phase;
 -- each further one moves the count to another peer.
-local access = require "access"
+local access = require "traffic.access"
 local balancer = require "ngx.balancer"
-local inflight = require "inflight"
-local metrics = require "metrics"
-local request = require "request"
+local inflight = require "traffic.inflight"
+local counters = require "metrics.counters"
+local request = require "traffic.request"
 
 local _M = {}
 
@@ -44,7 +44,7 @@ local function begin_retry(held)
         return false
     end
     held.retries = (held.retries or 0) + 1
-    metrics.count(held.app.metrics.retries)
+    counters.count(held.app.metrics.retries)
     return true
 end
 

@@ -1,8 +1,8 @@
 -- How each app stands: its replicas that should serve, and those of them that cannot be reached. Counted when somebody
 -- asks; a request never pays for it.
-local apps = require "apps"
-local current = require "current"
-local ejection = require "ejection"
+local apps = require "state.apps"
+local current = require "traffic.current"
+local ejection = require "traffic.ejection"
 
 local _M = {}
 

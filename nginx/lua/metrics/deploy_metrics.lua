@@ -1,7 +1,7 @@
 -- The metrics of deploys, and which versions serve.
-local apps = require "apps"
-local current = require "current"
-local deploys = require "deploys"
+local apps = require "state.apps"
+local current = require "traffic.current"
+local deploys = require "metrics.deploys"
 
 local _M = {}
 

@@ -1,5 +1,7 @@
 -- What the apps were asked lately: sums over slots of a few seconds, each forgotten after a minute. The counters of
--- metrics.lua need two looks with time between them for a rate; this needs one.
+-- counters.lua need two looks with time between them for a rate; this needs one.
+local about = require "about"
+local buckets = require "metrics.buckets"
 local json = require "json"
 
 local dict = ngx.shared.rates
@@ -15,7 +17,7 @@ local function slot_of(seconds)
     return math.floor(seconds / SLOT_S)
 end
 
--- Takes in what a worker has counted since its last flush, under the keys of metrics.lua.
+-- Takes in what a worker has counted since its last flush, under the keys of counters.lua.
 function _M.add(key, amount)
     if key:find("^requests|") or key:find("^bucket|") then
         dict:incr(slot_of(ngx.now()) .. "|" .. key, amount, 0, KEEP_S)
@@ -57,8 +59,8 @@ local function sums(project, now)
             if kind == "requests" then
                 add_request(app, rest, slot >= short_from, value)
             else
-                local buckets, position = nested(app, "buckets"), tonumber(rest:match("%d+$"))
-                buckets[position] = (buckets[position] or 0) + value
+                local counts, position = nested(app, "buckets"), tonumber(rest:match("%d+$"))
+                counts[position] = (counts[position] or 0) + value
             end
         end
     end
@@ -66,18 +68,18 @@ local function sums(project, now)
 end
 
 -- As Prometheus' histogram_quantile: even within a bucket. Nil without any request.
-local function quantile_ms(part, buckets)
-    local bounds = require("metrics").BUCKETS
+local function quantile_ms(part, counts)
+    local bounds = buckets.BOUNDS
     local total = 0
     for position = 1, #bounds + 1 do
-        total = total + (buckets[position] or 0)
+        total = total + (counts[position] or 0)
     end
     if total == 0 then
         return nil
     end
     local rank, below = part * total, 0
     for position, bound in ipairs(bounds) do
-        local count = buckets[position] or 0
+        local count = counts[position] or 0
         if count > 0 and below + count >= rank then
             local lower = bounds[position - 1] or 0
             return (lower + (bound - lower) * (rank - below) / count) * 1000
@@ -89,23 +91,22 @@ local function quantile_ms(part, buckets)
 end
 
 local function encode_app(app)
-    local buckets = app.buckets or {}
-    local p50, p99 = quantile_ms(0.5, buckets), quantile_ms(0.99, buckets)
+    local counts = app.buckets or {}
+    local p50, p99 = quantile_ms(0.5, counts), quantile_ms(0.99, counts)
     -- Put together by hand: numbers as keys would make a list of it.
     local texts = {}
-    for release, counts in pairs(app.releases or {}) do
+    for release, windows in pairs(app.releases or {}) do
         texts[#texts + 1] = ('"%s":{"short":%s,"long":%s}'):format(release,
-            counts.short and json.encode(counts.short) or "{}", json.encode(counts.long))
+            windows.short and json.encode(windows.short) or "{}", json.encode(windows.long))
     end
     table.sort(texts)
     return ('{"p50_ms":%s,"p99_ms":%s,"releases":{%s}}'):format(p50 and ("%.1f"):format(p50) or "null",
         p99 and ("%.1f"):format(p99) or "null", table.concat(texts, ","))
 end
 
--- The rates of a project's apps as JSON.
+-- The rates of a project's apps as JSON, as of the last flush of the counters.
 function _M.text(project)
-    require("metrics").flush()
-    local now, started_at = ngx.now(), require("boot").about().started_at
+    local now, started_at = ngx.now(), about.get().started_at
     local texts = {}
     for name, app in pairs(sums(project, now)) do
         texts[#texts + 1] = json.encode(name) .. ":" .. encode_app(app)

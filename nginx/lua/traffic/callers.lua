@@ -1,7 +1,7 @@
 -- Whose container calls: the project at an address. A replica's is in the table from its flip on. Before that, and for
 -- what never gets one (release commands, accessories), the engine is asked: the resolver of a Docker network tells the name of
 -- the container at an address, and that begins with its project.
-local apps = require "apps"
+local apps = require "state.apps"
 
 local dict = ngx.shared.apps
 

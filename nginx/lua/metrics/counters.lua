@@ -1,14 +1,12 @@
 -- Counters of this worker. A request adds to plain Lua tables; once a second the sums go to shared memory, where
 -- exposition.lua reads them. A worker that is killed loses the last second.
-local rates = require "rates"
+local buckets = require "metrics.buckets"
+local rates = require "metrics.rates"
 
 local dict = ngx.shared.metrics
 
 local _M = {}
 
--- Upper bounds in seconds: from what a cache answers to what a person waits for. 0.3 is
--- the latency that the sample system has as its objective.
-_M.BUCKETS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.3, 0.5, 1, 2.5, 5, 10, 30 }
 _M.UNROUTED = "unrouted"
 
 -- Series of a release that serves no more are kept for the last scrapes, then dropped: memory is bounded.
@@ -43,7 +41,7 @@ function _M.keys_of_release(app, release)
     local keys = of_release[name]
     if not keys then
         keys = { sum = "sum|" .. name, buckets = {} }
-        for position = 1, #_M.BUCKETS + 1 do
+        for position = 1, #buckets.BOUNDS + 1 do
             keys.buckets[position] = "bucket|" .. name .. "|" .. position
         end
         for class = 0, 5 do
@@ -55,11 +53,11 @@ function _M.keys_of_release(app, release)
 end
 
 -- The bucket of each duration up to 1 s by millisecond, above it by tenth of a second: found without a search.
-local LAST = #_M.BUCKETS + 1
+local LAST = #buckets.BOUNDS + 1
 local by_millisecond, by_tenth = {}, {}
 
 local function bucket_position(seconds)
-    for position, bound in ipairs(_M.BUCKETS) do
+    for position, bound in ipairs(buckets.BOUNDS) do
         if seconds <= bound then
             return position
         end
@@ -70,7 +68,7 @@ end
 for step = 0, 1000 do
     by_millisecond[step] = bucket_position(step / 1000)
 end
-for step = 10, _M.BUCKETS[#_M.BUCKETS] * 10 do
+for step = 10, buckets.BOUNDS[#buckets.BOUNDS] * 10 do
     by_tenth[step] = bucket_position(step / 10)
 end
 

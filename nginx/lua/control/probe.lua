@@ -1,8 +1,8 @@
 -- Asks a replica whether it is healthy, the way its traffic will go: through nginx and its settings for all apps, so that
 -- an answer which nginx would not pass on does not pass here. `POST /v1/probe`.
-local control = require "control"
+local refuse = require("control.problem").refuse
 local json = require "json"
-local probed = require "probed"
+local probed = require "control.probed"
 
 local _M = {}
 
@@ -21,7 +21,7 @@ local function text(body, field, pattern, fallback)
         value = fallback
     end
     if type(value) ~= "string" or not value:find(pattern) then
-        control.refuse(422, "invalid_probe", ("`%s` is not valid"):format(field), { field = field })
+        refuse(422, "invalid_probe", ("`%s` is not valid"):format(field), { field = field })
     end
     return value
 end
@@ -29,7 +29,7 @@ end
 local function number(body, field, most, fallback)
     local value = body[field] or fallback
     if type(value) ~= "number" or value ~= math.floor(value) or value < 1 or value > most then
-        control.refuse(422, "invalid_probe", ("`%s` is not a whole number from 1 to %d"):format(field, most),
+        refuse(422, "invalid_probe", ("`%s` is not a whole number from 1 to %d"):format(field, most),
             { field = field })
     end
     return value

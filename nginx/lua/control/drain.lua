@@ -1,6 +1,6 @@
 -- Waits for the open requests of flipped-out peers: `POST /v1/drain`.
-local control = require "control"
-local inflight = require "inflight"
+local refuse = require("control.problem").refuse
+local inflight = require "traffic.inflight"
 local json = require "json"
 
 local _M = {}
@@ -10,7 +10,7 @@ local LONGEST_WAIT_MS = 60000
 local MOST_PEERS = 10000
 
 local function invalid(field, message)
-    control.refuse(422, "invalid_drain", ("`%s` %s"):format(field, message), { field = field })
+    refuse(422, "invalid_drain", ("`%s` %s"):format(field, message), { field = field })
 end
 
 local function check(body)
