@@ -16,7 +16,7 @@
 //! A test reads the `use` lines of every file and fails with the one that points upwards or sideways.
 
 #![forbid(unsafe_code)]
-// They end the process when nobody reads any more; `cli::say` has those that do not.
+// They end the process when nobody reads any more; `cli::output` has those that do not.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod local;

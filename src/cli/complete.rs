@@ -11,16 +11,17 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, ValueHint};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use super::args::{Cli, CommonArgs};
+use super::args::Cli;
+use super::commands::completions::VARIABLE;
 use super::commands::schema;
-use super::context::{connect, control_client, load_request};
+use super::common::CommonArgs;
+use super::context::load_request;
+use super::engine::{connect, control_client};
 use crate::compose;
 use crate::local;
 use crate::model::{AppKey, AppName, Project, StoredRelease};
 use crate::ports::Proxy as _;
 
-/// Set by the shell's script, to the shell's name.
-pub const VARIABLE: &str = "DEPLOY_APPS_COMPLETE";
 /// A person holds the tab key: later than this is not at all.
 const PATIENCE: Duration = Duration::from_millis(300);
 

@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
 
 use super::ahead::ahead;
-use super::args::{CommonArgs, Format};
+use super::common::{CommonArgs, Format};
 use super::crash::crash_hook;
+use super::engine::{connect, control_client};
+use super::error_report;
 use super::exit::{Exit, Failure};
-use super::failed;
-use super::far;
 use super::listeners::Listeners;
 use super::memory;
 use super::origin;
+use super::remote;
 use super::signals::Signals;
 use crate::compose::{self, ComposeError, ComposeErrorKind, LoadRequest, Loaded, Needs};
-use crate::docker::{self, DockerEngine, EngineChoice, SocketDial};
+use crate::docker::DockerEngine;
 use crate::event::Event;
-use crate::model::{InvalidName, Project, ProjectName, ProxyName};
+use crate::model::{InvalidName, Project, ProjectName};
 use crate::plan::ProxyImage;
-use crate::ports::{EngineError, Operator};
-use crate::proxy::{self, CONTROL_SOCKET, ControlClient};
+use crate::ports::Operator;
+use crate::proxy::{self, ControlClient};
 use crate::report::{self, Manner, Reporter, Surroundings};
 use crate::rollout::{Room, Run, Sink};
 
@@ -118,8 +119,8 @@ impl Context {
                 // There is no folder that a commit or a bind mount could be of.
                 return;
             }
-            for warning in far::binds(&self.project, self.engine.about()) {
-                failed::warn(&warning, self.format);
+            for warning in remote::binds(&self.project, self.engine.about()) {
+                error_report::warn(&warning, self.format);
             }
             origin::find_out(&self.project.folder, &self.operator.origin);
         });
@@ -234,7 +235,7 @@ async fn load_project(args: &CommonArgs, signals: &Signals) -> Result<Project, U
         }
     };
     for warning in &loaded.warnings {
-        failed::warn(warning, args.format());
+        error_report::warn(warning, args.format());
     }
     Ok(loaded.project)
 }
@@ -267,19 +268,6 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
         },
         without_git: false,
     })
-}
-
-/// Reaches the engine that the command line or the environment names.
-///
-/// # Errors
-/// When it is not there, not permitted, or too old.
-pub(super) async fn connect(args: &CommonArgs) -> Result<DockerEngine, EngineError> {
-    let chosen = EngineChoice { host: args.host.clone(), context: args.context.clone() };
-    docker::connect_to(&chosen, |name| std::env::var(name).ok()).await
-}
-
-pub fn control_client(engine: &DockerEngine, proxy: &ProxyName) -> ControlClient {
-    ControlClient::new(proxy, Arc::new(SocketDial::new(engine.clone(), proxy.container(), CONTROL_SOCKET)))
 }
 
 /// Lets the reporter say now and then what a long wait is for, for as long as it lives.

@@ -1,5 +1,32 @@
 //! What `--help`, the man pages and the README say of the world around a command.
 
+/// How a command line looks; the table of exit codes follows.
+pub const EXAMPLES: &str = "\
+Examples:
+  deploy-apps go-app node-app             deploy what has changed; both apps beside each other
+  deploy-apps go-app --force              redeploy although nothing has changed
+  deploy-apps go-app node-app --atomic    flip both in one call, or neither
+  deploy-apps scale go-app=4 node-app=1   more or fewer replicas of what serves
+  deploy-apps rollback go-app             back to the release that served before
+  deploy-apps restart go-app              the same release in new containers, without a lost request
+  deploy-apps plan                        show what a deploy of every app would do; exit code 11 for changes
+  deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
+                                          prove that redeploys lose no request
+  deploy-apps status --watch              how everything stands, again every second
+  deploy-apps ls --routes                 every project on the engine, and who has which host; no file needed
+  deploy-apps dashboard                   the same and more as a live page in the browser
+  deploy-apps logs go-app -f              all replicas, and those that the next deploys bring
+  deploy-apps exec go-app -- env          in a replica that serves
+  deploy-apps run go-app ./migrate        in a container of its own, made as the replicas are
+
+Each app of compose.yaml can be named: each service with an `x-deploy-apps` block. A deploy builds or pulls the new
+version, starts it beside the old one, waits until the proxy sees it healthy, flips the proxy to it in
+one acknowledged call, lets the old version finish its open requests, and only then stops it. Until the
+flip any failure leaves the old version as it was. Other services are accessories, such as a database:
+an app's deploy creates those that it needs, and one that is named itself is replaced if it has changed.
+
+Exit codes:";
+
 /// The environment variables, and what each does.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("DOCKER_HOST", "the engine, such as `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
-use super::context::control_client;
+use super::engine::control_client;
 use super::exit::{Exit, Failure};
 use crate::docker::DockerEngine;
 use crate::model::{AppKey, ObservedProxy, Project, ProjectName, ProxyName, Role};

@@ -2,28 +2,30 @@
 
 // Its macros are for all that follows.
 #[macro_use]
-mod say;
+mod output;
 
 mod ahead;
 mod args;
 mod commands;
+mod common;
 mod complete;
 mod confirm;
 mod context;
 mod crash;
+mod engine;
 mod environment;
+mod error_report;
 mod exit;
-mod failed;
-mod far;
 mod help;
 mod listeners;
 mod memory;
-mod mistyped;
 mod names;
 mod origin;
 mod published;
+mod remote;
 mod signals;
 mod streams;
+mod suggest;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,11 +35,12 @@ use clap::CommandFactory;
 
 pub use exit::Exit;
 
-use args::{Cli, Command, Format};
+use args::{Cli, Command};
 use commands::{
     again, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs, ls, man, plan,
     proxy, prune, remove, rollback, run, scale, schema, status,
 };
+use common::Format;
 use context::{Basis, Context};
 use exit::Failure;
 use listeners::Listeners;
@@ -59,7 +62,7 @@ pub fn main() -> ExitCode {
     let started = Instant::now();
     let cli = match Cli::read() {
         Ok(cli) => cli,
-        Err(error) => return failed::usage(&error),
+        Err(error) => return error_report::usage(&error),
     };
     let format = cli.common.format();
     let limit = cli.common.timeout;
@@ -75,7 +78,7 @@ pub fn main() -> ExitCode {
     let listeners = Arc::new(Listeners::default());
     let result = timed_out(runtime.block_on(dispatch(cli, &listeners)), limit);
     if let Err(failure) = &result {
-        failed::tell(failure, format, started.elapsed());
+        error_report::tell(failure, format, started.elapsed());
     }
     runtime.block_on(listeners.close(&result));
     // A cancelled pull or a closed lease may still have a task; none of them holds anything that matters.
@@ -106,20 +109,20 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     let common = &cli.common;
     let open = async |basis| {
         let context = Context::open(common, basis).await;
-        let context = context.map_err(|failure| mistyped::without_file(failure, word.as_deref()))?;
+        let context = context.map_err(|failure| suggest::without_file(failure, word.as_deref()))?;
         Ok::<_, Failure>(context.heard_by(listeners, operation))
     };
     match cli.command {
         None => {
             let context = open(Basis::File).await?;
-            mistyped::command(&context.project, &cli.deploy.wish.apps)?;
+            suggest::command(&context.project, &cli.deploy.wish.apps)?;
             deploy::run(&context, &cli.deploy).await
         }
         // These read files, or nothing.
         Some(Command::Config(args)) => config::run(common, &args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Init(args)) => init::run(common, &args),
-        Some(Command::Man(args)) => man::run(&args),
+        Some(Command::Man(args)) => man::run(&args, command()),
         Some(Command::Schema(args)) => schema::run(&args),
         // What is missing is what it looks for.
         Some(Command::Doctor(args)) => doctor::run(common, args).await,

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::far;
+use super::remote;
 use crate::compose::{Finding, Warning};
 use crate::model::{EngineInfo, PortAnswer, Project};
 
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Opens the port once, and once more if it was silent.
 pub async fn ask(project: &Project, engine: &EngineInfo) -> PortAnswer {
-    let (host, port) = match far::proxy_target(project, engine) {
+    let (host, port) = match remote::proxy_target(project, engine) {
         Ok(target) => target,
         Err(failure) => return PortAnswer::NotAsked { why: failure.message },
     };

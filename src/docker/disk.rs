@@ -6,7 +6,9 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 
 use super::api::redirected;
-use super::{CALL_LIMIT, DockerEngine, ExecDial, bounded, errors};
+use super::errors;
+use super::exec::ExecDial;
+use super::{CALL_LIMIT, DockerEngine, bounded};
 use crate::model::{DiskSpace, ProxyName};
 use crate::ports::{Dial, EngineError, EngineErrorKind};
 

@@ -9,8 +9,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::AsyncReadExt;
 
+use super::connect::CertificateInfo;
+use super::containers;
+use super::exec::ExecDial;
 use super::forgotten::forgotten;
-use super::{CALL_LIMIT, CertificateInfo, DockerEngine, ExecDial, containers};
+use super::{CALL_LIMIT, DockerEngine};
 use crate::model::{ForgottenProcess, HostFacts, Neighbour, ObservedEngine, ProxyName, Role};
 use crate::ports::{Dial, EngineError};
 

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat, openat2};
 use tokio::net::UnixStream;
 
-use super::{DockerEngine, ExecDial, containers};
+use super::DockerEngine;
+use super::containers;
+use super::exec::ExecDial;
 use crate::ports::{Dial, Dialing, Duplex, EngineError};
 
 /// Dials a socket inside a container.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Kind, Phase};
+use super::config::Kind;
+use super::ledger::Phase;
 
 /// The causes a failure is counted under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

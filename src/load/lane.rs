@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::config::{Kind, LoadConfig};
 use super::failure::Failure;
 use super::ledger::{Begun, Ledger};
 use super::wire::Wire;
-use super::{Kind, LoadConfig};
 
 /// After a failure or a stream's end. Without it, clients of a dead target would spin and bury the first failures under
 /// thousands of refused connections.

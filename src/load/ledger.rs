@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::failure::Failure;
-use super::{Cause, FailedRequest, Kind};
+use super::config::Kind;
+use super::failure::{Cause, FailedRequest, Failure};
 use crate::model::Timeline;
 
 /// Enough to see what went wrong; a run in which everything fails must not fill memory with it.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::config::Kind;
+use super::failure::{Cause, FailedRequest};
 use super::ledger::{Account, Book, PhasedLatencies, millis};
-use super::{Cause, FailedRequest, Kind};
 use crate::model::Timeline;
 
 /// The version of the JSON form; it rises when a reader of the old one would misread the new one.

@@ -6,9 +6,11 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::clients;
+use super::config::{LoadConfig, LoadRefused};
 use super::lane::Lane;
 use super::ledger::{Ledger, Phase, Progress};
-use super::{LoadConfig, LoadRefused, Report, clients};
+use super::report::Report;
 
 /// Load that is being sent. Dropping it ends it at once and cuts what is in flight.
 #[derive(Debug)]

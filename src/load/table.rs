@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use super::failure::Cause;
+use super::ledger::Phase;
 use super::report::{Latencies, Latency, Report};
-use super::{Cause, Phase};
 
 impl Report {
     /// Lines for people, without colours and without a last line break.

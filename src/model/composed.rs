@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppName, ObservedContainer, ProjectName};
+use super::names::{AppName, ProjectName};
+use super::observed_container::ObservedContainer;
 
 /// The labels that docker compose gives to its containers. They are its own; we only read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,11 +7,13 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::keys::is_default;
-use super::{
-    AppName, ContainerFile, Dns, EndpointOptions, Hooks, HostAccess, MountOptions, NetworkSettings, ProjectName,
-    ProxyName, ProxyTuning, ReleaseNumber, Shares, Subnet,
-};
+use super::address::Subnet;
+use super::files::ContainerFile;
+use super::hooks::Hooks;
+use super::keys::{Dns, EndpointOptions, HostAccess, MountOptions, NetworkSettings, Shares, is_default};
+use super::label::Label;
+use super::names::{AppName, ProjectName, ProxyName, ReleaseNumber};
+use super::tuning::ProxyTuning;
 
 /// The part of a service that reaches the engine. Two equal specs make the same container,
 /// so its hash is half of a release's identity.
@@ -211,31 +213,6 @@ pub enum Role {
     Proxy,
 }
 
-/// The keys of our labels on containers, images and networks.
-///
-/// The engine is the only memory, so these names are a file format: they are added to, never changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Label;
-
-impl Label {
-    pub const PROJECT: &str = "deploy-apps.project";
-    pub const SERVICE: &str = "deploy-apps.service";
-    pub const ROLE: &str = "deploy-apps.role";
-    pub const PROXY: &str = "deploy-apps.proxy";
-    pub const RELEASE: &str = "deploy-apps.release";
-    pub const REPLICA: &str = "deploy-apps.replica";
-    pub const VERSION: &str = "deploy-apps.version";
-    pub const IDENTITY: &str = "deploy-apps.identity";
-    /// On images: the digest of the source they were built from.
-    pub const SOURCE: &str = "deploy-apps.source";
-    /// On the proxy's image and container: the digest of the embedded `nginx/` folder.
-    pub const PROXY_BUILD: &str = "deploy-apps.proxy-build";
-    /// On containers: [`Hooks::to_label`].
-    pub const HOOKS: &str = "deploy-apps.hooks";
-    /// On the proxy's container: [`ProxyTuning`].
-    pub const TUNING: &str = "deploy-apps.tuning";
-}
-
 /// Our labels on a container, in typed form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnLabels {
@@ -247,7 +224,7 @@ pub struct OwnLabels {
     pub release: Option<ReleaseNumber>,
     pub replica: Option<u32>,
     pub version: Option<String>,
-    /// Image and effective configuration, hashed; see [`super::identity`].
+    /// Image and effective configuration, hashed; see [`super::release::identity`].
     pub identity: String,
     /// Of the proxy alone.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{ReleaseNumber, Slot, StepKind, Timeline};
+use super::names::ReleaseNumber;
+use super::step_kind::StepKind;
+use super::timeline::{Slot, Timeline};
 
 /// A mean of the proxy's counters over less would show the rhythm in which its workers add up.
 const RATE_OVER_MS: u64 = 2000;

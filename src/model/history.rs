@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{AppKey, InFlight, ReleaseNumber};
+use super::names::{AppKey, ReleaseNumber};
+use super::observed::InFlight;
 
 /// One run against one app: a deploy, a change of scale, a rollback or a removal.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Label, ProjectName};
+use super::label::Label;
+use super::names::ProjectName;
 
 /// Whether a field may be left out of the serialised form.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -95,7 +96,7 @@ pub struct Dns {
     pub links: Vec<String>,
 }
 
-/// Shares of processors and of the disk; the usual limits stand in [`super::Resources`].
+/// Shares of processors and of the disk; the usual limits stand in [`super::container::Resources`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Shares {

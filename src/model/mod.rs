@@ -12,9 +12,11 @@ mod files;
 mod history;
 mod hooks;
 mod keys;
+mod label;
 mod listening;
 mod names;
 mod observed;
+mod observed_container;
 mod overview;
 mod policy;
 mod project;
@@ -39,8 +41,8 @@ pub use address::{AddressPool, Subnet};
 pub use bytes::Bytes;
 pub use composed::{ComposeContainer, ComposeLabel};
 pub use container::{
-    ContainerSpec, Healthcheck, Label, LogLimit, Logging, Mount, MountSource, NetworkAttachment, NewContainer,
-    NewNetwork, OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
+    ContainerSpec, Healthcheck, LogLimit, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
+    OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
 };
 pub use course::{Course, Look, Moment, TimedDeploy, TimedStep};
 pub use files::{ContainerFile, Content, refill};
@@ -50,13 +52,15 @@ pub use keys::{
     Device, DeviceRate, DeviceRequest, Dns, EndpointOptions, HostAccess, MountOptions, NetworkPool, NetworkSettings,
     NewVolume, Recursive, Shares,
 };
+pub use label::Label;
 pub use listening::{Listening, parse_sockets};
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
-    ContainerState, DiskSpace, DockerHealth, EngineInfo, ForgottenProcess, HostFacts, HostFile, HostRoute, InFlight,
-    Neighbour, ObservedApp, ObservedContainer, ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy,
-    ObservedState, ResolvedImage, Stranger, strangers_among,
+    DiskSpace, EngineInfo, ForgottenProcess, HostFacts, HostFile, HostRoute, InFlight, Neighbour, ObservedApp,
+    ObservedEngine, ObservedImage, ObservedNetwork, ObservedProxy, ObservedState, ResolvedImage, Stranger,
+    strangers_among,
 };
+pub use observed_container::{ContainerState, DockerHealth, ObservedContainer};
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{

@@ -5,10 +5,12 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AppKey, AppName, AppRecord, ComposeContainer, Generation, Hooks, OwnLabels, ProjectName, ReleaseNumber,
-    StoredRelease, Subnet,
-};
+use super::address::Subnet;
+use super::composed::ComposeContainer;
+use super::names::{AppKey, AppName, Generation, ProjectName, ReleaseNumber};
+use super::observed_container::ObservedContainer;
+use super::record::AppRecord;
+use super::stored::StoredRelease;
 
 /// Everything the planner may know of reality.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -146,34 +148,6 @@ pub struct ObservedNetwork {
     pub project: Option<ProjectName>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ObservedContainer {
-    pub id: String,
-    pub name: String,
-    pub image_id: String,
-    pub labels: OwnLabels,
-    pub state: ContainerState,
-    /// `None` when the container has no HEALTHCHECK.
-    pub health: Option<DockerHealth>,
-    /// Its fixed address on the proxy's network, running or not.
-    pub address: Option<Ipv4Addr>,
-    /// As it was made with them.
-    pub hooks: Hooks,
-    /// The volumes it mounts, by name.
-    pub volumes: Vec<String>,
-    /// The first port of the host that leads to it while it runs.
-    #[serde(default)]
-    pub published: Option<u16>,
-}
-
-impl ObservedContainer {
-    /// Running, and not known to be ill.
-    #[must_use]
-    pub fn is_well(&self) -> bool {
-        self.state == ContainerState::Running && self.health != Some(DockerHealth::Unhealthy)
-    }
-}
-
 /// Something else at the address of a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
@@ -189,35 +163,12 @@ pub struct Stranger {
 pub fn strangers_among(proxy: &ObservedProxy, neighbours: &[Neighbour]) -> Vec<Stranger> {
     let records = proxy.apps.iter().filter_map(|(key, known)| Some((key, known.record.as_ref()?)));
     let peers = records.flat_map(|(key, record)| record.peers.iter().map(move |peer| (key, peer)));
-    let stranger = |(key, peer): (&AppKey, &super::Peer)| {
+    let stranger = |(key, peer): (&AppKey, &super::record::Peer)| {
         let other = neighbours.iter().find(|other| other.address == peer.address && other.name != peer.id)?;
         let (container, address) = (other.name.clone(), other.address);
         Some(Stranger { container, address, peer: peer.id.clone(), app: key.clone() })
     };
     peers.filter_map(stranger).collect()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContainerState {
-    Created,
-    Running,
-    Paused,
-    Restarting,
-    Exited {
-        code: i64,
-        oom_killed: bool,
-    },
-    /// Being removed, or left in a state from which only removal leads.
-    Dead,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DockerHealth {
-    Starting,
-    Healthy,
-    Unhealthy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

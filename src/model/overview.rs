@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{AppKey, AppName, ObservedProxy, ReleaseNumber};
+use super::names::{AppKey, AppName, ReleaseNumber};
+use super::observed::ObservedProxy;
 
 /// How long a container has been what it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,10 +9,15 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AccessLog, AppKey, AppName, Balance, ContainerSpec, DrainPolicy, HealthPolicy, Logging, NetworkSettings, NewVolume,
-    ProjectName, ProxyName, ProxyTuning, Restart, RolloutPolicy, Route, Subnet, TrustedProxy, Ulimit, Webhook,
-};
+use super::address::Subnet;
+use super::container::{ContainerSpec, Logging, Restart, Ulimit};
+use super::keys::{NetworkSettings, NewVolume};
+use super::names::{AppKey, AppName, ProjectName, ProxyName};
+use super::policy::{Balance, DrainPolicy, HealthPolicy, RolloutPolicy};
+use super::record::Route;
+use super::trusted::TrustedProxy;
+use super::tuning::{AccessLog, ProxyTuning};
+use super::webhook::Webhook;
 
 /// A compose project. Defaults are filled in, paths are absolute, references are resolved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -96,7 +101,7 @@ pub struct ProxySpec {
     pub http_port: u16,
     /// The address of the host it listens on; `None` is all of them.
     pub bind: Option<String>,
-    /// `None` takes the first free /20; see [`super::AddressPool`].
+    /// `None` takes the first free /20; see [`super::address::AddressPool`].
     pub subnet: Option<Subnet>,
     /// The image that the proxy is built from.
     pub base_image: String,

@@ -1,6 +1,6 @@
 //! What came of a connection to the proxy's published port.
 
-use super::ProxyName;
+use super::names::ProxyName;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PortAnswer {

@@ -5,7 +5,10 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppKey, AppName, Balance, ObservedContainer, ProjectName, ReleaseNumber, Scale};
+use super::names::{AppKey, AppName, ProjectName, ReleaseNumber};
+use super::observed_container::ObservedContainer;
+use super::policy::Balance;
+use super::scale::Scale;
 
 /// The proxy's record of one app: where its requests come from and which peers serve them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

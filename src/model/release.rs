@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{ContainerSpec, ReleaseNumber};
+use super::container::ContainerSpec;
+use super::names::ReleaseNumber;
 
 /// A release of one app as the plan fixes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

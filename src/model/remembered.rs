@@ -5,11 +5,14 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use super::{
-    AccessLog, Accessory, App, AppKey, AppName, AppRecord, ContainerSpec, DrainPolicy, HealthPolicy, ImageSource,
-    MountSource, ObservedEngine, ObservedProxy, Order, Project, ProjectName, ProxyName, ProxySpec, PullPolicy, Role,
-    RolloutPolicy, Service, StoredRelease,
-};
+use super::container::{ContainerSpec, MountSource, Role};
+use super::names::{AppKey, AppName, ProjectName, ProxyName};
+use super::observed::{ObservedEngine, ObservedProxy};
+use super::policy::{DrainPolicy, HealthPolicy, Order, RolloutPolicy};
+use super::project::{Accessory, App, ImageSource, Project, ProxySpec, PullPolicy, Service};
+use super::record::AppRecord;
+use super::stored::StoredRelease;
+use super::tuning::AccessLog;
 
 impl Project {
     /// The apps that the proxy routes or the engine runs, each as the release that serves it was stored, and the
@@ -123,7 +126,10 @@ fn careful(container: &ContainerSpec) -> RolloutPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Mount, ObservedApp, Scale, StoredPolicy};
+    use crate::model::container::Mount;
+    use crate::model::observed::ObservedApp;
+    use crate::model::scale::Scale;
+    use crate::model::stored::StoredPolicy;
 
     fn record(scale: Option<Scale>) -> AppRecord {
         serde_json::from_value(serde_json::json!({

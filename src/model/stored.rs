@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSpec, DrainPolicy, HealthPolicy, ReleaseCommand, ReleaseNumber, RolloutPolicy};
+use super::container::ContainerSpec;
+use super::names::ReleaseNumber;
+use super::policy::{DrainPolicy, HealthPolicy, RolloutPolicy};
+use super::project::ReleaseCommand;
 
 /// One release as it was planned. Its environment may hold secrets: no command shows it, and nor does `Debug`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -14,7 +17,7 @@ pub struct StoredRelease {
     pub number: ReleaseNumber,
     /// Version text with the build number, such as `1.4.0+8`.
     pub version: String,
-    /// As in the labels of its containers; see [`super::identity`].
+    /// As in the labels of its containers; see [`super::release::identity`].
     pub identity: String,
     /// The image's half of the identity: the digest of its source, or its id when it was not built here.
     pub image: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Lifetime;
+use super::overview::Lifetime;
 
 /// A container whose last restart is recent.
 #[derive(Debug, Clone, PartialEq, Eq)]

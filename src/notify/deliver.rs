@@ -10,7 +10,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Summary;
+use super::summary::Summary;
 use crate::model::{Webhook, WebhookFormat};
 use crate::ports::innermost;
 

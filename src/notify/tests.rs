@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Gathered;
+use super::summary::Gathered;
 use crate::event::{Event, Fact, Outcome};
 use crate::model::{Generation, ReleaseNumber, Secret};
 use crate::ports::{Ending, Origin, RunInfo};

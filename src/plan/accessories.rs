@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use super::accessory_container::wanted_identity;
 use super::hooks::{post_start, run_once};
 use super::images::image_steps;
+use super::refusal::PlanRefused;
 use super::replicas::run_once_spec;
-use super::{PlanRefused, Planned, Stage, Step};
+use super::stage::{Planned, Stage};
+use super::step::Step;
 use crate::model::{
-    AppName, ContainerState, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, ObservedState, OwnLabels,
-    Project, ResolvedImage, Role, Service, identity,
+    NewContainer, NewNetwork, ObservedContainer, ObservedEngine, ObservedState, OwnLabels, Project, ResolvedImage,
+    Role, Service,
 };
 
 /// How long an accessory may take to fulfil what an app waits for; databases may have to recover first.
@@ -63,22 +66,9 @@ pub fn lost_networks(project: &Project, engine: &ObservedEngine) -> Vec<Planned>
     creation.collect()
 }
 
-pub(super) fn is_of(container: &ObservedContainer, project: &Project, service: &AppName) -> bool {
-    let labels = &container.labels;
-    labels.role == Role::Accessory
-        && labels.project.as_ref() == Some(&project.name)
-        && labels.service.as_ref() == Some(service)
-}
-
 /// The tag under which an accessory's image is kept on the engine.
 fn image_tag(project: &Project, service: &Service) -> String {
     format!("deploy-apps/{}-{}:accessory", project.name, service.name.as_str().to_lowercase())
-}
-
-/// What its container bears as its identity when it is made as the compose file says.
-pub(super) fn wanted_identity(service: &Service, observed: &ObservedState) -> String {
-    let image = observed.images.get(&service.name).map_or("", |image| image.identity());
-    identity(image, &service.container)
 }
 
 /// The steps up to the created container, the image's among them.
@@ -121,22 +111,6 @@ pub(super) fn creation(
     steps.push(Planned::new(Step::StartContainer { name: name.to_owned() }, because));
     steps.extend(post_start(name, &service.container.hooks));
     Ok((image, steps))
-}
-
-/// The container that stands for the accessory: after an interrupted replacement there may be two.
-pub(super) fn standing<'a>(
-    project: &Project,
-    service: &Service,
-    observed: &'a ObservedState,
-) -> Option<&'a ObservedContainer> {
-    let wanted = wanted_identity(service, observed);
-    let own = observed.engine.containers.iter().filter(|container| is_of(container, project, &service.name));
-    // One that docker compose made has the same data, and others on its network know it by the same name.
-    let composed = observed.engine.composed.iter().filter(|one| one.is_of(&project.name, &service.name));
-    own.chain(composed.map(|one| &one.container)).max_by_key(|container| {
-        let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
-        (runs, container.labels.identity == wanted, std::cmp::Reverse(&container.name))
-    })
 }
 
 pub(super) fn start(container: &ObservedContainer, because: &str) -> Vec<Planned> {

@@ -6,22 +6,22 @@
 
 use std::time::Duration;
 
-use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_of, is_wanted, standing, start};
+use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_wanted, start};
+use super::accessory_container::{is_of, standing};
+use super::accessory_plan::{empty, free_name, reason, without_empty};
+use super::ask::DeployOptions;
 use super::hooks::pre_stop;
 use super::once::plan_once;
 use super::order::Part;
+use super::plan::{AppPlan, Verdict};
+use super::refusal::PlanRefused;
 use super::remove::stop_and_remove;
 use super::replicas::SETTLE;
-use super::{AppPlan, Comeback, DeployOptions, Gate, PlanRefused, Planned, Stage, Step, Verdict};
+use super::stage::{Planned, Stage};
+use super::step::{Comeback, Gate, Step};
 use crate::model::{
-    Accessory, AccessoryChange, Condition, ContainerState, FailureAction, ObservedContainer, ObservedState, Project,
-    Release, ReplicaSource, Restart, Service,
+    Accessory, AccessoryChange, Condition, ContainerState, ObservedContainer, ObservedState, Project, Restart, Service,
 };
-
-/// Why a part is in the plan.
-pub(super) fn reason(part: &Part) -> &'static str {
-    if part.named { "it was asked for" } else { "a service depends on it" }
-}
 
 /// `wait`: for what it depends on itself, before a container of it is made or started.
 pub(super) fn plan_accessory(
@@ -125,14 +125,6 @@ fn replace(
     Ok(())
 }
 
-/// Compose's own numbering goes on where the first number is taken.
-pub(super) fn free_name(project: &Project, service: &Service, observed: &ObservedState) -> String {
-    let names = (1..).map(|number: u32| format!("{}-{}-{number}", project.name, service.name));
-    let mut free = names.filter(|name| observed.engine.container(name).is_none());
-    // The iterator has no end, and the engine has finitely many containers.
-    free.next().unwrap_or_default()
-}
-
 /// Healthy where its image or the compose file says how to find out; else it must stay up for a moment, unless it is
 /// one that does its work and ends.
 fn gate(service: &Service, condition: Condition) -> Gate {
@@ -151,30 +143,4 @@ fn ready(service: &Service, name: &str, part: &Part) -> Planned {
         gate => gate,
     };
     Planned::new(Step::AwaitHealthy { name: name.to_owned(), gate }, reason(part))
-}
-
-pub(super) fn empty(project: &Project, service: &Service, part: &Part) -> AppPlan {
-    AppPlan {
-        app: project.key(&service.name),
-        implied: !part.named,
-        from: None,
-        release: Release::default(),
-        // The proxy serves none of it.
-        replicas: 0,
-        replicas_from: ReplicaSource::Default,
-        verdict: Verdict::Accessory(AccessoryChange::Leave),
-        warnings: Vec::new(),
-        on_failure: FailureAction::default(),
-        before: Vec::new(),
-        look: None,
-        flip: None,
-        after: Vec::new(),
-        tidy: Vec::new(),
-    }
-}
-
-pub(super) fn without_empty(mut plan: AppPlan) -> AppPlan {
-    plan.before.retain(|stage| !stage.is_empty());
-    plan.after.retain(|stage| !stage.is_empty());
-    plan
 }

@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use super::ask::{DeployOptions, Intent};
 use super::batches::{Batches, replace_in_batches, replace_stop_first, stop_first_warning};
 use super::goal::{Goal, kept};
 use super::images::release_tag;
+use super::plan::{AppPlan, Verdict};
+use super::refusal::PlanRefused;
 use super::replicas::{effective_spec, new_replicas};
 use super::situation::Situation;
+use super::stage::Planned;
+use super::step::{Expect, Step};
 use super::succession::take_over;
 use super::way::Way;
-use super::{AppPlan, DeployOptions, Expect, Intent, PlanRefused, Planned, Step, Verdict};
 use crate::model::{AddressPool, ObservedState, Order, Project, Release};
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.

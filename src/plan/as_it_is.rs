@@ -1,12 +1,16 @@
 //! An accessory that is restarted, stopped or started by name: the container that stands, with the configuration that
 //! it has. Whether the compose file says something else by now does not matter here.
 
-use super::accessories::{CONDITION_TIMEOUT, is_of, start};
-use super::accessory::{empty, without_empty};
+use super::accessories::{CONDITION_TIMEOUT, start};
+use super::accessory_container::is_of;
+use super::accessory_plan::{empty, without_empty};
 use super::hooks::pre_stop;
 use super::order::Part;
+use super::plan::{AppPlan, Verdict};
+use super::refusal::PlanRefused;
 use super::replicas::SETTLE;
-use super::{AppPlan, Comeback, Gate, PlanRefused, Planned, Stage, Step, Verdict};
+use super::stage::{Planned, Stage};
+use super::step::{Comeback, Gate, Step};
 use crate::model::{AccessoryChange, Condition, ContainerState, ObservedContainer, ObservedState, Project, Service};
 
 const BECAUSE: &str = "it was asked for";

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::goal::kept;
 use super::hooks::{limits as total, post_start};
 use super::replicas::{NewReplica, gate};
+use super::stage::{Planned, Stage};
+use super::step::{Comeback, Expect, Gate, Limits, Step};
 use super::succession::takes_over;
 use super::way::Way;
-use super::{Comeback, Expect, Gate, Limits, Planned, Stage, Step};
 use crate::model::{AppRecord, DEFAULT_STOP_GRACE, ObservedContainer};
 
 /// The stages before the last flip, and what that flip replaces.

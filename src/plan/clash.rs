@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::PlanRefused;
+use super::refusal::PlanRefused;
 use crate::model::{AppKey, AppName, ObservedState, Project};
 
 /// What the names of a service's containers and images begin with. Names of images have no capitals.

@@ -4,85 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use serde::{Deserialize, Serialize};
-
 use super::accessories::{networks_and_volumes, shared_stages};
 use super::accessory::plan_accessory;
 use super::app::plan_app;
 use super::as_it_is::plan_as_it_is;
+use super::ask::{DeployOptions, Intent};
 use super::clash::check_names;
 use super::goal::Goal;
 use super::hosts::with_hosts;
 use super::mounted::check_mounts;
 use super::order::{Part, parts, wait_for};
+use super::plan::{AppPlan, Plan, Verdict};
 use super::proxy::address_pool;
 use super::prune::tidy;
+use super::refusal::PlanRefused;
 use super::rollback::targets;
 use super::routes::RoutesAfter;
 use super::takeover::take_over;
-use super::{AppPlan, Plan, PlanRefused, Verdict};
-use crate::model::{AccessoryChange, AppName, ObservedState, Project, ReleaseNumber};
-
-/// Which release of each app it is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Intent {
-    /// What the compose file says.
-    #[default]
-    Deploy,
-    /// What serves now, with so many replicas.
-    Scale(BTreeMap<AppName, u32>),
-    /// What served before. An app without a number goes back to the highest release before the serving one.
-    Rollback { to: BTreeMap<AppName, ReleaseNumber>, release_command: bool },
-    /// What serves now, in new containers.
-    Restart,
-    /// Nothing runs, and the proxy answers for it; what served is remembered.
-    Stop,
-    /// What served before it was stopped.
-    Start,
-}
-
-impl Intent {
-    /// What becomes of an accessory that is named, where its configuration stays as it is.
-    fn of_accessories(&self) -> Option<AccessoryChange> {
-        match self {
-            Self::Restart => Some(AccessoryChange::Restart),
-            Self::Stop => Some(AccessoryChange::Stop),
-            Self::Start => Some(AccessoryChange::Start),
-            Self::Deploy | Self::Scale(_) | Self::Rollback { .. } => None,
-        }
-    }
-
-    /// As leases and the history name it.
-    #[must_use]
-    pub fn purpose(&self) -> &'static str {
-        match self {
-            Self::Deploy => "deploy",
-            Self::Scale(_) => "scale",
-            Self::Rollback { .. } => "rollback",
-            Self::Restart => "restart",
-            Self::Stop => "stop",
-            Self::Start => "start",
-        }
-    }
-}
-
-/// What the user asked for besides the compose file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DeployOptions {
-    /// Replace the replicas even where nothing has changed.
-    pub force: bool,
-    /// All named apps flip in one call, or none.
-    pub atomic: bool,
-    /// Scale to this number at the same time.
-    pub replicas: Option<u32>,
-    /// Leave accessories that are there as they are, even where the compose file has changed.
-    pub keep_accessories: bool,
-    /// How many releases a rollback can go back to after a deploy; older ones go. `None` leaves all.
-    pub keep: Option<u32>,
-    pub intent: Intent,
-}
+use crate::model::{AppName, ObservedState, Project};
 
 /// Plans a deploy of `names`, which are apps and accessories of the project.
 ///

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::ask::{DeployOptions, Intent};
 use super::images::{image_steps, kept_image_steps};
-use super::{DeployOptions, Intent, PlanRefused, Planned};
+use super::refusal::PlanRefused;
+use super::stage::Planned;
 use crate::model::{
     App, AppKey, AppName, AppRecord, MountSource, ObservedState, Order, Project, ReleaseNumber, ReplicaCount,
     ReplicaSource, Scale, StoredRelease, refill,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Planned, Step};
+use super::stage::Planned;
+use super::step::Step;
 use crate::model::{ContainerState, Hook, Hooks, NewContainer, ObservedContainer};
 
 /// Right after the start of a container, before anything asks whether it is healthy.

@@ -1,6 +1,8 @@
 //! Which image a release runs, and how it comes to bear the release's tag.
 
-use super::{PlanRefused, Planned, Step};
+use super::refusal::PlanRefused;
+use super::stage::Planned;
+use super::step::Step;
 use crate::model::{
     AppKey, ImageSource, ObservedEngine, ObservedImage, ObservedState, ReleaseNumber, ResolvedImage, Service,
     StoredRelease, familiar_reference,

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{AppPlan, FlipChange, Plan, Planned, Step};
+use super::plan::{AppPlan, Plan};
+use super::stage::Planned;
+use super::step::{FlipChange, Step};
 use crate::model::{AppKey, AppRecord, ObservedState, Order, Peer, Project, ReleaseNumber};
 
 /// A law that a plan would break, with the step that does it.
@@ -67,7 +69,11 @@ impl OnPaper {
             self.step(planned);
         }
         if app.flip.is_none()
-            && app.before.iter().flat_map(super::Stage::steps).any(|planned| matches!(planned.step, Step::Flip { .. }))
+            && app
+                .before
+                .iter()
+                .flat_map(super::stage::Stage::steps)
+                .any(|planned| matches!(planned.step, Step::Flip { .. }))
         {
             self.breach("a plan that flips has a last flip", &app.app);
         }

@@ -2,14 +2,17 @@
 //!
 //! Pure and total: no async, clock, environment, prompt or log. Nothing is left for execution to choose.
 
-mod about;
 mod accessories;
 mod accessory;
+mod accessory_container;
+mod accessory_plan;
 mod app;
 mod as_it_is;
+mod ask;
 mod batches;
 mod clash;
 mod deploy;
+mod display;
 mod drift;
 mod facts;
 mod goal;
@@ -32,20 +35,22 @@ mod remove;
 mod repair;
 mod replicas;
 mod rollback;
+mod rollback_target;
 mod routes;
 mod saved;
 mod situation;
 mod stage;
 mod standing;
 mod step;
+mod step_kind;
 mod succession;
 mod takeover;
 mod undo;
 mod way;
-mod words;
 
 pub use accessories::lost_networks;
-pub use deploy::{DeployOptions, Intent, plan_deploy};
+pub use ask::{DeployOptions, Intent};
+pub use deploy::plan_deploy;
 pub use drift::{Drift, drift};
 pub use facts::{Facts, facts};
 pub use images::{built_image, release_tag};
@@ -62,7 +67,8 @@ pub use refusal::PlanRefused;
 pub use removal::{DownOptions, Removal, RemoveOptions};
 pub use remove::{deployed_apps, plan_down, plan_remove};
 pub use repair::plan_repair;
-pub use rollback::{NoTarget, RollbackTarget, rollback_targets};
+pub use rollback::rollback_targets;
+pub use rollback_target::{NoTarget, RollbackTarget};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use stage::{Because, Planned, Stage};
 pub use standing::{

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::PlanRefused;
-use super::accessories::standing;
+use super::accessory_container::standing;
+use super::refusal::PlanRefused;
 use crate::model::{AppName, ContainerSpec, HostFile, Mount, ObservedState, Project, Service, StoredRelease};
 
 /// Extensions of names that nobody gives to a folder.

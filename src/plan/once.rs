@@ -6,11 +6,16 @@
 
 use std::time::Duration;
 
-use super::accessories::{creation, is_of, wanted_identity};
-use super::accessory::{empty, free_name, reason, without_empty};
+use super::accessories::creation;
+use super::accessory_container::{is_of, wanted_identity};
+use super::accessory_plan::{empty, free_name, reason, without_empty};
+use super::ask::DeployOptions;
 use super::order::Part;
+use super::plan::{AppPlan, Verdict};
+use super::refusal::PlanRefused;
 use super::remove::stop_and_remove;
-use super::{AppPlan, DeployOptions, PlanRefused, Planned, Stage, Step, Verdict};
+use super::stage::{Planned, Stage};
+use super::step::Step;
 use crate::model::{Accessory, AccessoryChange, ContainerState, ObservedContainer, ObservedState, Project};
 
 /// Compose waits for ever. Long enough for a migration of a large table, short enough that a hung one ends some day.

@@ -5,8 +5,10 @@ use super::goal::serving_release;
 use super::hosts::with_hosts;
 use super::images::{kept_image_steps, release_tag};
 use super::proxy::address_pool;
+use super::refusal::PlanRefused;
 use super::replicas::{effective_spec, run_once_spec};
-use super::{PlanRefused, Planned, Stage, Step};
+use super::stage::{Planned, Stage};
+use super::step::Step;
 use crate::model::{
     AppName, ContainerState, Hook, NewContainer, ObservedContainer, ObservedState, OwnLabels, Project, Role,
 };

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AppPlan, PlanRefused, Planned, Step};
+use super::plan::AppPlan;
+use super::refusal::PlanRefused;
+use super::stage::Planned;
+use super::step::Step;
 use crate::model::{AppName, Condition, Dependency, Project};
 
 /// A service that has a part in the run.

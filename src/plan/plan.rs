@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Planned, Stage, Step};
+use super::stage::{Planned, Stage};
+use super::step::Step;
 use crate::model::{AccessoryChange, AppKey, AppName, FailureAction, Release, ReleaseNumber, ReplicaSource};
 
 /// What a deploy will do.

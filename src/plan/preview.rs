@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::plan::write_stages;
-use super::{Facts, Plan, Stage, Verdict};
+use super::facts::Facts;
+use super::plan::{Plan, Verdict, write_stages};
+use super::stage::Stage;
 
 /// The plan and everything that it was made from which a reader has to know.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{PlanRefused, Planned, Stage, Step};
+use super::refusal::PlanRefused;
+use super::stage::{Planned, Stage};
+use super::step::Step;
 use crate::model::{
     AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
     NetworkSettings, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, OwnLabels, PortBinding, ProxyName,

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::images::{release_of_tag, release_tag};
+use super::plan::AppPlan;
 use super::situation::belongs;
-use super::{AppPlan, Planned, Stage, Step};
+use super::stage::{Planned, Stage};
+use super::step::Step;
 use crate::model::{AppKey, ContainerState, ObservedContainer, ObservedEngine, ObservedProxy, ReleaseNumber};
 
 /// One app's part.

@@ -1,6 +1,6 @@
 //! What the planner will not do, with the numbers that say why.
 
-use super::{NoTarget, RollbackTarget};
+use super::rollback_target::{NoTarget, RollbackTarget};
 use crate::model::{AppKey, AppName, Bytes, ReleaseNumber, Subnet};
 
 /// We would not. Nothing has been touched.

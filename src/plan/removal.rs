@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::plan::write_stages;
-use super::{AppPlan, Planned, Stage, Step};
+use super::plan::{AppPlan, write_stages};
+use super::stage::{Planned, Stage};
+use super::step::Step;
 
 /// What goes besides the containers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

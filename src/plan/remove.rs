@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hooks::pre_stop;
 use super::images::{release_of_tag, release_tag};
+use super::plan::{AppPlan, Verdict};
 use super::proxy::PROXY_STOP_GRACE;
+use super::refusal::PlanRefused;
 use super::removal::{DownOptions, Removal, RemoveOptions};
 use super::situation::belongs;
-use super::{AppPlan, Expect, FlipChange, Limits, PlanRefused, Planned, Stage, Step, Verdict};
+use super::stage::{Planned, Stage};
+use super::step::{Expect, FlipChange, Limits, Step};
 use crate::model::{
     App, AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, MountSource, ObservedContainer,
     ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::hooks::pre_stop;
 use super::situation::is_ahead;
-use super::{Gate, Planned, Stage, Step};
+use super::stage::{Planned, Stage};
+use super::step::{Gate, Step};
 use crate::model::{AppKey, Condition, ContainerState, ObservedEngine, ObservedProxy, Role};
 
 /// A replica that is up again stays up this long before it counts as mended.

@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::hosts::lead_to_proxy;
+use super::refusal::PlanRefused;
 use super::situation::Situation;
-use super::{Gate, PlanRefused};
+use super::step::Gate;
 use crate::model::{
     AddressPool, App, AppName, Condition, ContainerSpec, Healthcheck, Hook, Hooks, NetworkAttachment, NewContainer,
     ObservedContainer, ObservedState, OwnLabels, Peer, Project, Release, Restart, Role,

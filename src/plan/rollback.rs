@@ -1,51 +1,15 @@
 //! Which release a rollback leads to, and which it could lead to.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use super::PlanRefused;
 use super::goal::kept;
 use super::images::kept_image;
+use super::refusal::PlanRefused;
+use super::rollback_target::{NoTarget, RollbackTarget};
 use super::situation::belongs;
 use crate::model::{
     AppKey, AppName, AppRecord, ContainerState, ObservedState, Project, ReleaseNumber, Role, StoredRelease,
 };
-
-/// A release that can be rolled back to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RollbackTarget {
-    pub release: ReleaseNumber,
-    pub version: String,
-    /// When it was stored, in milliseconds since 1970.
-    pub at: u64,
-    pub owner: String,
-    pub host: String,
-}
-
-/// Why a release cannot be rolled back to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoTarget {
-    /// No release before this one is kept.
-    NothingBefore(ReleaseNumber),
-    Unknown(ReleaseNumber),
-    NeverServed(ReleaseNumber),
-    Serves(ReleaseNumber),
-    NotKept(ReleaseNumber),
-    NoImage(ReleaseNumber),
-}
-
-impl fmt::Display for NoTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NothingBefore(release) => write!(f, "no release before {release} is kept that has served"),
-            Self::Unknown(release) => write!(f, "there is no {release}"),
-            Self::NeverServed(release) => write!(f, "{release} has never served"),
-            Self::Serves(release) => write!(f, "{release} serves already"),
-            Self::NotKept(release) => write!(f, "what {release} was made of is no longer kept"),
-            Self::NoImage(release) => write!(f, "the image of {release} is no longer on the engine"),
-        }
-    }
-}
 
 /// All releases that the app can be rolled back to, highest first.
 #[must_use]

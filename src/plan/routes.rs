@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::PlanRefused;
+use super::refusal::PlanRefused;
 use crate::model::{AppKey, AppName, ObservedState, Project, Route};
 
 /// The routes as they are after the run.

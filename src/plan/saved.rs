@@ -6,8 +6,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ask::DeployOptions;
 use super::facts::{Facts, moved};
-use super::{DeployOptions, Plan, Preview, Stage, Step};
+use super::plan::Plan;
+use super::preview::Preview;
+use super::stage::Stage;
+use super::step::Step;
 use crate::model::{AppName, ObservedState, Project, ProjectName, ProxyName, ProxySpec, Subnet};
 
 /// The version of the form; it rises when a reader of the old one would misread the new one.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Step;
+use super::step::Step;
 
 /// Why a step is in the plan, in a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::accessories::standing as standing_container;
+use super::accessory_container::standing as standing_container;
 use super::drift::{Drift, drift};
 use crate::model::{
     AppKey, AppName, AppRecord, AppTraffic, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime,

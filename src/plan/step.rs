@@ -231,6 +231,12 @@ impl From<&DrainPolicy> for Limits {
 }
 
 impl Step {
+    /// Whether it builds an image, which takes room on the disk.
+    #[must_use]
+    pub fn is_build(&self) -> bool {
+        matches!(self, Self::BuildImage { .. })
+    }
+
     /// Whether it leaves the engine and the proxy as they are.
     #[must_use]
     pub fn only_looks(&self) -> bool {

@@ -1,7 +1,10 @@
 //! `replaces`: an app takes over from another one, which leaves the proxy in the same flip.
 
+use super::plan::{AppPlan, Verdict};
+use super::refusal::PlanRefused;
 use super::remove::plan_ending;
-use super::{AppPlan, FlipChange, PlanRefused, Planned, Step, Verdict};
+use super::stage::Planned;
+use super::step::{FlipChange, Step};
 use crate::model::{App, AppKey, ObservedState, Order, Project};
 
 /// The change that takes the replaced app out of the proxy goes into the successor's flip. What drains, stops and removes

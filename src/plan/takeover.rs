@@ -5,8 +5,11 @@
 //! it: the new version is seen healthy and flipped in beside the old one, and the port changes hands at the very end.
 
 use super::accessories::CONDITION_TIMEOUT;
-use super::proxy::{interim_spec, is_interim, proxy_swap};
-use super::{AppPlan, Comeback, Gate, PlanRefused, Planned, ProxyImage, Stage, Step, Verdict};
+use super::plan::{AppPlan, Verdict};
+use super::proxy::{ProxyImage, interim_spec, is_interim, proxy_swap};
+use super::refusal::PlanRefused;
+use super::stage::{Planned, Stage};
+use super::step::{Comeback, Gate, Step};
 use crate::model::{
     App, AppName, ComposeContainer, Condition, ContainerState, ObservedContainer, ObservedEngine, ObservedState, Order,
     Project, ProxySpec, Role,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Expect, FlipChange, Step};
+use super::step::{Expect, FlipChange, Step};
 
 /// What a container made in this run gets to finish when it is undone: it has never served, so little.
 const UNDO_GRACE: Duration = Duration::from_secs(2);

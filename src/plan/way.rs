@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::ask::DeployOptions;
 use super::drift::release_reason;
 use super::goal::{Goal, kept};
 use super::hooks::{pre_stop, run_once};
 use super::mounted::digests;
+use super::refusal::PlanRefused;
 use super::replicas::{NewReplica, gate, pre_start_of, release_command};
 use super::situation::Situation;
-use super::{DeployOptions, Expect, FlipChange, Limits, Look, PlanRefused, Planned, Stage, Step};
+use super::stage::{Planned, Stage};
+use super::step::{Expect, FlipChange, Limits, Look, Step};
 use crate::model::{
     App, AppName, AppRecord, InFlight, ObservedContainer, ObservedState, Order, Peer, Project, Release, Role,
     StoredPolicy, StoredRelease,
@@ -220,7 +223,7 @@ impl Way<'_> {
     pub(super) fn stop(
         &self,
         container: &ObservedContainer,
-        restart: Option<super::Comeback>,
+        restart: Option<super::step::Comeback>,
     ) -> impl Iterator<Item = Planned> {
         let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
         pre_stop(container).chain([Planned::new(step, "it no longer serves")])

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::AsyncWrite;
 
-use super::{EngineError, ProxyError};
+use super::error::{EngineError, ProxyError};
 use crate::model::{AppKey, Lifetime, OwnLabels, ProjectName, ProxyName, ProxyOverview, RequestTotals};
 
 /// Which of its two outputs a process wrote to.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ControlClient;
 use super::call::Call;
+use super::client::ControlClient;
 use super::totals;
 use super::wire::{HistoryAnswer, StateAnswer};
 use crate::model::{

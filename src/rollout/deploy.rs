@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::brief::brief;
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind, StepFailure};
 use super::observe::Pulls;
 use super::parts::Parts;
 use super::preview::preview;
 use super::remove::wake_proxy;
+use super::request::DeployRequest;
 use super::run::{Run, Scope, Tally};
 use super::share::{Shared, implied_changes, lease_request, plan_and_share};
 use super::takeover::hand_over;
 use crate::event::{Fact, Outcome};
-use crate::model::{AccessoryChange, AppName, ObservedEngine, Project, ProxySpec};
+use crate::model::{AccessoryChange, AppName, ObservedEngine, ProxySpec};
 use crate::plan::{
-    AppPlan, DeployOptions, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, interim,
-    plan_proxy, plan_proxy_upgrade,
+    AppPlan, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, interim, plan_proxy,
+    plan_proxy_upgrade,
 };
-use crate::ports::{Engine, Operator, Proxy, ProxyVersion};
+use crate::ports::{Engine, Proxy, ProxyVersion};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
@@ -31,18 +33,6 @@ const SETUP_ATTEMPTS: usize = 12;
 
 /// How long a proxy that should run may be silent, as while the engine restarts it.
 const PROXY_PATIENCE: Duration = Duration::from_secs(20);
-
-/// What a deploy is asked to do.
-#[derive(Debug, Clone)]
-pub struct DeployRequest<'a> {
-    pub project: &'a Project,
-    pub apps: &'a [AppName],
-    pub options: DeployOptions,
-    pub proxy_image: &'a ProxyImage,
-    pub operator: &'a Operator,
-    /// How long another holder of the lease is waited for.
-    pub lock_wait: Duration,
-}
 
 /// Deploys the apps: each ends with an outcome of its own.
 ///
@@ -241,10 +231,6 @@ async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployReque
     }
 }
 
-pub(super) fn is_build(step: &Step) -> bool {
-    matches!(step, Step::BuildImage { .. })
-}
-
 /// Brings the proxy up and makes sure that both sides speak the same control API.
 ///
 /// # Errors
@@ -277,7 +263,7 @@ async fn prepare_as<E: Engine, P: Proxy>(
             let step = Step::AwaitControl { name: spec.name.container(), timeout: PROXY_PATIENCE };
             stages.push(Stage::line(vec![Planned::new(step, "it runs, so it is in the middle of a restart")]));
         }
-        if stages.iter().flat_map(Stage::steps).any(|planned| is_build(&planned.step)) {
+        if stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build()) {
             run.check_room().await?;
         }
         match set_up(run, &stages).await {
@@ -327,16 +313,6 @@ async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Resul
         run.unwind(None, &scope).await;
     }
     result
-}
-
-/// A history keeps thousands of records, so each says its reason on one line of bounded length.
-pub(super) fn brief(reason: &str) -> String {
-    const MOST: usize = 300;
-    let line = reason.lines().next().unwrap_or_default();
-    match line.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
-    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -4,6 +4,7 @@
 //! loop of the crate's core stands in `wait` or `gate`.
 
 mod atomic;
+mod brief;
 mod deploy;
 mod execute;
 mod failure;
@@ -20,6 +21,7 @@ mod probed;
 mod prune;
 mod remove;
 mod repair;
+mod request;
 mod run;
 mod share;
 mod steps;
@@ -28,7 +30,7 @@ mod tidy;
 mod unwind;
 mod wait;
 
-pub use deploy::{DeployRequest, deploy, deploy_saved, prepare_proxy, upgrade_proxy};
+pub use deploy::{deploy, deploy_saved, prepare_proxy, upgrade_proxy};
 pub use execute::AppResult;
 pub use failure::{DeployError, StepFailure};
 pub use look::{Look, look, restarting};
@@ -38,4 +40,5 @@ pub use preview::preview;
 pub use prune::{PruneRequest, Pruned, PrunedApp, prune};
 pub use remove::{Goal, RemoveRequest, Removed, look_at_removal, remove};
 pub use repair::{Repaired, repair};
+pub use request::DeployRequest;
 pub use run::{Room, Run, Sink, StepHook, Tally};

@@ -1,11 +1,12 @@
 //! The plan that a deploy would run, made without a lease and without touching anything.
 
-use super::DeployRequest;
 use super::failure::DeployError;
 use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sources};
+use super::request::DeployRequest;
 use super::run::Run;
 use crate::model::{AppName, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
-use crate::plan::{Preview, Stage, facts, interim, plan_deploy, plan_proxy};
+use crate::plan::facts;
+use crate::plan::{Preview, Stage, interim, plan_deploy, plan_proxy};
 use crate::ports::{Engine, Proxy, ProxyError};
 
 /// Looks, and plans as [`super::deploy`] does, with the steps that would set up the proxy before.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::deploy::brief;
+use super::brief::brief;
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind};
 use super::run::{Run, Scope};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::deploy::{DeployRequest, is_build};
 use super::failure::{DeployError, StepFailure};
 use super::observe::{observe_for, services_behind};
+use super::request::DeployRequest;
 use super::run::{Run, Scope};
 use crate::event::Fact;
 use crate::model::{AppKey, AppName};
@@ -89,8 +89,8 @@ async fn plan_now<E: Engine, P: Proxy>(
 }
 
 async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Plan) -> Result<(), DeployError> {
-    let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| is_build(&planned.step));
-    if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| is_build(&planned.step)) {
+    let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build());
+    if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| planned.step.is_build()) {
         run.check_room().await?;
     }
     run.stages(Some(lease), &Scope::shared_by(&plan.shared), &plan.shared, &run.stop).await.map_err(DeployError::Setup)

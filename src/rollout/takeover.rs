@@ -2,9 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::deploy::DeployRequest;
 use super::execute::AppResult;
 use super::failure::DeployError;
+use super::request::DeployRequest;
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
 use crate::plan::{Stage, Step, is_begun, plan_hand_over, port_holders};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{FoundApp, Port};
+use super::look::{FoundApp, Port};
 
 /// What the user has said; it wins over what was found.
 #[derive(Debug, Clone, Default)]

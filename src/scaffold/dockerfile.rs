@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Language;
+use super::look::Language;
 
 /// What is written, and what should be known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]

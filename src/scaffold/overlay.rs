@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::compose::Wish;
+use super::judge::{Judged, Kind, Web};
 use super::mentions::through_proxy;
-use super::{Judged, Kind, Web, Wish};
 use crate::model::PortBinding;
 
 /// What the files say of a service that is to be rolled, as far as an app may not have it.
@@ -110,8 +111,10 @@ x-deploy-apps:
         match &one.judged.kind {
             Kind::App(web) => {
                 let any_host = front == Some(one.judged.service.as_str()) && wish.host.is_none();
-                let host =
-                    wish.host.clone().unwrap_or_else(|| format!("{}.localhost", super::app_name(&one.judged.service)));
+                let host = wish
+                    .host
+                    .clone()
+                    .unwrap_or_else(|| format!("{}.localhost", super::look::app_name(&one.judged.service)));
                 let at = if any_host { "localhost" } else { &host };
                 let shown = if port == 80 { String::new() } else { format!(":{port}") };
                 urls.insert(one.judged.service.clone(), format!("http://{at}{shown}"));

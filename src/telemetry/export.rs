@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData, SpanExporter,
 };
 
-use super::Settings;
+use super::settings::Settings;
 use crate::ports::innermost;
 
 /// How long the end of a run waits for its last spans to leave. A person waits as well.

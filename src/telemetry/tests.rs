@@ -7,9 +7,10 @@ use opentelemetry::trace::Status;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::Trace;
 use super::export::{Export, Reason};
+use super::settings::Settings;
 use super::spans::Spans;
-use super::{Settings, Trace};
 use crate::event::{Event, Fact, Outcome};
 use crate::model::{AppKey, Generation, InFlight, ReleaseNumber, StepKind};
 use crate::ports::{Ending, Origin, RunInfo};

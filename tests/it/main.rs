@@ -2,6 +2,7 @@
 //!
 //! The world has a virtual clock, so waits cost nothing; it checks the laws on every call itself.
 
+mod circles;
 mod documents;
 mod fixture;
 mod flips;

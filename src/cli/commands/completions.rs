@@ -3,9 +3,11 @@
 use clap::{Args, ValueEnum};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
-use crate::cli::complete;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::say;
+use crate::cli::output;
+
+/// Set by the shell's script, to the shell's name.
+pub const VARIABLE: &str = "DEPLOY_APPS_COMPLETE";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -40,9 +42,9 @@ pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
     };
     let mut script = Vec::new();
     shell
-        .write_registration(complete::VARIABLE, "deploy-apps", "deploy-apps", &called_as(), &mut script)
+        .write_registration(VARIABLE, "deploy-apps", "deploy-apps", &called_as(), &mut script)
         .map_err(|error| Failure::new(Exit::Failed, format!("the script cannot be written: {error}")))?;
-    say::result(&script)?;
+    output::result(&script)?;
     Ok(Exit::Done)
 }
 

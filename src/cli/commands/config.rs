@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use crate::cli::args::{CommonArgs, Format};
+use crate::cli::common::{CommonArgs, Format};
 use crate::cli::context::load_request;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::say;
+use crate::cli::output;
 use crate::compose;
 
 #[derive(Debug, Clone, Args)]
@@ -88,6 +88,6 @@ pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
         vec![config.yaml().trim_end().to_owned()]
     };
     let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-    say::result(text.as_bytes())?;
+    output::result(text.as_bytes())?;
     Ok(Exit::Done)
 }

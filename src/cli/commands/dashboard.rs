@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::history::{self, HistoryArgs};
 use super::status::{self, StatusArgs, View};
-use crate::cli::args::{CommonArgs, Format};
+use crate::cli::common::{CommonArgs, Format};
 use crate::cli::context::{Context, load_request};
 use crate::cli::exit::{Exit, Failure};
 use crate::compose;

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::scale::replicas;
+use crate::cli::common::replicas;
 use crate::cli::context::Context;
+use crate::cli::error_report;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{failed, published};
+use crate::cli::published;
 use crate::compose;
 use crate::local;
 use crate::model::{AppName, Project};
 use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
-use crate::rollout::{DeployRequest, deploy, deploy_saved};
+use crate::rollout::deploy;
+use crate::rollout::{DeployRequest, deploy_saved};
 
 /// Enough to find the last good release of a bad week, few enough that disks do not fill.
 pub(super) const KEEP: u32 = 5;
@@ -137,7 +139,7 @@ pub async fn carry_out(
     if !context.signals.cancel.is_cancelled() {
         let answer = published::ask(&context.project, context.engine.about()).await;
         if let Some(warning) = published::warning(&context.project, &answer) {
-            failed::warn(&warning, context.format);
+            error_report::warn(&warning, context.format);
         }
     }
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::args::{CommonArgs, Format};
-use crate::cli::context::{self, connect, control_client, load_request};
+use crate::cli::common::{CommonArgs, Format};
+use crate::cli::context::{self, load_request};
+use crate::cli::engine::{connect, control_client};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
 use crate::cli::published;
-use crate::cli::say;
 use crate::compose;
 use crate::diagnosis::{Certificate, EngineFacts, Facts, Finding, Level, ProxyFacts, diagnose};
 use crate::docker::{DockerEngine, certificate_end};
@@ -57,7 +58,7 @@ pub async fn run(common: &CommonArgs, args: DoctorArgs) -> Result<Exit, Failure>
         Format::Json => document(&findings, repaired.as_ref()).to_string(),
         _ => lines(&findings, repaired.as_ref()).join("\n"),
     };
-    say::result(format!("{text}\n").as_bytes())?;
+    output::result(format!("{text}\n").as_bytes())?;
     let worst = findings.iter().map(|finding| finding.level).max();
     Ok(if worst == Some(Level::Problem) { Exit::Failed } else { Exit::Done })
 }

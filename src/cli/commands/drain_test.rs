@@ -13,20 +13,21 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use self::files::Files;
-use self::page::Part;
-use self::recorder::Recorder;
 use super::deploy::KEEP;
-use crate::cli::args::{Format, duration};
+use crate::cli::common::{Format, duration};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::far;
+use crate::cli::remote;
 use crate::compose;
 use crate::event::{Event, Fact, Outcome};
 use crate::load::{Expect, Load, LoadConfig, Phase, Traffic};
 use crate::model::AppName;
 use crate::plan::{DeployOptions, ProxyImage};
-use crate::rollout::{DeployRequest, Sink, deploy};
+use crate::rollout::deploy;
+use crate::rollout::{DeployRequest, Sink};
+use files::Files;
+use page::Part;
+use recorder::Recorder;
 
 /// More than any run within its time limit can send; the time limit is the bound that counts.
 const MOST_REQUESTS: u64 = 1_000_000_000;
@@ -93,7 +94,7 @@ pub struct DrainTestArgs {
 /// Sends load to the apps, redeploys them again and again, and reports what was lost.
 pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failure> {
     let apps = compose::select(&context.project, &args.apps)?;
-    let (files, recorder) = (Files::reserve(args)?, Arc::new(Recorder::default()));
+    let (files, recorder) = (Files::reserve(args.html.as_deref(), args.svg.as_deref())?, Arc::new(Recorder::default()));
     let image = context.proxy_image();
     // Boxed here and below: a deploy within a campaign within a choice would be too large for the stack.
     let first = Box::pin(redeploy(context, &apps, &image, None)).await?;
@@ -246,7 +247,7 @@ impl Target {
         };
         Ok(Self {
             app: app.clone(),
-            address: far::proxy_address(project, context.engine.about())?,
+            address: remote::proxy_address(project, context.engine.about())?,
             host: route.host.clone().unwrap_or_else(|| "localhost".to_owned()),
             prefix: route.path.trim_end_matches('/').to_owned(),
         })

@@ -6,11 +6,11 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::args::Format;
+use crate::cli::common::Format;
 use crate::cli::context::{Context, stdout_width};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
-use crate::cli::say;
+use crate::cli::output;
 use crate::model::{AppKey, AppName, PastRun, Project, ProxyOverview, past_runs};
 use crate::ports::InspectProxy;
 use crate::proxy::ControlClient;
@@ -38,7 +38,7 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
         Format::Json => history.document().to_string(),
         _ => history.lines(&TimeZone::system(), stdout_width()).join("\n"),
     };
-    say::result(format!("{text}\n").as_bytes())?;
+    output::result(format!("{text}\n").as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -1,54 +1,24 @@
 //! `deploy-apps init`: a first compose file for the folder, or an override of the one that is there.
 
+mod args;
 mod existing;
+mod new_file;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::{CommonArgs, Format};
+use crate::cli::common::{CommonArgs, Format};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::say;
+use crate::cli::output;
 use crate::compose;
-use crate::model::AppName;
 use crate::scaffold::{self, Found, FoundApp, Wish};
+
+pub use args::InitArgs;
+use new_file::write_new;
 
 /// As the loader looks for them.
 const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
-
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Examples:
-  deploy-apps init                          write compose.yaml for the Dockerfile here, or for those below
-  deploy-apps init --print                  only show it
-  deploy-apps init --dockerfile             write a Dockerfile as well (Go, Node.js, Python)
-  deploy-apps init --host shop.example.com --port 3000
-  deploy-apps init --write                  where there is a compose file: write compose.override.yaml
-
-A compose file that is there is never changed. Then an override is printed: loaded together with the file, it makes apps
-of the services that can be apps, and what it cannot take away is named. `--write` saves it.")]
-pub struct InitArgs {
-    /// The app's name; else the folder's
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<AppName>,
-    /// Where the app listens inside its container; else EXPOSE of the Dockerfile
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: Option<u16>,
-    /// The host name that users will ask for; else <name>.localhost
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<String>,
-    /// Write a Dockerfile where there is none
-    #[arg(long)]
-    pub dockerfile: bool,
-    /// Show what would be written, and write nothing
-    #[arg(long, conflicts_with = "write")]
-    pub print: bool,
-    /// Save the override of the compose file that is there [default: compose.override.yaml]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "compose.override.yaml")]
-    pub write: Option<PathBuf>,
-}
 
 /// Looks at the current folder and writes.
 pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
@@ -165,12 +135,6 @@ fn check(folder: &Path, files: &Files) -> Result<(), Failure> {
     }
 }
 
-fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    // `create_new`: between the look and the write somebody else may have made one.
-    let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| Failure::new(Exit::Failed, format!("`{}` cannot be written: {error}", path.display())))
-}
-
 fn tell(common: &CommonArgs, args: &InitArgs, apps: &[&str], files: &Files) -> Result<(), Failure> {
     if common.format == Some(Format::Json) {
         let files: Vec<_> = files.iter().map(|(name, text)| json!({ "path": name, "text": text })).collect();
@@ -182,7 +146,7 @@ fn tell(common: &CommonArgs, args: &InitArgs, apps: &[&str], files: &Files) -> R
             [(_, text)] => text.clone(),
             several => several.iter().map(|(name, text)| format!("# --- {name}\n{text}")).collect(),
         };
-        return say::result(text.as_bytes());
+        return output::result(text.as_bytes());
     }
     for (name, _) in files {
         outln!("wrote {name}");

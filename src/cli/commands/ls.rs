@@ -8,11 +8,12 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use crate::cli::args::{CommonArgs, Format};
-use crate::cli::context::{connect, control_client, stdout_width};
+use crate::cli::common::{CommonArgs, Format};
+use crate::cli::context::stdout_width;
+use crate::cli::engine::{connect, control_client};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::memory::Memory;
-use crate::cli::say;
+use crate::cli::output;
 use crate::docker::DockerEngine;
 use crate::model::{ObservedState, Project, ProjectName, ProxyName, ProxyOverview, Role};
 use crate::plan::{Seen, accessories_standing, apps_standing};
@@ -47,7 +48,7 @@ pub async fn run(common: &CommonArgs, args: LsArgs) -> Result<Exit, Failure> {
         (_, true) => listing.route_lines(stdout_width()).join("\n"),
         (_, false) => listing.lines(stdout_width()).join("\n"),
     };
-    say::result(format!("{text}\n").as_bytes())?;
+    output::result(format!("{text}\n").as_bytes())?;
     Ok(if listing.proxies.iter().any(|proxy| proxy.error.is_some()) { Exit::NoProxy } else { Exit::Done })
 }
 

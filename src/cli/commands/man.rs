@@ -3,13 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::cli::args::{Cli, EXAMPLES};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{help, say};
+use crate::cli::help;
+use crate::cli::output;
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -22,9 +22,9 @@ pub struct ManArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Prints the page of the program, or writes all pages.
-pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
-    let mut root = Cli::command().disable_help_subcommand(true);
+/// Prints the page of the program with this grammar, or writes all pages.
+pub fn run(args: &ManArgs, grammar: Command) -> Result<Exit, Failure> {
+    let mut root = grammar.disable_help_subcommand(true);
     root.build();
     let cannot = |error: io::Error, place: &str| {
         Failure::new(Exit::Failed, format!("the manual cannot be written to {place}: {error}"))
@@ -32,7 +32,7 @@ pub fn run(args: &ManArgs) -> Result<Exit, Failure> {
     };
     match &args.out {
         Some(folder) => write_all(&root, folder).map_err(|error| cannot(error, &format!("`{}`", folder.display())))?,
-        None => say::result(&page(&root, true).map_err(|error| cannot(error, "memory"))?)?,
+        None => output::result(&page(&root, true).map_err(|error| cannot(error, "memory"))?)?,
     }
     Ok(Exit::Done)
 }
@@ -60,7 +60,7 @@ fn page(command: &Command, is_root: bool) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut out)?;
     }
     let after = if is_root {
-        Some(EXAMPLES.trim_end_matches("Exit codes:").trim_end().to_owned())
+        Some(help::EXAMPLES.trim_end_matches("Exit codes:").trim_end().to_owned())
     } else {
         command.get_after_help().map(ToString::to_string)
     };
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn root() -> Command {
-        let mut root = Cli::command().disable_help_subcommand(true);
+        let mut root = crate::cli::command().disable_help_subcommand(true);
         root.build();
         root
     }

@@ -8,14 +8,15 @@ use clap::Args;
 use serde_json::json;
 
 use super::deploy::WishArgs;
-use crate::cli::args::Format;
+use crate::cli::common::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::say;
+use crate::cli::output;
 use crate::plan::{Preview, SavedPlan};
 use crate::report::ci::{append_output, append_summary};
 use crate::report::{plan_json, plan_markdown, plan_text};
-use crate::rollout::{DeployRequest, Pulls, preview};
+use crate::rollout::preview;
+use crate::rollout::{DeployRequest, Pulls};
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -71,7 +72,7 @@ fn print(context: &Context, preview: &Preview) -> Result<(), Failure> {
         Format::Markdown => plan_markdown(project, preview),
         Format::Text | Format::Yaml | Format::Github | Format::Gitlab => plan_text(preview),
     };
-    say::result(text.as_bytes())?;
+    output::result(text.as_bytes())?;
     if context.format == Format::Github {
         let outputs = [("changed".to_owned(), (!preview.changes_nothing()).to_string())];
         let written = append_summary(&plan_markdown(project, preview)).and_then(|()| append_output(&outputs));

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::deploy::{KEEP, MOST_KEPT};
-use crate::cli::args::Format;
+use crate::cli::common::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;

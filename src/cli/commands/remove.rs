@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::args::Format;
+use crate::cli::common::Format;
 use crate::cli::confirm::confirm;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};

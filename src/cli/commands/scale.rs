@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::deploy::carry_out;
+use crate::cli::common::replicas;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::compose;
-use crate::model::{AppName, Project, ReplicaCount};
+use crate::model::{AppName, Project};
 use crate::plan::{DeployOptions, Intent};
 
 /// Changes how many replicas of the serving release run; nothing is built, pulled or configured anew
@@ -57,10 +58,4 @@ fn counts(project: &Project, words: &[String]) -> Result<Vec<(AppName, u32)>, Fa
 
 fn usage(message: String, hint: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, message).hint(hint)
-}
-
-/// A number of replicas, or what is wanted instead.
-pub fn replicas(text: &str) -> Result<u32, String> {
-    let count = text.parse().ok().filter(|count| *count <= ReplicaCount::MOST);
-    count.ok_or_else(|| format!("give a whole number from 0 to {}", ReplicaCount::MOST))
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::say;
+use crate::cli::output;
 
 /// Name and text of each file of `docs/schema/`.
 const SCHEMAS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/schemas.rs"));
@@ -41,7 +41,7 @@ pub fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
     };
     match SCHEMAS.iter().find(|(name, _)| name == wanted) {
         Some((_, text)) => {
-            say::result(text.as_bytes())?;
+            output::result(text.as_bytes())?;
             Ok(Exit::Done)
         }
         None => {

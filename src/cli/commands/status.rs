@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until};
 
 use super::doctor::differs;
 use crate::cli::ahead::ahead;
-use crate::cli::args::Format;
+use crate::cli::common::Format;
 use crate::cli::context::{Context, stdout_width};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::names::known_apps;
+use crate::cli::output;
 use crate::cli::published;
-use crate::cli::say;
 use crate::docker::DockerEngine;
 use crate::model::{AppName, ContainerState, Project, strangers_among};
 use crate::plan::{Seen, accessories_standing, apps_standing, compose_lines, proxy_drift};
@@ -57,7 +57,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
         Format::Json => status.document().to_string(),
         _ => status.lines(context.stdout_has_colour(), stdout_width()).join("\n"),
     };
-    say::result(format!("{text}\n").as_bytes())?;
+    output::result(format!("{text}\n").as_bytes())?;
     Ok(exit(&status))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::address::{Address, without_login};
 use super::contexts;
 use super::tls::TlsPlan;
-use crate::docker::Credentials;
+use crate::docker::credentials::Credentials;
 use crate::ports::{EngineError, EngineErrorKind};
 
 /// What the command line says about the engine; at most one of the two.

@@ -22,7 +22,9 @@ use tokio::net::UnixStream;
 use tokio_rustls::TlsConnector;
 
 use super::api::{NEWEST, negotiate, versioned};
-use super::{CALL_LIMIT, Credentials, DockerEngine, bounded, errors};
+use super::credentials::Credentials;
+use super::errors;
+use super::{CALL_LIMIT, DockerEngine, bounded};
 use crate::model::EngineInfo;
 use crate::ports::{EngineError, EngineErrorKind};
 use address::{Address, TcpAddress};

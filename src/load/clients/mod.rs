@@ -7,10 +7,10 @@ mod websocket;
 
 use std::time::Duration;
 
-use super::failure::Failure;
+use super::config::{Expect, Traffic};
+use super::failure::{Cause, Failure};
 use super::lane::Lane;
 use super::wire::byte_count_in;
-use super::{Cause, Expect, Traffic};
 use exchange::{Pace, Template};
 
 /// Sends what the client has to send until the run ends.

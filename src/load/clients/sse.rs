@@ -1,10 +1,10 @@
 //! A reader of server-sent events. A stream may end, as all streams do, but it has to say so.
 
-use super::super::failure::Failure;
-use super::super::lane::Lane;
-use super::super::wire::{BodyReader, Framing, Wire};
 use super::{judge, within};
-use crate::load::{Cause, Expect};
+use crate::load::config::Expect;
+use crate::load::failure::{Cause, Failure};
+use crate::load::lane::Lane;
+use crate::load::wire::{BodyReader, Framing, Wire};
 
 /// How a stream ended that did not fail.
 enum End {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::failure::Failure;
-use super::super::lane::Lane;
-use super::super::wire::Wire;
 use super::{judge, within};
-use crate::load::Expect;
+use crate::load::config::Expect;
+use crate::load::failure::Failure;
+use crate::load::lane::Lane;
+use crate::load::wire::Wire;
 
 /// Pieces of an upload; each is one chunk.
 const PIECES: usize = 20;

@@ -12,10 +12,9 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::super::failure::Failure;
-use super::super::lane::Lane;
 use super::within;
-use crate::load::Cause;
+use crate::load::failure::{Cause, Failure};
+use crate::load::lane::Lane;
 
 /// For the server's own close frame, after ours.
 const GOODBYE: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! Bodies in any framing, taken apart in whatever pieces they arrive.
 
-use super::Framing;
+use super::head::Framing;
 
 /// Where the reading of one body stands.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::super::failure::{Cause, Failure};
-use super::{BodyReader, Framing, Head, head};
+use super::body::BodyReader;
+use super::head::{self, Framing, Head};
+use crate::load::failure::{Cause, Failure};
 
 const READ_SIZE: usize = 16 << 10;
 /// No honest answer head is larger; without a limit a stream of junk would be read for ever.

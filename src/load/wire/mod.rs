@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 pub(super) use body::{BodyReader, byte_count_in};
 pub(super) use connection::Connection;
-pub(super) use head::{Framing, Head};
+pub(super) use head::Framing;
 
 use super::failure::Failure;
 use super::ledger::Ledger;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::DrainTestArgs;
 use super::page::{Part, page};
 use crate::cli::exit::{Exit, Failure};
 
@@ -22,16 +21,16 @@ pub struct Files {
 impl Files {
     /// # Errors
     /// When a place cannot be written to.
-    pub fn reserve(args: &DrainTestArgs) -> Result<Self, Failure> {
-        let html = match &args.html {
-            Some(path) => Some((path.clone(), beside(path).map_err(|error| refused(path, &error, FILE_HINT))?)),
+    pub fn reserve(html: Option<&Path>, svg: Option<&Path>) -> Result<Self, Failure> {
+        let html = match html {
+            Some(path) => Some((path.to_owned(), beside(path).map_err(|error| refused(path, &error, FILE_HINT))?)),
             None => None,
         };
-        if let Some(folder) = &args.svg {
+        if let Some(folder) = svg {
             let tried = fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
             tried.map_err(|error| refused(folder, &error, FOLDER_HINT))?;
         }
-        Ok(Self { html, svg: args.svg.clone() })
+        Ok(Self { html, svg: svg.map(Path::to_owned) })
     }
 
     #[must_use]

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{InitArgs, write_new};
-use crate::cli::args::{CommonArgs, Format};
+use super::args::InitArgs;
+use super::new_file::write_new;
+use crate::cli::common::{CommonArgs, Format};
 use crate::cli::context::load_request;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::say;
+use crate::cli::output;
 use crate::compose::{self, LoadRequest, Outline};
 use crate::model::{Condition, ImageSource, MountSource, Project};
 use crate::scaffold::{self, Candidate, Facts, Judged, Kind, Overlay, Rolled, Wish};
@@ -406,7 +407,7 @@ fn tell(
     }
     match written {
         Some(_) => outln!("wrote {name}"),
-        None => say::result(overlay.text.as_bytes())?,
+        None => output::result(overlay.text.as_bytes())?,
     }
     errln!("");
     let width = judged.iter().map(|one| one.service.len()).max().unwrap_or_default();

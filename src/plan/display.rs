@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Expect, FlipChange, Gate, Step};
+use super::step::{Expect, FlipChange, Gate, Step};
 use crate::model::{AppRecord, Condition};
 
 impl fmt::Display for Step {

@@ -10,22 +10,22 @@ use super::exit::{Exit, Failure};
 
 /// A line on standard output.
 macro_rules! outln {
-    ($($text:tt)*) => { $crate::cli::say::out(format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => { $crate::cli::output::out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
 /// A text on standard output, as it is.
 macro_rules! out {
-    ($($text:tt)*) => { $crate::cli::say::out(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::cli::output::out(format_args!($($text)*)) };
 }
 
 /// A line on standard error.
 macro_rules! errln {
-    ($($text:tt)*) => { $crate::cli::say::err(format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => { $crate::cli::output::err(format_args!("{}\n", format_args!($($text)*))) };
 }
 
 /// A text on standard error, as it is.
 macro_rules! err {
-    ($($text:tt)*) => { $crate::cli::say::err(format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::cli::output::err(format_args!($($text)*)) };
 }
 
 /// Nowhere to say it is no reason to do, or to end, in another way.

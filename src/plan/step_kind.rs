@@ -1,6 +1,6 @@
 //! What a step is about, for those who group or count steps: its kind, and the one thing that it touches.
 
-use super::Step;
+use super::step::Step;
 use crate::model::StepKind;
 
 impl Step {

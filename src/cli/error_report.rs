@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::args::Format;
+use super::common::Format;
 use super::exit::{Exit, Failure};
 use crate::compose::{Finding, Place, Warning};
 use crate::report::ci::{annotation, append_summary, failure_summary};

@@ -1,0 +1,123 @@
+//! The options that every command takes, and the values that several of them read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::compose::{parse_bytes, parse_duration};
+use crate::model::ReplicaCount;
+use crate::report::Verbosity;
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct CommonArgs {
+    // The loader reads the variables itself: it knows what they may hold.
+    /// A compose file, `-` for the standard input; several are merged. Else $COMPOSE_FILE, else compose.yaml and
+    /// compose.override.yaml here or in a folder above
+    #[arg(short, long = "file", value_name = "FILE", global = true)]
+    pub files: Vec<PathBuf>,
+    /// Where relative paths start; else the folder of the first compose file
+    #[arg(long, value_name = "FOLDER", global = true)]
+    pub project_directory: Option<PathBuf>,
+    /// A file with variables, instead of `.env`; a later one wins
+    #[arg(long = "env-file", value_name = "FILE", global = true)]
+    pub env_files: Vec<PathBuf>,
+    /// Let services of this profile take part, `*` for all; else $COMPOSE_PROFILES
+    #[arg(long = "profile", value_name = "NAME", global = true)]
+    pub profiles: Vec<String>,
+    // Not an option: what the command names takes part whatever its profiles are.
+    #[arg(skip)]
+    pub named: Vec<String>,
+    // Nor this: what only looks needs no values that may be on another machine.
+    #[arg(skip)]
+    pub deploys: bool,
+    /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
+    /// For most commands it is enough where there is no file: they work with what the engine knows of the project
+    #[arg(short, long, visible_alias = "project", value_name = "NAME", global = true)]
+    pub project_name: Option<String>,
+    /// The engine: `unix://…`, `tcp://host:port`, `https://…` or `ssh://user@host`; else $DOCKER_HOST, else the docker context
+    #[arg(short = 'H', long, value_name = "URL", global = true, conflicts_with = "context")]
+    pub host: Option<String>,
+    /// The docker context whose engine is meant; else $DOCKER_CONTEXT, else the one of `docker context use`
+    #[arg(long, value_name = "CONTEXT", global = true)]
+    pub context: Option<String>,
+    /// How to report; without it for people, and in the way of GitHub Actions or GitLab where one of them runs this
+    #[arg(long, value_enum, global = true)]
+    pub format: Option<Format>,
+    /// How long to wait for another deploy of the same app, such as `30s` or `5m`
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration, global = true)]
+    pub lock_wait: Duration,
+    /// Give up after this long: undone before the flip, as with Ctrl-C; exit code 124
+    #[arg(long, value_name = "TIME", value_parser = limit, global = true)]
+    pub timeout: Option<Duration>,
+    /// Say only warnings, errors and results
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say each step with its reason, too
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Bytes that must be free on the engine's disk before a build or pull, such as `500m`; else 1g or 5 % of the disk
+    #[arg(long, value_name = "SIZE", env = "DEPLOY_APPS_MIN_FREE", value_parser = size, global = true)]
+    pub min_free: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: live lines on a terminal, plain lines elsewhere
+    Text,
+    /// For programs: one JSON object, or one a line while something is changed
+    Json,
+    /// For `config` only, whose text this is
+    Yaml,
+    /// For the log of GitHub Actions: groups, annotations, job summary and outputs
+    Github,
+    /// For the log of GitLab: folded sections
+    Gitlab,
+    /// For a comment on a pull request; `plan` only
+    Markdown,
+}
+
+impl CommonArgs {
+    /// The format that was asked for, else that of the place this runs in.
+    pub fn format(&self) -> Format {
+        let is_true = |name| std::env::var(name).is_ok_and(|value| value == "true");
+        match self.format {
+            Some(format) => format,
+            None if is_true("GITHUB_ACTIONS") => Format::Github,
+            None if is_true("GITLAB_CI") => Format::Gitlab,
+            None => Format::Text,
+        }
+    }
+
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        }
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = parse_bytes(text).and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.ok_or_else(|| "a size in bytes or with its unit, such as `500m` or `2g`".to_owned())
+}
+
+/// A run that is over before it began would be told as one that was cancelled.
+fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("longer than zero, such as `10m`".to_owned()),
+        limit => Ok(limit),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "a duration with its unit, such as `10s`, `1m30s` or `250ms`".to_owned())
+}
+
+/// A number of replicas, or what is wanted instead.
+pub fn replicas(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| *count <= ReplicaCount::MOST);
+    count.ok_or_else(|| format!("give a whole number from 0 to {}", ReplicaCount::MOST))
+}

@@ -1,0 +1,59 @@
+//! One container as the engine shows it.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::container::OwnLabels;
+use super::hooks::Hooks;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObservedContainer {
+    pub id: String,
+    pub name: String,
+    pub image_id: String,
+    pub labels: OwnLabels,
+    pub state: ContainerState,
+    /// `None` when the container has no HEALTHCHECK.
+    pub health: Option<DockerHealth>,
+    /// Its fixed address on the proxy's network, running or not.
+    pub address: Option<Ipv4Addr>,
+    /// As it was made with them.
+    pub hooks: Hooks,
+    /// The volumes it mounts, by name.
+    pub volumes: Vec<String>,
+    /// The first port of the host that leads to it while it runs.
+    #[serde(default)]
+    pub published: Option<u16>,
+}
+
+impl ObservedContainer {
+    /// Running, and not known to be ill.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.state == ContainerState::Running && self.health != Some(DockerHealth::Unhealthy)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerState {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Exited {
+        code: i64,
+        oom_killed: bool,
+    },
+    /// Being removed, or left in a state from which only removal leads.
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DockerHealth {
+    Starting,
+    Healthy,
+    Unhealthy,
+}
