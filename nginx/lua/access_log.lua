@@ -36,7 +36,12 @@ local function size_of(path)
     return size
 end
 
+-- Each time is some lines in the error log.
+local REOPEN_S = 5
+local reopened_at = -math.huge
+
 local function reopen()
+    reopened_at = ngx.now()
     ffi.C.kill(ffi.C.getppid(), USR1)
 end
 
@@ -46,9 +51,14 @@ function _M.rotate()
     if not size then
         -- nginx could not open it, or somebody has removed it: what is written meanwhile must stay bounded too.
         if (size_of(OLD) or 0) > 2 * most_bytes then
-            io.open(OLD, "w"):close()
+            local file = io.open(OLD, "w")
+            if file then
+                file:close()
+            end
         end
-        reopen()
+        if ngx.now() - reopened_at >= REOPEN_S then
+            reopen()
+        end
     elseif size > most_bytes and os.rename(PATH, OLD) then
         reopen()
     end
