@@ -54,7 +54,7 @@ impl Context {
             signals.cancel_after(limit);
         }
         // What is wrong with the file is said without waiting for an engine that does not answer.
-        let (loaded, connecting) = ahead(load_project(args, &signals), connect(args)).await;
+        let (loaded, connecting) = ahead(Box::pin(load_project(args, &signals)), Box::pin(connect(args))).await;
         let (project, engine) = match loaded {
             Ok(project) => (project, connecting.await?),
             Err(error) if error.is_without_file() => {

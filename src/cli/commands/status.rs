@@ -75,7 +75,8 @@ fn exit(status: &Status) -> Exit {
 /// With the port that clients come to.
 async fn checked(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Status, Failure> {
     let asking = published::ask(&context.project, context.engine.about());
-    let (status, answer) = ahead(gather(View::of(context, proxy), args), asking).await;
+    // Boxed: they are too large to be moved about on a stack.
+    let (status, answer) = ahead(Box::pin(gather(View::of(context, proxy), args)), Box::pin(asking)).await;
     let mut status = status?;
     if status.proxy.error.is_none() {
         status.proxy.published = Some(answer.await);
@@ -92,8 +93,8 @@ async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> R
         let look = async {
             // Each question is a line in the access log, so not every look asks.
             let mut status = match looks % LOOKS_TO_A_QUESTION {
-                0 => checked(context, proxy, args).await?,
-                _ => gather(View::of(context, proxy), args).await?,
+                0 => Box::pin(checked(context, proxy, args)).await?,
+                _ => Box::pin(gather(View::of(context, proxy), args)).await?,
             };
             looks += 1;
             if status.proxy.published.is_some() {
@@ -144,7 +145,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let compared: Vec<AppName> = in_file.into_iter().filter(named).collect();
     let (seen, info, neighbours) = tokio::try_join!(
-        look(engine, proxy, project, &compared, compares),
+        Box::pin(look(engine, proxy, project, &compared, compares)),
         engine.info(),
         engine.neighbours(&project.proxy.name)
     )?;
