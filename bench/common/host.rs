@@ -118,9 +118,15 @@ pub fn remove_all(name: &str) {
     remove(&["ps", "-aq", "--filter", &format!("name=^/?{name}-")], &["rm", "-fv"]);
     remove(&["network", "ls", "-q", "--filter", &format!("name=^{name}")], &["network", "rm"]);
     remove(&["volume", "ls", "-q", "--filter", &format!("name=^{name}")], &["volume", "rm"]);
-    // Each release has tagged its image.
+    // Each release has tagged its image, and its build has named it.
     let ours = format!("deploy-apps/{name}-*");
-    remove(&["images", "--format", "{{.Repository}}:{{.Tag}}", &ours], &["rmi"]);
+    let images = docker_now(&["images", "--format", "{{.Repository}}:{{.Tag}}", &ours]);
+    let images: Vec<&str> = images.split_whitespace().collect();
+    if !images.is_empty() {
+        let all = docker_now(&[&["image", "inspect", "--format", "{{join .RepoTags \" \"}}"], &images[..]].concat());
+        let built = all.split_whitespace().filter(|tag| tag.starts_with("deploy-apps/built:"));
+        docker_now(&[&["rmi"], &images[..], &built.collect::<Vec<_>>()[..]].concat());
+    }
 }
 
 /// A deploy under way. Dropping it kills it.

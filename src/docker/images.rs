@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use bollard::query_parameters::{PruneImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
+use bollard::query_parameters::{PruneImagesOptionsBuilder, TagImageOptionsBuilder};
 
-use super::{DockerEngine, present};
+use super::{DockerEngine, built, present};
 use crate::model::Label;
 use crate::ports::{EngineError, EngineErrorKind};
 
@@ -22,32 +22,34 @@ pub(super) async fn tag_image(engine: &DockerEngine, image: &str, tag: &str) -> 
 }
 
 pub(super) async fn untag_image(engine: &DockerEngine, tag: &str) -> Result<(), EngineError> {
-    // Not by force: that would take the image from under a stopped container, which then cannot start again.
-    let options = RemoveImageOptionsBuilder::default().force(false).build();
-    let doing = format!("untag image `{tag}`");
-    let removal = engine.call(&doing, engine.client.remove_image(tag, Some(options), None)).await;
-    present(removal).map(drop).map_err(|error| match user_of_image(&error.message) {
+    built::untag(engine, tag).await.map_err(|error| match user_of_image(&error.message) {
         Some(container) => EngineError::new(
             EngineErrorKind::Conflict,
-            format!("could not {doing}: container `{container}` is made from it"),
+            format!("could not untag image `{tag}`: container `{container}` is made from it"),
         )
         .hint(format!("`docker rm {container}` if it is not needed")),
         None => error,
     })
 }
 
-/// A build whose image has no tag yet may be under way, so only what has lain there for a while goes.
+/// A build whose image has no tag yet may be under way, so only what was made a while ago is removed.
 const DANGLING_SINCE: &str = "10m";
 
 pub(super) async fn remove_dangling(engine: &DockerEngine) -> Result<(), EngineError> {
-    let filters =
-        HashMap::from([("dangling", vec!["true"]), ("label", vec![Label::SOURCE]), ("until", vec![DANGLING_SINCE])]);
+    built::remove_unused(engine).await?;
+    // Those of older versions have no name after their source; what inherits the labels of a build with one is not ours.
+    let filters = HashMap::from([
+        ("dangling", vec!["true"]),
+        ("label", vec![Label::SOURCE]),
+        ("label!", vec![Label::BUILT]),
+        ("until", vec![DANGLING_SINCE]),
+    ]);
     let options = PruneImagesOptionsBuilder::default().filters(&filters).build();
     engine.call("remove untagged images", engine.client.prune_images(Some(options))).await.map(drop)
 }
 
 /// The container in "container 0f… is using its referenced image".
-fn user_of_image(message: &str) -> Option<&str> {
+pub(super) fn user_of_image(message: &str) -> Option<&str> {
     let before = message.split(" is using its referenced image").next().filter(|text| text.len() < message.len());
     let before = before.or_else(|| message.find("image is being used by").map(|_| message));
     let mut words = before?.rsplit(' ').map(|word| word.trim_end_matches([',', '.']));

@@ -6,6 +6,7 @@
 mod access_log;
 mod api;
 mod build;
+mod built;
 mod connect;
 mod containers;
 mod create;
@@ -21,6 +22,7 @@ mod hook;
 mod host_config;
 mod host_files;
 mod images;
+mod inherited;
 mod inspect;
 mod listening;
 mod logs;

@@ -9,7 +9,8 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{DockerEngine, containers, filter, routes};
+use super::inherited::Inherited;
+use super::{DockerEngine, built, containers, filter, routes};
 use crate::model::{
     ComposeContainer, ComposeLabel, ContainerState, DockerHealth, Hooks, Label, ObservedContainer, ObservedEngine,
     ObservedImage, ObservedNetwork, OwnLabels, ProjectName, ProxyName, Role,
@@ -38,9 +39,12 @@ pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<
 async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ObservedContainer>, EngineError> {
     let own = filter("label", format!("{}={proxy}", Label::PROXY));
     let options = ListContainersOptionsBuilder::default().all(true).filters(&own).build();
-    let listed = engine.call("list the containers", engine.client.list_containers(Some(options))).await?;
+    let (listed, inherited) = tokio::try_join!(
+        engine.call("list the containers", engine.client.list_containers(Some(options))),
+        Inherited::of(engine)
+    )?;
     let mut containers: Vec<ObservedContainer> = stream::iter(listed)
-        .map(|summary| observed(engine, proxy, summary))
+        .map(|summary| observed(engine, proxy, summary, &inherited))
         .buffer_unordered(INSPECTS_AT_ONCE)
         .try_filter_map(|container| std::future::ready(Ok(container)))
         .try_collect()
@@ -52,15 +56,19 @@ async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<O
 /// Every container of ours, whatever its proxy.
 pub(super) async fn residents(engine: &DockerEngine) -> Result<Vec<Resident>, EngineError> {
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter("label", Label::PROXY)).build();
-    let listed = engine.call("list the containers", engine.client.list_containers(Some(options))).await?;
-    Ok(listed.into_iter().filter_map(resident).collect())
+    let (listed, inherited) = tokio::try_join!(
+        engine.call("list the containers", engine.client.list_containers(Some(options))),
+        Inherited::of(engine)
+    )?;
+    Ok(listed.iter().filter_map(|summary| resident(summary, &inherited)).collect())
 }
 
-fn resident(summary: ContainerSummary) -> Option<Resident> {
-    let labels: BTreeMap<String, String> = summary.labels.unwrap_or_default().into_iter().collect();
+fn resident(summary: &ContainerSummary, inherited: &Inherited) -> Option<Resident> {
+    let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
+    let labels = OwnLabels::from_map(&labels).filter(|labels| !inherited.is_all_of(summary, labels))?;
     let ports: BTreeSet<u16> = summary.ports.iter().flatten().filter_map(|port| port.public_port).collect();
     Some(Resident {
-        labels: OwnLabels::from_map(&labels)?,
+        labels,
         running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
         ports: ports.into_iter().collect(),
     })
@@ -110,10 +118,12 @@ async fn observed(
     engine: &DockerEngine,
     proxy: &ProxyName,
     summary: ContainerSummary,
+    inherited: &Inherited,
 ) -> Result<Option<ObservedContainer>, EngineError> {
     let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
     let hooks = labels.get(Label::HOOKS).map(|text| Hooks::from_label(text)).unwrap_or_default();
-    let Some(labels) = OwnLabels::from_map(&labels) else { return Ok(None) };
+    let labels = OwnLabels::from_map(&labels).filter(|labels| !inherited.is_all_of(&summary, labels));
+    let Some(labels) = labels else { return Ok(None) };
     with_state(engine, proxy, summary, labels, hooks).await
 }
 
@@ -205,6 +215,7 @@ async fn images(engine: &DockerEngine) -> Result<Vec<ObservedImage>, EngineError
     let labelled = listed_images(engine, "label", Label::SOURCE);
     // What was pulled bears no label of ours, only the tags of its releases.
     let (mut images, tagged) = tokio::try_join!(labelled, listed_images(engine, "reference", OWN_TAGS))?;
+    images.retain(|image| image.source.is_some());
     images.extend(tagged.into_iter().filter(|image| image.source.is_none()));
     Ok(images)
 }
@@ -217,7 +228,9 @@ async fn listed_images(engine: &DockerEngine, key: &str, value: &str) -> Result<
 
 fn observed_image(mut image: ImageSummary) -> ObservedImage {
     image.repo_tags.retain(|tag| tag != "<none>:<none>");
-    ObservedImage { id: image.id, tags: image.repo_tags, source: image.labels.remove(Label::SOURCE) }
+    let source = built::source(&image.labels, &image.repo_tags);
+    image.repo_tags.retain(|tag| !built::is_built_tag(tag));
+    ObservedImage { id: image.id, tags: image.repo_tags, source }
 }
 
 #[cfg(test)]

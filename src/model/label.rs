@@ -17,6 +17,8 @@ impl Label {
     pub const IDENTITY: &str = "deploy-apps.identity";
     /// On images: the digest of the source they were built from.
     pub const SOURCE: &str = "deploy-apps.source";
+    /// On images: the name that the build has given to its image, which images built from that one do not have.
+    pub const BUILT: &str = "deploy-apps.built";
     /// On the proxy's image and container: the digest of the embedded `nginx/` folder.
     pub const PROXY_BUILD: &str = "deploy-apps.proxy-build";
     /// On containers: [`Hooks::to_label`].

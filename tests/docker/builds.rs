@@ -4,7 +4,7 @@ use deploy_apps::model::BuildSpec;
 use deploy_apps::ports::{Engine, EngineErrorKind};
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{World, docker, folder, inspect, labels, recording};
+use crate::world::{BASE, World, docker, folder, inspect, labels, recording};
 
 #[tokio::test]
 async fn a_build_takes_arguments_target_and_ignored_files_as_asked_and_is_found_again() {
@@ -61,6 +61,104 @@ async fn a_build_takes_arguments_target_and_ignored_files_as_asked_and_is_found_
     assert_eq!(world.engine.image_id(&id).await.unwrap(), None, "without a tag it is gone");
 }
 
+/// Built by somebody else from an image of ours, or committed from its container.
+fn derive(world: &World, base: &str, part: &str, text: &str) -> String {
+    let tag = format!("{}:1", world.name(part));
+    let files = folder(&[("Dockerfile", &format!("FROM {base}\n{text}"))]);
+    docker(&["build", "-q", "-t", &tag, &files.path().to_string_lossy()]);
+    docker(&["image", "inspect", "--format", "{{.Id}}", &tag])
+}
+
+#[tokio::test]
+async fn an_image_that_inherits_our_labels_is_no_build_of_ours() {
+    let world = World::new().await;
+    let files = folder(&[("Dockerfile", "FROM debian:trixie-slim\nCOPY x /x\n"), ("x", &world.name("x"))]);
+    for builder in ["buildkit", "classic"] {
+        let engine = connect_with(builder).await;
+        let mut build = world.build(files.path());
+        build.args.insert("BUILDER".to_owned(), builder.to_owned());
+        let digest = engine.source_digest(&build).await.unwrap();
+        let tag = format!("{}:r1", world.name(builder));
+        let id = engine.build_image(&build, &tag, &digest, recording().0).await.unwrap();
+        let derived = derive(&world, &tag, &format!("{builder}-derived"), "ENV A=b\n");
+        let committed = format!("{}:1", world.name(&format!("{builder}-committed")));
+        let container = world.name(&format!("{builder}-c"));
+        docker(&["create", "--name", &container, &tag, "true"]);
+        docker(&["commit", &container, &committed]);
+        // As a deploy names an image that was pulled.
+        let release = format!("deploy-apps/{}:r7", world.name(builder));
+        docker(&["tag", &committed, &release]);
+        let committed = docker(&["image", "inspect", "--format", "{{.Id}}", &committed]);
+        assert!(derived != id && committed != id && derived.starts_with("sha256:"), "{derived} {committed}");
+
+        let known = |observed: &deploy_apps::model::ObservedEngine, wanted: &str| {
+            observed
+                .images
+                .iter()
+                .filter(|image| image.id == wanted)
+                .map(|image| image.source.clone())
+                .collect::<Vec<_>>()
+        };
+        let observed = engine.observe(&world.proxy()).await.unwrap();
+        assert_eq!(known(&observed, &id), [Some(digest.clone())]);
+        assert_eq!(known(&observed, &derived), [], "neither ours nor tagged by us");
+        assert_eq!(known(&observed, &committed), [None], "tagged by us, and not built by us");
+        // Ours is gone; what was built from it is still not ours.
+        docker(&["rm", &container]);
+        engine.untag_image(&tag).await.unwrap();
+        let observed = engine.observe(&world.proxy()).await.unwrap();
+        assert_eq!(observed.images.iter().filter(|image| image.source.as_ref() == Some(&digest)).count(), 0);
+        docker(&["rmi", &release]);
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_inherits_our_labels_is_none_of_ours() {
+    let world = World::new().await;
+    let ours = world.run("web-r3-1", "sleep 60").await;
+    let image = format!("{}:1", world.name("committed"));
+    docker(&["commit", &ours, &image]);
+    docker(&["run", "-d", "--name", &world.name("stranger"), &image, "sleep", "60"]);
+    // What we make of that image ourselves has labels of its own.
+    let mut own = world.container("web-r4-1", "sleep 60");
+    own.image.clone_from(&image);
+    own.labels.release = Some(deploy_apps::model::ReleaseNumber(4));
+    world.engine.create_container(&own).await.unwrap();
+    let observed = world.engine.observe(&world.proxy()).await.unwrap();
+    let names: Vec<&str> = observed.containers.iter().map(|container| container.name.as_str()).collect();
+    assert_eq!(names, [world.name("web-r3-1"), world.name("web-r4-1")]);
+}
+
+#[tokio::test]
+async fn what_only_its_build_names_goes_when_nothing_uses_it() {
+    let world = World::new().await;
+    let files = folder(&[("Dockerfile", "FROM debian:trixie-slim\nCOPY x /x\n"), ("x", &world.name("x"))]);
+    let build = world.build(files.path());
+    let digest = world.engine.source_digest(&build).await.unwrap();
+    let tag = format!("{}:r1", world.name("unused"));
+    let id = world.engine.build_image(&build, &tag, &digest, recording().0).await.unwrap();
+    // Its release's tag has moved on.
+    world.engine.tag_image(BASE, &tag).await.unwrap();
+    let known = async || {
+        let observed = world.engine.observe(&world.proxy()).await.unwrap();
+        observed.images.into_iter().find(|image| image.id == id)
+    };
+    let left = known().await.expect("it may be built upon for a while");
+    assert_eq!((left.tags, left.source), (Vec::new(), Some(digest.clone())));
+    world.engine.remove_dangling().await.unwrap();
+    assert!(known().await.is_some(), "it is too young to be surely unused");
+    world.engine.untag_image(&format!("deploy-apps/built:{digest}")).await.unwrap();
+    assert_eq!(world.engine.image_id(&id).await.unwrap(), None);
+}
+
+async fn connect_with(builder: &str) -> deploy_apps::docker::DockerEngine {
+    let connected = deploy_apps::docker::connect(|name| match name {
+        "DEPLOY_APPS_BUILDER" => Some(builder.to_owned()),
+        other => std::env::var(other).ok(),
+    });
+    connected.await.unwrap()
+}
+
 #[tokio::test]
 async fn a_failing_step_is_named_with_its_last_lines() {
     let world = World::new().await;
@@ -69,12 +167,7 @@ async fn a_failing_step_is_named_with_its_last_lines() {
         "FROM debian:trixie-slim\nRUN for i in $(seq 30); do echo line $i; done; sleep 0.3; echo broken >&2; exit 3\n",
     )]);
     for builder in ["buildkit", "classic"] {
-        let engine = deploy_apps::docker::connect(|name| match name {
-            "DEPLOY_APPS_BUILDER" => Some(builder.to_owned()),
-            other => std::env::var(other).ok(),
-        })
-        .await
-        .unwrap();
+        let engine = connect_with(builder).await;
         let build = BuildSpec { no_cache: true, ..world.build(files.path()) };
         let tag = format!("{}:r1", world.name(builder));
         let (progress, _) = recording();
@@ -92,12 +185,7 @@ async fn a_failing_step_is_named_with_its_last_lines() {
 async fn the_classic_builder_builds_the_same() {
     let world = World::new().await;
     let files = folder(&[("Dockerfile", "FROM debian:trixie-slim\nCOPY x /x\nRUN cat /x\n"), ("x", "y\n")]);
-    let engine = deploy_apps::docker::connect(|name| match name {
-        "DEPLOY_APPS_BUILDER" => Some("classic".to_owned()),
-        other => std::env::var(other).ok(),
-    })
-    .await
-    .unwrap();
+    let engine = connect_with("classic").await;
     let build = world.build(files.path());
     let tag = format!("{}:r1", world.name("classic"));
     let (progress, lines) = recording();

@@ -150,6 +150,14 @@ impl Drop for World {
         remove(&["ps", "-a", "--filter", &of_ours, "--format", "{{.Names}}"], &["rm", "-fv"]);
         remove(&["network", "ls", "--filter", &of_ours, "--format", "{{.Name}}"], &["network", "rm"]);
         remove(&["volume", "ls", "--filter", &of_ours, "--format", "{{.Name}}"], &["volume", "rm"]);
-        remove(&["images", "--format", "{{.Repository}}:{{.Tag}}"], &["rmi", "-f"]);
+        let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let own: Vec<&str> = listed.lines().filter(|name| name.starts_with(&self.prefix)).collect();
+        // With the names by which builds are known.
+        let all = docker(&[&["image", "inspect", "--format", "{{join .RepoTags \"\\n\"}}"], &own[..]].concat());
+        let built = all.lines().filter(|tag| tag.starts_with("deploy-apps/built:"));
+        let going: Vec<&str> = own.iter().copied().chain(built).collect();
+        if !own.is_empty() {
+            docker(&[&["rmi", "-f"], &going[..]].concat());
+        }
     }
 }

@@ -108,8 +108,7 @@ async fn another_image_is_a_moved_world() {
     // The tag now names another image.
     let container = format!("{}-other", host.name());
     docker(&["create", "--name", &container, crate::harness::FAULT_APP]);
-    // Without our label: for the other tests this would be an image of the same source, which goes while they use it.
-    docker(&["commit", "-c", "LABEL deploy-apps.source=none", &container, &tag]);
+    docker(&["commit", &container, &tag]);
     docker(&["rm", &container]);
     let output = host.cli(&["--plan-file", "plan.json"]).run().await.exited(12);
     docker(&["rmi", "-f", &tag]);

@@ -45,8 +45,7 @@ fn with(host: &Host, args: &[&str], config: &str) -> Cli {
 /// An image like that of the apps, with this mark, given to the registry.
 fn marked(registry: &PrivateRegistry, name: &str, mark: &str) -> String {
     let local = format!("{}:{mark}", name.split(':').next().expect("a name"));
-    // It inherits the label of what it was built from, and would pass for that in other tests.
-    let text = format!("FROM {FAULT_APP}\nLABEL deploy-apps.source=\nENV RELEASE_MARK={mark}\n");
+    let text = format!("FROM {FAULT_APP}\nENV RELEASE_MARK={mark}\n");
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("Dockerfile"), text).expect("written");
     docker(&["build", "-q", "-t", &local, &folder.path().to_string_lossy()]);
@@ -212,7 +211,7 @@ async fn a_registry_that_goes_down_in_the_middle_of_a_pull_changes_nothing() {
     let mut large = Vec::new();
     std::fs::File::open("/dev/urandom").and_then(|file| file.take(20 << 20).read_to_end(&mut large)).expect("bytes");
     std::fs::write(folder.path().join("large"), large).expect("written");
-    let text = format!("FROM {FAULT_APP}\nLABEL deploy-apps.source=\nCOPY large /large\n");
+    let text = format!("FROM {FAULT_APP}\nCOPY large /large\n");
     std::fs::write(folder.path().join("Dockerfile"), text).expect("written");
     let local = format!("{}:large", host.name());
     docker(&["build", "-q", "-t", &local, &folder.path().to_string_lossy()]);

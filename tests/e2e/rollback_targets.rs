@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{App, FAULT_APP, Host, Registry, Scenario, docker, none_lost};
+use crate::harness::{App, FAULT_APP, Host, Registry, Scenario, docker, none_lost, remove_image};
 
 /// An image of its own for each release, built on that of `fault-app`.
 fn write(host: &Host, release: &str) {
@@ -24,7 +24,7 @@ async fn a_release_whose_image_was_removed_is_refused_with_those_that_can_come_b
         host.deploy(&["web"]).await.succeeded();
     }
     let load = host.steady_load("web").await;
-    docker(&["rmi", "-f", &format!("deploy-apps/{}-web:r2", host.name())]);
+    remove_image(&format!("deploy-apps/{}-web:r2", host.name()));
     let before = host.proxy_state().await;
     host.deploy(&["rollback", "web", "r2"])
         .await

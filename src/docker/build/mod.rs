@@ -18,8 +18,8 @@ use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use serde_json::json;
 
-use super::DockerEngine;
 use super::api::with_query;
+use super::{DockerEngine, built};
 use crate::model::{BuildSpec, Label, Ulimit};
 use crate::ports::{EngineError, EngineErrorKind, Progress};
 use archive::Upload;
@@ -102,7 +102,7 @@ impl Order<'_> {
     /// What bollard's options have no room for: lists of extra hosts, ulimits and tags.
     fn addition(&self) -> String {
         let hosts = self.build.extra_hosts.iter().map(|host| ("extrahosts", host.clone()));
-        let tags = self.build.tags.iter().map(|tag| ("t", tag.clone()));
+        let tags = self.build.tags.iter().cloned().chain([built::tag(self.digest)]).map(|tag| ("t", tag));
         let limit = |limit: &Ulimit| json!({ "Name": limit.name, "Soft": limit.soft, "Hard": limit.hard });
         let limits: Vec<serde_json::Value> = self.build.ulimits.iter().map(limit).collect();
         let limits = (!limits.is_empty()).then(|| ("ulimits", serde_json::Value::from(limits).to_string()));
@@ -113,7 +113,8 @@ impl Order<'_> {
 
     fn options(&self, version: BuilderVersion, dockerfile: String) -> BuildImageOptions {
         let build = self.build;
-        let source = (Label::SOURCE.to_owned(), self.digest.to_owned());
+        let own = [(Label::SOURCE, self.digest.to_owned()), (Label::BUILT, built::tag(self.digest))];
+        let own = own.map(|(key, value)| (key.to_owned(), value));
         BuildImageOptions {
             dockerfile,
             t: Some(self.tag.to_owned()),
@@ -122,7 +123,7 @@ impl Order<'_> {
             rm: true,
             forcerm: true,
             buildargs: Some(build.args.clone().into_iter().collect()),
-            labels: Some(build.labels.clone().into_iter().chain([source]).collect()),
+            labels: Some(build.labels.clone().into_iter().chain(own).collect()),
             networkmode: build.network.clone(),
             target: build.target.clone().unwrap_or_default(),
             cachefrom: (!build.cache_from.is_empty()).then(|| build.cache_from.clone()),
@@ -138,6 +139,7 @@ impl Order<'_> {
         let doing = format!("build image `{}`", self.tag);
         let image = super::present(self.engine.call(&doing, self.engine.client.inspect_image(self.tag)).await)?;
         let labels = image.as_ref().and_then(|image| image.config.as_ref()?.labels.as_ref());
+        // Not by the build's name: one of the same source that ends right now has taken it over.
         let fresh = labels.and_then(|labels| labels.get(Label::SOURCE)).is_some_and(|source| source == self.digest);
         image.and_then(|image| image.id).filter(|_| fresh).ok_or_else(|| {
             EngineError::new(

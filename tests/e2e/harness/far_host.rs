@@ -165,6 +165,7 @@ impl FarHost {
     }
 
     fn load(&self, images: &[&str]) {
+        let images = sweep::with_built(images);
         let mut save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn().expect("docker");
         let archive = save.stdout.take().expect("piped");
         let mut load = Command::new("docker");

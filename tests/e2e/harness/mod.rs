@@ -47,7 +47,7 @@ pub use registry::Registry;
 pub use sample::{sample, sample_in};
 pub use scenario::Scenario;
 pub use skip::skipped;
-pub use sweep::docker;
+pub use sweep::{docker, remove_image};
 pub use wait::{DEADLINE, eventually};
 pub use wire::{Cable, End, Wire};
 

@@ -11,7 +11,7 @@ use deploy_apps::docker::connect;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{DEADLINE, FAULT_APP, docker, eventually, images};
+use super::{DEADLINE, FAULT_APP, docker, eventually, images, sweep};
 
 /// What is left to do for an engine whose test was killed, with Ctrl-C for one. Its arguments are the engine's address, its
 /// name, where it runs and its folder. The last line may end this script too, which has that path among its arguments.
@@ -191,6 +191,7 @@ impl OwnEngine {
 
     /// Copies images from the shared engine.
     pub fn load(&self, images: &[&str]) {
+        let images = sweep::with_built(images);
         let mut save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn().expect("docker");
         let archive = save.stdout.take().expect("piped");
         let mut load = Command::new("docker");

@@ -1,9 +1,13 @@
 //! Takes away what scenarios have made: one's own at its end, and that of test runs which were killed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The name that a build gives to its image, before the digest of its source.
+pub(super) const BUILT: &str = "deploy-apps/built:";
 
 /// A name that says which process it belongs to, so that a run never takes another one's containers for leftovers.
 pub(super) fn name(test: &str) -> String {
@@ -56,7 +60,39 @@ fn remove(is_ours: impl Fn(&str) -> bool) {
     remove(&[&["ps", "-a", "--format", "{{.Names}}"][..], &ours].concat(), "", &["rm", "-fv"]);
     remove(&[&["network", "ls", "--format", "{{.Name}}"][..], &ours].concat(), "", &["network", "rm"]);
     remove(&[&["volume", "ls", "--format", "{{.Name}}"][..], &ours].concat(), "", &["volume", "rm"]);
-    remove(&["images", "--format", "{{.Repository}}:{{.Tag}}", "deploy-apps/e2e-*"], "deploy-apps/", &["rmi"]);
+    remove_images(&docker(&["images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}"]), &is_ours);
+}
+
+/// With the last of its other tags goes the one that a build gives to its image.
+fn remove_images(listed: &str, is_ours: &impl Fn(&str) -> bool) {
+    let mut images: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, tag) in listed.lines().filter_map(|line| line.split_once(' ')) {
+        images.entry(id).or_default().push(tag);
+    }
+    let is_own = |tag: &&str| tag.strip_prefix("deploy-apps/").is_some_and(is_ours);
+    let goes = |tags: Vec<&'_ str>| {
+        let (own, others): (Vec<_>, Vec<_>) = tags.into_iter().partition(|tag| is_own(tag));
+        let is_last = !own.is_empty() && others.iter().all(|tag| tag.starts_with(BUILT));
+        own.into_iter().chain(others.into_iter().filter(|_| is_last)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let going: Vec<String> = images.into_values().flat_map(goes).collect();
+    if !going.is_empty() {
+        docker(&[&["rmi"], &going.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    }
+}
+
+/// Removes an image with the name that its build has given to it.
+pub fn remove_image(tag: &str) {
+    let tags = with_built(&[tag]);
+    docker(&[&["rmi", "-f"], &tags.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+}
+
+/// These tags, and the names by which deploys know the images as builds of their sources.
+pub(super) fn with_built(tags: &[&str]) -> Vec<String> {
+    let named = |tag: &&str| docker(&["image", "inspect", "--format", "{{join .RepoTags \" \"}}", tag]);
+    let others: Vec<String> = tags.iter().map(named).collect();
+    let built = others.iter().flat_map(|tags| tags.split(' ')).filter(|tag| tag.starts_with(BUILT));
+    tags.iter().copied().chain(built).map(str::to_owned).collect()
 }
 
 /// The engine's own command, for what the product has no word for.

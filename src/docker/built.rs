@@ -1,0 +1,115 @@
+//! How an image of our own builds is known.
+//!
+//! Labels alone do not tell: whatever is built `FROM` such an image, or committed from a container of it, inherits them.
+//! Names are not inherited, so a build also names its image after its source, and only what has that name counts.
+
+use std::collections::HashMap;
+
+use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
+
+use super::{DockerEngine, filter, images, present};
+use crate::model::Label;
+use crate::ports::EngineError;
+
+const PREFIX: &str = "deploy-apps/built:";
+/// The names of all images that we have tagged for a release or an accessory.
+const OWN: &str = "deploy-apps/";
+/// One whose release has no tag yet may be about to get it, so only what was made a while ago is removed.
+const UNUSED_FOR_SECONDS: i64 = 600;
+
+/// The name that says of which source an image was built.
+pub(super) fn tag(digest: &str) -> String {
+    format!("{PREFIX}{digest}")
+}
+
+/// Whether a tag is such a name, which keeps nothing: without another one the image is of no more use.
+pub(super) fn is_built_tag(tag: &str) -> bool {
+    tag.starts_with(PREFIX)
+}
+
+/// The source that an image was built from, if we built it.
+pub(super) fn source(labels: &HashMap<String, String>, tags: &[String]) -> Option<String> {
+    let source = labels.get(Label::SOURCE)?;
+    let is_own = match labels.get(Label::BUILT) {
+        Some(built) => *built == tag(source) && tags.contains(built),
+        // Built by a version that did not name its images so.
+        None => tags.is_empty() || tags.iter().any(|tag| tag.starts_with(OWN)),
+    };
+    is_own.then(|| source.clone())
+}
+
+/// Removes a name of ours; an image that then has only its build's name goes too.
+pub(super) async fn untag(engine: &DockerEngine, tag: &str) -> Result<(), EngineError> {
+    let doing = format!("untag image `{tag}`");
+    let image = present(engine.call(&doing, engine.client.inspect_image(tag)).await)?;
+    let others = image.and_then(|image| image.repo_tags).unwrap_or_default();
+    let others: Vec<String> = others.into_iter().filter(|other| other != tag).collect();
+    remove(engine, tag, &doing).await?;
+    if !others.iter().all(|other| is_built_tag(other)) {
+        return Ok(());
+    }
+    for other in &others {
+        if let Err(error) = remove(engine, other, &doing).await {
+            // A container needs it, as a rule: then it keeps the name by which people know it.
+            images::tag_image(engine, other, tag).await?;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the images of ours that only their build's name keeps, and that no container uses.
+pub(super) async fn remove_unused(engine: &DockerEngine) -> Result<(), EngineError> {
+    let doing = "remove images that nothing uses";
+    let named = filter("reference", format!("{PREFIX}*"));
+    let options = ListImagesOptionsBuilder::default().filters(&named).build();
+    let listed = engine.call(doing, engine.client.list_images(Some(options))).await?;
+    let before = jiff::Timestamp::now().as_second() - UNUSED_FOR_SECONDS;
+    let unused = listed.iter().filter(|image| image.created < before);
+    let unused = unused.filter(|image| image.repo_tags.iter().all(|tag| is_built_tag(tag)));
+    for tag in unused.flat_map(|image| &image.repo_tags) {
+        match remove(engine, tag, doing).await {
+            Err(error) if images::user_of_image(&error.message).is_none() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Not by force: that would take the image from under a stopped container, which then cannot start again.
+async fn remove(engine: &DockerEngine, tag: &str, doing: &str) -> Result<(), EngineError> {
+    let options = RemoveImageOptionsBuilder::default().force(false).build();
+    present(engine.call(doing, engine.client.remove_image(tag, Some(options), None)).await).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn source_of(pairs: &[(&str, &str)], tags: &[&str]) -> Option<String> {
+        source(&labels(pairs), &tags.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_inherits_the_labels_is_no_build_of_ours() {
+        let ours = [(Label::SOURCE, "5"), (Label::BUILT, "deploy-apps/built:5")];
+        assert_eq!(source_of(&ours, &["deploy-apps/shop-web:r1", "deploy-apps/built:5"]).as_deref(), Some("5"));
+        assert_eq!(source_of(&ours, &["deploy-apps/built:5"]).as_deref(), Some("5"));
+        for tags in [&["team/derived:1"][..], &["deploy-apps/shop-b:r1"], &[], &["deploy-apps/built:6"]] {
+            assert_eq!(source_of(&ours, tags), None, "{tags:?}");
+        }
+        assert_eq!(source_of(&[(Label::BUILT, "deploy-apps/built:5")], &["deploy-apps/built:5"]), None);
+    }
+
+    #[test]
+    fn an_image_of_an_older_version_is_known_by_its_tag() {
+        let old = [(Label::SOURCE, "5")];
+        assert_eq!(source_of(&old, &["deploy-apps/shop-web:r1"]).as_deref(), Some("5"));
+        assert_eq!(source_of(&old, &[]).as_deref(), Some("5"));
+        assert_eq!(source_of(&old, &["team/derived:1"]), None);
+    }
+}
