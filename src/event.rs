@@ -76,6 +76,12 @@ pub enum Fact {
     ReleaseCommandFinished {
         took: Duration,
     },
+    /// An accessory's data is saved. `output`: the last lines of the command.
+    BackupFinished {
+        name: String,
+        output: Vec<String>,
+        took: Duration,
+    },
     ReplicaStarted {
         name: String,
     },

@@ -1,4 +1,5 @@
-//! What a shell is told while its user types: apps from the compose file, releases from the proxy.
+//! What a shell is told while its user types: apps from the compose file, or with `-p` alone from the engine; releases from
+//! the proxy.
 //!
 //! Which argument means what is told by its value's name in the help, such as `APP`, so a new command completes by itself.
 //! Whatever goes wrong here is an empty answer: a shell's prompt is no place for errors.
@@ -17,7 +18,8 @@ use super::commands::schema;
 use super::common::CommonArgs;
 use super::context::load_request;
 use super::engine::{connect, control_client};
-use crate::compose;
+use super::memory;
+use crate::compose::{self, ComposeErrorKind};
 use crate::local;
 use crate::model::{AppKey, AppName, Project, StoredRelease};
 use crate::ports::Proxy as _;
@@ -85,16 +87,22 @@ fn common() -> Option<CommonArgs> {
     CommonArgs::from_arg_matches(innermost(&matches)).ok()
 }
 
+/// The project that the line means: of its compose file, or, where only a name is given, as the engine remembers it.
 fn project() -> Option<Project> {
-    project_of(&common()?)
-}
-
-fn project_of(common: &CommonArgs) -> Option<Project> {
-    let mut request = load_request(common).ok()?;
+    let common = common()?;
+    let mut request = load_request(&common).ok()?;
     // The standard input is the shell's.
     request.files.retain(|file| file.as_os_str() != "-");
     request.without_git = true;
-    Some(compose::load(&request).ok()?.project)
+    match compose::load(&request) {
+        Ok(loaded) => Some(loaded.project),
+        Err(error) if error.kind == ComposeErrorKind::NoFile => {
+            let name = common.project_name.clone().or_else(|| std::env::var("COMPOSE_PROJECT_NAME").ok())?;
+            let name = name.parse().ok()?;
+            answered(async { memory::project(&connect(&common).await.ok()?, &name).await.ok() }).flatten()
+        }
+        Err(_) => None,
+    }
 }
 
 /// Apps that are not named yet.
@@ -147,22 +155,25 @@ fn releases() -> Vec<CompletionCandidate> {
 /// Releases that the proxy keeps of the apps among these words, newest first.
 fn kept_of(words: &[OsString]) -> Vec<CompletionCandidate> {
     let asked = || {
-        let common = common()?;
-        let project = project_of(&common)?;
+        let (common, project) = (common()?, project()?);
         let named = project.apps.keys().filter(|app| words.iter().any(|word| word == app.as_str()));
         let named: Vec<AppName> = named.cloned().collect();
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok()?;
-        let releases =
-            runtime.block_on(async { tokio::time::timeout(PATIENCE, kept(&common, &project, &named)).await.ok() });
-        // An engine that hangs must not hold the shell.
-        runtime.shutdown_background();
-        releases
+        answered(kept(&common, &project, &named))
     };
     let candidate = |release: StoredRelease| {
         CompletionCandidate::new(release.number.to_string()).help(Some(release.version.into()))
     };
     asked().unwrap_or_default().into_iter().map(candidate).collect()
+}
+
+/// What the engine answers in time.
+fn answered<T>(question: impl Future<Output = T>) -> Option<T> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, question).await.ok() });
+    // An engine that hangs must not hold the shell.
+    runtime.shutdown_background();
+    answer
 }
 
 async fn kept(common: &CommonArgs, project: &Project, apps: &[AppName]) -> Vec<StoredRelease> {

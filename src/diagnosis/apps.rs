@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{EngineFacts, Facts, Finding, ProxyFacts};
 use crate::model::{
-    AppKey, ContainerState, ObservedContainer, Peer, ReleaseNumber, Role, Stranger, Unstable, strangers_among,
+    AppKey, ContainerState, ObservedContainer, Orphan, Peer, ReleaseNumber, Role, Stranger, Unstable, strangers_among,
 };
 
 /// A deploy that holds its lease longer than this hangs, or drains long WebSockets.
@@ -47,6 +47,15 @@ pub(super) fn replicas(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding>
             false => Finding::warning("leftovers", text, remedy).fixable(),
         });
     }
+    let idle = engine.observed.containers.iter().filter(|container| {
+        let ended =
+            matches!(container.state, ContainerState::Created | ContainerState::Exited { .. } | ContainerState::Dead);
+        container.labels.role == Role::OneOff && ended
+    });
+    findings.extend(idle.map(|container| {
+        let text = format!("`{}` is left of a `deploy-apps run` that was killed", container.name);
+        Finding::warning("leftovers", text, "the next `run` or `prune` of its project removes it").fixable()
+    }));
     findings.extend(engine.not_restarted.iter().map(|(name, policy)| {
         let text = format!("`{name}` has the restart policy `{policy}`, so it stays down after a reboot");
         Finding::warning("restarts", text, "set `restart: unless-stopped` for its service, then deploy")
@@ -141,6 +150,11 @@ pub(super) fn leases(facts: &Facts, proxy: &ProxyFacts) -> Vec<Finding> {
         }
     };
     proxy.leases.iter().map(finding).collect()
+}
+
+pub(super) fn orphans(orphans: &[Orphan]) -> Vec<Finding> {
+    let text = |orphan: &Orphan| orphan.to_string().trim_start_matches("orphan: ").to_owned();
+    orphans.iter().map(|orphan| Finding::warning("orphans", text(orphan), orphan.remedy())).collect()
 }
 
 pub(super) fn images(engine: &EngineFacts) -> Vec<Finding> {

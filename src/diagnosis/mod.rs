@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::model::{
-    DiskSpace, EngineInfo, ForgottenProcess, HeldLease, HostFacts, Neighbour, ObservedEngine, ObservedProxy,
+    DiskSpace, EngineInfo, ForgottenProcess, HeldLease, HostFacts, Neighbour, ObservedEngine, ObservedProxy, Orphan,
     PortAnswer, ProxyName, ProxySpec, Unstable,
 };
 
@@ -78,6 +78,8 @@ pub struct Facts {
     pub certificates: Vec<Certificate>,
     /// Whether the published port answers; `None` where the proxy does not run.
     pub published: Option<PortAnswer>,
+    /// Services on the host that the compose file does not have any more.
+    pub orphans: Vec<Orphan>,
 }
 
 /// Of the engine.
@@ -142,6 +144,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
             findings.extend(apps::leases(facts, proxy));
         }
         findings.extend(apps::unstable(engine));
+        findings.extend(apps::orphans(&facts.orphans));
         findings.extend(apps::images(engine));
     }
     findings

@@ -17,6 +17,7 @@ mod listening;
 mod names;
 mod observed;
 mod observed_container;
+mod orphan;
 mod overview;
 mod policy;
 mod project;
@@ -61,6 +62,7 @@ pub use observed::{
     strangers_among,
 };
 pub use observed_container::{ContainerState, DockerHealth, ObservedContainer};
+pub use orphan::{Orphan, OrphanKind};
 pub use overview::{AppTraffic, HeldLease, Lifetime, ProxyOverview, RequestCounts, RequestTotals, Traffic};
 pub use policy::{Balance, DEFAULT_STOP_GRACE, DrainPolicy, FailureAction, HealthPolicy, Order, RolloutPolicy};
 pub use project::{

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Subnet;
 use super::container::{ContainerSpec, Logging, Restart, Ulimit};
+use super::hooks::Hook;
 use super::keys::{NetworkSettings, NewVolume};
 use super::names::{AppKey, AppName, ProjectName, ProxyName};
 use super::policy::{Balance, DrainPolicy, HealthPolicy, RolloutPolicy};
@@ -37,6 +38,9 @@ pub struct Project {
     /// Every app of the file with a port, also where its profile is not active: by these names services reach the proxy.
     /// They must not hang on the profiles of a run, or each change of those would change every container.
     pub hosts: BTreeSet<AppName>,
+    /// Services of the file that take no part, because none of their profiles is active.
+    #[serde(skip)]
+    pub dormant: BTreeSet<AppName>,
     /// By their names on the engine, project prefix included. External ones are not listed.
     pub networks: IndexMap<String, NetworkSettings>,
     pub volumes: Vec<NewVolume>,
@@ -170,6 +174,10 @@ impl App {
 /// A service that apps depend on: created when missing, never restarted by a deploy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Accessory {
+    /// Runs in its container before it is replaced. Not part of the container's configuration: a changed backup replaces
+    /// nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Hook>,
     pub service: Service,
     /// `None` is [`Accessory::default_name`].
     pub container_name: Option<String>,

@@ -45,7 +45,7 @@ impl Project {
         };
         let apps: IndexMap<AppName, App> = apps.into_iter().map(app).collect();
         let accessory = |service: AppName| {
-            let accessory = Accessory { service: bare_service(service.clone()), container_name: None };
+            let accessory = Accessory { service: bare_service(service.clone()), container_name: None, backup: None };
             (service, accessory)
         };
         Self {
@@ -68,6 +68,7 @@ impl Project {
             hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),
             accessories: accessories.into_iter().filter(|name| !apps.contains_key(name)).map(accessory).collect(),
             apps,
+            dormant: BTreeSet::new(),
             networks: IndexMap::new(),
             volumes: Vec::new(),
             external_networks: Vec::new(),

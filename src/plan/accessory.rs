@@ -55,6 +55,7 @@ pub(super) fn plan_accessory(
     if replaces {
         let because = if is_wanted { "`--force` was asked for" } else { "the compose file has changed" };
         replace(&mut plan, project, accessory, part, container, observed, because)?;
+        plan.before.insert(1, Stage::line(backup(accessory, container, options)));
         // The image is there first, and what runs goes on until all that it waits for is there too.
         plan.before.insert(1, wait);
     } else {
@@ -123,6 +124,20 @@ fn replace(
     plan.before = [image, stop, create, vec![ready(service, &name, part)]].map(Stage::line).into();
     plan.tidy = vec![Stage::line(vec![Planned::new(Step::RemoveDangling, "its old image is of no more use")])];
     Ok(())
+}
+
+/// Before anything of it changes: what the new version does to its data cannot be taken back. One that is stopped, as by
+/// a run that was cut off, is started for it.
+fn backup(accessory: &Accessory, old: &ObservedContainer, options: &DeployOptions) -> Vec<Planned> {
+    let Some(hook) = accessory.backup.clone().filter(|_| !options.no_backup) else { return Vec::new() };
+    let mut steps = Vec::new();
+    if matches!(old.state, ContainerState::Created | ContainerState::Exited { .. }) {
+        steps.extend(start(old, "its backup runs in it"));
+        let gate = gate(&accessory.service, Condition::Started);
+        steps.push(Planned::new(Step::AwaitHealthy { name: old.name.clone(), gate }, "its backup runs in it"));
+    }
+    steps.push(Planned::new(Step::Backup { name: old.name.clone(), hook }, "its data is saved before it is replaced"));
+    steps
 }
 
 /// Healthy where its image or the compose file says how to find out; else it must stay up for a moment, unless it is

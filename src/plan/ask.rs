@@ -62,6 +62,8 @@ pub struct DeployOptions {
     pub replicas: Option<u32>,
     /// Leave accessories that are there as they are, even where the compose file has changed.
     pub keep_accessories: bool,
+    /// Replace accessories without their backup.
+    pub no_backup: bool,
     /// How many releases a rollback can go back to after a deploy; older ones go. `None` leaves all.
     pub keep: Option<u32>,
     pub intent: Intent,

@@ -32,6 +32,7 @@ impl fmt::Display for Step {
             }
             Self::StartContainer { name } => write!(f, "start `{name}`"),
             Self::PostStart { name, hook } => write!(f, "run post_start `{}` in `{name}`", hook.shown()),
+            Self::Backup { name, hook } => write!(f, "back up with `{}` in `{name}`", hook.shown()),
             Self::PreStop { name, hook } => write!(f, "run pre_stop `{}` in `{name}`", hook.shown()),
             Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
             Self::AwaitControl { name, timeout } => {

@@ -51,7 +51,7 @@ mod tests {
             let container = ContainerSpec { networks: vec![attachment], extra_hosts, ..ContainerSpec::default() };
             let image = ImageSource::Pull { reference: name.to_owned(), policy: PullPolicy::default() };
             let service = Service { name: name.parse().unwrap(), image, container, depends_on: Vec::new() };
-            (service.name.clone(), Accessory { service, container_name: None })
+            (service.name.clone(), Accessory { service, container_name: None, backup: None })
         };
         let proxy = ProxySpec {
             name: ProxyName::default(),
@@ -67,6 +67,7 @@ mod tests {
         };
         let network = proxy.name.network();
         Project {
+            dormant: std::collections::BTreeSet::new(),
             name: "sample".parse().unwrap(),
             folder: "/sample".into(),
             remembered: false,

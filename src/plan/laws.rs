@@ -140,6 +140,7 @@ impl OnPaper {
             | Step::CreateVolume(_)
             | Step::PostStart { .. }
             | Step::PreStop { .. }
+            | Step::Backup { .. }
             | Step::ReserveRelease { .. }
             | Step::BuildImage { .. }
             | Step::TagImage { .. }

@@ -24,6 +24,7 @@ mod mounted;
 mod once;
 mod one_off;
 mod order;
+mod orphans;
 #[expect(clippy::module_inception, reason = "the plan itself is the main word of this folder")]
 mod plan;
 mod preview;
@@ -56,7 +57,8 @@ pub use facts::{Facts, facts};
 pub use images::{built_image, release_tag};
 pub use laws::{Broken, check_laws};
 pub use once::RUN_ONCE_LIMIT;
-pub use one_off::{OneOff, plan_one_off};
+pub use one_off::{OneOff, idle_one_offs, one_off_key, plan_one_off};
+pub use orphans::{accessories_on_host, orphans, orphans_of_run};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use preview::Preview;
 pub use proxy::{

@@ -1,6 +1,8 @@
 //! `run`: one command in a container of its own, made as the replicas that serve are made. It takes no part in a
 //! rollout: it has no address of its own, no alias, no published port, and the proxy never hears of it.
 
+use std::collections::BTreeSet;
+
 use super::goal::serving_release;
 use super::hosts::with_hosts;
 use super::images::{kept_image_steps, release_tag};
@@ -10,7 +12,8 @@ use super::replicas::{effective_spec, run_once_spec};
 use super::stage::{Planned, Stage};
 use super::step::Step;
 use crate::model::{
-    AppName, ContainerState, Hook, NewContainer, ObservedContainer, ObservedState, OwnLabels, Project, Role,
+    AppKey, AppName, ContainerState, Hook, NewContainer, ObservedContainer, ObservedEngine, ObservedState, OwnLabels,
+    Project, ProjectName, Role,
 };
 
 /// What is to be run.
@@ -24,7 +27,8 @@ pub struct OneOff<'a> {
     pub stdin: bool,
 }
 
-/// The steps after which its container is there, not started, and the container's name.
+/// The steps after which its container is there, not started, and the container's name: the first that is free and not
+/// among `taken`.
 ///
 /// # Errors
 /// When nothing of the app serves, or what its release needs is no longer there.
@@ -32,6 +36,7 @@ pub fn plan_one_off(
     project: &Project,
     wish: &OneOff<'_>,
     observed: &ObservedState,
+    taken: &BTreeSet<String>,
 ) -> Result<(Vec<Stage>, String), PlanRefused> {
     let pool = address_pool(&project.proxy, &observed.engine)?;
     let project = &*with_hosts(project, pool);
@@ -50,7 +55,7 @@ pub fn plan_one_off(
     for network in &mut spec.networks {
         network.aliases.clear();
     }
-    let name = free_name(project, wish.app, observed);
+    let name = free_name(project, wish.app, observed, taken);
     let labels = OwnLabels {
         role: Role::OneOff,
         proxy: project.proxy.name.clone(),
@@ -62,30 +67,49 @@ pub fn plan_one_off(
         identity: stored.identity.clone(),
         tuning: None,
     };
-    let ended = observed.engine.containers.iter().filter(|container| is_of(container, project) && has_ended(container));
-    let tidy = ended.map(|container| {
-        let step = Step::RemoveContainer { name: container.name.clone() };
-        vec![Planned::new(step, "its command has ended, and who ran it is gone")]
-    });
     let image = kept_image_steps(&key, stored, observed)?;
     let container = NewContainer { name: name.clone(), image: release_tag(&key, stored.number), spec, labels };
     let create = Planned::new(Step::CreateContainer(Box::new(container)), "a command of its own was asked for");
-    let stages = [Stage::beside(tidy.collect()), Stage::line(image), Stage::line(vec![create])];
+    let stages = [Stage::line(image), Stage::line(vec![create])];
     Ok((stages.into_iter().filter(|stage| !stage.is_empty()).collect(), name))
 }
 
-fn is_of(container: &ObservedContainer, project: &Project) -> bool {
-    container.labels.role == Role::OneOff && container.labels.project.as_ref() == Some(&project.name)
+/// What a run holds for as long as it lives, so that others can tell its container from one that is left.
+#[must_use]
+pub fn one_off_key(project: &ProjectName, app: &AppName, container: &str) -> AppKey {
+    let number = container.rsplit("-run-").next().unwrap_or_default();
+    let mut short = app.to_string();
+    short.truncate(LONGEST_APP);
+    let name = format!("{short}-run-{number}").parse();
+    AppKey { project: project.clone(), app: name.unwrap_or_else(|_| app.clone()) }
 }
 
-fn has_ended(container: &ObservedContainer) -> bool {
-    matches!(container.state, ContainerState::Exited { .. } | ContainerState::Dead)
+/// Of an app's name in the key: what follows has room in a name then.
+const LONGEST_APP: usize = 48;
+
+/// Containers of one-off commands that do not run, each with the step that removes it and with what to hold meanwhile:
+/// where somebody else holds that, the run is alive and removes its container itself.
+#[must_use]
+pub fn idle_one_offs(project: Option<&ProjectName>, engine: &ObservedEngine) -> Vec<(AppKey, Planned)> {
+    let idle = |container: &ObservedContainer| {
+        let labels = &container.labels;
+        let (Some(of), Some(app), Role::OneOff) = (&labels.project, &labels.service, labels.role) else { return None };
+        let because = match container.state {
+            ContainerState::Created => "its command was never started, and who made it is gone",
+            ContainerState::Exited { .. } | ContainerState::Dead => "its command has ended, and who ran it is gone",
+            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting => return None,
+        };
+        let step = Step::RemoveContainer { name: container.name.clone() };
+        let is_meant = project.is_none_or(|project| project == of);
+        is_meant.then(|| (one_off_key(of, app, &container.name), Planned::new(step, because)))
+    };
+    engine.containers.iter().filter_map(idle).collect()
 }
 
 /// Several may run beside each other.
-fn free_name(project: &Project, app: &AppName, observed: &ObservedState) -> String {
+fn free_name(project: &Project, app: &AppName, observed: &ObservedState, taken: &BTreeSet<String>) -> String {
     let names = (1..).map(|number: u32| format!("{}-{app}-run-{number}", project.name));
-    let mut free = names.filter(|name| observed.engine.container(name).is_none());
+    let mut free = names.filter(|name| !taken.contains(name) && observed.engine.container(name).is_none());
     // The iterator has no end, and the engine has finitely many containers.
     free.next().unwrap_or_default()
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hooks::pre_stop;
 use super::images::{release_of_tag, release_tag};
+use super::orphans::tags_of_project;
 use super::plan::{AppPlan, Verdict};
 use super::proxy::PROXY_STOP_GRACE;
 use super::refusal::PlanRefused;
@@ -13,8 +14,9 @@ use super::situation::belongs;
 use super::stage::{Planned, Stage};
 use super::step::{Expect, FlipChange, Limits, Step};
 use crate::model::{
-    App, AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, MountSource, ObservedContainer,
-    ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
+    App, AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, ImageSource, MountSource,
+    ObservedContainer, ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber,
+    ReplicaSource, Role, Service, familiar_reference,
 };
 
 /// The apps of a project that are routed or have containers, whatever its compose file says.
@@ -42,9 +44,20 @@ pub fn plan_remove(
     let names: BTreeSet<&AppName> = apps.iter().collect();
     let host = Host { project, engine, proxy };
     let plans = names.iter().filter_map(|name| host.app(&project.key(name), options)).collect();
+    let is_named = |container: &ObservedContainer| {
+        let service = container.labels.service.as_ref();
+        service.is_some_and(|service| names.contains(service) && host.may_go(service))
+    };
+    let mut rest = host.accessories(is_named, "its removal was asked for");
     let volumes = if options.volumes { host.volumes_of_apps(&names) } else { BTreeSet::new() };
-    let rest = Stage::beside(volumes.into_iter().map(|name| vec![remove_volume(name)]).collect());
-    Removal { apps: plans, rest: without_empty(vec![rest]), proxy: Vec::new() }
+    let mut data: Vec<Vec<Planned>> = volumes.into_iter().map(|name| vec![remove_volume(name)]).collect();
+    if options.images {
+        let tags = names.iter().filter(|name| host.may_go(name)).map(|name| accessory_tag(&project.name, name));
+        let present = tags.filter(|tag| engine.images.iter().any(|image| image.tags.contains(tag)));
+        data.extend(present.map(|tag| vec![untag(tag)]));
+    }
+    rest.push(Stage::beside(data));
+    Removal { apps: plans, rest: without_empty(rest), proxy: Vec::new() }
 }
 
 /// Plans the removal of everything of the project.
@@ -63,19 +76,27 @@ pub fn plan_down(
     }
     let mut names = deployed_apps(&project.name, engine, proxy);
     if options.remove.images {
-        names.extend(project.apps.keys().cloned());
+        // Also those of which only images are left, and the proxy's memory.
+        let remembered = proxy.apps.keys().filter(|key| key.project == project.name).map(|key| &key.app);
+        names.extend(project.apps.keys().chain(remembered).cloned());
     }
-    let apps = names.iter().filter_map(|name| host.app(&project.key(name), options.remove)).collect();
-    let mut rest = host.accessories();
+    let apps: Vec<AppPlan> = names.iter().filter_map(|name| host.app(&project.key(name), options.remove)).collect();
+    let mut rest = host.accessories(|_| true, "its project goes");
     rest.push(host.networks());
     let mut data = Vec::new();
     if options.remove.volumes {
         data.extend(host.volumes_of_project().into_iter().map(|name| vec![remove_volume(name)]));
     }
     if options.remove.images {
-        data.extend(host.accessory_tags().map(|tag| vec![untag(tag)]));
+        let gone: BTreeSet<&String> = apps.iter().flat_map(AppPlan::steps).filter_map(untagged).collect();
+        let tags = host.other_tags().into_iter().filter(|tag| !gone.contains(tag));
+        data.extend(tags.map(|tag| vec![untag(tag)]));
     }
     rest.push(Stage::beside(data));
+    if options.remove.images && engine.images.iter().any(|image| image.source.is_some()) {
+        let unused = Planned::new(Step::RemoveDangling, "`--images` was asked for");
+        rest.push(Stage::line(vec![unused]));
+    }
     let proxy = if options.proxy { host.proxy(options.remove.volumes) } else { Vec::new() };
     Ok(Removal { apps, rest: without_empty(rest), proxy: without_empty(proxy) })
 }
@@ -214,10 +235,18 @@ impl Host<'_> {
         all.filter(|name| !self.project.external_volumes.contains(name)).cloned().collect()
     }
 
+    /// Whether an accessory may be removed by its name: one of the file would be made again by the next deploy.
+    fn may_go(&self, service: &AppName) -> bool {
+        self.project.remembered
+            || !(self.project.accessories.contains_key(service) || self.project.dormant.contains(service))
+    }
+
     /// Those that nothing depends on go first; those that the compose file no longer names, before all others.
-    fn accessories(&self) -> Vec<Stage> {
+    fn accessories(&self, goes: impl Fn(&ObservedContainer) -> bool, because: &str) -> Vec<Stage> {
         let own = |container: &&ObservedContainer| {
-            container.labels.role == Role::Accessory && container.labels.project.as_ref() == Some(&self.project.name)
+            container.labels.role == Role::Accessory
+                && container.labels.project.as_ref() == Some(&self.project.name)
+                && goes(container)
         };
         let mut left: Vec<&ObservedContainer> = self.engine.containers.iter().filter(own).collect();
         let mut stages = Vec::new();
@@ -231,7 +260,7 @@ impl Host<'_> {
                 // They depend on each other; a deploy refuses that, so the file has changed since.
                 now = std::mem::take(&mut later);
             }
-            let lanes = now.into_iter().map(|container| stop_and_remove(container, None, "its project goes"));
+            let lanes = now.into_iter().map(|container| stop_and_remove(container, None, because));
             stages.push(Stage::beside(lanes.collect()));
             left = later;
         }
@@ -252,12 +281,18 @@ impl Host<'_> {
         Stage::beside(own.map(|network| remove(&network.name)).collect())
     }
 
-    fn accessory_tags(&self) -> impl Iterator<Item = String> {
-        let tag =
-            |name: &AppName| format!("deploy-apps/{}-{}:accessory", self.project.name, name.as_str().to_lowercase());
-        let wanted: BTreeSet<String> = self.project.accessories.keys().map(tag).collect();
-        let tags = self.engine.images.iter().flat_map(|image| &image.tags);
-        tags.filter(move |tag| wanted.contains(*tag)).cloned().collect::<BTreeSet<_>>().into_iter()
+    /// Tags of the project besides those of its apps' releases: of accessories, in the file or not, of apps that nothing
+    /// else remembers, and the names that the file gives to what it builds.
+    fn other_tags(&self) -> BTreeSet<String> {
+        let own = tags_of_project(&self.project.name, self.engine, self.proxy).into_iter();
+        let is_release = |version: &str| version.strip_prefix('r').is_some_and(|number| number.parse::<u64>().is_ok());
+        let is_ours = |version: &str| version == "accessory" || is_release(version);
+        let own = own.filter(|(_, version)| is_ours(version)).map(|(tag, _)| tag.to_owned());
+        let apps = self.project.apps.values().map(|app| &app.service);
+        let services = apps.chain(self.project.accessories.values().map(|accessory| &accessory.service));
+        let named: BTreeSet<String> = services.flat_map(names_of_build).map(|name| familiar_reference(name)).collect();
+        let built = self.engine.images.iter().filter(|image| image.source.is_some()).flat_map(|image| &image.tags);
+        own.chain(built.filter(|tag| named.contains(&familiar_reference(tag))).cloned()).collect()
     }
 
     fn check_others(&self) -> Result<(), PlanRefused> {
@@ -321,6 +356,24 @@ fn mounted(spec: &ContainerSpec) -> impl Iterator<Item = &str> {
 
 fn remove_volume(name: String) -> Planned {
     Planned::new(Step::RemoveVolume { name }, "`--volumes` was asked for")
+}
+
+fn accessory_tag(project: &ProjectName, service: &AppName) -> String {
+    format!("deploy-apps/{project}-{}:accessory", service.as_str().to_lowercase())
+}
+
+fn names_of_build(service: &Service) -> &[String] {
+    match &service.image {
+        ImageSource::Build(build) => &build.tags,
+        ImageSource::Pull { .. } => &[],
+    }
+}
+
+fn untagged(planned: &Planned) -> Option<&String> {
+    match &planned.step {
+        Step::UntagImage { tag } => Some(tag),
+        _ => None,
+    }
 }
 
 fn untag(tag: String) -> Planned {

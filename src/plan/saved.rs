@@ -164,6 +164,6 @@ impl Plan {
     /// A preview of this plan with the proxy up, to be compared with a saved one.
     #[must_use]
     pub fn with_facts(&self, facts: Facts) -> Preview {
-        Preview { proxy: Vec::new(), plan: self.clone(), unknowns: Vec::new(), facts }
+        Preview { proxy: Vec::new(), plan: self.clone(), unknowns: Vec::new(), orphans: Vec::new(), facts }
     }
 }

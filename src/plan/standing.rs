@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::accessory_container::standing as standing_container;
+use super::accessory_container::{is_of, standing as standing_container};
 use super::drift::{Drift, drift};
+use super::orphans::accessories_on_host;
 use crate::model::{
     AppKey, AppName, AppRecord, AppTraffic, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime,
     ObservedContainer, ObservedState, Project, ProxyOverview, ReleaseNumber, ReplicaCount, ReplicaSource, Role,
@@ -92,6 +93,8 @@ pub struct AppStanding {
     pub app: AppKey,
     pub state: AppState,
     pub in_file: bool,
+    /// The file has it no more, not even in a profile that is not chosen.
+    pub orphan: bool,
     /// What serves, or served last.
     pub release: Option<ReleaseNumber>,
     pub version: Option<String>,
@@ -115,6 +118,9 @@ pub struct AccessoryStanding {
     pub state: Option<ContainerState>,
     pub health: Option<DockerHealth>,
     pub lifetime: Lifetime,
+    pub in_file: bool,
+    /// As of an app.
+    pub orphan: bool,
     /// The compose file says other than what runs. A deploy leaves an accessory as it is. `None`: not known.
     pub differs: Option<bool>,
 }
@@ -159,6 +165,7 @@ fn app_standing(project: &Project, name: &AppName, seen: &Seen<'_>) -> AppStandi
         // Without an answer and without a container there is nothing that could serve.
         state: state(record, wanted, serving, seen.proxy.is_some() || replicas.is_empty()),
         in_file: file.is_some(),
+        orphan: is_orphan(project, name),
         release: record.map(|record| record.release),
         version: record.map(|record| record.version.clone()),
         wanted,
@@ -256,7 +263,11 @@ fn part(container: &ObservedContainer, record: Option<&AppRecord>, is_leased: bo
     }
 }
 
-/// The accessories of the file, in its order.
+fn is_orphan(project: &Project, name: &AppName) -> bool {
+    !project.remembered && project.service(name).is_none() && !project.dormant.contains(name)
+}
+
+/// The accessories of the file, in its order; then those that only the host has.
 #[must_use]
 pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<AccessoryStanding> {
     let standing = |(name, accessory): (&AppName, &crate::model::Accessory)| {
@@ -277,8 +288,25 @@ pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<Accessory
             state: container.map(|container| container.state),
             health: container.and_then(|container| container.health),
             lifetime: container.and_then(|container| seen.lifetimes.get(&container.id)).copied().unwrap_or_default(),
+            in_file: true,
+            orphan: false,
             differs,
         }
     };
-    project.accessories.iter().map(standing).collect()
+    let engine = &seen.observed.engine;
+    let others = accessories_on_host(&project.name, engine).into_iter();
+    let others = others.filter(|name| !project.accessories.contains_key(*name)).filter_map(|name| {
+        let own = engine.containers.iter().filter(|container| is_of(container, project, name));
+        let container = own.max_by_key(|container| container.state == ContainerState::Running)?;
+        Some(AccessoryStanding {
+            service: name.clone(),
+            state: Some(container.state),
+            health: container.health,
+            lifetime: seen.lifetimes.get(&container.id).copied().unwrap_or_default(),
+            in_file: false,
+            orphan: is_orphan(project, name),
+            differs: None,
+        })
+    });
+    project.accessories.iter().map(standing).chain(others).collect()
 }

@@ -60,6 +60,11 @@ pub enum Step {
         name: String,
         hook: Hook,
     },
+    /// Runs a command in an accessory's container before that is replaced. When it fails, nothing of it is touched.
+    Backup {
+        name: String,
+        hook: Hook,
+    },
     AwaitHealthy {
         name: String,
         gate: Gate,

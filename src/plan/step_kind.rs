@@ -13,7 +13,7 @@ impl Step {
             Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
             Self::CreateContainer(_) => StepKind::Create,
             Self::StartContainer { .. } => StepKind::Start,
-            Self::PostStart { .. } | Self::PreStop { .. } => StepKind::Hook,
+            Self::PostStart { .. } | Self::PreStop { .. } | Self::Backup { .. } => StepKind::Hook,
             Self::AwaitHealthy { .. } | Self::LookAgain { .. } => StepKind::Gate,
             Self::AwaitExit { .. } => StepKind::Release,
             Self::AwaitServices { .. } => StepKind::Dependency,
@@ -40,6 +40,7 @@ impl Step {
             Self::StartContainer { name }
             | Self::PostStart { name, .. }
             | Self::PreStop { name, .. }
+            | Self::Backup { name, .. }
             | Self::AwaitHealthy { name, .. }
             | Self::AwaitControl { name, .. }
             | Self::AwaitExit { name, .. }

@@ -38,6 +38,7 @@ impl Step {
             | Self::UntagImage { .. }
             | Self::PostStart { .. }
             | Self::PreStop { .. }
+            | Self::Backup { .. }
             | Self::AwaitHealthy { .. }
             | Self::LookAgain { .. }
             | Self::AwaitExit { .. }

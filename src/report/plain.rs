@@ -178,6 +178,11 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
         Fact::ImageBuilt { took, .. } => format!("built in {}", text::duration(*took)),
         Fact::ImagePulled { reference, took } => format!("pulled `{reference}` in {}", text::duration(*took)),
         Fact::ReleaseCommandFinished { took } => format!("release command finished in {}", text::duration(*took)),
+        Fact::BackupFinished { name, output, took } => {
+            let last = output.iter().rev().map(|line| text::clean(line)).find(|line| !line.trim().is_empty());
+            let last = last.map(|line| format!(": {line}")).unwrap_or_default();
+            format!("`{name}` backed up in {}{last}", text::duration(*took))
+        }
         Fact::ReplicaStarted { name } => format!("`{name}` started"),
         Fact::ReplicaHealthy { name, healthy, wanted, took } => {
             format!("`{name}` healthy after {} ({healthy}/{wanted})", text::duration(*took))

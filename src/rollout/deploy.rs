@@ -133,7 +133,7 @@ async fn attempts<E: Engine, P: Proxy>(
     let mut again: Vec<AppResult> = Vec::new();
     for attempt in 1..=ATTEMPTS {
         let last = attempt == ATTEMPTS;
-        let Shared { plan, lease: accessories } =
+        let Shared { plan, lease: accessories, orphans } =
             match Box::pin(plan_and_share(run, request, saved, lease, &open)).await {
                 Ok(shared) => shared,
                 // Another run makes the same network right now: look again.
@@ -153,6 +153,11 @@ async fn attempts<E: Engine, P: Proxy>(
                     break;
                 }
             };
+        if attempt == 1 {
+            for orphan in &orphans {
+                run.emit(None, Fact::Warned { message: format!("{orphan}; {}", orphan.remedy()) });
+            }
+        }
         let plan_of = |result: &AppResult| plan.apps.iter().find(|part| part.app == result.app);
         let ended = |result: AppResult| async move {
             if plan_of(&result).is_some_and(AppPlan::is_only_looked_at) {

@@ -1,18 +1,23 @@
 //! The container of a one-off command: made here, run by whoever has its streams, removed here.
 //!
-//! No lease is taken: nothing that serves changes, and a console that is open for an hour must not hold up a deploy.
+//! The lease is on the container alone: nothing that serves changes, and a console that is open for an hour must not hold
+//! up a deploy. It says that somebody will remove the container; where nobody has it, whoever comes by does.
+
+use std::collections::BTreeSet;
 
 use super::failure::{DeployError, FailureKind};
 use super::observe::observe_for;
 use super::run::{Run, Scope};
-use crate::model::Project;
-use crate::plan::{DeployOptions, Intent, OneOff, plan_one_off};
-use crate::ports::{Engine, EngineError, Proxy};
+use super::tidy::Tidied;
+use crate::model::{AppKey, ObservedEngine, Project, ProjectName};
+use crate::plan::{DeployOptions, Intent, OneOff, Stage, idle_one_offs, one_off_key, plan_one_off};
+use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError};
 
 /// How often another name is tried when another run takes the one that was free.
-const ATTEMPTS: usize = 5;
+const ATTEMPTS: usize = 6;
 
-/// Makes the container and returns its name. On failure nothing is left of it.
+/// Makes the container and returns its name, with the lease to hold until it is removed. On failure nothing is left of it.
+/// Before that it removes what dead runs have left.
 ///
 /// # Errors
 /// When it cannot be planned or made.
@@ -20,15 +25,33 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     project: &Project,
     wish: &OneOff<'_>,
-) -> Result<String, DeployError> {
+    operator: &Operator,
+) -> Result<(String, P::Lease), DeployError> {
     let options = DeployOptions { intent: Intent::Restart, ..DeployOptions::default() };
-    let mut attempt = 1;
+    let (mut attempt, mut taken) = (1, BTreeSet::new());
     loop {
         let observed = observe_for(run, project, std::slice::from_ref(wish.app), &options).await?;
-        let (stages, name) = plan_one_off(project, wish, &observed)?;
+        if attempt == 1 {
+            attempt += 1;
+            let removed = remove_left_one_offs(run, Some(&project.name), &observed.engine, operator).await?;
+            if !removed.done.is_empty() {
+                continue;
+            }
+        }
+        let (stages, name) = plan_one_off(project, wish, &observed, &taken)?;
+        let key = one_off_key(&project.name, wish.app, &name);
+        let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
+            // Another run is about to make it, or to remove it.
+            Err(ProxyError::LeaseHeld { .. }) if attempt < ATTEMPTS => {
+                taken.insert(name);
+                attempt += 1;
+                continue;
+            }
+            lease => lease?,
+        };
         let scope = Scope::shared_by(&stages);
         match run.stages(None, &scope, &stages, &run.cancel).await {
-            Ok(()) => return Ok(name),
+            Ok(()) => return Ok((name, lease)),
             Err(failure) => {
                 // A name that is taken is another run's container.
                 if failure.kind != FailureKind::NotOurs {
@@ -41,6 +64,36 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
             }
         }
         attempt += 1;
+    }
+}
+
+/// Removes the containers of one-off commands that do not run and that no living run holds.
+pub(super) async fn remove_left_one_offs<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    project: Option<&ProjectName>,
+    engine: &ObservedEngine,
+    operator: &Operator,
+) -> Result<Tidied, ProxyError> {
+    let mut tidied = Tidied::default();
+    for (key, planned) in idle_one_offs(project, engine) {
+        let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
+            Err(ProxyError::LeaseHeld { .. }) => continue,
+            lease => lease?,
+        };
+        let Tidied { done, failed } = run.tidy(None, &[Stage::line(vec![planned])]).await;
+        tidied.done.extend(done);
+        tidied.failed.extend(failed);
+        drop(lease);
+    }
+    Ok(tidied)
+}
+
+fn lease_request(key: AppKey, operator: &Operator) -> LeaseRequest {
+    LeaseRequest {
+        apps: vec![key],
+        owner: operator.owner.clone(),
+        host: operator.host.clone(),
+        purpose: "run".to_owned(),
     }
 }
 

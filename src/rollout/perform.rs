@@ -76,6 +76,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 self.emit(app, Fact::ReplicaStarted { name: name.clone() });
             }
             Step::PostStart { name, hook } => self.post_start(name, hook, cancel).await?,
+            Step::Backup { name, hook } => {
+                let output = self.backup(name, hook, cancel).await?;
+                self.emit(app, Fact::BackupFinished { name: name.clone(), output, took: begun.elapsed() });
+            }
             Step::PreStop { name, hook } => {
                 if let Err(failure) = self.run_hook(name, hook, cancel).await {
                     if failure.kind == FailureKind::Cancelled {

@@ -5,8 +5,7 @@ use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sou
 use super::request::DeployRequest;
 use super::run::Run;
 use crate::model::{AppName, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
-use crate::plan::facts;
-use crate::plan::{Preview, Stage, interim, plan_deploy, plan_proxy};
+use crate::plan::{Preview, Stage, facts, interim, orphans_of_run, plan_deploy, plan_proxy};
 use crate::ports::{Engine, Proxy, ProxyError};
 
 /// Looks, and plans as [`super::deploy`] does, with the steps that would set up the proxy before.
@@ -46,7 +45,8 @@ pub async fn preview<E: Engine, P: Proxy>(
     let observed = ObservedState { engine, proxy, images, releases, host_files: host_files? };
     let plan = plan_deploy(project, request.apps, &observed, &request.options)?;
     let facts = facts(project, request.apps, &observed);
-    Ok(Preview { proxy: stages, plan, unknowns, facts })
+    let orphans = orphans_of_run(project, request.apps, &observed.engine, &observed.proxy);
+    Ok(Preview { proxy: stages, plan, unknowns, orphans, facts })
 }
 
 fn unknown_images(sources: &[(AppName, Source)]) -> Vec<String> {

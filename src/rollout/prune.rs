@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::failure::DeployError;
+use super::one_off::remove_left_one_offs;
 use super::run::Run;
 use crate::event::Fact;
 use crate::model::{AppKey, AppName, Project, ReleaseNumber};
-use crate::plan::{Stage, Step, plan_dangling, plan_prune};
+use crate::plan::{Stage, Step, idle_one_offs, plan_dangling, plan_prune};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyError};
 
 /// What is to be pruned.
@@ -29,6 +30,8 @@ pub struct Pruned {
     pub apps: Vec<PrunedApp>,
     /// Untagged images of ours went too.
     pub dangling: bool,
+    /// Containers of one-off commands that dead runs have left.
+    pub one_offs: Vec<String>,
     /// Bytes that the engine's images take less than before, what they share counted once. `None` when nothing was done.
     pub freed: Option<u64>,
 }
@@ -90,6 +93,17 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
         }
         pruned.apps.push(app);
     }
+    let of = Some(&request.project.name);
+    pruned.one_offs = match request.dry_run {
+        true => removed(idle_one_offs(of, &engine).iter().map(|(_, planned)| &planned.step)),
+        false => {
+            let tidied = remove_left_one_offs(run, of, &engine, request.operator).await?;
+            for reason in &tidied.failed {
+                run.emit(None, Fact::Warned { message: format!("not all is pruned: {reason}") });
+            }
+            removed(tidied.done.iter())
+        }
+    };
     if let Some(planned) = plan_dangling(&engine) {
         pruned.dangling = request.dry_run || run.tidy(None, &[Stage::line(vec![planned])]).await.failed.is_empty();
     }
@@ -110,6 +124,14 @@ impl PrunedApp {
             }
         }
     }
+}
+
+fn removed<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<String> {
+    let name = |step: &Step| match step {
+        Step::RemoveContainer { name } => Some(name.clone()),
+        _ => None,
+    };
+    steps.filter_map(name).collect()
 }
 
 fn lease_request(request: &PruneRequest<'_>, app: &AppName) -> LeaseRequest {

@@ -1,6 +1,6 @@
 //! Takes apps, or a whole project, away: lease, observe, plan, execute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,12 +49,22 @@ impl RemoveRequest<'_> {
     }
 
     fn lease(&self, removal: &Removal) -> LeaseRequest {
+        let apps: BTreeSet<AppKey> = removal.apps.iter().map(|app| app.app.clone()).chain(self.named()).collect();
         LeaseRequest {
-            apps: removal.apps.iter().map(|app| app.app.clone()).collect(),
+            apps: apps.into_iter().collect(),
             owner: self.operator.owner.clone(),
             host: self.operator.host.clone(),
             purpose: self.purpose().to_owned(),
         }
+    }
+
+    /// An accessory has no part of its own in a removal, and is held like an app.
+    fn named(&self) -> impl Iterator<Item = AppKey> {
+        let names = match self.goal {
+            Goal::Apps { names, .. } => names,
+            Goal::Project { .. } => &[],
+        };
+        names.iter().map(|name| self.project.key(name))
     }
 
     fn purpose(&self) -> &'static str {
@@ -115,8 +125,9 @@ async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
     let has_proxy = wake_proxy(run, &request.project.proxy.name, &engine).await?;
     let (_, _, removal) = look_at_removal(run, request).await?;
     // Without a proxy nothing is routed and there is nobody to keep leases: labels alone say what goes.
-    let lease = match has_proxy && !removal.apps.is_empty() {
-        true => Some(run.acquire(&request.lease(&removal), request.lock_wait).await?),
+    let wanted = request.lease(&removal);
+    let lease = match has_proxy && !wanted.apps.is_empty() && !removal.is_empty() {
+        true => Some(run.acquire(&wanted, request.lock_wait).await?),
         false => None,
     };
     let (mut removed, proxy) = match &lease {

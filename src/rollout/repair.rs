@@ -1,6 +1,7 @@
 //! Mends what can be mended without a decision.
 
 use super::failure::DeployError;
+use super::one_off::remove_left_one_offs;
 use super::remove::wake_proxy;
 use super::run::Run;
 use crate::model::{Project, ProxyName};
@@ -64,7 +65,9 @@ pub async fn repair<E: Engine, P: Proxy>(
         repaired.take_in(run.tidy(Some(app), &stages).await);
         drop(lease);
     }
-    if let Some(planned) = plan_dangling(&run.engine.observe(proxy).await?) {
+    let engine = run.engine.observe(proxy).await?;
+    repaired.take_in(remove_left_one_offs(run, None, &engine, operator).await?);
+    if let Some(planned) = plan_dangling(&engine) {
         repaired.take_in(run.tidy(None, &[Stage::line(vec![planned])]).await);
     }
     Ok(repaired)

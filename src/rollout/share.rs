@@ -10,8 +10,8 @@ use super::observe::{observe_for, services_behind};
 use super::request::DeployRequest;
 use super::run::{Run, Scope};
 use crate::event::Fact;
-use crate::model::{AppKey, AppName};
-use crate::plan::{AppPlan, Plan, RUN_ONCE_LIMIT, SavedPlan, Stage, facts, plan_deploy};
+use crate::model::{AppKey, AppName, Orphan};
+use crate::plan::{AppPlan, Plan, RUN_ONCE_LIMIT, SavedPlan, Stage, facts, orphans_of_run, plan_deploy};
 use crate::ports::{Engine, LeaseRequest, Proxy};
 
 /// Whoever replaces a database is waited for as long as the database itself would be.
@@ -21,6 +21,7 @@ const ACCESSORY_PATIENCE: Duration = Duration::from_secs(120);
 pub(super) struct Shared<L> {
     pub plan: Plan,
     pub lease: Option<L>,
+    pub orphans: Vec<Orphan>,
 }
 
 /// Plans, and makes what the parts share. A plan that makes, starts or runs an accessory is made anew under a lease on it:
@@ -32,22 +33,22 @@ pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
     lease: &P::Lease,
     apps: &[AppName],
 ) -> Result<Shared<P::Lease>, DeployError> {
-    let plan = plan_now(run, request, saved, apps).await?;
+    let (plan, orphans) = plan_now(run, request, saved, apps).await?;
     let behind = services_behind(request.project, apps).into_iter().map(|service| &service.name);
     // The lease of the run has those that were asked for by name.
     let behind: Vec<AppName> = behind.filter(|name| !request.apps.contains(name)).cloned().collect();
     if behind.is_empty() || implied_changes(&plan).next().is_none() {
         share(run, lease, &plan).await?;
-        return Ok(Shared { plan, lease: None });
+        return Ok(Shared { plan, lease: None, orphans });
     }
     let own = run.acquire(&lease_request(request, &behind), patience(request, &behind)).await?;
     let anew = async {
-        let plan = plan_now(run, request, saved, apps).await?;
+        let (plan, _) = plan_now(run, request, saved, apps).await?;
         share(run, lease, &plan).await?;
         Ok::<_, DeployError>(plan)
     };
     let plan = run.under(&own, anew).await?;
-    Ok(Shared { plan, lease: Some(own) })
+    Ok(Shared { plan, lease: Some(own), orphans })
 }
 
 /// The accessories that nobody has asked for and of which something else will run.
@@ -66,7 +67,7 @@ async fn plan_now<E: Engine, P: Proxy>(
     request: &DeployRequest<'_>,
     saved: Option<&SavedPlan>,
     apps: &[AppName],
-) -> Result<Plan, DeployError> {
+) -> Result<(Plan, Vec<Orphan>), DeployError> {
     let begun = Instant::now();
     // Nothing is to be undone yet, so a wish to stop need not wait for an image that is being pulled.
     let observed = tokio::select! {
@@ -75,6 +76,7 @@ async fn plan_now<E: Engine, P: Proxy>(
         () = run.cancel.cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
     };
     let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+    let orphans = orphans_of_run(request.project, apps, &observed.engine, &observed.proxy);
     if let Some(saved) = saved {
         let observed = saved.with_network(&request.project.proxy, observed);
         let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
@@ -85,7 +87,7 @@ async fn plan_now<E: Engine, P: Proxy>(
         }
     }
     run.emit(None, Fact::PlanMade { took: begun.elapsed() });
-    Ok(plan)
+    Ok((plan, orphans))
 }
 
 async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Plan) -> Result<(), DeployError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::StepFailure;
+use super::failure::{FailureKind, StepFailure};
 use super::run::Run;
 use crate::model::{Hook, InFlight, ObservedProxy};
 use crate::plan::Limits;
@@ -29,8 +29,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         cancel: &CancellationToken,
     ) -> Result<(), StepFailure> {
         match self.run_hook(name, hook, cancel).await {
-            Ok(true) => Ok(()),
-            Ok(false) => {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
                 let failure = StepFailure::failed(format!("`{name}` ended before its post_start command"));
                 Err(self.with_evidence(failure, name, Vec::new()).await)
             }
@@ -38,13 +38,32 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         }
     }
 
-    /// Runs a command in a container to its end, or to its limit. Returns whether the container ran.
+    /// Saves an accessory's data. Returns the last lines of what it printed.
+    pub(super) async fn backup(
+        &self,
+        name: &str,
+        hook: &Hook,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<String>, StepFailure> {
+        let hint = "nothing of it was changed; correct the `backup` command, or replace it without one: `--no-backup`";
+        match self.run_hook(name, hook, cancel).await {
+            Ok(Some(output)) => Ok(output),
+            Ok(None) => {
+                let failure = StepFailure::failed(format!("`{name}` ended before its backup"));
+                Err(self.with_evidence(failure, name, Vec::new()).await.hint(hint))
+            }
+            Err(failure) if failure.kind == FailureKind::Failed => Err(failure.hint(hint)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Runs a command in a container to its end, or to its limit. Returns its last lines; `None`: the container did not run.
     pub(super) async fn run_hook(
         &self,
         name: &str,
         hook: &Hook,
         cancel: &CancellationToken,
-    ) -> Result<bool, StepFailure> {
+    ) -> Result<Option<Vec<String>>, StepFailure> {
         let command = hook.shown();
         let report = tokio::select! {
             biased;
@@ -56,8 +75,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             }
         };
         match report {
-            None => Ok(false),
-            Some(HookReport { code: 0, .. }) => Ok(true),
+            None => Ok(None),
+            Some(HookReport { code: 0, output }) => Ok(Some(output)),
             Some(HookReport { code, output }) => {
                 let failure = StepFailure::failed(format!("`{command}` in `{name}` exited with code {code}"));
                 Err(failure.detail(format!("last output of `{command}`"), output))

@@ -89,3 +89,87 @@ async fn one_that_nothing_depends_on_comes_by_its_name_and_changes_by_its_name()
     assert!(output.stderr.contains("error: `notebook` is an accessory, and has no replicas"), "{output}");
     host.deploy(&["down", "--yes", "--volumes"]).await.succeeded();
 }
+
+/// A real one, whose numbers are in memory until they are saved.
+fn redis(command: &[&str], backup: &Value) -> Value {
+    json!({
+        "image": REDIS,
+        "pull_policy": "never",
+        "restart": "unless-stopped",
+        "user": "0:0",
+        "command": command,
+        "volumes": ["numbers:/data", "backups:/backups"],
+        "x-deploy-apps": { "backup": backup },
+    })
+}
+
+const REDIS: &str = "e2e-redis:cached";
+const SERVER: [&str; 6] = ["redis-server", "--save", "", "--dir", "/data", "--appendonly"];
+
+fn in_redis(host: &Host, command: &[&str]) -> String {
+    let project = format!("label=deploy-apps.project={}", host.name());
+    let name =
+        docker(&["ps", "--filter", &project, "--filter", "label=deploy-apps.service=redis", "--format", "{{.Names}}"]);
+    docker(&[&["exec", &name][..], command].concat())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_backed_up_before_it_is_replaced_and_stays_when_that_fails() {
+    crate::harness::of_sample(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &["redis"]).await;
+    let no = [&SERVER[..], &["no"]].concat();
+    let yes = [&SERVER[..], &["no", "--maxmemory", "64mb"]].concat();
+    let save = json!({ "command": ["sh", "-c", "redis-cli --rdb /backups/dump.rdb && echo saved"], "timeout": "1m" });
+    let mut host = Scenario::new("backup")
+        .app(App::new("web"))
+        .app(accessory("redis", redis(&no, &save)))
+        .section("volumes", json!({ "numbers": {}, "backups": {} }))
+        .start()
+        .await;
+    host.deploy(&["web", "redis"]).await.succeeded();
+    in_redis(&host, &["redis-cli", "set", "visits", "41"]);
+    assert_eq!(in_redis(&host, &["ls", "/backups"]), "", "a first deploy has nothing to save");
+
+    let broken = json!(["sh", "-c", "echo the disk is full; exit 5"]);
+    host.change("redis", |_| accessory("redis", redis(&yes, &broken)));
+    let failed = host.deploy(&["redis"]).await.exited(1);
+    failed.says("exited with code 5").says("the disk is full").says("`--no-backup`");
+    assert_eq!(in_redis(&host, &["redis-cli", "get", "visits"]), "41", "the old one goes on");
+    assert_eq!(in_redis(&host, &["hostname"]).len(), 12);
+
+    host.change("redis", |_| accessory("redis", redis(&yes, &save)));
+    let planned = host.deploy(&["plan", "redis"]).await.exited(11);
+    let steps = planned.stdout.clone();
+    let at = |text: &str| steps.find(text).unwrap_or_else(|| panic!("no `{text}` in {steps}"));
+    assert!(at("back up with `sh -c redis-cli --rdb /backups/dump.rdb") < at("stop "), "{steps}");
+    let output = host.deploy(&["redis"]).await.succeeded();
+    assert!(output.stdout.contains("backed up in ") && output.stdout.contains(": saved"), "{output}");
+    assert_eq!(in_redis(&host, &["redis-cli", "config", "get", "maxmemory"]).replace('\n', " "), "maxmemory 67108864");
+    // It keeps nothing by itself, so what it has now is only in the backup.
+    assert_eq!(in_redis(&host, &["redis-cli", "get", "visits"]), "");
+    let restored = [
+        "sh",
+        "-c",
+        "cp /backups/dump.rdb /tmp && redis-server --port 7000 --dir /tmp --daemonize yes >/dev/null \
+                    && until redis-cli -p 7000 ping | grep -q PONG; do sleep 0.1; done; redis-cli -p 7000 get visits",
+    ];
+    assert_eq!(in_redis(&host, &restored), "41");
+
+    // The file has it no more.
+    host.forget("redis");
+    host.deploy(&["status"])
+        .await
+        .succeeded()
+        .says("orphan: not in the compose file; `deploy-apps remove redis` removes it");
+    let orphan = "orphan: accessory `redis` is not in the compose file";
+    let planned = host.cli(&["plan"]).run().await;
+    assert!(planned.stdout.contains(orphan), "{planned}");
+    let all = host.deploy(&["--all"]).await.succeeded();
+    assert!(all.stderr.contains(orphan), "{all}");
+    host.deploy(&["doctor"]).await.says("accessory `redis` is not in the compose file");
+    host.deploy(&["remove", "redis", "--yes", "--images"]).await.succeeded();
+    assert_eq!(in_redis(&host, &["true"]).lines().count(), 1, "there is none to run it in");
+    let left = docker(&["images", "-q", &format!("deploy-apps/{}-redis", host.name())]);
+    assert_eq!(left, "", "its image's tag is gone");
+    host.deploy(&["down", "--yes", "--volumes", "--images"]).await.succeeded();
+    assert_eq!(docker(&["images", "-q", &format!("deploy-apps/{}-web", host.name())]), "");
+}

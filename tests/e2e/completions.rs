@@ -70,6 +70,17 @@ async fn bash_completes_apps_commands_and_options() {
     std::fs::write(host.folder().join("compose.yaml"), "services: [\n").expect("a file");
     assert_eq!(bash(&host, &["deploy", "w"], &[]), [""; 0]);
     std::fs::remove_file(host.folder().join("compose.yaml")).expect("removed");
+    // Without a file, of the project that the line names, as the engine remembers it.
+    let (name, word) = (host.name().to_owned(), "w");
+    for words in [&["-p", &name, "restart", word][..], &["-p", &name, "rollback", word]] {
+        let offered = async || Some(bash(&host, words, &[])).filter(|offered| !offered.is_empty());
+        assert_eq!(eventually("the apps of the engine are offered", DEADLINE, offered).await, ["web"]);
+    }
+    let releases = async || {
+        Some(bash(&host, &["rollback", "web", "r"], &[("COMPOSE_PROJECT_NAME", &name)])).filter(|told| !told.is_empty())
+    };
+    assert_eq!(eventually("their releases too", DEADLINE, releases).await, ["r2", "r1"]);
+    assert_eq!(bash(&host, &["-p", "no-such-project", "restart", "w"], &[]), [""; 0]);
     assert_eq!(bash(&host, &["deploy", "w"], &[("DOCKER_HOST", "tcp://127.0.0.1:1")]), [""; 0]);
 }
 

@@ -54,4 +54,22 @@ async fn what_a_killed_run_leaves_is_removed_by_the_next_one() {
     .await;
     host.cli(&["run", "web", "true"]).run().await.succeeded();
     assert_eq!(one_offs(&host), "");
+    // Killed before its command began.
+    let killed = || {
+        let name = format!("{}-web-run-1", host.name());
+        let labels = [("role", "one-off"), ("proxy", host.name()), ("project", host.name()), ("service", "web")];
+        let labels = labels.map(|(key, value)| format!("--label=deploy-apps.{key}={value}"));
+        let mut args = vec!["create", "--name", &name];
+        args.extend(labels.iter().map(String::as_str));
+        docker(&[&args[..], &[FAULT_APP]].concat());
+        name
+    };
+    let name = killed();
+    let said = host.deploy(&["doctor"]).await;
+    assert!(said.stdout.contains(&format!("`{name}` is left of a `deploy-apps run` that was killed")), "{said}");
+    host.deploy(&["prune"]).await.succeeded().says(&name);
+    assert_eq!(one_offs(&host), "");
+    killed();
+    host.cli(&["run", "web", "true"]).run().await.succeeded();
+    assert_eq!(one_offs(&host), "");
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::fixture::*;
 use crate::plans::compare;
 use crate::session::{Wish, at, at_first, look, no_faults, run, succeed};
-use crate::world::{Behaviour, Call, Error, Fault, Port, World};
+use crate::world::{Behaviour, Call, Error, Fault, HookEnd, Port, World};
 
 /// go-app needs redis, and nothing needs the mail catcher.
 fn shop() -> Project {
@@ -261,4 +261,89 @@ async fn an_app_waits_for_who_replaces_its_accessory_and_starts_no_second_writer
     let started = deployed.calls.iter().filter(|call| call.what == "start_container" && call.subject.contains("redis"));
     assert_eq!(started.count(), 0, "{}", deployed.story());
     assert_eq!(running(&world), ["sample-redis-2 --verbose"]);
+}
+
+/// Redis is saved before it is replaced.
+fn saved(mut project: Project) -> Project {
+    let command = vec!["./save".to_owned()];
+    let hook = Hook { command, timeout: Duration::from_secs(4), ..Hook::default() };
+    project.accessories.get_mut(&name("redis")).expect("redis").backup = Some(hook);
+    project
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_runs_in_the_old_container_before_it_is_replaced() {
+    let world = deployed().await;
+    // A backup is no part of what a container is made of.
+    assert_eq!(succeed(&world, &asking(saved(shop()), &["redis"])).await.outcome(), Outcome::UpToDate);
+    assert!(world.state().hooked.is_empty(), "and nothing is replaced, so nothing is saved");
+    let wish = asking(saved(edited()), &["redis"]);
+    compare("accessory-backed-up", &look(&world, &wish).await.1.expect("a plan").to_string());
+    let report = succeed(&world, &wish).await;
+    assert_eq!(world.state().hooked, [("sample-redis-1".to_owned(), "./save".to_owned())]);
+    let told = report.facts().any(|fact| {
+        matches!(fact, Fact::BackupFinished { name, output, .. }
+            if name == "sample-redis-1" && *output == ["the hook's last words"])
+    });
+    assert!(told, "{}", report.story());
+    assert_eq!(running(&world), ["sample-redis-2 --verbose"]);
+
+    let mut wish = asking(saved(shop()), &["redis"]);
+    wish.options.no_backup = true;
+    succeed(&world, &wish).await;
+    assert_eq!(world.state().hooked.len(), 1, "not with `--no-backup`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_fails_or_hangs_leaves_the_accessory_as_it_is() {
+    let ends = [
+        (HookEnd::Code(3), "`./save` in `sample-redis-1` exited with code 3"),
+        (HookEnd::Never, "`./save` in `sample-redis-1` did not finish within 4s"),
+    ];
+    for (end, message) in ends {
+        let world = deployed().await;
+        world.state().containers.get_mut("sample-redis-1").expect("redis").behaviour.hook = end;
+        let before = world.picture().containers;
+        let report = run(&world, &asking(saved(edited()), &["redis"]), no_faults()).await;
+        world.assert_lawful(&report.story());
+        assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
+        assert_eq!(world.picture().containers, before, "nothing was touched: {}", report.story());
+        let told = report.facts().any(|fact| {
+            matches!(fact, Fact::StepFailed { error, hint: Some(hint), .. }
+                if error == message && hint.contains("`--no-backup`"))
+        });
+        assert!(told, "{}", report.story());
+        assert!(report.calls.iter().all(|call| !["stop_container", "create_container"].contains(&call.what)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_stopped_is_started_for_its_backup() {
+    let world = deployed().await;
+    world.kill("sample-redis-1");
+    let report = succeed(&world, &asking(saved(edited()), &["redis"])).await;
+    assert_eq!(world.state().hooked.len(), 1, "{}", report.story());
+    assert_eq!(running(&world), ["sample-redis-2 --verbose"]);
+    assert_eq!(all(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_with_a_backup_survives_faults_kills_and_cancels_anywhere() {
+    let faults = |call: &Call| [errors(call), vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel]].concat();
+    let begin = deployed().await;
+    let wish = asking(saved(edited()), &["redis"]);
+    let undisturbed = run(&begin.fork(), &wish, no_faults()).await;
+    for call in &undisturbed.calls {
+        for fault in faults(call) {
+            let world = begin.fork();
+            let report = run(&world, &wish, at(call.index, fault)).await;
+            let context = format!("{fault:?} at {call}\n{}", report.story());
+            world.assert_lawful(&context);
+            let replaced = running(&world).iter().any(|line| line.ends_with("--verbose"));
+            assert!(!replaced || !world.state().hooked.is_empty(), "replaced without a backup: {context}");
+            let next = succeed(&world, &wish).await;
+            assert_eq!((all(&world), running(&world).len()), (1, 1), "{context}\nthen\n{}", next.story());
+            assert!(!world.state().hooked.is_empty(), "{context}");
+        }
+    }
 }

@@ -116,6 +116,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
     let apps: IndexMap<AppName, App> = apps.into_iter().map(|app| (app.service.name.clone(), app)).collect();
     Project {
         hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),
+        dormant: std::collections::BTreeSet::new(),
         name: "sample".parse().expect("a valid name"),
         folder: PathBuf::from("/sample"),
         remembered: false,
@@ -142,8 +143,9 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
 }
 
 pub fn with_accessories(accessories: impl IntoIterator<Item = Service>, mut project: Project) -> Project {
-    let accessories =
-        accessories.into_iter().map(|service| (service.name.clone(), Accessory { service, container_name: None }));
+    let accessories = accessories
+        .into_iter()
+        .map(|service| (service.name.clone(), Accessory { service, container_name: None, backup: None }));
     project.accessories = accessories.collect();
     project
 }

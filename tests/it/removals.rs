@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deploy_apps::event::{Event, Outcome};
+use deploy_apps::event::{Event, Fact, Outcome};
 use deploy_apps::model::{
-    AppName, Condition, EndpointOptions, Mount, MountOptions, MountSource, NetworkAttachment, NetworkSettings, Project,
-    Role,
+    AppName, Condition, EndpointOptions, Mount, MountOptions, MountSource, NetworkAttachment, NetworkSettings,
+    ObservedApp, Project, Role,
 };
-use deploy_apps::plan::{DownOptions, PlanRefused, Removal, RemoveOptions};
-use deploy_apps::ports::{EngineErrorKind, ProxyError};
+use deploy_apps::plan::{DownOptions, PlanRefused, Removal, RemoveOptions, orphans};
+use deploy_apps::ports::{Engine, EngineErrorKind, Proxy, ProxyError};
 use deploy_apps::rollout::{DeployError, Goal, RemoveRequest, Removed, look_at_removal, remove};
 
 use crate::fixture::*;
@@ -331,4 +331,82 @@ async fn a_down_with_a_fault_anywhere_is_finished_by_the_next_one() {
 async fn a_down_killed_or_cancelled_anywhere_is_finished_by_the_next_one() {
     let faults = |_: &Call| vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel];
     survives(Goal::Project { options: DownOptions::default() }, &shop(), faults, is_down).await;
+}
+
+/// The file no longer has redis, and nothing that needs it.
+fn without_redis() -> Project {
+    let mut project = shop();
+    project.accessories.clear();
+    project.apps[&name("go-app")].service.depends_on.clear();
+    project
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accessory_that_the_file_no_longer_has_is_named_and_removed_by_its_name() {
+    let world = deployed().await;
+    let found = async |project: &Project| {
+        let (run, _) = run_of(&Client::new(&world, no_faults()));
+        let engine = run.engine.observe(&project.proxy.name).await.expect("an engine");
+        let proxy = run.proxy.state().await.expect("a proxy");
+        orphans(project, &engine, &proxy)
+            .iter()
+            .map(|orphan| format!("{orphan}; {}", orphan.remedy()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(&shop()).await, [""; 0]);
+    assert_eq!(
+        found(&without_redis()).await,
+        ["orphan: accessory `redis` is not in the compose file and `sample-redis-1` is still there; \
+          `deploy-apps remove redis` removes it"]
+    );
+    let gone = found(&without_go_app()).await;
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert!(gone[0].starts_with("orphan: app `go-app` is not in the compose file and 2 containers"), "{gone:?}");
+    let mut dormant = without_redis();
+    dormant.dormant.insert(name("redis"));
+    assert_eq!(found(&dormant).await, [""; 0], "its profile is not chosen");
+
+    let names = [name("redis")];
+    let goal = Goal::Apps { names: &names, options: RemoveOptions { volumes: false, images: true } };
+    let removal = look(&world, &shop(), goal).await.expect("a plan");
+    assert!(removal.is_empty(), "one of the file would come back with the next deploy: {removal}");
+    let removal = look(&world, &without_redis(), goal).await.expect("a plan");
+    compare("remove-accessory", &removal.to_string());
+    let report = take_away(&world, &without_redis(), goal, no_faults()).await;
+    assert_eq!(report.outcomes(), [Outcome::Completed], "{}", report.story());
+    assert!(!world.state().containers.contains_key("sample-redis-1"), "{}", report.story());
+    assert_eq!(found(&without_redis()).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deploy_of_everything_names_what_the_file_no_longer_has() {
+    let world = deployed().await;
+    let warned = async |wish: &Wish| {
+        let report = succeed(&world, wish).await;
+        report
+            .facts()
+            .any(|fact| matches!(fact, Fact::Warned { message } if message.starts_with("orphan: accessory `redis`")))
+    };
+    assert!(warned(&Wish::of(without_redis())).await);
+    let one = Wish { apps: vec![name("node-app")], ..Wish::of(without_redis()) };
+    assert!(!warned(&one).await, "a run that names its apps is not about the others");
+}
+
+#[tokio::test(start_paused = true)]
+async fn down_with_images_takes_all_images_of_the_project_and_no_other() {
+    let world = deployed().await;
+    let before = world.state().tags.clone();
+    {
+        let mut state = world.state();
+        // Of an app and an accessory that are long gone, and of a project whose name begins with this one's.
+        for tag in ["deploy-apps/sample-old:r3", "deploy-apps/sample-cache:accessory", "deploy-apps/sample-x-web:r1"] {
+            let image = before.values().next().expect("an image").clone();
+            state.tags.insert(tag.to_owned(), image);
+        }
+        state.apps.insert("sample-x/web".parse().expect("a key"), ObservedApp::default());
+    }
+    let options = DownOptions { remove: ALL, proxy: false };
+    take_away(&world, &without_redis(), Goal::Project { options }, no_faults()).await;
+    let left: Vec<String> = world.state().tags.keys().filter(|tag| tag.contains("/sample-")).cloned().collect();
+    assert_eq!(left, ["deploy-apps/sample-x-web:r1"]);
 }

@@ -95,6 +95,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::ImageBuilt { took: time, reused: true },
         Fact::ImagePulled { reference: text(), took: time },
         Fact::ReleaseCommandFinished { took: time },
+        Fact::BackupFinished { name: text(), output: vec![text()], took: time },
         Fact::ReplicaStarted { name: text() },
         Fact::ReplicaHealthy { name: text(), healthy: 1, wanted: 2, took: time },
         Fact::Flipped { generation: Generation(7), took: time },
@@ -130,6 +131,7 @@ fn one_of_each() -> Vec<Fact> {
             | Fact::ImageBuilt { .. }
             | Fact::ImagePulled { .. }
             | Fact::ReleaseCommandFinished { .. }
+            | Fact::BackupFinished { .. }
             | Fact::ReplicaStarted { .. }
             | Fact::ReplicaHealthy { .. }
             | Fact::Flipped { .. }

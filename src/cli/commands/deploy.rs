@@ -26,7 +26,7 @@ pub struct DeployArgs {
     #[command(flatten)]
     pub wish: WishArgs,
     /// Run a plan that `plan --out FILE` has saved; refused when the world has moved since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "all", "force", "atomic", "replicas"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "all", "force", "atomic", "replicas", "no_backup"])]
     pub plan_file: Option<PathBuf>,
 }
 
@@ -59,6 +59,9 @@ pub struct WishArgs {
     /// Scale to this number of replicas at the same time, as `scale` would
     #[arg(long, value_name = "N", value_parser = replicas, allow_hyphen_values = true)]
     pub replicas: Option<u32>,
+    /// Replace accessories without the backup that the compose file has for them
+    #[arg(long)]
+    pub no_backup: bool,
     /// How many releases besides the serving one stay for a rollback; older ones are pruned after a deploy
     #[arg(long, value_name = "N", default_value_t = KEEP, value_parser = clap::value_parser!(u32).range(..=MOST_KEPT))]
     pub keep: u32,
@@ -73,6 +76,7 @@ impl WishArgs {
             force: self.force,
             atomic: self.atomic,
             replicas: self.replicas,
+            no_backup: self.no_backup,
             keep: (!self.no_prune).then_some(self.keep),
             // Who asks for everything does not ask for a restart of the database.
             keep_accessories: self.apps.is_empty(),

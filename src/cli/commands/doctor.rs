@@ -19,9 +19,9 @@ use crate::compose;
 use crate::diagnosis::{Certificate, EngineFacts, Facts, Finding, Level, ProxyFacts, diagnose};
 use crate::docker::{DockerEngine, certificate_end};
 use crate::model::{
-    ContainerState, HostFacts, InvalidName, ObservedEngine, Project, ProjectName, ProxyName, ProxySpec,
+    ContainerState, HostFacts, InvalidName, ObservedEngine, ObservedProxy, Project, ProjectName, ProxyName, ProxySpec,
 };
-use crate::plan::{PlanRefused, ProxyImage, plan_proxy, proxy_drift};
+use crate::plan::{PlanRefused, ProxyImage, orphans, plan_proxy, proxy_drift};
 use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy};
 use crate::proxy;
 use crate::rollout::{Repaired, Run, repair, restarting};
@@ -139,10 +139,15 @@ async fn gather(
             let name = facts.proxy_name.container();
             let runs = seen.observed.container(&name).is_some_and(|proxy| proxy.state == ContainerState::Running);
             facts.now = Timestamp::now();
-            facts.engine = Some(seen);
             if runs {
                 facts.proxy = proxy_facts(&facts.proxy_name, project, engine).await;
             }
+            if let Some(project) = project {
+                let nothing = ObservedProxy::default();
+                let state = facts.proxy.as_ref().map_or(&nothing, |proxy| &proxy.state);
+                facts.orphans = orphans(project, &seen.observed, state);
+            }
+            facts.engine = Some(seen);
             if let (Some(project), Some(_)) = (project, &facts.proxy) {
                 facts.published = Some(published::ask(project, engine.about()).await);
             }

@@ -69,6 +69,7 @@ fn document(pruned: &Pruned, dry_run: bool) -> Value {
         "dry_run": dry_run,
         "apps": pruned.apps.iter().map(app).collect::<Vec<_>>(),
         "untagged_images": pruned.dangling,
+        "one_offs": pruned.one_offs,
         "freed_bytes": pruned.freed,
     })
 }
@@ -76,7 +77,7 @@ fn document(pruned: &Pruned, dry_run: bool) -> Value {
 fn lines(pruned: &Pruned, dry_run: bool) -> Vec<String> {
     let goes = |app: &&PrunedApp| !(app.images.is_empty() && app.containers.is_empty());
     let going: Vec<&PrunedApp> = pruned.apps.iter().filter(goes).collect();
-    if going.is_empty() && !pruned.dangling {
+    if going.is_empty() && pruned.one_offs.is_empty() && !pruned.dangling {
         return vec!["nothing to prune".to_owned()];
     }
     let mut rows = vec![["app".to_owned(), "serves".to_owned(), "kept".to_owned(), "gone".to_owned()]];
@@ -96,6 +97,11 @@ fn lines(pruned: &Pruned, dry_run: bool) -> Vec<String> {
             format!("{app:0$}  {serves:1$}  {kept:2$}  {gone}", widths[0], widths[1], widths[2])
         };
         lines.extend(rows.iter().map(line));
+    }
+    if !pruned.one_offs.is_empty() {
+        let names: Vec<String> = pruned.one_offs.iter().map(|name| format!("`{name}`")).collect();
+        let verb = if dry_run { "would go" } else { "are gone" };
+        lines.push(format!("containers that a killed `run` has left {verb}: {}", names.join(", ")));
     }
     if pruned.dangling {
         lines.push(if dry_run { "untagged images would go" } else { "untagged images are gone" }.to_owned());

@@ -8,12 +8,12 @@ use crate::cli::confirm::confirm;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::model::{AppName, ObservedEngine, ObservedProxy, Project};
-use crate::plan::{Planned, Removal, RemoveOptions, deployed_apps};
+use crate::plan::{Planned, Removal, RemoveOptions, accessories_on_host, deployed_apps};
 use crate::rollout::{Goal, RemoveRequest, look_at_removal, remove};
 
 #[derive(Debug, Clone, Args)]
 pub struct RemoveArgs {
-    /// The apps to take away; they need not be in the compose file any more
+    /// The apps to take away, and accessories that are not in the compose file any more
     #[arg(value_name = "APP", required = true)]
     pub apps: Vec<String>,
     #[command(flatten)]
@@ -59,7 +59,9 @@ pub async fn run(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> 
     for name in &names {
         check(&context.project, name, &engine, &proxy)?;
     }
-    let absent = |name: &&AppName| !removal.apps.iter().any(|app| app.app.app == **name);
+    let accessories = accessories_on_host(&context.project.name, &engine);
+    let absent =
+        |name: &&AppName| !accessories.contains(*name) && !removal.apps.iter().any(|app| app.app.app == **name);
     for name in names.iter().filter(absent) {
         errln!("app `{name}` is not deployed");
     }
@@ -120,13 +122,18 @@ fn show(context: &Context, removal: &Removal) -> Exit {
 
 /// A name that neither the compose file nor the host knows is a slip of the fingers.
 fn check(project: &Project, name: &AppName, engine: &ObservedEngine, proxy: &ObservedProxy) -> Result<(), Failure> {
-    if project.accessories.contains_key(name) {
-        return Err(Failure::new(Exit::Usage, format!("`{name}` is an accessory, not an app"))
-            .hint("`deploy-apps down` removes it together with its project"));
+    let accessories = accessories_on_host(&project.name, engine);
+    let is_dormant = project.dormant.contains(name) && accessories.contains(name);
+    if !project.remembered && (project.accessories.contains_key(name) || is_dormant) {
+        return Err(Failure::new(Exit::Usage, format!("`{name}` is an accessory of the compose file, not an app"))
+            .hint(
+                "`deploy-apps down` removes it together with its project; alone it goes when the file has it no more",
+            ));
     }
-    let deployed = deployed_apps(&project.name, engine, proxy);
-    let is_known =
-        project.apps.contains_key(name) || deployed.contains(name) || proxy.apps.contains_key(&project.key(name));
+    let mut deployed = deployed_apps(&project.name, engine, proxy);
+    let is_history = proxy.apps.contains_key(&project.key(name));
+    deployed.extend(accessories.into_iter().cloned());
+    let is_known = project.apps.contains_key(name) || deployed.contains(name) || is_history;
     if is_known {
         return Ok(());
     }

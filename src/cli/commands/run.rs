@@ -19,7 +19,7 @@ use crate::rollout::{DeployError, make_one_off, remove_one_off};
 ///
 /// It has the image, the environment, the networks, the secrets and the mounts of the release that serves, and none of
 /// its traffic: the proxy never hears of it. Its streams, its terminal and its exit code are the command's own. It is
-/// removed at the end; what a killed run leaves is removed by the next one once its command has ended.
+/// removed at the end; what a killed run leaves is removed by the next one, `prune` or `doctor --fix`, unless its command runs.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// The app whose release it runs in
@@ -46,7 +46,8 @@ pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
             errln!("warning: {message}");
         }
     }));
-    let name = make_one_off(&run, &context.project, &wish).await.map_err(|error| match error {
+    let made = make_one_off(&run, &context.project, &wish, &context.operator);
+    let (name, lease) = made.await.map_err(|error| match error {
         DeployError::Setup(failure) => Failure { hint: failure.hint, ..Failure::new(Exit::Failed, failure.message) },
         error => error.into(),
     })?;
@@ -54,6 +55,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     if let Err(error) = remove_one_off(&run, &name).await {
         errln!("warning: container `{name}` is left: {error}");
     }
+    drop(lease);
     match ended? {
         Ended::With(code) => std::process::exit(i32::try_from(code).unwrap_or(1)),
         Ended::Cancelled => Ok(context.signals.exit()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::compose::error::Problem;
+use crate::compose::text::accessories::is_accessory;
 use crate::compose::text::node::{Entry, Node, Value, clip};
 use crate::model::AppName;
 
@@ -41,6 +42,7 @@ pub(in crate::compose) struct Whole {
     /// The apps that the proxy may lead to. What is wrong with one is told where it is read.
     pub hosts: BTreeSet<AppName>,
     pub has_accessories: bool,
+    pub services: BTreeSet<AppName>,
 }
 
 impl Whole {
@@ -54,13 +56,9 @@ impl Whole {
         Self {
             hosts: entries.iter().filter(has_port).filter_map(|entry| entry.key.parse().ok()).collect(),
             has_accessories: entries.iter().any(|entry| is_accessory(&entry.value)),
+            services: entries.iter().filter_map(|entry| entry.key.parse().ok()).collect(),
         }
     }
-}
-
-/// What has no block of ours is none of our apps.
-pub(in crate::compose) fn is_accessory(service: &Node) -> bool {
-    service.as_map().is_none_or(|service| service.get("x-deploy-apps").is_none())
 }
 
 /// As written; a list is the only form that the specification has.

@@ -34,7 +34,9 @@ fn rule(path: &[&str]) -> Rule {
     match path {
         ["services" | "jobs", _, rest @ ..] => match rest {
             ["command" | "entrypoint"] | ["healthcheck", "test"] | ["ulimits", _] => Rule::Replace,
-            ["x-deploy-apps", "release"] | ["x-deploy-apps", "release", "command"] => Rule::Replace,
+            ["x-deploy-apps", "release" | "backup"] | ["x-deploy-apps", "release" | "backup", "command"] => {
+                Rule::Replace
+            }
             ["build"] => Rule::Build,
             ["annotations" | "environment" | "labels" | "sysctls"] => Rule::Pairs,
             ["build", "additional_contexts" | "args" | "labels"] | ["deploy", "labels"] => Rule::Pairs,

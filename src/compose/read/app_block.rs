@@ -52,6 +52,10 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
                 let key = replaces(cx.project, field).map(|key| (key, field.key_span));
                 cx.set_some(&mut block.replaces, key);
             }
+            "backup" => cx.refuse(
+                Problem::at(field.key_span, format!("app `{service}` has a `backup`, which only an accessory has"))
+                    .hint("remove it; what must be saved before a new version runs goes into `release`"),
+            ),
             "version" => cx.set_some(&mut block.version, version::chosen(field)),
             _ => unknown(cx, &refuse::APP, field),
         }

@@ -1,6 +1,7 @@
 //! Gives the merged tree its meaning: one reader for each part of a project.
 
 pub(super) mod app_block;
+pub(super) mod backup;
 pub(super) mod build;
 pub(super) mod cgroup_limits;
 pub(super) mod container;

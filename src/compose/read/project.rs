@@ -53,6 +53,8 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     check_replaced(cx, &drafts);
 
     let (apps, accessories) = finish(cx, drafts);
+    let takes_part = |name: &AppName| apps.contains_key(name) || accessories.contains_key(name);
+    let dormant = std::mem::take(&mut cx.whole.services).into_iter().filter(|name| !takes_part(name)).collect();
     Project {
         name: cx.project.clone(),
         folder: cx.folder.to_owned(),
@@ -62,6 +64,7 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         apps,
         accessories,
         hosts: std::mem::take(&mut cx.whole.hosts),
+        dormant,
         networks: networks.own_networks().collect(),
         volumes: volumes.own_volumes().collect(),
         external_networks: networks.external().collect(),
@@ -171,7 +174,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
         let depends_on = draft.depends_on.into_iter().map(|(dependency, _)| dependency).collect();
         let service = Service { name: name.clone(), image: draft.image, container, depends_on };
         let Some(block) = draft.app else {
-            accessories.insert(name, Accessory { service, container_name: draft.container_name });
+            accessories.insert(name, Accessory { service, container_name: draft.container_name, backup: draft.backup });
             continue;
         };
         let version = block.version.unwrap_or_else(|| version::found(cx, &service.image));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
+use crate::compose::text::accessories::is_accessory;
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Map, Span, Value, clip};
 use crate::compose::text::suggest::nearest;
@@ -23,7 +24,7 @@ pub(super) fn of(services: &Map, project: &ProjectName) -> BTreeMap<String, Othe
         let map = entry.value.as_map();
         let named = map.and_then(|map| map.value("container_name")?.as_text().map(str::to_owned));
         Other {
-            is_app: map.is_some_and(|map| map.get("x-deploy-apps").is_some()),
+            is_app: !is_accessory(&entry.value),
             container: named.unwrap_or_else(|| Accessory::default_name(project, &entry.key)),
         }
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::app_block::{self, AppBlock};
+use super::backup;
 use super::cgroup_limits;
 use super::container;
 use super::depends;
@@ -19,8 +20,9 @@ use super::secrets::{self, Declared};
 use super::variables;
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
+use crate::compose::text::accessories::is_of_accessory;
 use crate::compose::text::node::{Entry, Map, Span, Value, clip};
-use crate::model::{ContainerFile, ContainerSpec, Dependency, ImageSource, Restart};
+use crate::model::{ContainerFile, ContainerSpec, Dependency, Hook, ImageSource, Restart};
 
 /// All that was read of a service.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Draft {
     pub container_name: Option<String>,
     /// `None` for an accessory.
     pub app: Option<AppBlock>,
+    /// Of an accessory only.
+    pub backup: Option<Hook>,
 }
 
 /// What a service needs to know of the rest of the file.
@@ -63,7 +67,10 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
         }
     };
     // An empty block makes a worker, so what counts is that the key is there.
-    let block = map.get("x-deploy-apps");
+    let (of_accessory, block) = match map.get("x-deploy-apps") {
+        Some(block) if is_of_accessory(&block.value) => (Some(block), None),
+        block => (None, block),
+    };
     let is_app = block.is_some();
     let mut spec = ContainerSpec::default();
     let (mut deploy, mut mounts) = (Deploy::default(), Mounts::default());
@@ -146,7 +153,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
         Some(block) => Some(app_block::read(cx, name, block)?),
         None => None,
     };
-    Some(Draft { image: image?, container: spec, restart, depends_on, deploy, container_name, app })
+    let backup = of_accessory.and_then(|block| backup::read(cx, block));
+    Some(Draft { image: image?, container: spec, restart, depends_on, deploy, container_name, app, backup })
 }
 
 /// The engine has two ways to say how much of the processors a container gets, and takes one of them.

@@ -28,7 +28,7 @@ pub(in crate::compose) const PROXY: Section = Section {
 
 pub(in crate::compose) const APP: Section = Section {
     name: "x-deploy-apps",
-    known: &["balance", "drain", "health", "metrics", "port", "release", "replaces", "routes", "version"],
+    known: &["backup", "balance", "drain", "health", "metrics", "port", "release", "replaces", "routes", "version"],
     warned: &[],
     refused: &[],
 };
@@ -52,3 +52,6 @@ pub(in crate::compose) const DRAIN: Section = Section {
 
 pub(in crate::compose) const RELEASE: Section =
     Section { name: "release", known: &["command", "timeout"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const BACKUP: Section =
+    Section { name: "backup", known: &["command", "timeout", "user"], warned: &[], refused: &[] };

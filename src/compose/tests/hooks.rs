@@ -39,6 +39,26 @@ fn hooks_have_all_their_fields_and_the_limits_of_their_moment() {
 }
 
 #[test]
+fn a_block_about_backups_alone_makes_no_app() {
+    let file = |block: &str| {
+        format!(
+            "services:\n  web: {{ image: a, x-deploy-apps: {{ port: 80 }} }}\n  db: {{ image: b, x-deploy-apps: {{ {block} }} }}\n"
+        )
+    };
+    let db = |block: &str| Case::new(&file(block)).project().accessories.into_values().next().expect("an accessory");
+    let save = Hook { command: vec!["./save".to_owned(), "all".to_owned()], ..hook(&[], 1800) };
+    assert_eq!(db("backup: ./save all").backup, Some(save.clone()));
+    let chosen = Hook { user: Some("postgres".to_owned()), timeout: Duration::from_secs(60), ..save };
+    assert_eq!(db("backup: { command: [./save, all], user: postgres, timeout: 1m }").backup, Some(chosen));
+    assert_eq!(db("backup: null").backup, None);
+    assert_eq!(Case::new(&file("backup: null, port: 81")).project().apps.len(), 2);
+    Case::new(&file("backup: ./save, port: 80")).refuses(
+        "3:36: app `db` has a `backup`, which only an accessory has",
+        "remove it; what must be saved before a new version runs goes into `release`",
+    );
+}
+
+#[test]
 fn hooks_that_cannot_run_are_refused() {
     let refuses = |lines: &str, message: &str, hint: &str| Case::app(lines).refuses(message, hint);
     let command = "add `command: [\"./program\", \"argument\"]`";

@@ -26,6 +26,7 @@ fn the_schema_has_the_keys_that_the_loader_reads() {
         ("health", refuse::HEALTH),
         ("drain", refuse::DRAIN),
         ("release", refuse::RELEASE),
+        ("backup", refuse::BACKUP),
     ];
     for (name, section) in &sections {
         let properties = schema["$defs"][name]["properties"].as_object().expect("properties");
@@ -61,6 +62,7 @@ fn the_schema_has_the_defaults_of_the_model() {
         ("drain", "websocket_timeout", drain.websocket_timeout),
         ("drain", "stop_first_timeout", drain.stop_first_timeout),
         ("release", "timeout", ReleaseCommand::DEFAULT_TIMEOUT),
+        ("backup", "timeout", crate::compose::read::backup::DEFAULT_TIMEOUT),
         ("webhook", "timeout", Webhook::DEFAULT_TIMEOUT),
     ];
     for (section, key, expected) in times {
@@ -143,6 +145,14 @@ fn schema_and_loader_agree_on_services() {
         json!({ "release": [] }),
         json!({ "release": { "command": ["a"], "timeout": "1h" } }),
         json!({ "release": { "timeout": "1h" } }),
+        json!({ "backup": ["./save"] }),
+        json!({ "backup": "./save all" }),
+        json!({ "backup": { "command": ["./save"], "timeout": "1h", "user": 70 }, "x-mine": 1 }),
+        json!({ "backup": { "timeout": "1h" } }),
+        json!({ "backup": { "command": ["./save"], "when": "always" } }),
+        json!({ "backup": [] }),
+        json!({ "backup": ["./save"], "port": 80 }),
+        json!({ "backup": null, "port": 80 }),
         json!({ "version": "1.4.0" }),
         json!({ "version": 1.4 }),
         json!({ "version": {} }),

@@ -1,5 +1,6 @@
 //! From text to a tree in which every node knows its file and place, and the readers of single values.
 
+pub(super) mod accessories;
 pub(super) mod collections;
 pub(super) mod dotenv;
 pub(super) mod interpolate;

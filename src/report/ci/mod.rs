@@ -135,6 +135,9 @@ impl<T: Write, R: Write> Told<T, R> {
             Fact::StepFinished { step, took } => format!("done in {}: {step}", text::duration(*took)),
             Fact::BuildProgressed { line } => format!("| {line}"),
             Fact::Undone { step } => format!("undone: {step}"),
+            Fact::BackupFinished { output, .. } => {
+                output.iter().map(|line| format!("| {line}")).collect::<Vec<_>>().join(" ")
+            }
             _ => return,
         };
         let details = self.details.entry(event.app.clone()).or_default();

@@ -18,6 +18,7 @@ pub fn plan_json(project: &ProjectName, preview: &Preview) -> Value {
         "digest": preview.digest(),
         "atomic": preview.plan.atomic,
         "unknowns": preview.unknowns,
+        "orphans": preview.orphans,
         "proxy": steps(preview.proxy.iter()),
         "shared": steps(preview.plan.shared.iter()),
         "apps": apps,

@@ -19,11 +19,11 @@ pub fn plan_markdown(project: &ProjectName, preview: &Preview) -> String {
         }
         text.push('\n');
     }
-    for warning in preview.plan.apps.iter().flat_map(|app| &app.warnings).chain(&preview.unknowns) {
-        text += &format!("- ⚠ {}\n", inline(warning));
-    }
-    if preview.plan.apps.iter().any(|app| !app.warnings.is_empty()) || !preview.unknowns.is_empty() {
-        text.push('\n');
+    let orphans: Vec<String> = preview.orphans.iter().map(|orphan| format!("{orphan}; {}", orphan.remedy())).collect();
+    let warnings = preview.plan.apps.iter().flat_map(|app| &app.warnings).chain(&preview.unknowns).chain(&orphans);
+    let warnings: String = warnings.map(|warning| format!("- ⚠ {}\n", inline(warning))).collect();
+    if !warnings.is_empty() {
+        text += &format!("{warnings}\n");
     }
     text + &folded(&preview.to_string())
 }

@@ -22,6 +22,9 @@ pub fn plan_text(preview: &Preview) -> String {
     for unknown in &preview.unknowns {
         text += &format!("note: {unknown}\n");
     }
+    for orphan in &preview.orphans {
+        text += &format!("note: {orphan}; {}\n", orphan.remedy());
+    }
     text + &summary(preview) + "\n"
 }
 

@@ -208,6 +208,7 @@ impl Row {
             Fact::Warned { .. }
             | Fact::Pruned { .. }
             | Fact::PlanMade { .. }
+            | Fact::BackupFinished { .. }
             | Fact::ReplicaStarted { .. }
             | Fact::RouteConfirmed
             | Fact::ReplicaStopped { .. }

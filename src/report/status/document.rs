@@ -53,6 +53,7 @@ impl Status {
             "app": app.app.app,
             "state": app.state,
             "in_compose_file": app.in_file,
+            "orphan": app.orphan,
             "release": app.release,
             "version": app.version,
             "replicas": {
@@ -167,5 +168,7 @@ fn accessory_document(accessory: &AccessoryStanding) -> Value {
         "started_at": accessory.lifetime.started_at.map(|at| at.to_string()),
         "restarts": accessory.lifetime.restarts,
         "differs": accessory.differs,
+        "in_compose_file": accessory.in_file,
+        "orphan": accessory.orphan,
     })
 }

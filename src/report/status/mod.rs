@@ -11,7 +11,9 @@ use self::words::{Painter, count, label, open, per_second, percent, quantiles};
 pub(super) use self::words::{age, container_state, state_word, state_words};
 use super::table::{Align, Table};
 use super::text;
-use crate::model::{ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger, Unstable};
+use crate::model::{
+    AppName, ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger, Unstable,
+};
 use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, PROXY_DRIFT_REMEDY, Part};
 
 /// The proxy as a status tells of it.
@@ -103,9 +105,13 @@ impl Status {
             ]);
             for accessory in &self.accessories {
                 let state = container_state(accessory.state, accessory.health);
-                let differs = if accessory.differs == Some(true) { "differs from the compose file" } else { "" };
+                let note = match (accessory.in_file, accessory.differs) {
+                    (false, _) => gone(&accessory.service, accessory.orphan),
+                    (true, Some(true)) => "differs from the compose file".to_owned(),
+                    (true, _) => String::new(),
+                };
                 let up = self.up(accessory.state, accessory.lifetime);
-                table.row([accessory.service.to_string(), state, up, paint.warning(differs)]);
+                table.row([accessory.service.to_string(), state, up, paint.warning(&note)]);
             }
             lines.push(String::new());
             lines.extend(table.lines_within(width, &[]));
@@ -181,7 +187,7 @@ impl Status {
             notes.push(format!("left over, the next deploy removes it: {}", names.join(", ")));
         }
         if !app.in_file {
-            notes.push("not in the compose file, or in a profile that is not chosen".to_owned());
+            notes.push(gone(&app.app.app, app.orphan));
         }
         match &app.drift {
             // That nothing is deployed stands in the table.
@@ -240,6 +246,14 @@ impl Status {
             lines.push(paint.warning(&text));
         }
         lines
+    }
+}
+
+/// Why a service of the host takes no part in the file.
+fn gone(name: &AppName, orphan: bool) -> String {
+    match orphan {
+        true => format!("orphan: not in the compose file; `deploy-apps remove {name}` removes it"),
+        false => "in a profile that is not chosen".to_owned(),
     }
 }
 

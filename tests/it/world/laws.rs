@@ -82,7 +82,7 @@ impl State {
         let hooks = &container.new.spec.hooks;
         let is_in = |list: &[Hook], command: &str| list.iter().any(|hook| hook.shown() == command);
         let (first, last) = (is_in(&hooks.post_start, command), is_in(&hooks.pre_stop, command));
-        let probed = container.probed;
+        let (probed, is_accessory) = (container.probed, container.new.labels.role == Role::Accessory);
         let what = format!("`{command}` in `{name}`");
         // An undo takes back the leave that a `pre_stop` has taken, also where the stop behind it had no effect.
         let back = self.hooked.iter().any(|(other, command)| other == name && is_in(&hooks.pre_stop, command));
@@ -92,7 +92,8 @@ impl State {
         if last {
             self.judge_end(name, &what);
         }
-        if !first && !last {
+        // Besides its hooks there is the backup of an accessory, which is no part of its container.
+        if !first && !last && !is_accessory {
             self.breach("only hooks of the service run in its containers", &what);
         }
     }
