@@ -3,8 +3,9 @@
 use jiff::SignedDuration;
 
 use super::{EngineFacts, Facts, Finding, clients, clock_gap, is_far, told};
-use crate::model::{Bytes, ContainerState, DockerHealth, ForgottenProcess, HostRoute, ObservedNetwork, PortAnswer};
-use crate::plan::PROXY_DRIFT_REMEDY;
+use crate::model::{
+    Bytes, ContainerState, DockerHealth, ForgottenProcess, HostRoute, ObservedNetwork, PROXY_DRIFT_REMEDY, PortAnswer,
+};
 
 /// A certificate is renewed by people, who need some time to hear of it.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 
+/// What applies settings of the proxy that differ from those of the compose file.
+pub const PROXY_DRIFT_REMEDY: &str = "`deploy-apps proxy upgrade` applies what the compose file asks for";
+
 /// Where the proxy writes a line for each request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

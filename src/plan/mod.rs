@@ -61,9 +61,7 @@ pub use one_off::{OneOff, idle_one_offs, one_off_key, plan_one_off};
 pub use orphans::{accessories_on_host, orphans, orphans_of_run};
 pub use plan::{AppPlan, Plan, Verdict};
 pub use preview::Preview;
-pub use proxy::{
-    PROXY_DRIFT_REMEDY, ProxyImage, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade, proxy_drift,
-};
+pub use proxy::{ProxyImage, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade, proxy_drift};
 pub use prune::{AppPruning, plan_dangling, plan_prune};
 pub use refusal::PlanRefused;
 pub use removal::{DownOptions, Removal, RemoveOptions};

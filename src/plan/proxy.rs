@@ -109,9 +109,6 @@ pub fn proxy_drift(spec: &ProxySpec, observed: &ObservedEngine) -> Option<String
     Some(format!("the proxy `{}` has {difference}", spec.name))
 }
 
-/// What applies them.
-pub const PROXY_DRIFT_REMEDY: &str = "`deploy-apps proxy upgrade` applies what the compose file asks for";
-
 /// The steps up to the proxy's new container, with its port; then those that start it.
 pub(super) fn proxy_swap(
     spec: &ProxySpec,

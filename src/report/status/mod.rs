@@ -12,9 +12,10 @@ pub(super) use self::words::{age, container_state, state_word, state_words};
 use super::table::{Align, Table};
 use super::text;
 use crate::model::{
-    AppName, ContainerState, Lifetime, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger, Unstable,
+    AppName, ContainerState, Lifetime, PROXY_DRIFT_REMEDY, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger,
+    Unstable,
 };
-use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, PROXY_DRIFT_REMEDY, Part};
+use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, Part};
 
 /// The proxy as a status tells of it.
 #[derive(Debug, Clone, PartialEq)]
