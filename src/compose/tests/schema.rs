@@ -54,7 +54,7 @@ fn the_schema_has_the_defaults_of_the_model() {
     let (health, drain) = (HealthPolicy::default(), DrainPolicy::default());
     assert_eq!(default("health", "path"), json!(health.path));
     assert_eq!(default("health", "successes"), json!(health.successes));
-    let times: [(&str, &str, Duration); 8] = [
+    let times: [(&str, &str, Duration); 9] = [
         ("health", "interval", health.interval),
         ("health", "timeout", health.timeout),
         ("health", "probe_timeout", health.probe_timeout),
