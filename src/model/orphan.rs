@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::AppName;
+use super::names::AppName;
 
 /// A service that only the host has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,10 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::remove::deployed_apps;
 use crate::model::{
     AppName, ObservedContainer, ObservedEngine, ObservedProxy, Orphan, OrphanKind, Project, ProjectName, Role,
 };
+
+/// The apps of a project that are routed or have containers, whatever its compose file says.
+#[must_use]
+pub fn deployed_apps(project: &ProjectName, engine: &ObservedEngine, proxy: &ObservedProxy) -> BTreeSet<AppName> {
+    let routed = proxy.apps.iter().filter(|(key, known)| key.project == *project && known.record.is_some());
+    let routed = routed.map(|(key, _)| key.app.clone());
+    let labels = engine.containers.iter().map(|container| &container.labels);
+    let own = labels.filter(|labels| {
+        matches!(labels.role, Role::Replica | Role::ReleaseCommand | Role::OneOff)
+            && labels.project.as_ref() == Some(project)
+    });
+    routed.chain(own.filter_map(|labels| labels.service.clone())).collect()
+}
 
 /// Every orphan of the project, apps first. Without a compose file there are none: nobody says what should be there.
 #[must_use]

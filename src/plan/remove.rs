@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::hooks::pre_stop;
 use super::images::{release_of_tag, release_tag};
-use super::orphans::tags_of_project;
+use super::orphans::{deployed_apps, tags_of_project};
 use super::plan::{AppPlan, Verdict};
 use super::proxy::PROXY_STOP_GRACE;
 use super::refusal::PlanRefused;
@@ -18,19 +18,6 @@ use crate::model::{
     ObservedContainer, ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber,
     ReplicaSource, Role, Service, familiar_reference,
 };
-
-/// The apps of a project that are routed or have containers, whatever its compose file says.
-#[must_use]
-pub fn deployed_apps(project: &ProjectName, engine: &ObservedEngine, proxy: &ObservedProxy) -> BTreeSet<AppName> {
-    let routed = proxy.apps.iter().filter(|(key, known)| key.project == *project && known.record.is_some());
-    let routed = routed.map(|(key, _)| key.app.clone());
-    let labels = engine.containers.iter().map(|container| &container.labels);
-    let own = labels.filter(|labels| {
-        matches!(labels.role, Role::Replica | Role::ReleaseCommand | Role::OneOff)
-            && labels.project.as_ref() == Some(project)
-    });
-    routed.chain(own.filter_map(|labels| labels.service.clone())).collect()
-}
 
 /// Plans the removal of these apps, in the compose file or not. What is not deployed has no part in it.
 #[must_use]

@@ -63,7 +63,7 @@ pub fn render(result: impl Fn(&Scenario) -> String) -> String {
         let tests = scenario.tests.iter().map(|test| {
             let (target, _) = test.split_once("::").unwrap_or_default();
             let file = file_of(test).unwrap_or_default();
-            format!("[`{target}` `{}`](../{file})", printed(test))
+            format!("[`{target}` `{}`](../../{file})", printed(test))
         });
         let tests = tests.collect::<Vec<_>>().join("<br>");
         let elsewhere = scenario.elsewhere.map_or_else(String::new, |link| format!(" ([elsewhere]({link}))"));
