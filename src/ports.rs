@@ -22,7 +22,7 @@ pub use inspect::{
     InspectEngine, InspectProxy, LogLine, LogRequest, LogStream, OutputStream, Resident, Shell, ShellOutput,
     ShellRequest, Starts,
 };
-pub use run::{Ending, Operator, Origin, RunInfo};
+pub use run::{Ending, LeaseRequest, Operator, Origin, RunInfo};
 
 use crate::model::{
     AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, HostFile, InFlight,
@@ -221,15 +221,6 @@ impl fmt::Display for ProbeAnswer {
             (None, None) => f.write_str("no answer"),
         }
     }
-}
-
-/// Who asks for a lease; shown to those who wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseRequest {
-    pub apps: Vec<AppKey>,
-    pub owner: String,
-    pub host: String,
-    pub purpose: String,
 }
 
 /// The proxy's control API. One method is one call.

@@ -22,7 +22,7 @@ use crate::plan::ProxyImage;
 use crate::ports::Operator;
 use crate::proxy::{self, ControlClient};
 use crate::report::{self, Manner, Reporter, Surroundings};
-use crate::rollout::{Room, Run, Sink};
+use crate::rollout::{DiskBudget, Run, Sink};
 
 /// Everything that a command works with.
 pub struct Context {
@@ -128,7 +128,7 @@ impl Context {
         Run::new(Arc::clone(&self.engine), proxy, sink, self.signals.cancel.clone())
             .with_hook(crash_hook())
             .by(self.operator.clone())
-            .in_room(Room { proxy: self.project.proxy.name.clone(), minimum: self.min_free })
+            .in_room(DiskBudget { proxy: self.project.proxy.name.clone(), minimum: self.min_free })
     }
 
     /// A client of the project's proxy; it opens nothing before the first call.

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks the run to unwind, the second leaves at once. SIGHUP, the end of the terminal, is a
+//! SIGINT and SIGTERM: the first asks the run to undo, the second leaves at once. SIGHUP, the end of the terminal, is a
 //! first one only: a shell and the kernel both send it.
 
 use std::collections::BTreeSet;

@@ -118,7 +118,7 @@ pub(super) fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model
             return Err(invalid(&layers, problems));
         }
     };
-    rules::tidy(&mut root);
+    rules::strip_tags(&mut root);
     item_keys::enforce(&mut root);
     if interpolates {
         empty_values::take_out(&mut root);

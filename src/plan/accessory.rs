@@ -18,7 +18,7 @@ use super::refusal::PlanRefused;
 use super::remove::stop_and_remove;
 use super::replicas::SETTLE;
 use super::stage::{Planned, Stage};
-use super::step::{Comeback, Gate, Step};
+use super::step::{Gate, RestartSpec, Step};
 use crate::model::{
     Accessory, AccessoryChange, Condition, ContainerState, ObservedContainer, ObservedState, Project, Restart, Service,
 };
@@ -106,7 +106,7 @@ fn replace(
         None => free_name(project, service, observed),
     };
     let (image, create) = creation(project, service, &name, observed, because)?;
-    let comeback = Comeback { gate: gate(service, Condition::Started), post_start: old.hooks.post_start.clone() };
+    let comeback = RestartSpec { gate: gate(service, Condition::Started), post_start: old.hooks.post_start.clone() };
     let mut stop: Vec<Planned> = pre_stop(old).collect();
     stop.push(Planned::new(
         Step::StopContainer {
@@ -122,7 +122,7 @@ fn replace(
     }
     plan.verdict = Verdict::Accessory(if fixed { AccessoryChange::Recreate } else { AccessoryChange::Replace });
     plan.before = [image, stop, create, vec![ready(service, &name, part)]].map(Stage::line).into();
-    plan.tidy = vec![Stage::line(vec![Planned::new(Step::RemoveDangling, "its old image is of no more use")])];
+    plan.prune = vec![Stage::line(vec![Planned::new(Step::RemoveDangling, "its old image is of no more use")])];
     Ok(())
 }
 

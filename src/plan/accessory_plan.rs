@@ -20,7 +20,7 @@ pub(super) fn empty(project: &Project, service: &Service, part: &Part) -> AppPla
         look: None,
         flip: None,
         after: Vec::new(),
-        tidy: Vec::new(),
+        prune: Vec::new(),
     }
 }
 

@@ -3,24 +3,24 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use super::app_diff::AppDiff;
 use super::ask::{DeployOptions, Intent};
 use super::batches::{Batches, replace_in_batches, replace_stop_first, stop_first_warning};
-use super::goal::{Goal, kept};
+use super::builder::RolloutBuilder;
+use super::desired::{DesiredApp, kept};
 use super::images::release_tag;
 use super::plan::{AppPlan, Verdict};
 use super::refusal::PlanRefused;
 use super::replicas::{effective_spec, new_replicas};
-use super::situation::Situation;
 use super::stage::Planned;
 use super::step::{Expect, Step};
 use super::succession::take_over;
-use super::way::Way;
 use crate::model::{AddressPool, ObservedState, Order, Project, Release};
 
 /// Plans one app; takes the addresses of its new replicas out of the free ones.
 pub(super) fn plan_app(
     project: &Project,
-    goal: &Goal<'_>,
+    goal: &DesiredApp<'_>,
     observed: &ObservedState,
     options: &DeployOptions,
     pool: AddressPool,
@@ -31,7 +31,7 @@ pub(super) fn plan_app(
     let spec = effective_spec(project, app, pool);
     let count = goal.count;
     let anew = options.force || options.intent == Intent::Restart;
-    let situation = Situation::of(project, app, spec, observed, anew, count.count, goal.pinned);
+    let situation = AppDiff::of(project, app, spec, observed, anew, count.count, goal.pinned);
     let release = Release {
         number: situation.release,
         version: match goal.pinned {
@@ -45,7 +45,7 @@ pub(super) fn plan_app(
     let kept = u32::try_from(situation.keep.len()).unwrap_or(u32::MAX);
     let missing = count.count.saturating_sub(kept);
     let new = new_replicas(project, app, observed, &situation, &release, missing, pool, taken)?;
-    let way = Way { project, goal, app, observed, situation: &situation, release: &release, new: &new };
+    let way = RolloutBuilder { project, goal, app, observed, situation: &situation, release: &release, new: &new };
 
     let record = way.record(way.kept_peers().chain(new.iter().map(|replica| replica.peer.clone())).collect());
     let reroute = situation.record.as_ref() != Some(&record);
@@ -95,14 +95,14 @@ pub(super) fn plan_app(
         look,
         flip,
         after,
-        tidy: Vec::new(),
+        prune: Vec::new(),
     };
     take_over(project, app, observed, plan)
 }
 
 /// What a release that exists already is called. Its version is told when it is made: a commit that changes nothing of the
 /// app, or the same source without its history, makes another text and no other release.
-fn known_version(situation: &Situation<'_>, observed: &ObservedState) -> Option<String> {
+fn known_version(situation: &AppDiff<'_>, observed: &ObservedState) -> Option<String> {
     if situation.is_new {
         return None;
     }

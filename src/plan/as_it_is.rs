@@ -10,7 +10,7 @@ use super::plan::{AppPlan, Verdict};
 use super::refusal::PlanRefused;
 use super::replicas::SETTLE;
 use super::stage::{Planned, Stage};
-use super::step::{Comeback, Gate, Step};
+use super::step::{Gate, RestartSpec, Step};
 use crate::model::{AccessoryChange, Condition, ContainerState, ObservedContainer, ObservedState, Project, Service};
 
 const BECAUSE: &str = "it was asked for";
@@ -46,7 +46,7 @@ fn runs(container: &ObservedContainer) -> bool {
 
 /// One that is to run again comes back when that fails.
 fn stop(container: &ObservedContainer, comes_back: bool) -> Vec<Planned> {
-    let comeback = Comeback { gate: gate(), post_start: container.hooks.post_start.clone() };
+    let comeback = RestartSpec { gate: gate(), post_start: container.hooks.post_start.clone() };
     let restart = comes_back.then_some(comeback);
     let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
     pre_stop(container).chain([Planned::new(step, BECAUSE)]).collect()

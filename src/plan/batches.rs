@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::goal::kept;
+use super::builder::RolloutBuilder;
+use super::desired::kept;
 use super::hooks::{limits as total, post_start};
 use super::replicas::{NewReplica, gate};
 use super::stage::{Planned, Stage};
-use super::step::{Comeback, Expect, Gate, Limits, Step};
+use super::step::{Expect, Gate, Limits, RestartSpec, Step};
 use super::succession::takes_over;
-use super::way::Way;
 use crate::model::{AppRecord, DEFAULT_STOP_GRACE, ObservedContainer};
 
 /// The stages before the last flip, and what that flip replaces.
@@ -25,7 +25,7 @@ pub(super) struct Batches<'a> {
 
 /// Start-first, `parallelism` at a time. A batch that fails brings back what earlier batches have stopped; for that
 /// the stopped containers stay until the last flip.
-pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
+pub(super) fn replace_in_batches<'a>(way: &RolloutBuilder<'a>) -> Batches<'a> {
     let size = match way.app.rollout.parallelism {
         0 => way.new.len().max(1),
         // Held requests wait for the whole of it; there is nothing to keep up meanwhile.
@@ -70,7 +70,7 @@ pub(super) fn replace_in_batches<'a>(way: &Way<'a>) -> Batches<'a> {
 }
 
 /// One writer at a time: hold new requests, let the open ones finish, stop, start. Nothing is refused meanwhile.
-pub(super) fn replace_stop_first<'a>(way: &Way<'a>) -> Batches<'a> {
+pub(super) fn replace_stop_first<'a>(way: &RolloutBuilder<'a>) -> Batches<'a> {
     let outgoing: Vec<String> = way.situation.outgoing.iter().map(|outgoing| outgoing.id.clone()).collect();
     let serving = way.situation.record.clone();
     let hold = longest_hold(way);
@@ -93,7 +93,7 @@ pub(super) fn replace_stop_first<'a>(way: &Way<'a>) -> Batches<'a> {
 }
 
 /// As long as everything up to the next flip may take, so that a held request ends with an answer.
-fn longest_hold(way: &Way<'_>) -> Duration {
+fn longest_hold(way: &RolloutBuilder<'_>) -> Duration {
     let container = &way.app.service.container;
     let once = container.hooks.pre_start.iter().map(|hook| hook.timeout);
     let release = way.app.release.iter().map(|release| release.timeout).chain(once).sum::<Duration>();
@@ -105,7 +105,7 @@ fn longest_hold(way: &Way<'_>) -> Duration {
 }
 
 /// What clients may feel of it, for whoever reads the plan before it runs.
-pub(super) fn stop_first_warning(way: &Way<'_>) -> Option<String> {
+pub(super) fn stop_first_warning(way: &RolloutBuilder<'_>) -> Option<String> {
     way.app.port?;
     let drain = Limits::of_stop_first(&way.app.drain).longest();
     Some(format!(
@@ -115,7 +115,7 @@ pub(super) fn stop_first_warning(way: &Way<'_>) -> Option<String> {
     ))
 }
 
-fn start_stage(way: &Way<'_>, replicas: &[NewReplica]) -> Stage {
+fn start_stage(way: &RolloutBuilder<'_>, replicas: &[NewReplica]) -> Stage {
     let lanes = replicas.iter().map(|replica| [vec![create(replica)], start(way, replica)].concat());
     Stage::beside(lanes.collect())
 }
@@ -125,7 +125,7 @@ fn create(replica: &NewReplica) -> Planned {
     Planned::new(Step::CreateContainer(Box::new(replica.container.clone())), because)
 }
 
-fn start(way: &Way<'_>, replica: &NewReplica) -> Vec<Planned> {
+fn start(way: &RolloutBuilder<'_>, replica: &NewReplica) -> Vec<Planned> {
     let name = replica.container.name.clone();
     let gate = gate(way.app, &replica.peer);
     let because = "no traffic before it is seen healthy";
@@ -136,7 +136,7 @@ fn start(way: &Way<'_>, replica: &NewReplica) -> Vec<Planned> {
 }
 
 /// Drains and stops, and leaves the containers for an undo.
-fn stop_stage(way: &Way<'_>, leaving: &[String], limits: Limits) -> Stage {
+fn stop_stage(way: &RolloutBuilder<'_>, leaving: &[String], limits: Limits) -> Stage {
     let lanes =
         way.situation.outgoing.iter().filter(|outgoing| leaving.contains(&outgoing.id)).filter_map(|outgoing| {
             let container = outgoing.container?;
@@ -147,7 +147,7 @@ fn stop_stage(way: &Way<'_>, leaving: &[String], limits: Limits) -> Stage {
 }
 
 /// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
-fn comeback(way: &Way<'_>, container: &ObservedContainer) -> Option<Comeback> {
+fn comeback(way: &RolloutBuilder<'_>, container: &ObservedContainer) -> Option<RestartSpec> {
     let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
     // Of another release it is known how that one told its health, if it is kept.
     let policy = kept(&way.situation.key, way.observed, peer.release).map(|stored| &stored.health);
@@ -156,5 +156,5 @@ fn comeback(way: &Way<'_>, container: &ObservedContainer) -> Option<Comeback> {
         health.clone_from(policy);
     }
     let post_start = container.hooks.post_start.clone();
-    container.is_well().then_some(Comeback { gate, post_start })
+    container.is_well().then_some(RestartSpec { gate, post_start })
 }

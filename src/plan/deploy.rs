@@ -10,13 +10,13 @@ use super::app::plan_app;
 use super::as_it_is::plan_as_it_is;
 use super::ask::{DeployOptions, Intent};
 use super::clash::check_names;
-use super::goal::Goal;
+use super::desired::DesiredApp;
 use super::hosts::with_hosts;
 use super::mounted::check_mounts;
 use super::order::{Part, parts, wait_for};
 use super::plan::{AppPlan, Plan, Verdict};
 use super::proxy::address_pool;
-use super::prune::tidy;
+use super::prune::prune_after;
 use super::refusal::PlanRefused;
 use super::rollback::targets;
 use super::routes::RoutesAfter;
@@ -51,7 +51,7 @@ pub fn plan_deploy(
         _ => BTreeMap::new(),
     };
     let apps = names.iter().filter_map(|name| project.apps.get(name));
-    let goals = apps.map(|app| Goal::of(project, app, observed, options, &targets));
+    let goals = apps.map(|app| DesiredApp::of(project, app, observed, options, &targets));
     let goals = goals.collect::<Result<Vec<_>, _>>()?;
     let mut routes = RoutesAfter::new(project, observed, names);
     if options.atomic {
@@ -75,7 +75,7 @@ pub fn plan_deploy(
         let mut plan = plan_app(project, goal, observed, options, pool, &mut taken, wait)?;
         take_over(&mut plan, project, &goal.app, observed);
         if let (Some(keep), Verdict::Deploy, Intent::Deploy) = (options.keep, plan.verdict, &options.intent) {
-            plan.tidy = tidy(&plan, &observed.engine, &observed.proxy, keep);
+            plan.prune = prune_after(&plan, &observed.engine, &observed.proxy, keep);
         }
         plans.push(plan);
     }

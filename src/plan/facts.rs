@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
-use super::situation::belongs;
+use super::app_diff::belongs;
 use crate::model::{
     App, AppName, ContainerState, ImageSource, ObservedApp, ObservedState, Project, PullPolicy, ResolvedImage,
 };

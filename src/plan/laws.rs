@@ -11,19 +11,19 @@ use crate::model::{AppKey, AppRecord, ObservedState, Order, Peer, Project, Relea
 
 /// A law that a plan would break, with the step that does it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct Violation {
     pub law: &'static str,
     pub step: String,
 }
 
-/// Every breach of the laws that a run of `plan` would be, step by step.
+/// Every violation of the laws that a run of `plan` would be, step by step.
 #[must_use]
-pub fn check_laws(plan: &Plan, project: &Project, observed: &ObservedState) -> Vec<Broken> {
-    plan.apps.iter().flat_map(|app| OnPaper::of(app, project, observed).play(app)).collect()
+pub fn check_laws(plan: &Plan, project: &Project, observed: &ObservedState) -> Vec<Violation> {
+    plan.apps.iter().flat_map(|app| Simulation::of(app, project, observed).play(app)).collect()
 }
 
 /// One app's world as the plan changes it.
-struct OnPaper {
+struct Simulation {
     app: AppKey,
     serving: Option<AppRecord>,
     /// Containers that the proxy, or a run before, has seen healthy.
@@ -37,10 +37,10 @@ struct OnPaper {
     start_first: bool,
     /// Releases that the proxy keeps; `None` when it keeps none at all.
     kept: Option<BTreeSet<ReleaseNumber>>,
-    broken: Vec<Broken>,
+    broken: Vec<Violation>,
 }
 
-impl OnPaper {
+impl Simulation {
     fn of(app: &AppPlan, project: &Project, observed: &ObservedState) -> Self {
         let serving = observed.proxy.apps.get(&app.app).and_then(|known| known.record.clone());
         let peers = serving.iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
@@ -64,7 +64,7 @@ impl OnPaper {
         }
     }
 
-    fn play(mut self, app: &AppPlan) -> Vec<Broken> {
+    fn play(mut self, app: &AppPlan) -> Vec<Violation> {
         for planned in app.steps() {
             self.step(planned);
         }
@@ -75,11 +75,11 @@ impl OnPaper {
                 .flat_map(super::stage::Stage::steps)
                 .any(|planned| matches!(planned.step, Step::Flip { .. }))
         {
-            self.breach("a plan that flips has a last flip", &app.app);
+            self.violation("a plan that flips has a last flip", &app.app);
         }
         let served = self.serving.as_ref().map_or(0, |record| record.peers.len());
         if served != app.replicas as usize {
-            self.breach("what serves at the end is what was asked for", &app.app);
+            self.violation("what serves at the end is what was asked for", &app.app);
         }
         self.broken
     }
@@ -91,7 +91,7 @@ impl OnPaper {
             }
             Step::AwaitHealthy { name, .. } => {
                 if !self.running.contains(name) {
-                    self.breach("only a started container is waited for", planned);
+                    self.violation("only a started container is waited for", planned);
                 }
                 self.seen_healthy.insert(name.clone());
             }
@@ -102,7 +102,7 @@ impl OnPaper {
             }
             Step::LookAgain { replicas } => {
                 if replicas.iter().any(|look| !self.seen_healthy.contains(&look.name)) {
-                    self.breach("only what has passed its gate is looked at again", planned);
+                    self.violation("only what has passed its gate is looked at again", planned);
                 }
                 self.looked_at.extend(replicas.iter().map(|look| look.name.clone()));
             }
@@ -117,22 +117,22 @@ impl OnPaper {
             }
             Step::AwaitDrained { peers, .. } => {
                 if peers.iter().any(|peer| self.serves(peer)) {
-                    self.breach("what still gets requests cannot be drained", planned);
+                    self.violation("what still gets requests cannot be drained", planned);
                 }
                 self.drained.extend(peers.iter().cloned());
             }
             Step::StopContainer { name, .. } => {
                 if self.serves(name) {
-                    self.breach("what the proxy says is serving is never stopped", planned);
+                    self.violation("what the proxy says is serving is never stopped", planned);
                 }
                 if self.flipped_out.contains(name) && !self.drained.contains(name) {
-                    self.breach("a replica drains before it stops", planned);
+                    self.violation("a replica drains before it stops", planned);
                 }
                 self.running.remove(name);
             }
             Step::RemoveContainer { name } => {
                 if self.serves(name) {
-                    self.breach("what the proxy says is serving is never removed", planned);
+                    self.violation("what the proxy says is serving is never removed", planned);
                 }
                 self.running.remove(name);
             }
@@ -162,21 +162,21 @@ impl OnPaper {
     fn flip(&mut self, record: Option<&AppRecord>, planned: &Planned) {
         let new: Vec<&str> = record.iter().flat_map(|record| &record.peers).map(|peer| peer.id.as_str()).collect();
         if new.iter().any(|peer| !self.seen_healthy.contains(*peer)) {
-            self.breach("a replica gets traffic only after it was seen healthy", planned);
+            self.violation("a replica gets traffic only after it was seen healthy", planned);
         }
         let all = record.iter().flat_map(|record| &record.peers);
         let entering: Vec<&Peer> = all.filter(|peer| !self.serves(&peer.id)).collect();
         if entering.iter().any(|peer| !self.looked_at.contains(&peer.id)) {
-            self.breach("what gets traffic is looked at right before", planned);
+            self.violation("what gets traffic is looked at right before", planned);
         }
         if self.kept.as_ref().is_some_and(|kept| entering.iter().any(|peer| !kept.contains(&peer.release))) {
-            self.breach("what gets traffic can be rolled back to", planned);
+            self.violation("what gets traffic can be rolled back to", planned);
         }
         let had_backends =
             self.serving.iter().flat_map(|record| &record.peers).any(|peer| self.running.contains(&peer.id));
         let has_backends = new.iter().any(|peer| self.running.contains(*peer));
         if self.start_first && had_backends && !has_backends && !new.is_empty() {
-            self.breach("an app that has a healthy backend never has none", planned);
+            self.violation("an app that has a healthy backend never has none", planned);
         }
         let gone = self.serving.iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
         self.flipped_out.extend(gone.filter(|peer| !new.contains(&peer.as_str()) && self.running.contains(peer)));
@@ -194,7 +194,7 @@ impl OnPaper {
         self.serving.as_ref().is_some_and(|record| record.serves(name))
     }
 
-    fn breach(&mut self, law: &'static str, step: &impl std::fmt::Display) {
-        self.broken.push(Broken { law, step: step.to_string() });
+    fn violation(&mut self, law: &'static str, step: &impl std::fmt::Display) {
+        self.broken.push(Violation { law, step: step.to_string() });
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::goal::serving_release;
+use super::desired::serving_release;
 use super::hosts::with_hosts;
 use super::images::{kept_image_steps, release_tag};
 use super::proxy::address_pool;

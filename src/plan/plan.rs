@@ -52,7 +52,7 @@ pub struct AppPlan {
     /// Best effort: what fails here is left for the next run.
     pub after: Vec<Stage>,
     /// Old releases that go when the outcome is known and good; nothing here changes it.
-    pub tidy: Vec<Stage>,
+    pub prune: Vec<Stage>,
 }
 
 impl AppPlan {
@@ -102,7 +102,7 @@ impl AppPlan {
             .flat_map(Stage::steps)
             .chain(&self.look)
             .chain(&self.flip)
-            .chain(self.after.iter().chain(&self.tidy).flat_map(Stage::steps))
+            .chain(self.after.iter().chain(&self.prune).flat_map(Stage::steps))
     }
 }
 
@@ -182,7 +182,7 @@ impl fmt::Display for AppPlan {
             writeln!(f, "  [{number}] {planned}")?;
         }
         write_stages(f, &self.after, &mut number)?;
-        write_stages(f, &self.tidy, &mut number)
+        write_stages(f, &self.prune, &mut number)
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::app_diff::belongs;
 use super::images::{release_of_tag, release_tag};
 use super::plan::AppPlan;
-use super::situation::belongs;
 use super::stage::{Planned, Stage};
 use super::step::Step;
 use crate::model::{AppKey, ContainerState, ObservedContainer, ObservedEngine, ObservedProxy, ReleaseNumber};
@@ -65,7 +65,7 @@ pub fn plan_dangling(engine: &ObservedEngine) -> Option<Planned> {
 }
 
 /// What goes after a deploy of a new release: then its predecessor is the first that a rollback may go back to.
-pub(super) fn tidy(plan: &AppPlan, engine: &ObservedEngine, proxy: &ObservedProxy, keep: u32) -> Vec<Stage> {
+pub(super) fn prune_after(plan: &AppPlan, engine: &ObservedEngine, proxy: &ObservedProxy, keep: u32) -> Vec<Stage> {
     let serving = BTreeSet::from([plan.release.number]);
     let Old { going, .. } = Old::of(&plan.app, engine, proxy, &serving, keep);
     image_stages(&plan.app, going, proxy)

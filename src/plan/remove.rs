@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::app_diff::belongs;
 use super::hooks::pre_stop;
 use super::images::{release_of_tag, release_tag};
 use super::orphans::{deployed_apps, tags_of_project};
@@ -10,7 +11,6 @@ use super::plan::{AppPlan, Verdict};
 use super::proxy::PROXY_STOP_GRACE;
 use super::refusal::PlanRefused;
 use super::removal::{DownOptions, Removal, RemoveOptions};
-use super::situation::belongs;
 use super::stage::{Planned, Stage};
 use super::step::{Expect, FlipChange, Limits, Step};
 use crate::model::{
@@ -165,7 +165,7 @@ impl Host<'_> {
             look: None,
             flip,
             after,
-            tidy: Vec::new(),
+            prune: Vec::new(),
         })
     }
 

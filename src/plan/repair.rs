@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::app_diff::is_ahead;
 use super::hooks::pre_stop;
-use super::situation::is_ahead;
 use super::stage::{Planned, Stage};
 use super::step::{Gate, Step};
 use crate::model::{AppKey, Condition, ContainerState, ObservedEngine, ObservedProxy, Role};

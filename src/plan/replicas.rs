@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::app_diff::AppDiff;
 use super::hosts::lead_to_proxy;
 use super::refusal::PlanRefused;
-use super::situation::Situation;
 use super::step::Gate;
 use crate::model::{
     AddressPool, App, AppName, Condition, ContainerSpec, Healthcheck, Hook, Hooks, NetworkAttachment, NewContainer,
@@ -43,7 +43,7 @@ pub(super) fn new_replicas(
     project: &Project,
     app: &App,
     observed: &ObservedState,
-    situation: &Situation<'_>,
+    situation: &AppDiff<'_>,
     release: &Release,
     count: u32,
     pool: AddressPool,
@@ -74,7 +74,7 @@ pub(super) fn new_replicas(
 fn replica(
     project: &Project,
     app: &App,
-    situation: &Situation<'_>,
+    situation: &AppDiff<'_>,
     release: &Release,
     number: u32,
     name: String,
@@ -111,7 +111,7 @@ fn replica(
 pub(super) fn release_command(
     project: &Project,
     app: &App,
-    situation: &Situation<'_>,
+    situation: &AppDiff<'_>,
     release: &Release,
     command: &[String],
 ) -> NewContainer {
@@ -123,7 +123,7 @@ pub(super) fn release_command(
 pub(super) fn pre_start_of(
     project: &Project,
     app: &App,
-    situation: &Situation<'_>,
+    situation: &AppDiff<'_>,
     release: &Release,
     number: usize,
     hook: &Hook,
@@ -134,7 +134,7 @@ pub(super) fn pre_start_of(
 fn once(
     project: &Project,
     app: &App,
-    situation: &Situation<'_>,
+    situation: &AppDiff<'_>,
     release: &Release,
     what: &str,
     hook: &Hook,
@@ -179,7 +179,7 @@ pub(super) fn run_once_spec(mut spec: ContainerSpec, hook: &Hook) -> ContainerSp
 
 fn labels(
     project: &Project,
-    situation: &Situation<'_>,
+    situation: &AppDiff<'_>,
     release: &Release,
     role: Role,
     replica: Option<u32>,

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::goal::kept;
+use super::app_diff::belongs;
+use super::desired::kept;
 use super::images::kept_image;
 use super::refusal::PlanRefused;
 use super::rollback_target::{NoTarget, RollbackTarget};
-use super::situation::belongs;
 use crate::model::{
     AppKey, AppName, AppRecord, ContainerState, ObservedState, Project, ReleaseNumber, Role, StoredRelease,
 };

@@ -105,7 +105,7 @@ pub enum Step {
         name: String,
         signal: Option<String>,
         grace: Option<Duration>,
-        restart: Option<Comeback>,
+        restart: Option<RestartSpec>,
     },
     RemoveContainer {
         name: String,
@@ -159,7 +159,7 @@ pub enum Expect {
 
 /// How a stopped container serves again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comeback {
+pub struct RestartSpec {
     pub gate: Gate,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_start: Vec<Hook>,
@@ -193,7 +193,7 @@ pub struct Look {
 impl Gate {
     /// The same with a single success, for what has passed it already.
     #[must_use]
-    pub fn once_more(&self) -> Self {
+    pub fn recheck(&self) -> Self {
         match self.clone() {
             Self::Probe { address, port, host, policy, .. } => {
                 // A probe that is lost on the way may be asked again within the time of one.

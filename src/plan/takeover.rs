@@ -9,7 +9,7 @@ use super::plan::{AppPlan, Verdict};
 use super::proxy::{ProxyImage, interim_spec, is_interim, proxy_swap};
 use super::refusal::PlanRefused;
 use super::stage::{Planned, Stage};
-use super::step::{Comeback, Gate, Step};
+use super::step::{Gate, RestartSpec, Step};
 use crate::model::{
     App, AppName, ComposeContainer, Condition, ContainerState, ObservedContainer, ObservedEngine, ObservedState, Order,
     Project, ProxySpec, Role,
@@ -86,7 +86,7 @@ fn stop(composed: &ComposeContainer, comes_back: bool, because: &str) -> Planned
         name: composed.container.name.clone(),
         signal: None,
         grace: None,
-        restart: comes_back.then(|| Comeback { gate, post_start: Vec::new() }),
+        restart: comes_back.then(|| RestartSpec { gate, post_start: Vec::new() }),
     };
     Planned::new(step, because)
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::ProjectName;
+use crate::model::{AppKey, ProjectName};
 
 /// Who runs the deploy, for leases and history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub struct Origin {
     pub url: Option<String>,
 }
 
+/// Who asks for a lease; shown to those who wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseRequest {
+    pub apps: Vec<AppKey>,
+    pub owner: String,
+    pub host: String,
+    pub purpose: String,
+}
+
 impl Operator {
     /// Who, from where and what for, as the fields of a history record. What is not known is left out.
     #[must_use]
@@ -42,6 +51,12 @@ impl Operator {
             ("url", origin.url),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
+    }
+
+    /// A lease on these apps, in the words that tell others who has it.
+    #[must_use]
+    pub fn lease(&self, apps: Vec<AppKey>, purpose: &str) -> LeaseRequest {
+        LeaseRequest { apps, owner: self.owner.clone(), host: self.host.clone(), purpose: purpose.to_owned() }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::status::{container_state, state_word, state_words};
 use super::table::{Align, Table};
 use crate::model::{ProjectName, ProxyName, Route};
-use crate::plan::{AccessoryStanding, AppStanding};
+use crate::plan::{AccessoryStatus, AppStatus};
 
 /// Everything that `ls` tells.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +32,8 @@ pub struct ListedProxy {
 pub struct ListedProject {
     pub name: ProjectName,
     /// Each with its routes.
-    pub apps: Vec<(AppStanding, Vec<Route>)>,
-    pub accessories: Vec<AccessoryStanding>,
+    pub apps: Vec<(AppStatus, Vec<Route>)>,
+    pub accessories: Vec<AccessoryStatus>,
 }
 
 const NOTHING: &str = "no project is deployed on this engine";
@@ -172,7 +172,7 @@ impl ListedProject {
 
     fn document(&self) -> Value {
         let route = |route: &Route| json!({ "host": route.host, "path": route.path, "strip": route.strip });
-        let app = |(app, routes): &(AppStanding, Vec<Route>)| {
+        let app = |(app, routes): &(AppStatus, Vec<Route>)| {
             json!({
                 "app": app.app.app,
                 "state": app.state,
@@ -182,7 +182,7 @@ impl ListedProject {
                 "routes": routes.iter().map(route).collect::<Vec<_>>(),
             })
         };
-        let accessory = |accessory: &AccessoryStanding| {
+        let accessory = |accessory: &AccessoryStatus| {
             json!({
                 "service": accessory.service,
                 "state": accessory.state.map(state_word),

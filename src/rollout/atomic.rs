@@ -49,7 +49,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let ends = apps.into_iter().map(|app| async move {
             let plan = app.plan;
             let result = ended(self.finish(lease, app).await).await;
-            self.tidy_after(plan, &result).await;
+            self.cleanup_after(plan, &result).await;
             result
         });
         join_all(ends).await

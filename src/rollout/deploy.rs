@@ -1,39 +1,26 @@
 //! The whole sentence: proxy, lease, observe, plan, execute.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use serde_json::Value;
 
-use super::brief::brief;
 use super::execute::AppResult;
-use super::failure::{DeployError, FailureKind, StepFailure};
+use super::failure::{DeployError, FailureKind};
+use super::history::{milliseconds, record_end};
 use super::observe::Pulls;
 use super::parts::Parts;
 use super::preview::preview;
-use super::remove::wake_proxy;
+use super::proxy::{check_proxy, ready_proxy};
 use super::request::DeployRequest;
-use super::run::{Run, Scope, Tally};
+use super::run::Run;
 use super::share::{Shared, implied_changes, lease_request, plan_and_share};
 use super::takeover::hand_over;
 use crate::event::{Fact, Outcome};
-use crate::model::{AccessoryChange, AppName, ObservedEngine, ProxySpec};
-use crate::plan::{
-    AppPlan, Intent, Plan, PlanRefused, Planned, ProxyImage, SavedPlan, Stage, Step, interim, plan_proxy,
-    plan_proxy_upgrade,
-};
-use crate::ports::{Engine, Proxy, ProxyVersion};
+use crate::model::{AccessoryChange, AppName};
+use crate::plan::{AppPlan, Intent, Plan, SavedPlan};
+use crate::ports::{Engine, Proxy};
 
 /// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
 const ATTEMPTS: usize = 4;
-/// The engine holds a name or a subnet some time before it lists what it is for: seconds, when it is busy.
-const SETUP_PAUSE: Duration = Duration::from_millis(500);
-const SETUP_ATTEMPTS: usize = 12;
-
-/// How long a proxy that should run may be silent, as while the engine restarts it.
-const PROXY_PATIENCE: Duration = Duration::from_secs(20);
-
 /// Deploys the apps: each ends with an outcome of its own.
 ///
 /// What it awaits is on the heap, here and in each step: as one state machine it is larger than a main thread's stack
@@ -100,25 +87,6 @@ async fn deploy_all<E: Engine, P: Proxy>(
         Box::pin(hand_over(run, request, &results)).await?;
     }
     Ok(results)
-}
-
-/// Brings the proxy up; without its port, and then true, while docker compose runs an app of the project there. Without a
-/// compose file nobody says how the proxy should be, so it is taken as it is; it must run.
-async fn ready_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>) -> Result<bool, DeployError> {
-    let (project, image) = (request.project, request.proxy_image);
-    if project.remembered {
-        wake_proxy(run, &project.proxy.name, &run.engine.observe(&project.proxy.name).await?).await?;
-        greet(run, &run.proxy.version().await?, image);
-        return Ok(false);
-    }
-    let begun = AtomicBool::new(false);
-    prepare_as(run, &project.proxy, image, |engine| {
-        let begins = interim(project, image, engine);
-        begun.store(begins.is_some(), Ordering::Relaxed);
-        begins
-    })
-    .await?;
-    Ok(begun.into_inner())
 }
 
 /// Plans and executes, anew for those apps under which the world moved.
@@ -225,105 +193,6 @@ fn is_bad(result: &AppResult) -> bool {
     !matches!(result.outcome, Outcome::UpToDate | Outcome::Completed | Outcome::Cancelled)
 }
 
-/// Where there is no proxy nothing is deployed, so there is nothing to scale or to go back to, and no reason to make one.
-async fn check_proxy<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>) -> Result<(), DeployError> {
-    let engine = run.engine.observe(&request.project.proxy.name).await?;
-    match request.apps.first() {
-        Some(app) if engine.container(&request.project.proxy.name.container()).is_none() => {
-            Err(PlanRefused::NotDeployed { app: request.project.key(app) }.into())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Brings the proxy up and makes sure that both sides speak the same control API.
-///
-/// # Errors
-/// When it cannot be set up, runs with other settings, or speaks another version.
-pub async fn prepare_proxy<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    spec: &ProxySpec,
-    image: &ProxyImage,
-) -> Result<(), DeployError> {
-    prepare_as(run, spec, image, |_| None).await
-}
-
-/// The same; `instead` may choose other settings by what there is.
-async fn prepare_as<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    spec: &ProxySpec,
-    image: &ProxyImage,
-    instead: impl Fn(&ObservedEngine) -> Option<ProxySpec> + Send + Sync,
-) -> Result<(), DeployError> {
-    for attempt in 1..=SETUP_ATTEMPTS {
-        let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
-        let observed = observed?;
-        let chosen = instead(&observed);
-        let mut stages = plan_proxy(chosen.as_ref().unwrap_or(spec), image, &observed)?;
-        if stages.is_empty() {
-            if let Ok(version) = version {
-                greet(run, &version, image);
-                return Ok(());
-            }
-            let step = Step::AwaitControl { name: spec.name.container(), timeout: PROXY_PATIENCE };
-            stages.push(Stage::line(vec![Planned::new(step, "it runs, so it is in the middle of a restart")]));
-        }
-        if stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build()) {
-            run.check_room().await?;
-        }
-        match set_up(run, &stages).await {
-            Ok(()) => break,
-            // Another run is setting it up right now, or has taken the subnet for a proxy of its own: look again.
-            Err(failure)
-                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved)
-                    && attempt < SETUP_ATTEMPTS =>
-            {
-                run.pause(SETUP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;
-            }
-            Err(failure) => return Err(DeployError::Setup(failure)),
-        }
-    }
-    greet(run, &run.proxy.version().await?, image);
-    Ok(())
-}
-
-fn greet<E: Engine, P: Proxy>(run: &Run<E, P>, version: &ProxyVersion, image: &ProxyImage) {
-    if version.build != image.build_id {
-        let message =
-            "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it".to_owned();
-        run.emit(None, Fact::Warned { message });
-    }
-}
-
-/// Replaces the proxy's container by one of this build.
-///
-/// # Errors
-/// When it cannot be set up.
-pub async fn upgrade_proxy<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    spec: &ProxySpec,
-    image: &ProxyImage,
-) -> Result<(), DeployError> {
-    let observed: ObservedEngine = run.engine.observe(&spec.name).await?;
-    let stages = plan_proxy_upgrade(spec, image, &observed)?;
-    set_up(run, &stages).await.map_err(DeployError::Setup)
-}
-
-/// A half-made proxy is taken back, so that a port that is taken does not leave a container that never started.
-async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
-    let scope = Scope::shared_by(stages);
-    let result = run.stages(None, &scope, stages, &run.cancel).await;
-    // A name that is taken means that another run sets up the same; what this one made is then that one's too.
-    if result.as_ref().is_err_and(|failure| failure.kind != FailureKind::NotOurs) {
-        run.unwind(None, &scope).await;
-    }
-    result
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// The end of one app's run: to the reporters, and into the history on the host.
 async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_>, result: &AppResult) {
     // What is reached as `localhost` here is reached by the host's name from elsewhere; without an answer as ever.
@@ -335,10 +204,6 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_
         return;
     }
     let mut details = request.operator.details(request.options.intent.purpose());
-    details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or(Value::Null));
-    if let Some(reason) = &result.reason {
-        details.insert("reason".to_owned(), brief(reason).into());
-    }
     // An accessory has no releases; its records have the number 0.
     if let Some(change) = result.accessory {
         details.insert("accessory".to_owned(), serde_json::to_value(change).unwrap_or(Value::Null));
@@ -348,13 +213,6 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &DeployRequest<'_
         details.insert("from".to_owned(), result.from.map(|release| release.0).into());
         details.insert("identity".to_owned(), result.release.identity.clone().into());
     }
-    details.insert("took_ms".to_owned(), milliseconds(result.took).into());
-    let Tally { flipped_after, drained, cut } = result.tally;
-    details.insert("flipped_after_ms".to_owned(), flipped_after.map(milliseconds).into());
-    for (name, count) in [("drained", drained), ("cut", cut)] {
-        details.insert(name.to_owned(), serde_json::to_value(count).unwrap_or(Value::Null));
-    }
-    if let Err(error) = run.proxy.record(&result.app, result.release.number, "finished", details).await {
-        run.emit(Some(&result.app), Fact::Warned { message: format!("the history was not written: {error}") });
-    }
+    details.insert("flipped_after_ms".to_owned(), result.tally.flipped_after.map(milliseconds).into());
+    record_end(run, result, "finished", details).await;
 }

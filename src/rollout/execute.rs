@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{FailureKind, StepFailure};
 use super::parts::{Parts, moved};
 use super::run::{Run, Scope, Tally};
-use super::unwind::Unwound;
+use super::undo::Undone;
 use crate::event::{Fact, Outcome};
 use crate::model::{AccessoryChange, AppKey, FailureAction, Release, ReleaseNumber};
 use crate::plan::{AppPlan, Plan, Verdict};
@@ -106,7 +106,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             // Whoever depends on it need not wait until what it replaces is gone.
             parts.end(app, &prepared.result);
             let result = ended(self.finish(lease, prepared).await).await;
-            self.tidy_after(app, &result).await;
+            self.cleanup_after(app, &result).await;
             result
         });
         join_all(runs).await
@@ -171,18 +171,18 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             },
             Err(failure) if failure.kind == FailureKind::Unknown => Outcome::Stuck,
             Err(failure) if pauses(plan, &scope, &failure) => {
-                self.unwind_batch(Some(lease), &scope).await;
+                self.undo_batch(Some(lease), &scope).await;
                 let error = "`failure_action: pause` keeps the batches that serve; the next deploy goes on".to_owned();
                 self.emit(scope.app.as_ref(), Fact::LeftBehind { what: "the rest of the rollout".to_owned(), error });
                 Outcome::CompletedWithLeftovers
             }
             Err(failure) => {
                 world_moved = moved(plan, &failure);
-                match (self.unwind(Some(lease), &scope).await, failure.kind) {
-                    (Unwound::Stuck, _) => Outcome::Stuck,
-                    (Unwound::Disconnected, _) => Outcome::Disconnected,
-                    (Unwound::AsBefore, FailureKind::Cancelled) => Outcome::Cancelled,
-                    (Unwound::AsBefore, _) => Outcome::RolledBack,
+                match (self.undo(Some(lease), &scope).await, failure.kind) {
+                    (Undone::Stuck, _) => Outcome::Stuck,
+                    (Undone::Disconnected, _) => Outcome::Disconnected,
+                    (Undone::AsBefore, FailureKind::Cancelled) => Outcome::Cancelled,
+                    (Undone::AsBefore, _) => Outcome::RolledBack,
                 }
             }
         };

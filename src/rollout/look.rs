@@ -28,7 +28,7 @@ const SOURCES_AT_ONCE: usize = 2;
 
 /// What was seen.
 #[derive(Debug)]
-pub struct Look {
+pub struct Snapshot {
     pub observed: ObservedState,
     pub lifetimes: BTreeMap<String, Lifetime>,
     pub proxy: Result<ProxyOverview, ProxyError>,
@@ -67,7 +67,7 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
     project: &Project,
     apps: &[AppName],
     compare: bool,
-) -> Result<Look, EngineError> {
+) -> Result<Snapshot, EngineError> {
     let compared = if compare { apps } else { &[] };
     let (engine, told, sources, files) = tokio::join!(
         containers(engine, project),
@@ -89,7 +89,7 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
     });
     let images = resolved.collect();
     let state = proxy.as_ref().map(|overview| overview.state.clone()).unwrap_or_default();
-    Ok(Look {
+    Ok(Snapshot {
         observed: ObservedState { engine, proxy: state, images, releases, host_files },
         lifetimes,
         proxy,

@@ -204,7 +204,7 @@ async fn source<E: Engine, P: Proxy>(
 }
 
 async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<String, DeployError> {
-    run.check_room().await?;
+    run.check_disk_budget().await?;
     let begun = Instant::now();
     let (sink, started) = (Arc::clone(&run.sink), run.started);
     let progress: Progress = Arc::new(move |line| {

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use super::cleanup::CleanedUp;
 use super::failure::{DeployError, FailureKind};
 use super::observe::observe_for;
 use super::run::{Run, Scope};
-use super::tidy::Tidied;
 use crate::model::{AppKey, ObservedEngine, Project, ProjectName};
 use crate::plan::{DeployOptions, Intent, OneOff, Stage, idle_one_offs, one_off_key, plan_one_off};
 use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError};
@@ -55,7 +55,7 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
             Err(failure) => {
                 // A name that is taken is another run's container.
                 if failure.kind != FailureKind::NotOurs {
-                    run.unwind(None, &scope).await;
+                    run.undo(None, &scope).await;
                 }
                 let again = matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved);
                 if !again || attempt == ATTEMPTS {
@@ -73,14 +73,14 @@ pub(super) async fn remove_left_one_offs<E: Engine, P: Proxy>(
     project: Option<&ProjectName>,
     engine: &ObservedEngine,
     operator: &Operator,
-) -> Result<Tidied, ProxyError> {
-    let mut tidied = Tidied::default();
+) -> Result<CleanedUp, ProxyError> {
+    let mut tidied = CleanedUp::default();
     for (key, planned) in idle_one_offs(project, engine) {
         let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
             Err(ProxyError::LeaseHeld { .. }) => continue,
             lease => lease?,
         };
-        let Tidied { done, failed } = run.tidy(None, &[Stage::line(vec![planned])]).await;
+        let CleanedUp { done, failed } = run.cleanup(None, &[Stage::line(vec![planned])]).await;
         tidied.done.extend(done);
         tidied.failed.extend(failed);
         drop(lease);
@@ -89,12 +89,7 @@ pub(super) async fn remove_left_one_offs<E: Engine, P: Proxy>(
 }
 
 fn lease_request(key: AppKey, operator: &Operator) -> LeaseRequest {
-    LeaseRequest {
-        apps: vec![key],
-        owner: operator.owner.clone(),
-        host: operator.host.clone(),
-        purpose: "run".to_owned(),
-    }
+    operator.lease(vec![key], "run")
 }
 
 /// Ends it, if it runs, and removes it.

@@ -84,7 +84,7 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
         } else if request.dry_run {
             app.take_in(pruning.stages.iter().flat_map(Stage::steps).map(|planned| &planned.step));
         } else {
-            let tidied = run.tidy(Some(&key), &pruning.stages).await;
+            let tidied = run.cleanup(Some(&key), &pruning.stages).await;
             app.take_in(tidied.done.iter());
             app.left.extend(tidied.failed);
         }
@@ -105,7 +105,7 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
         }
     };
     if let Some(planned) = plan_dangling(&engine) {
-        pruned.dangling = request.dry_run || run.tidy(None, &[Stage::line(vec![planned])]).await.failed.is_empty();
+        pruned.dangling = request.dry_run || run.cleanup(None, &[Stage::line(vec![planned])]).await.failed.is_empty();
     }
     if let Some(before) = before {
         pruned.freed = Some(before.saturating_sub(run.engine.image_bytes().await?));
@@ -135,10 +135,5 @@ fn removed<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<String> {
 }
 
 fn lease_request(request: &PruneRequest<'_>, app: &AppName) -> LeaseRequest {
-    LeaseRequest {
-        apps: vec![request.project.key(app)],
-        owner: request.operator.owner.clone(),
-        host: request.operator.host.clone(),
-        purpose: "prune".to_owned(),
-    }
+    request.operator.lease(vec![request.project.key(app)], "prune")
 }

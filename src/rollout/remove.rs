@@ -7,25 +7,21 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::brief::brief;
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind};
+use super::history::record_end;
+use super::proxy::{ensure_proxy_running, proxy_state};
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
-use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project, ProxyName};
-use crate::plan::{
-    AppPlan, DownOptions, Planned, Removal, RemoveOptions, Stage, Step, plan_down, plan_lost_network, plan_remove,
-};
+use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project};
+use crate::plan::{AppPlan, DownOptions, Removal, RemoveOptions, Stage, plan_down, plan_remove};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy};
 
 /// How often a plan is made anew when another run flips in between, which a held lease does not let happen twice.
 const ATTEMPTS: usize = 3;
-/// A stopped proxy is up within a second; a slow disk and a large history take the rest.
-const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// What shall be gone.
 #[derive(Debug, Clone, Copy)]
-pub enum Goal<'a> {
+pub enum RemovalScope<'a> {
     Apps { names: &'a [AppName], options: RemoveOptions },
     Project { options: DownOptions },
 }
@@ -34,7 +30,7 @@ pub enum Goal<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct RemoveRequest<'a> {
     pub project: &'a Project,
-    pub goal: Goal<'a>,
+    pub goal: RemovalScope<'a>,
     pub operator: &'a Operator,
     /// How long another holder of the lease is waited for.
     pub lock_wait: Duration,
@@ -43,34 +39,29 @@ pub struct RemoveRequest<'a> {
 impl RemoveRequest<'_> {
     fn plan(&self, engine: &ObservedEngine, proxy: &ObservedProxy) -> Result<Removal, DeployError> {
         Ok(match self.goal {
-            Goal::Apps { names, options } => plan_remove(self.project, names, engine, proxy, options),
-            Goal::Project { options } => plan_down(self.project, engine, proxy, options)?,
+            RemovalScope::Apps { names, options } => plan_remove(self.project, names, engine, proxy, options),
+            RemovalScope::Project { options } => plan_down(self.project, engine, proxy, options)?,
         })
     }
 
     fn lease(&self, removal: &Removal) -> LeaseRequest {
         let apps: BTreeSet<AppKey> = removal.apps.iter().map(|app| app.app.clone()).chain(self.named()).collect();
-        LeaseRequest {
-            apps: apps.into_iter().collect(),
-            owner: self.operator.owner.clone(),
-            host: self.operator.host.clone(),
-            purpose: self.purpose().to_owned(),
-        }
+        self.operator.lease(apps.into_iter().collect(), self.purpose())
     }
 
     /// An accessory has no part of its own in a removal, and is held like an app.
     fn named(&self) -> impl Iterator<Item = AppKey> {
         let names = match self.goal {
-            Goal::Apps { names, .. } => names,
-            Goal::Project { .. } => &[],
+            RemovalScope::Apps { names, .. } => names,
+            RemovalScope::Project { .. } => &[],
         };
         names.iter().map(|name| self.project.key(name))
     }
 
     fn purpose(&self) -> &'static str {
         match self.goal {
-            Goal::Apps { .. } => "remove",
-            Goal::Project { .. } => "down",
+            RemovalScope::Apps { .. } => "remove",
+            RemovalScope::Project { .. } => "down",
         }
     }
 }
@@ -122,7 +113,7 @@ pub async fn remove<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
 
 async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_>) -> Result<Removed, DeployError> {
     let engine = run.engine.observe(&request.project.proxy.name).await?;
-    let has_proxy = wake_proxy(run, &request.project.proxy.name, &engine).await?;
+    let has_proxy = ensure_proxy_running(run, &request.project.proxy.name, &engine).await?;
     let (_, _, removal) = look_at_removal(run, request).await?;
     // Without a proxy nothing is routed and there is nobody to keep leases: labels alone say what goes.
     let wanted = request.lease(&removal);
@@ -213,36 +204,6 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
     }
 }
 
-fn proxy_state(proxy: &ProxyName, engine: &ObservedEngine) -> Option<ContainerState> {
-    engine.container(&proxy.container()).map(|container| container.state)
-}
-
-/// Routes can be taken out of a running proxy only, and a stopped one would bring them back with its next start.
-/// Returns whether there is a proxy.
-pub(super) async fn wake_proxy<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    proxy: &ProxyName,
-    engine: &ObservedEngine,
-) -> Result<bool, DeployError> {
-    let name = proxy.container();
-    match proxy_state(proxy, engine) {
-        None | Some(ContainerState::Dead) => Ok(false),
-        Some(ContainerState::Running | ContainerState::Restarting) => Ok(true),
-        Some(ContainerState::Created | ContainerState::Paused | ContainerState::Exited { .. }) => {
-            let because = "the proxy is not running, and only it can forget routes";
-            let steps = vec![
-                Planned::new(Step::StartContainer { name: name.clone() }, because),
-                Planned::new(Step::AwaitControl { name, timeout: PROXY_START_TIMEOUT }, because),
-            ];
-            // Whoever starts it would wait for a network that was removed while all was stopped.
-            let network = plan_lost_network(proxy, engine).map(|planned| Stage::line(vec![planned]));
-            let stages: Vec<Stage> = network.into_iter().chain([Stage::line(steps)]).collect();
-            run.stages(None, &Scope::shared(), &stages, &run.cancel).await.map_err(DeployError::Setup)?;
-            Ok(true)
-        }
-    }
-}
-
 /// The end of one app's removal: to the reporters, and into the history on the host.
 async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_>, result: &AppResult) {
     let fact = Fact::AppFinished { outcome: result.outcome, urls: Vec::new(), took: result.took };
@@ -251,18 +212,7 @@ async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_
     if result.from.is_none() {
         return;
     }
-    let took = u64::try_from(result.took.as_millis()).unwrap_or(u64::MAX);
     let mut details = request.operator.details(request.purpose());
-    details.insert("outcome".to_owned(), serde_json::to_value(result.outcome).unwrap_or_default());
     details.insert("version".to_owned(), result.release.version.clone().into());
-    details.insert("took_ms".to_owned(), took.into());
-    if let Some(reason) = &result.reason {
-        details.insert("reason".to_owned(), brief(reason).into());
-    }
-    for (name, count) in [("drained", result.tally.drained), ("cut", result.tally.cut)] {
-        details.insert(name.to_owned(), serde_json::to_value(count).unwrap_or_default());
-    }
-    if let Err(error) = run.proxy.record(&result.app, result.release.number, "removed", details).await {
-        run.emit(Some(&result.app), Fact::Warned { message: format!("the history was not written: {error}") });
-    }
+    record_end(run, result, "removed", details).await;
 }

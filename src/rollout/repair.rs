@@ -2,11 +2,11 @@
 
 use super::failure::DeployError;
 use super::one_off::remove_left_one_offs;
-use super::remove::wake_proxy;
+use super::proxy::ensure_proxy_running;
 use super::run::Run;
 use crate::model::{Project, ProxyName};
 use crate::plan::{Stage, lost_networks, plan_dangling, plan_lost_network, plan_repair};
-use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyError};
+use crate::ports::{Engine, Operator, Proxy, ProxyError};
 
 /// What a repair did, and what it could not do, as sentences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,13 +31,13 @@ pub async fn repair<E: Engine, P: Proxy>(
     let lost = plan_lost_network(proxy, &before);
     let lost: Vec<String> = lost.iter().map(|planned| planned.step.to_string()).collect();
     let stopped = before.container(&proxy.container()).is_some_and(|container| !container.is_well());
-    if !wake_proxy(run, proxy, &before).await? {
+    if !ensure_proxy_running(run, proxy, &before).await? {
         return Ok(repaired);
     }
     repaired.done.extend(lost);
     let networks = project.map(|project| lost_networks(project, &before)).unwrap_or_default();
     if !networks.is_empty() {
-        repaired.take_in(run.tidy(None, &[Stage::line(networks)]).await);
+        repaired.take_in(run.cleanup(None, &[Stage::line(networks)]).await);
     }
     if stopped {
         repaired.done.push(format!("start `{}`", proxy.container()));
@@ -45,12 +45,7 @@ pub async fn repair<E: Engine, P: Proxy>(
     let (engine, state) = tokio::join!(run.engine.observe(proxy), run.proxy.state());
     let wanted = plan_repair(&engine?, &state?);
     for app in wanted.keys() {
-        let request = LeaseRequest {
-            apps: vec![app.clone()],
-            owner: operator.owner.clone(),
-            host: operator.host.clone(),
-            purpose: "doctor".to_owned(),
-        };
+        let request = operator.lease(vec![app.clone()], "doctor");
         let lease = match run.proxy.acquire(&request).await {
             Ok(lease) => lease,
             Err(error @ ProxyError::LeaseHeld { .. }) => {
@@ -62,19 +57,19 @@ pub async fn repair<E: Engine, P: Proxy>(
         // What was seen before the lease was held may have been a deploy's work.
         let (engine, state) = tokio::join!(run.engine.observe(proxy), run.proxy.state());
         let stages = plan_repair(&engine?, &state?).remove(app).unwrap_or_default();
-        repaired.take_in(run.tidy(Some(app), &stages).await);
+        repaired.take_in(run.cleanup(Some(app), &stages).await);
         drop(lease);
     }
     let engine = run.engine.observe(proxy).await?;
     repaired.take_in(remove_left_one_offs(run, None, &engine, operator).await?);
     if let Some(planned) = plan_dangling(&engine) {
-        repaired.take_in(run.tidy(None, &[Stage::line(vec![planned])]).await);
+        repaired.take_in(run.cleanup(None, &[Stage::line(vec![planned])]).await);
     }
     Ok(repaired)
 }
 
 impl Repaired {
-    fn take_in(&mut self, tidied: super::tidy::Tidied) {
+    fn take_in(&mut self, tidied: super::cleanup::CleanedUp) {
         let done = tidied.done.iter().filter(|step| !step.only_looks());
         self.done.extend(done.map(ToString::to_string));
         self.failed.extend(tidied.failed);

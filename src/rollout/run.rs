@@ -44,13 +44,13 @@ pub struct Run<E, P: Proxy> {
     /// For the history. `None` where no release is begun.
     pub operator: Option<Operator>,
     /// `None` asks for no free disk before builds and pulls.
-    pub room: Option<Room>,
+    pub room: Option<DiskBudget>,
     pub started: Instant,
 }
 
 /// How much must be free on the engine's disk before a build or a pull begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskBudget {
     /// Whose container tells about a disk that is on another machine.
     pub proxy: ProxyName,
     /// In bytes; `None` is what the disk's size suggests.
@@ -81,13 +81,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
 
     /// Refuses builds and pulls that a full disk would end half-way.
     #[must_use]
-    pub fn in_room(mut self, room: Room) -> Self {
+    pub fn in_room(mut self, room: DiskBudget) -> Self {
         self.room = Some(room);
         self
     }
 
     /// Called before something large is written on the engine. A disk that nobody can ask about is taken as it is.
-    pub(super) async fn check_room(&self) -> Result<(), DeployError> {
+    pub(super) async fn check_disk_budget(&self) -> Result<(), DeployError> {
         let Some(room) = &self.room else { return Ok(()) };
         let Ok(Some(disk)) = self.engine.disk(&room.proxy).await else { return Ok(()) };
         let minimum = room.minimum.unwrap_or_else(|| disk.minimum());

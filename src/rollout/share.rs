@@ -93,7 +93,7 @@ async fn plan_now<E: Engine, P: Proxy>(
 async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Plan) -> Result<(), DeployError> {
     let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build());
     if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| planned.step.is_build()) {
-        run.check_room().await?;
+        run.check_disk_budget().await?;
     }
     run.stages(Some(lease), &Scope::shared_by(&plan.shared), &plan.shared, &run.stop).await.map_err(DeployError::Setup)
 }
@@ -101,11 +101,7 @@ async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Pl
 /// A lease on services of the project, in the words that tell others who has it.
 pub(super) fn lease_request(request: &DeployRequest<'_>, names: &[AppName]) -> LeaseRequest {
     let replaced = names.iter().filter_map(|name| request.project.apps.get(name)?.replaces.clone());
-    LeaseRequest {
-        // What an app replaces leaves in its flip, so it is held too.
-        apps: names.iter().map(|app| request.project.key(app)).chain(replaced).collect(),
-        owner: request.operator.owner.clone(),
-        host: request.operator.host.clone(),
-        purpose: request.options.intent.purpose().to_owned(),
-    }
+    // What an app replaces leaves in its flip, so it is held too.
+    let apps = names.iter().map(|app| request.project.key(app)).chain(replaced).collect();
+    request.operator.lease(apps, request.options.intent.purpose())
 }

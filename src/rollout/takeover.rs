@@ -71,7 +71,7 @@ pub(super) async fn hand_over<E: Engine, P: Proxy>(
     match result {
         Ok(()) => Ok(()),
         Err(failure) => {
-            run.unwind(None, &scope).await;
+            run.undo(None, &scope).await;
             Err(DeployError::Setup(failure))
         }
     }

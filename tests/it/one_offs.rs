@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deploy_apps::model::{AppKey, Project, Role};
 use deploy_apps::plan::{Intent, OneOff, RemoveOptions};
 use deploy_apps::ports::Proxy;
-use deploy_apps::rollout::{DeployError, Goal, PruneRequest, RemoveRequest, make_one_off, prune, remove};
+use deploy_apps::rollout::{DeployError, PruneRequest, RemovalScope, RemoveRequest, make_one_off, prune, remove};
 
 use crate::failures::faults_of;
 use crate::fixture::*;
@@ -63,7 +63,7 @@ async fn take_away(world: &Arc<World>) {
     let (run, _) = run_of(&client);
     let (project, names) = (shop(), [name("go-app")]);
     let operator = operator(&project);
-    let goal = Goal::Apps { names: &names, options: RemoveOptions::default() };
+    let goal = RemovalScope::Apps { names: &names, options: RemoveOptions::default() };
     let request = RemoveRequest { project: &project, goal, operator: &operator, lock_wait: std::time::Duration::ZERO };
     remove(&run, &request).await.expect("a removal");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use deploy_apps::event::{Fact, Outcome};
 use deploy_apps::model::{DiskSpace, ProxyName};
 use deploy_apps::plan::PlanRefused;
-use deploy_apps::rollout::{DeployError, PruneRequest, Pruned, Room, prune};
+use deploy_apps::rollout::{DeployError, DiskBudget, PruneRequest, Pruned, prune};
 
 use crate::fixture::*;
 use crate::plans::compare;
@@ -211,7 +211,7 @@ async fn a_build_is_refused_while_the_disk_is_nearly_full() {
         let fork = world.fork();
         let client = Client::new(&fork, no_faults());
         let (run, _) = run_of(&client);
-        let run = run.in_room(Room { proxy: ProxyName::default(), minimum });
+        let run = run.in_room(DiskBudget { proxy: ProxyName::default(), minimum });
         crate::session::deploy_with(&run, &wish).await
     };
     let refused = tried(disk(100 * gib, gib - 1), None).await.expect_err("refused");

@@ -10,7 +10,7 @@ use deploy_apps::model::{
 };
 use deploy_apps::plan::{DownOptions, PlanRefused, Removal, RemoveOptions, orphans};
 use deploy_apps::ports::{Engine, EngineErrorKind, Proxy, ProxyError};
-use deploy_apps::rollout::{DeployError, Goal, RemoveRequest, Removed, look_at_removal, remove};
+use deploy_apps::rollout::{DeployError, RemovalScope, RemoveRequest, Removed, look_at_removal, remove};
 
 use crate::fixture::*;
 use crate::plans::compare;
@@ -79,12 +79,12 @@ impl Report {
 }
 
 /// Removes, and lets the world judge.
-async fn take_away(world: &Arc<World>, project: &Project, goal: Goal<'_>, faults: Faults) -> Report {
+async fn take_away(world: &Arc<World>, project: &Project, goal: RemovalScope<'_>, faults: Faults) -> Report {
     let client = Client::new(world, faults);
     world.expect(&shop());
     world.expect_gone(match goal {
-        Goal::Apps { names, .. } => names.iter().map(|name| project.key(name)).collect(),
-        Goal::Project { .. } => shop().apps.keys().map(|name| project.key(name)).collect(),
+        RemovalScope::Apps { names, .. } => names.iter().map(|name| project.key(name)).collect(),
+        RemovalScope::Project { .. } => shop().apps.keys().map(|name| project.key(name)).collect(),
     });
     let (run, events) = run_of(&client);
     let operator = operator(project);
@@ -98,7 +98,7 @@ async fn take_away(world: &Arc<World>, project: &Project, goal: Goal<'_>, faults
     Report { result, events, calls: client.calls() }
 }
 
-async fn look(world: &Arc<World>, project: &Project, goal: Goal<'_>) -> Result<Removal, DeployError> {
+async fn look(world: &Arc<World>, project: &Project, goal: RemovalScope<'_>) -> Result<Removal, DeployError> {
     let (run, _) = run_of(&Client::new(world, no_faults()));
     let operator = operator(project);
     let request = RemoveRequest { project, goal, operator: &operator, lock_wait: Duration::ZERO };
@@ -112,7 +112,7 @@ fn go_app() -> [AppName; 1] {
 #[tokio::test(start_paused = true)]
 async fn an_app_leaves_the_proxy_then_drains_stops_and_goes() {
     let names = go_app();
-    let goal = Goal::Apps { names: &names, options: RemoveOptions::default() };
+    let goal = RemovalScope::Apps { names: &names, options: RemoveOptions::default() };
     let removal = look(&deployed().await, &shop(), goal).await.expect("a plan");
     compare("remove", &removal.to_string());
     assert_eq!(removal.summary(), ["app `go-app` r1 (1.0.0+1): 2 containers"]);
@@ -121,14 +121,14 @@ async fn an_app_leaves_the_proxy_then_drains_stops_and_goes() {
 #[tokio::test(start_paused = true)]
 async fn an_app_that_the_file_no_longer_has_goes_with_the_volumes_and_images_made_for_it() {
     let names = go_app();
-    let removal = look(&deployed().await, &without_go_app(), Goal::Apps { names: &names, options: ALL }).await;
+    let removal = look(&deployed().await, &without_go_app(), RemovalScope::Apps { names: &names, options: ALL }).await;
     compare("remove-gone-from-the-file", &removal.expect("a plan").to_string());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_volume_that_another_app_uses_and_an_external_one_stay() {
     let names = go_app();
-    let goal = Goal::Apps { names: &names, options: RemoveOptions { volumes: true, images: false } };
+    let goal = RemovalScope::Apps { names: &names, options: RemoveOptions { volumes: true, images: false } };
     let world = deployed().await;
     let goes = async |project: &Project| {
         let removal = look(&world, project, goal).await.expect("a plan");
@@ -152,7 +152,7 @@ async fn a_volume_that_another_app_uses_and_an_external_one_stay() {
 async fn what_a_killed_removal_has_left_goes_with_the_next_one() {
     let world = deployed().await;
     let names = go_app();
-    let goal = Goal::Apps { names: &names, options: RemoveOptions::default() };
+    let goal = RemovalScope::Apps { names: &names, options: RemoveOptions::default() };
     let killed = take_away(&world, &shop(), goal, at_first("flip", Fault::CrashAfterEffect)).await;
     assert!(killed.result.is_none());
     compare("remove-after-a-kill", &look(&world, &shop(), goal).await.expect("a plan").to_string());
@@ -160,7 +160,7 @@ async fn what_a_killed_removal_has_left_goes_with_the_next_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_project_goes_down_apps_first_and_keeps_its_data() {
-    let goal = Goal::Project { options: DownOptions::default() };
+    let goal = RemovalScope::Project { options: DownOptions::default() };
     let world = deployed().await;
     let removal = look(&world, &shop(), goal).await.expect("a plan");
     compare("down", &removal.to_string());
@@ -177,7 +177,7 @@ async fn a_project_goes_down_apps_first_and_keeps_its_data() {
 
 #[tokio::test(start_paused = true)]
 async fn everything_goes_when_everything_is_asked_for() {
-    let goal = Goal::Project { options: DownOptions { remove: ALL, proxy: true } };
+    let goal = RemovalScope::Project { options: DownOptions { remove: ALL, proxy: true } };
     let world = deployed().await;
     compare("down-with-everything", &look(&world, &shop(), goal).await.expect("a plan").to_string());
     let report = take_away(&world, &shop(), goal, no_faults()).await;
@@ -192,7 +192,7 @@ async fn the_proxy_stays_while_another_project_is_served_by_it() {
     let world = deployed().await;
     let mut other = project([app("wiki")]);
     other.name = "other".parse().expect("a name");
-    let goal = Goal::Project { options: DownOptions { proxy: true, ..DownOptions::default() } };
+    let goal = RemovalScope::Project { options: DownOptions { proxy: true, ..DownOptions::default() } };
     let refused = look(&world, &other, goal).await.expect_err("refused");
     let apps = "`sample/go-app`, `sample/node-app`, `sample/redis`".to_owned();
     assert_eq!(refused, DeployError::Refused(PlanRefused::ProxyServesOthers { proxy: "deploy-apps".to_owned(), apps }));
@@ -204,7 +204,7 @@ async fn a_held_lease_refuses_a_removal_and_names_its_owner() {
     world.hold("sample/go-app");
     let before = world.picture();
     let names = go_app();
-    let goal = Goal::Apps { names: &names, options: ALL };
+    let goal = RemovalScope::Apps { names: &names, options: ALL };
     let report = take_away(&world, &shop(), goal, no_faults()).await;
     let held =
         matches!(&report.result, Some(Err(DeployError::Proxy(ProxyError::LeaseHeld { owner, .. }))) if owner == "ann");
@@ -217,7 +217,7 @@ async fn a_proxy_that_was_stopped_is_woken_to_forget_the_routes() {
     let world = deployed().await;
     world.kill("deploy-apps-proxy");
     let names = go_app();
-    let goal = Goal::Apps { names: &names, options: RemoveOptions::default() };
+    let goal = RemovalScope::Apps { names: &names, options: RemoveOptions::default() };
     let report = take_away(&world, &shop(), goal, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcomes(), [Outcome::Completed], "{}", report.story());
@@ -228,7 +228,7 @@ async fn a_proxy_that_was_stopped_is_woken_to_forget_the_routes() {
 async fn without_a_proxy_labels_say_what_goes() {
     let world = deployed().await;
     world.state().containers.remove("deploy-apps-proxy");
-    let goal = Goal::Project { options: DownOptions::default() };
+    let goal = RemovalScope::Project { options: DownOptions::default() };
     let report = take_away(&world, &shop(), goal, no_faults()).await;
     assert!(report.outcomes().iter().all(|outcome| *outcome == Outcome::Completed), "{}", report.story());
     assert!(world.state().containers.is_empty(), "{}", report.story());
@@ -255,7 +255,7 @@ fn faults_of(call: &Call) -> Vec<Fault> {
 
 /// Runs with each fault at each call; then a run without any ends where an undisturbed one would have.
 async fn survives(
-    goal: Goal<'_>,
+    goal: RemovalScope<'_>,
     project: &Project,
     faults: impl Fn(&Call) -> Vec<Fault>,
     is_done: impl Fn(&World) -> bool,
@@ -282,7 +282,7 @@ async fn survives(
             let context = format!("{context}\nthen\n{}", next.story());
             world.assert_lawful(&context);
             assert!(is_done(&world), "{context}");
-            if matches!(goal, Goal::Apps { .. }) {
+            if matches!(goal, RemovalScope::Apps { .. }) {
                 let neighbour = "sample/node-app".parse().expect("a key");
                 assert_eq!(world.picture().records.get(&neighbour), before.records.get(&neighbour), "{context}");
                 assert!(world.picture().containers["sample-node-app-r1-1"], "{context}");
@@ -311,7 +311,7 @@ fn is_down(world: &World) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_removal_with_a_fault_anywhere_is_finished_by_the_next_one() {
     let names = go_app();
-    survives(Goal::Apps { names: &names, options: ALL }, &shop(), faults_of, removed).await;
+    survives(RemovalScope::Apps { names: &names, options: ALL }, &shop(), faults_of, removed).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -319,18 +319,18 @@ async fn a_removal_killed_or_cancelled_anywhere_is_finished_by_the_next_one() {
     let faults = |_: &Call| vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel];
     let names = go_app();
     // The volume's mark is what names it once no container does.
-    survives(Goal::Apps { names: &names, options: ALL }, &shop(), faults, removed).await;
+    survives(RemovalScope::Apps { names: &names, options: ALL }, &shop(), faults, removed).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_down_with_a_fault_anywhere_is_finished_by_the_next_one() {
-    survives(Goal::Project { options: DownOptions::default() }, &shop(), faults_of, is_down).await;
+    survives(RemovalScope::Project { options: DownOptions::default() }, &shop(), faults_of, is_down).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_down_killed_or_cancelled_anywhere_is_finished_by_the_next_one() {
     let faults = |_: &Call| vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel];
-    survives(Goal::Project { options: DownOptions::default() }, &shop(), faults, is_down).await;
+    survives(RemovalScope::Project { options: DownOptions::default() }, &shop(), faults, is_down).await;
 }
 
 /// The file no longer has redis, and nothing that needs it.
@@ -367,7 +367,7 @@ async fn an_accessory_that_the_file_no_longer_has_is_named_and_removed_by_its_na
     assert_eq!(found(&dormant).await, [""; 0], "its profile is not chosen");
 
     let names = [name("redis")];
-    let goal = Goal::Apps { names: &names, options: RemoveOptions { volumes: false, images: true } };
+    let goal = RemovalScope::Apps { names: &names, options: RemoveOptions { volumes: false, images: true } };
     let removal = look(&world, &shop(), goal).await.expect("a plan");
     assert!(removal.is_empty(), "one of the file would come back with the next deploy: {removal}");
     let removal = look(&world, &without_redis(), goal).await.expect("a plan");
@@ -406,7 +406,7 @@ async fn down_with_images_takes_all_images_of_the_project_and_no_other() {
         state.apps.insert("sample-x/web".parse().expect("a key"), ObservedApp::default());
     }
     let options = DownOptions { remove: ALL, proxy: false };
-    take_away(&world, &without_redis(), Goal::Project { options }, no_faults()).await;
+    take_away(&world, &without_redis(), RemovalScope::Project { options }, no_faults()).await;
     let left: Vec<String> = world.state().tags.keys().filter(|tag| tag.contains("/sample-")).cloned().collect();
     assert_eq!(left, ["deploy-apps/sample-x-web:r1"]);
 }

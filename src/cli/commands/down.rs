@@ -6,7 +6,7 @@ use super::remove::{RemovalArgs, carry_out, request};
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::plan::DownOptions;
-use crate::rollout::{Goal, look_at_removal};
+use crate::rollout::{RemovalScope, look_at_removal};
 
 #[derive(Debug, Clone, Args)]
 pub struct DownArgs {
@@ -20,7 +20,7 @@ pub struct DownArgs {
 /// Takes everything of the project away.
 pub async fn run(context: &Context, args: &DownArgs) -> Result<Exit, Failure> {
     let options = DownOptions { remove: args.removal.options(), proxy: args.proxy };
-    let request = request(context, Goal::Project { options });
+    let request = request(context, RemovalScope::Project { options });
     let (_, _, removal) = look_at_removal(&context.run(), &request).await?;
     if removal.is_empty() && !args.removal.dry_run {
         errln!("nothing of project `{}` is deployed", context.project.name);

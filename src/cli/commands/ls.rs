@@ -16,7 +16,7 @@ use crate::cli::memory::Memory;
 use crate::cli::output;
 use crate::docker::DockerEngine;
 use crate::model::{ObservedState, Project, ProjectName, ProxyName, ProxyOverview, Role};
-use crate::plan::{Seen, accessories_standing, apps_standing};
+use crate::plan::{Seen, accessory_statuses, app_statuses};
 use crate::ports::{Engine as _, InspectProxy as _};
 use crate::report::ls::{ListedProject, ListedProxy, Listing};
 
@@ -99,7 +99,7 @@ async fn listed(
             &observed.proxy,
             &BTreeMap::new(),
         );
-        let apps = apps_standing(&remembered, &seen).into_iter().map(|app| {
+        let apps = app_statuses(&remembered, &seen).into_iter().map(|app| {
             let record = observed.proxy.apps.get(&app.app).and_then(|known| known.record.as_ref());
             let routes = record.map(|record| record.routes.clone()).unwrap_or_default();
             (app, routes)
@@ -107,7 +107,7 @@ async fn listed(
         ListedProject {
             name: project.clone(),
             apps: apps.collect(),
-            accessories: accessories_standing(&remembered, &seen),
+            accessories: accessory_statuses(&remembered, &seen),
         }
     });
     Ok(ListedProxy { name: name.clone(), projects: listed.collect(), error, ports: ports.clone() })

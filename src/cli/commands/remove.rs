@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::model::{AppName, ObservedEngine, ObservedProxy, Project};
 use crate::plan::{Planned, Removal, RemoveOptions, accessories_on_host, deployed_apps};
-use crate::rollout::{Goal, RemoveRequest, look_at_removal, remove};
+use crate::rollout::{RemovalScope, RemoveRequest, look_at_removal, remove};
 
 #[derive(Debug, Clone, Args)]
 pub struct RemoveArgs {
@@ -52,7 +52,7 @@ pub async fn run(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> 
             names.push(name);
         }
     }
-    let goal = Goal::Apps { names: &names, options: args.removal.options() };
+    let goal = RemovalScope::Apps { names: &names, options: args.removal.options() };
     let request = request(context, goal);
     let run = context.run();
     let (engine, proxy, removal) = look_at_removal(&run, &request).await?;
@@ -68,7 +68,7 @@ pub async fn run(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> 
     carry_out(context, &request, args.removal, &removal).await
 }
 
-pub(super) fn request<'a>(context: &'a Context, goal: Goal<'a>) -> RemoveRequest<'a> {
+pub(super) fn request<'a>(context: &'a Context, goal: RemovalScope<'a>) -> RemoveRequest<'a> {
     RemoveRequest { project: &context.project, goal, operator: &context.operator, lock_wait: context.lock_wait }
 }
 

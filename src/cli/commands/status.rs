@@ -17,12 +17,12 @@ use crate::cli::output;
 use crate::cli::published;
 use crate::docker::DockerEngine;
 use crate::model::{AppName, ContainerState, Project, strangers_among};
-use crate::plan::{Seen, accessories_standing, apps_standing, compose_lines, proxy_drift};
+use crate::plan::{Seen, accessory_statuses, app_statuses, compose_lines, proxy_drift};
 use crate::ports::Engine;
 use crate::proxy::{self, ControlClient};
 use crate::report::status::{ProxyStanding, Status};
 use crate::report::watch::Watch;
-use crate::rollout::{Look, look, restarting};
+use crate::rollout::{Snapshot, look, restarting};
 
 /// From one look of `--watch` to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -155,11 +155,11 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
         proxy: seen.proxy.as_ref().ok(),
         compared: &seen.compared,
     };
-    let mut apps = apps_standing(project, &standing);
+    let mut apps = app_statuses(project, &standing);
     known_apps(project, &args.apps, apps.iter().map(|app| &app.app.app))?;
     apps.retain(|app| named(&app.app.app));
     let unstable = restarting(engine, &seen.observed.engine.containers, &seen.lifetimes).await;
-    let accessories = if args.apps.is_empty() { accessories_standing(project, &standing) } else { Vec::new() };
+    let accessories = if args.apps.is_empty() { accessory_statuses(project, &standing) } else { Vec::new() };
     let traffic = standing.proxy.and_then(|proxy| proxy.traffic.as_ref());
     Ok(Status {
         project: project.name.clone(),
@@ -176,7 +176,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
     })
 }
 
-fn proxy_standing(project: &Project, seen: &Look) -> ProxyStanding {
+fn proxy_standing(project: &Project, seen: &Snapshot) -> ProxyStanding {
     let name = &project.proxy.name;
     let container = seen.observed.engine.container(&name.container());
     let error = match (&seen.proxy, container.map(|container| container.state)) {

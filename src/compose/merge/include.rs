@@ -46,7 +46,7 @@ impl Layers {
                 files.push(self.open_named(path, *span, "included file")?);
             }
             let mut included = self.model(files, Scope { folder: &wish.folder, environment: &environment }, trail)?;
-            rules::tidy(&mut included);
+            rules::strip_tags(&mut included);
             paths::resolve(&mut included, &wish.folder, true);
             pass_on_variables(&mut included, &environment);
             import(root, included)?;

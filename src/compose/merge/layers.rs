@@ -239,7 +239,7 @@ impl Layers {
         };
         self.spend(base.value.size(), span)?;
         let mut base = self.extended(&base_name, base.value.clone(), &base_place, environment, chain)?;
-        rules::tidy(&mut base);
+        rules::strip_tags(&mut base);
         // A base with nothing in it is no reason to fail; the service itself says what it needs.
         if base.is_null() { Ok(service) } else { rules::services(base, service) }
     }

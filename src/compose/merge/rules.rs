@@ -71,7 +71,7 @@ pub(super) fn resources(base: Node, over: Node, section: &str) -> Read<Node> {
     merge(base, over, &[section, "x"])
 }
 
-/// `over` wins. `!reset` and `!override` stay marked, since the result may still meet an earlier file: see [`tidy`].
+/// `over` wins. `!reset` and `!override` stay marked, since the result may still meet an earlier file: see [`strip_tags`].
 fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
     if over.steer.is_some() || base.steer == Some(Steer::Reset) {
         return Ok(over);
@@ -235,17 +235,17 @@ fn hosts(map: Map) -> Vec<Node> {
 }
 
 /// Takes away what `!reset` marks, and the marks themselves.
-pub(in crate::compose) fn tidy(node: &mut Node) {
+pub(in crate::compose) fn strip_tags(node: &mut Node) {
     node.steer = None;
     let stays = |node: &Node| node.steer != Some(Steer::Reset);
     match &mut node.value {
         Value::Map(map) => {
             map.entries.retain(|entry| stays(&entry.value));
-            map.entries.iter_mut().for_each(|entry| tidy(&mut entry.value));
+            map.entries.iter_mut().for_each(|entry| strip_tags(&mut entry.value));
         }
         Value::List(items) => {
             items.retain(stays);
-            items.iter_mut().for_each(tidy);
+            items.iter_mut().for_each(strip_tags);
         }
         Value::Null | Value::Scalar(_) => {}
     }

@@ -38,7 +38,7 @@ fn app(app: &AppPlan) -> Value {
         "because": app.flip.as_ref().map(|planned| &planned.because),
         "changes": !app.changes_nothing(),
         "warnings": app.warnings,
-        "steps": steps(app.before.iter().chain(&flip).chain(&app.after).chain(&app.tidy)),
+        "steps": steps(app.before.iter().chain(&flip).chain(&app.after).chain(&app.prune)),
     })
 }
 

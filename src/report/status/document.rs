@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::words::state_word;
 use super::{ProxyStanding, Status, elapsed, totals};
 use crate::model::{ContainerState, PortAnswer, Stranger, Unstable};
-use crate::plan::{AccessoryStanding, AppStanding, Drift, ReplicaStanding};
+use crate::plan::{AccessoryStatus, AppStatus, Drift, ReplicaStatus};
 
 impl Status {
     /// One document for programs.
@@ -39,7 +39,7 @@ impl Status {
         })
     }
 
-    fn app_document(&self, app: &AppStanding) -> Value {
+    fn app_document(&self, app: &AppStatus) -> Value {
         let lease = app.lease.as_ref().map(|lease| {
             json!({
                 "owner": lease.owner,
@@ -69,7 +69,7 @@ impl Status {
         })
     }
 
-    fn traffic_document(&self, app: &AppStanding) -> Value {
+    fn traffic_document(&self, app: &AppStatus) -> Value {
         let (Some((short_ms, long_ms)), Some(traffic)) = (self.windows, &app.traffic) else { return Value::Null };
         let (short, long) = totals(app);
         let releases: Vec<Value> = traffic
@@ -136,7 +136,7 @@ fn drift_document(drift: &Drift) -> Value {
     value
 }
 
-fn replica_document(replica: &ReplicaStanding) -> Value {
+fn replica_document(replica: &ReplicaStatus) -> Value {
     let exit = match replica.state {
         Some(ContainerState::Exited { code, oom_killed }) => json!({ "code": code, "oom_killed": oom_killed }),
         _ => Value::Null,
@@ -160,7 +160,7 @@ fn replica_document(replica: &ReplicaStanding) -> Value {
     })
 }
 
-fn accessory_document(accessory: &AccessoryStanding) -> Value {
+fn accessory_document(accessory: &AccessoryStatus) -> Value {
     json!({
         "service": accessory.service,
         "state": accessory.state.map(state_word),

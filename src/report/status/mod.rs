@@ -15,7 +15,7 @@ use crate::model::{
     AppName, ContainerState, Lifetime, PROXY_DRIFT_REMEDY, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger,
     Unstable,
 };
-use crate::plan::{AccessoryStanding, AppStanding, AppState, Drift, Part};
+use crate::plan::{AccessoryStatus, AppState, AppStatus, Drift, Part};
 
 /// The proxy as a status tells of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +53,8 @@ pub struct Status {
     pub proxy: ProxyStanding,
     /// In milliseconds: how long the proxy's short and its long window are.
     pub windows: Option<(u64, u64)>,
-    pub apps: Vec<AppStanding>,
-    pub accessories: Vec<AccessoryStanding>,
+    pub apps: Vec<AppStatus>,
+    pub accessories: Vec<AccessoryStatus>,
     /// What docker compose runs of the project, and what becomes of it.
     pub composed: Vec<String>,
     /// Whether drift was looked for at all.
@@ -139,7 +139,7 @@ impl Status {
         lines
     }
 
-    fn app(&self, app: &AppStanding, table: &mut Table, paint: Painter) {
+    fn app(&self, app: &AppStatus, table: &mut Table, paint: Painter) {
         let none = "–".to_owned();
         let (short, long) = totals(app);
         let is_deployed = app.release.is_some();
@@ -176,7 +176,7 @@ impl Status {
     }
 
     /// What has no column.
-    fn notes(&self, app: &AppStanding) -> Vec<String> {
+    fn notes(&self, app: &AppStatus) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(lease) = &app.lease {
             let age = text::seconds(elapsed(lease.since, self.at));
@@ -263,7 +263,7 @@ fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
-fn totals(app: &AppStanding) -> (RequestCounts, RequestCounts) {
+fn totals(app: &AppStatus) -> (RequestCounts, RequestCounts) {
     let counts = app.traffic.iter().flat_map(|traffic| traffic.releases.values());
     (counts.clone().map(|(short, _)| *short).sum(), counts.map(|(_, long)| *long).sum())
 }

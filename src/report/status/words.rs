@@ -5,7 +5,7 @@ use std::time::Duration;
 use console::Style;
 
 use crate::model::{ContainerState, DockerHealth, InFlight, ReplicaSource, RequestCounts};
-use crate::plan::{AppStanding, AppState, Part, ReplicaStanding};
+use crate::plan::{AppState, AppStatus, Part, ReplicaStatus};
 use crate::report::text;
 
 pub(in crate::report) fn state_word(state: ContainerState) -> &'static str {
@@ -45,7 +45,7 @@ pub(in crate::report) fn state_words(state: AppState) -> &'static str {
 }
 
 /// Such as `r8-1`: the project's and the app's names stand above it.
-pub(super) fn label(replica: &ReplicaStanding) -> String {
+pub(super) fn label(replica: &ReplicaStatus) -> String {
     match (replica.release, replica.replica) {
         (Some(release), Some(number)) => format!("{release}-{number}"),
         (Some(release), None) => format!("{release} release command"),
@@ -54,7 +54,7 @@ pub(super) fn label(replica: &ReplicaStanding) -> String {
 }
 
 /// Such as `2/4 scaled`.
-pub(super) fn count(app: &AppStanding) -> String {
+pub(super) fn count(app: &AppStatus) -> String {
     match app.wanted {
         Some(wanted) if app.release.is_some() => {
             let source = if wanted.source == ReplicaSource::Scaled { " scaled" } else { "" };
@@ -131,7 +131,7 @@ impl Painter {
         }
     }
 
-    pub(super) fn replica(self, replica: &ReplicaStanding) -> String {
+    pub(super) fn replica(self, replica: &ReplicaStatus) -> String {
         let state = container_state(replica.state, replica.health);
         let state = match (replica.reachable, replica.ejected) {
             (false, _) => format!("{state}, not on the proxy's network"),

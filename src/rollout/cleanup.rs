@@ -12,7 +12,7 @@ use crate::ports::{Engine, Proxy};
 
 /// What went, and what did not.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Tidied {
+pub(super) struct CleanedUp {
     pub done: Vec<Step>,
     /// As sentences.
     pub failed: Vec<String>,
@@ -20,11 +20,11 @@ pub(super) struct Tidied {
 
 impl<E: Engine, P: Proxy> Run<E, P> {
     /// After a deploy whose outcome is told already.
-    pub(super) async fn tidy_after(&self, plan: &AppPlan, result: &AppResult) {
-        if result.outcome != Outcome::Completed || plan.tidy.is_empty() {
+    pub(super) async fn cleanup_after(&self, plan: &AppPlan, result: &AppResult) {
+        if result.outcome != Outcome::Completed || plan.prune.is_empty() {
             return;
         }
-        let Tidied { done, failed } = self.tidy(Some(&plan.app), &plan.tidy).await;
+        let CleanedUp { done, failed } = self.cleanup(Some(&plan.app), &plan.prune).await;
         for message in failed {
             self.emit(Some(&plan.app), Fact::Warned { message: format!("an old release is left: {message}") });
         }
@@ -38,11 +38,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// Stages one after the other; a stage that fails ends the run of them.
-    pub(super) async fn tidy(&self, app: Option<&AppKey>, stages: &[Stage]) -> Tidied {
+    pub(super) async fn cleanup(&self, app: Option<&AppKey>, stages: &[Stage]) -> CleanedUp {
         let mut scope = Scope::shared();
         scope.app = app.cloned();
         let scope = &scope;
-        let mut tidied = Tidied::default();
+        let mut tidied = CleanedUp::default();
         for stage in stages {
             if self.cancel.is_cancelled() || !tidied.failed.is_empty() {
                 break;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::app_diff::AppDiff;
 use super::ask::DeployOptions;
+use super::desired::{DesiredApp, kept};
 use super::drift::release_reason;
-use super::goal::{Goal, kept};
 use super::hooks::{pre_stop, run_once};
 use super::mounted::digests;
 use super::refusal::PlanRefused;
 use super::replicas::{NewReplica, gate, pre_start_of, release_command};
-use super::situation::Situation;
 use super::stage::{Planned, Stage};
 use super::step::{Expect, FlipChange, Limits, Look, Step};
 use crate::model::{
@@ -18,17 +18,17 @@ use crate::model::{
 };
 
 /// What every part of an app's plan looks at.
-pub(super) struct Way<'a> {
+pub(super) struct RolloutBuilder<'a> {
     pub project: &'a Project,
-    pub goal: &'a Goal<'a>,
+    pub goal: &'a DesiredApp<'a>,
     pub app: &'a App,
     pub observed: &'a ObservedState,
-    pub situation: &'a Situation<'a>,
+    pub situation: &'a AppDiff<'a>,
     pub release: &'a Release,
     pub new: &'a [NewReplica],
 }
 
-impl Way<'_> {
+impl RolloutBuilder<'_> {
     pub(super) fn kept_peers(&self) -> impl Iterator<Item = Peer> {
         self.peers_of(self.situation.keep.iter().map(|container| container.name.as_str()))
     }
@@ -152,7 +152,7 @@ impl Way<'_> {
         }
         let look = |replica: &NewReplica| Look {
             name: replica.container.name.clone(),
-            gate: gate(self.app, &replica.peer).once_more(),
+            gate: gate(self.app, &replica.peer).recheck(),
         };
         let step = Step::LookAgain { replicas: replicas.iter().map(look).collect() };
         Some(Planned::new(step, "one may have died since it was seen healthy"))
@@ -223,7 +223,7 @@ impl Way<'_> {
     pub(super) fn stop(
         &self,
         container: &ObservedContainer,
-        restart: Option<super::step::Comeback>,
+        restart: Option<super::step::RestartSpec>,
     ) -> impl Iterator<Item = Planned> {
         let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
         pre_stop(container).chain([Planned::new(step, "it no longer serves")])

@@ -61,7 +61,7 @@ pub enum Part {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReplicaStanding {
+pub struct ReplicaStatus {
     pub name: String,
     pub part: Part,
     pub release: Option<ReleaseNumber>,
@@ -79,7 +79,7 @@ pub struct ReplicaStanding {
     pub in_flight: InFlight,
 }
 
-impl ReplicaStanding {
+impl ReplicaStatus {
     /// Whether requests that come to it are answered, as far as anybody can tell.
     #[must_use]
     pub fn is_well(&self) -> bool {
@@ -89,7 +89,7 @@ impl ReplicaStanding {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct AppStanding {
+pub struct AppStatus {
     pub app: AppKey,
     pub state: AppState,
     pub in_file: bool,
@@ -103,7 +103,7 @@ pub struct AppStanding {
     /// How many are well and get requests.
     pub serving: u32,
     /// Serving ones first, newest first.
-    pub replicas: Vec<ReplicaStanding>,
+    pub replicas: Vec<ReplicaStatus>,
     pub in_flight: InFlight,
     pub traffic: Option<AppTraffic>,
     /// `None` when it was not looked at, or could not be known in time.
@@ -112,7 +112,7 @@ pub struct AppStanding {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessoryStanding {
+pub struct AccessoryStatus {
     pub service: AppName,
     /// `None` when it does not exist yet.
     pub state: Option<ContainerState>,
@@ -127,7 +127,7 @@ pub struct AccessoryStanding {
 
 /// The apps of the file in its order, then those that only the host knows.
 #[must_use]
-pub fn apps_standing(project: &Project, seen: &Seen<'_>) -> Vec<AppStanding> {
+pub fn app_statuses(project: &Project, seen: &Seen<'_>) -> Vec<AppStatus> {
     names(project, seen.observed).iter().map(|name| app_standing(project, name, seen)).collect()
 }
 
@@ -150,7 +150,7 @@ fn key_of(container: &ObservedContainer) -> Option<AppKey> {
     Some(AppKey { project: project.clone(), app: app.clone() })
 }
 
-fn app_standing(project: &Project, name: &AppName, seen: &Seen<'_>) -> AppStanding {
+fn app_standing(project: &Project, name: &AppName, seen: &Seen<'_>) -> AppStatus {
     let key = project.key(name);
     let record = seen.observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
     let file = project.apps.get(name);
@@ -161,7 +161,7 @@ fn app_standing(project: &Project, name: &AppName, seen: &Seen<'_>) -> AppStandi
     let well = replicas.iter().filter(|replica| replica.part == Part::Serving && replica.is_well()).count();
     let serving = u32::try_from(well).unwrap_or(u32::MAX);
     let traffic = seen.proxy.and_then(|proxy| proxy.traffic.as_ref());
-    AppStanding {
+    AppStatus {
         // Without an answer and without a container there is nothing that could serve.
         state: state(record, wanted, serving, seen.proxy.is_some() || replicas.is_empty()),
         in_file: file.is_some(),
@@ -200,10 +200,10 @@ fn state(record: Option<&AppRecord>, wanted: Option<ReplicaCount>, serving: u32,
     }
 }
 
-fn replicas(key: &AppKey, record: Option<&AppRecord>, is_leased: bool, seen: &Seen<'_>) -> Vec<ReplicaStanding> {
+fn replicas(key: &AppKey, record: Option<&AppRecord>, is_leased: bool, seen: &Seen<'_>) -> Vec<ReplicaStatus> {
     let containers = seen.observed.engine.containers.iter().filter(|container| key_of(container).as_ref() == Some(key));
-    let mut found: Vec<ReplicaStanding> = containers
-        .map(|container| ReplicaStanding {
+    let mut found: Vec<ReplicaStatus> = containers
+        .map(|container| ReplicaStatus {
             name: container.name.clone(),
             part: part(container, record, is_leased, seen.proxy.is_some()),
             release: container.labels.release,
@@ -218,9 +218,9 @@ fn replicas(key: &AppKey, record: Option<&AppRecord>, is_leased: bool, seen: &Se
         })
         .collect();
     let gone = record.iter().flat_map(|record| &record.peers);
-    let gone: Vec<ReplicaStanding> = gone
+    let gone: Vec<ReplicaStatus> = gone
         .filter(|peer| found.iter().all(|replica| replica.name != peer.id))
-        .map(|peer| ReplicaStanding {
+        .map(|peer| ReplicaStatus {
             name: peer.id.clone(),
             part: Part::Serving,
             release: Some(peer.release),
@@ -269,7 +269,7 @@ fn is_orphan(project: &Project, name: &AppName) -> bool {
 
 /// The accessories of the file, in its order; then those that only the host has.
 #[must_use]
-pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<AccessoryStanding> {
+pub fn accessory_statuses(project: &Project, seen: &Seen<'_>) -> Vec<AccessoryStatus> {
     let standing = |(name, accessory): (&AppName, &crate::model::Accessory)| {
         // By its labels: a replacement counts on, and a `container_name` is any name.
         let container = standing_container(project, &accessory.service, seen.observed);
@@ -283,7 +283,7 @@ pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<Accessory
                 container.labels.identity != identity(image.identity(), &accessory.service.container)
             }
         });
-        AccessoryStanding {
+        AccessoryStatus {
             service: name.clone(),
             state: container.map(|container| container.state),
             health: container.and_then(|container| container.health),
@@ -298,7 +298,7 @@ pub fn accessories_standing(project: &Project, seen: &Seen<'_>) -> Vec<Accessory
     let others = others.filter(|name| !project.accessories.contains_key(*name)).filter_map(|name| {
         let own = engine.containers.iter().filter(|container| is_of(container, project, name));
         let container = own.max_by_key(|container| container.state == ContainerState::Running)?;
-        Some(AccessoryStanding {
+        Some(AccessoryStatus {
             service: name.clone(),
             state: Some(container.state),
             health: container.health,

@@ -12,7 +12,7 @@ use crate::ports::{ContainerStatus, Engine, EngineErrorKind, Proxy};
 
 /// How an undo ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unwound {
+pub(super) enum Undone {
     /// As before. What could not be removed does not serve, and the next run removes it.
     AsBefore,
     /// The engine is no longer reachable. What serves is as it was; what was begun is left to the next run.
@@ -23,27 +23,27 @@ pub(super) enum Unwound {
 
 impl<E: Engine, P: Proxy> Run<E, P> {
     /// Undoes what `scope` has done. Not stopped by the user's wish to stop: that wish is what it fulfils.
-    pub(super) async fn unwind(&self, lease: Option<&P::Lease>, scope: &Scope) -> Unwound {
+    pub(super) async fn undo(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
         let undo: Vec<Step> = scope.take_done().iter().flat_map(Step::undo).collect();
-        self.take_back(lease, scope, undo).await
+        self.undo_step(lease, scope, undo).await
     }
 
     /// Undoes what was begun since the last flip. What left with that flip is not started again: nothing routes to it.
-    pub(super) async fn unwind_batch(&self, lease: Option<&P::Lease>, scope: &Scope) -> Unwound {
+    pub(super) async fn undo_batch(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
         let done = scope.take_done();
         let batch = done.iter().take_while(|step| !matches!(step, Step::Flip { .. }));
         let undo = batch.filter(|step| !matches!(step, Step::StopContainer { .. })).flat_map(Step::undo).collect();
-        self.take_back(lease, scope, undo).await
+        self.undo_step(lease, scope, undo).await
     }
 
-    async fn take_back(&self, lease: Option<&P::Lease>, scope: &Scope, undo: Vec<Step>) -> Unwound {
+    async fn undo_step(&self, lease: Option<&P::Lease>, scope: &Scope, undo: Vec<Step>) -> Undone {
         for group in groups(undo) {
             match group {
                 Group::Serving(step) => {
                     if let Err(failure) = self.perform(lease, scope, &step, &CancellationToken::new()).await {
                         let fact = Fact::UndoFailed { step: step.to_string(), error: failure.message };
                         self.emit(scope.app.as_ref(), fact);
-                        return Unwound::Stuck;
+                        return Undone::Stuck;
                     }
                     self.emit(scope.app.as_ref(), Fact::Undone { step: step.to_string() });
                     self.after_step(&step);
@@ -51,15 +51,15 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Group::Clearing(lanes) => {
                     let cleared = join_all(lanes.into_iter().map(|lane| self.clear(lease, scope, lane))).await;
                     if cleared.contains(&Cleared::Disconnected) {
-                        return Unwound::Disconnected;
+                        return Undone::Disconnected;
                     }
                     if scope.one_writer && cleared.contains(&Cleared::MayRun) {
-                        return Unwound::Stuck;
+                        return Undone::Stuck;
                     }
                 }
             }
         }
-        Unwound::AsBefore
+        Undone::AsBefore
     }
 
     /// Removes what does not serve; what resists is left and said.

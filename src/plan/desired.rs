@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// One app's wish, complete.
-pub(super) struct Goal<'a> {
+pub(super) struct DesiredApp<'a> {
     /// With the container, port and health of the release that is wished for.
     pub app: Cow<'a, App>,
     /// The release that it shall be; `None`: the one that the compose file makes, new or not.
@@ -28,7 +28,7 @@ pub(super) struct Goal<'a> {
     pub warnings: Vec<String>,
 }
 
-impl<'a> Goal<'a> {
+impl<'a> DesiredApp<'a> {
     pub(super) fn of(
         project: &Project,
         app: &'a App,

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::goal::kept;
+use super::desired::kept;
 use super::images::release_of_tag;
 use super::mounted::changed;
 use crate::model::{
@@ -13,7 +13,7 @@ use crate::model::{
 
 /// One app's reality, sorted by what it means for the wish.
 #[derive(Debug)]
-pub(super) struct Situation<'a> {
+pub(super) struct AppDiff<'a> {
     pub key: AppKey,
     /// What serves, or would serve again if this run were undone.
     pub record: Option<AppRecord>,
@@ -49,7 +49,7 @@ pub(super) struct Outgoing<'a> {
     pub container: Option<&'a ObservedContainer>,
 }
 
-impl<'a> Situation<'a> {
+impl<'a> AppDiff<'a> {
     pub(super) fn of(
         project: &Project,
         app: &App,

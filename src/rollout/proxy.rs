@@ -1,0 +1,174 @@
+//! The proxy before a run: set up, started, or taken as it is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::failure::{DeployError, FailureKind, StepFailure};
+use super::request::DeployRequest;
+use super::run::{Run, Scope};
+use crate::event::Fact;
+use crate::model::{ContainerState, ObservedEngine, ProxyName, ProxySpec};
+use crate::plan::{
+    PlanRefused, Planned, ProxyImage, Stage, Step, interim, plan_lost_network, plan_proxy, plan_proxy_upgrade,
+};
+use crate::ports::{Engine, Proxy, ProxyVersion};
+
+/// The engine holds a name or a subnet some time before it lists what it is for: seconds, when it is busy.
+const SETUP_PAUSE: Duration = Duration::from_millis(500);
+const SETUP_ATTEMPTS: usize = 12;
+
+/// How long a proxy that should run may be silent, as while the engine restarts it.
+const PROXY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A stopped proxy is up within a second; a slow disk and a large history take the rest.
+const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Brings the proxy up; without its port, and then true, while docker compose runs an app of the project there. Without a
+/// compose file nobody says how the proxy should be, so it is taken as it is; it must run.
+pub(super) async fn ready_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+) -> Result<bool, DeployError> {
+    let (project, image) = (request.project, request.proxy_image);
+    if project.remembered {
+        ensure_proxy_running(run, &project.proxy.name, &run.engine.observe(&project.proxy.name).await?).await?;
+        warn_if_outdated(run, &run.proxy.version().await?, image);
+        return Ok(false);
+    }
+    let begun = AtomicBool::new(false);
+    prepare_as(run, &project.proxy, image, |engine| {
+        let begins = interim(project, image, engine);
+        begun.store(begins.is_some(), Ordering::Relaxed);
+        begins
+    })
+    .await?;
+    Ok(begun.into_inner())
+}
+
+/// Where there is no proxy nothing is deployed, so there is nothing to scale or to go back to, and no reason to make one.
+pub(super) async fn check_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+) -> Result<(), DeployError> {
+    let engine = run.engine.observe(&request.project.proxy.name).await?;
+    match request.apps.first() {
+        Some(app) if engine.container(&request.project.proxy.name.container()).is_none() => {
+            Err(PlanRefused::NotDeployed { app: request.project.key(app) }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn proxy_state(proxy: &ProxyName, engine: &ObservedEngine) -> Option<ContainerState> {
+    engine.container(&proxy.container()).map(|container| container.state)
+}
+
+/// Routes can be taken out of a running proxy only, and a stopped one would bring them back with its next start.
+/// Returns whether there is a proxy.
+pub(super) async fn ensure_proxy_running<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    proxy: &ProxyName,
+    engine: &ObservedEngine,
+) -> Result<bool, DeployError> {
+    let name = proxy.container();
+    match proxy_state(proxy, engine) {
+        None | Some(ContainerState::Dead) => Ok(false),
+        Some(ContainerState::Running | ContainerState::Restarting) => Ok(true),
+        Some(ContainerState::Created | ContainerState::Paused | ContainerState::Exited { .. }) => {
+            let because = "the proxy is not running, and only it can forget routes";
+            let steps = vec![
+                Planned::new(Step::StartContainer { name: name.clone() }, because),
+                Planned::new(Step::AwaitControl { name, timeout: PROXY_START_TIMEOUT }, because),
+            ];
+            // Whoever starts it would wait for a network that was removed while all was stopped.
+            let network = plan_lost_network(proxy, engine).map(|planned| Stage::line(vec![planned]));
+            let stages: Vec<Stage> = network.into_iter().chain([Stage::line(steps)]).collect();
+            run.stages(None, &Scope::shared(), &stages, &run.cancel).await.map_err(DeployError::Setup)?;
+            Ok(true)
+        }
+    }
+}
+
+/// Brings the proxy up and makes sure that both sides speak the same control API.
+///
+/// # Errors
+/// When it cannot be set up, runs with other settings, or speaks another version.
+pub async fn prepare_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+) -> Result<(), DeployError> {
+    prepare_as(run, spec, image, |_| None).await
+}
+
+/// The same; `instead` may choose other settings by what there is.
+async fn prepare_as<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    instead: impl Fn(&ObservedEngine) -> Option<ProxySpec> + Send + Sync,
+) -> Result<(), DeployError> {
+    for attempt in 1..=SETUP_ATTEMPTS {
+        let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
+        let observed = observed?;
+        let chosen = instead(&observed);
+        let mut stages = plan_proxy(chosen.as_ref().unwrap_or(spec), image, &observed)?;
+        if stages.is_empty() {
+            if let Ok(version) = version {
+                warn_if_outdated(run, &version, image);
+                return Ok(());
+            }
+            let step = Step::AwaitControl { name: spec.name.container(), timeout: PROXY_PATIENCE };
+            stages.push(Stage::line(vec![Planned::new(step, "it runs, so it is in the middle of a restart")]));
+        }
+        if stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build()) {
+            run.check_disk_budget().await?;
+        }
+        match set_up(run, &stages).await {
+            Ok(()) => break,
+            // Another run is setting it up right now, or has taken the subnet for a proxy of its own: look again.
+            Err(failure)
+                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved)
+                    && attempt < SETUP_ATTEMPTS =>
+            {
+                run.pause(SETUP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;
+            }
+            Err(failure) => return Err(DeployError::Setup(failure)),
+        }
+    }
+    warn_if_outdated(run, &run.proxy.version().await?, image);
+    Ok(())
+}
+
+fn warn_if_outdated<E: Engine, P: Proxy>(run: &Run<E, P>, version: &ProxyVersion, image: &ProxyImage) {
+    if version.build != image.build_id {
+        let message =
+            "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it".to_owned();
+        run.emit(None, Fact::Warned { message });
+    }
+}
+
+/// Replaces the proxy's container by one of this build.
+///
+/// # Errors
+/// When it cannot be set up.
+pub async fn upgrade_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+) -> Result<(), DeployError> {
+    let observed: ObservedEngine = run.engine.observe(&spec.name).await?;
+    let stages = plan_proxy_upgrade(spec, image, &observed)?;
+    set_up(run, &stages).await.map_err(DeployError::Setup)
+}
+
+/// A half-made proxy is taken back, so that a port that is taken does not leave a container that never started.
+async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
+    let scope = Scope::shared_by(stages);
+    let result = run.stages(None, &scope, stages, &run.cancel).await;
+    // A name that is taken means that another run sets up the same; what this one made is then that one's too.
+    if result.as_ref().is_err_and(|failure| failure.kind != FailureKind::NotOurs) {
+        run.undo(None, &scope).await;
+    }
+    result
+}
