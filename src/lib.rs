@@ -1,6 +1,6 @@
 //! deploy-apps replaces running versions of HTTP apps on a Docker host without dropping one request.
 //!
-//! The data takes one way through the crate, and the modules stand in its order:
+//! Data flows one way through the crate; modules are listed in that order:
 //!
 //! compose.yaml → [`model::Project`] → (ask engine and proxy once) → [`model::ObservedState`] →
 //! [`plan::Plan`] → execute, emitting [`event::Event`]s → reporters → [`event::Outcome`] → exit code.

@@ -15,7 +15,7 @@ use crate::{flips, soak};
 
 const SIZES: [usize; 4] = [0, 10, 1_000, 10_000];
 const FLIPS: usize = 50;
-/// How many open at once. A client gives up an opening after some seconds and begins anew: thousands at once, on a machine
+/// How many open at once. A client gives up an opening after some seconds and begins again: thousands at once, on a machine
 /// that opens a few hundred a second, would all give up and none would ever be open.
 const PORTION: usize = 500;
 /// With a portion.

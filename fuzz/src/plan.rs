@@ -1,4 +1,4 @@
-//! The planner: whatever is found and wished, its plan keeps the laws, or it says why there is none.
+//! The planner: whatever is found and desired, its plan keeps the laws, or it says why there is none.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use super::world::{observed, project};
 
 pub fn plan(data: &[u8]) {
     let choices = &mut Choices::new(data);
-    let wish = choices.byte();
+    let desired = choices.byte();
     let project = project(choices);
     let observed = observed(choices, &project);
-    match wish % 6 {
-        0..=2 => deploys(choices, &project, &observed, wish % 3),
+    match desired % 6 {
+        0..=2 => deploys(choices, &project, &observed, desired % 3),
         3 => removes(choices, &project, &observed),
         4 => prunes(choices, &project, &observed),
         _ => repairs(&observed),
@@ -97,10 +97,10 @@ fn leaves_what_serves_and_nothing_else(app: &AppPlan, observed: &ObservedState, 
         let labels = &container.labels;
         let own = labels.service.as_ref() == Some(&app.app.app) && labels.role != Role::Accessory;
         // What is left of an interrupted run may lend its name to its successor.
-        let anew = || {
+        let again = || {
             app.steps().any(|planned| matches!(&planned.step, Step::CreateContainer(new) if new.name == container.name))
         };
-        if own && !anew() {
+        if own && !again() {
             let serves = serving.as_ref().is_some_and(|record| record.serves(&container.name));
             let goes = gone.contains(container.name.as_str());
             assert!(goes != serves, "`{}` goes: {goes}, serves: {serves}\n{plan}", container.name);

@@ -1,4 +1,4 @@
--- Keeps the access log within two files of bounded size. On USR1 nginx opens its logs anew and closes no connection, which a
+-- Keeps the access log within two files of bounded size. On USR1 nginx opens its logs again and closes no connection, which a
 -- reload would do. In the moment between, workers write on into the file that was renamed, so no line is lost.
 local ffi = require "ffi"
 

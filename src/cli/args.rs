@@ -124,48 +124,48 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Deploy apps: the same as naming them right away
+    /// Deploy apps; the same as naming them without a command
     Deploy(DeployArgs),
-    /// Show what a deploy would do, and change nothing
+    /// Show what a deploy would do, without changing anything
     Plan(PlanArgs),
     /// Prove zero downtime: send load while the apps are redeployed, and count every failure
     DrainTest(Box<DrainTestArgs>),
-    /// Print the compose files as they are understood: merged, interpolated, with long forms and absolute paths
+    /// Print the effective configuration: files merged, variables interpolated, long forms, absolute paths
     Config(ConfigArgs),
-    /// Take apps away: out of the proxy, drained, stopped, removed
+    /// Remove apps: unroute, drain, stop and remove them
     Remove(RemoveArgs),
-    /// Take the whole project away: its apps, then its accessories and networks
+    /// Remove the whole project: its apps, then its accessories and networks
     Down(DownArgs),
-    /// How the apps stand: releases, replicas, traffic, drift from the compose file, who deploys
+    /// Show the state of the apps: releases, replicas, traffic, drift from the compose file, deploys in progress
     Status(StatusArgs),
     Ls(LsArgs),
-    /// A page for the browser that shows all of it live, on this machine only
+    /// Serve a live status page for the browser, on this machine only
     Dashboard(DashboardArgs),
-    /// What was deployed when, by whom and from where, and how it ended
+    /// Show what was deployed when, by whom and from where, and how it ended
     History(HistoryArgs),
     Rollback(RollbackArgs),
     Scale(ScaleArgs),
     Restart(RestartArgs),
     Stop(StopArgs),
     Start(StartArgs),
-    /// What the containers write, over all replicas and releases, in the order of time
+    /// Show the logs of the containers, of all replicas and releases, in order of time
     Logs(LogsArgs),
     /// Run a command in a replica that serves
     Exec(ExecArgs),
     Run(RunArgs),
     /// Write a first compose.yaml for the app in this folder
     Init(InitArgs),
-    /// Print the schema of what is read or written: for editors, and for programs
+    /// Print a JSON schema of an input or output format
     Schema(SchemaArgs),
-    /// Print the script that makes a shell complete commands, apps and releases
+    /// Print a shell completion script
     Completions(CompletionsArgs),
     /// Print the manual, or write its pages
     Man(ManArgs),
     /// Remove stopped containers, failed attempts and releases older than those kept for a rollback
     Prune(PruneArgs),
-    /// Look at everything that a deploy relies on, and say what mends what is wrong
+    /// Check everything a deploy relies on, and suggest fixes
     Doctor(DoctorArgs),
-    /// Look after the host's proxy
+    /// Manage the host's proxy
     #[command(subcommand)]
     Proxy(ProxyCommand),
 }
@@ -176,7 +176,7 @@ impl Cli {
         match &self.command {
             None => self.deploy.named(),
             Some(Command::Deploy(args)) => args.named(),
-            Some(Command::Plan(args)) => args.wish.apps.clone(),
+            Some(Command::Plan(args)) => args.desired.apps.clone(),
             Some(Command::DrainTest(args)) => args.apps.clone(),
             Some(Command::History(args)) => args.apps.clone(),
             Some(Command::Remove(args)) => args.apps.clone(),

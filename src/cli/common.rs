@@ -23,7 +23,7 @@ pub struct CommonArgs {
     /// A file with variables, instead of `.env`; a later one wins
     #[arg(long = "env-file", value_name = "FILE", global = true)]
     pub env_files: Vec<PathBuf>,
-    /// Let services of this profile take part, `*` for all; else $COMPOSE_PROFILES
+    /// Activate this profile, `*` for all; default $COMPOSE_PROFILES
     #[arg(long = "profile", value_name = "NAME", global = true)]
     pub profiles: Vec<String>,
     // Not an option: what the command names takes part whatever its profiles are.
@@ -39,10 +39,10 @@ pub struct CommonArgs {
     /// The engine: `unix://…`, `tcp://host:port`, `https://…` or `ssh://user@host`; else $DOCKER_HOST, else the docker context
     #[arg(short = 'H', long, value_name = "URL", global = true, conflicts_with = "context")]
     pub host: Option<String>,
-    /// The docker context whose engine is meant; else $DOCKER_CONTEXT, else the one of `docker context use`
+    /// The docker context to use; default $DOCKER_CONTEXT, else the one of `docker context use`
     #[arg(long, value_name = "CONTEXT", global = true)]
     pub context: Option<String>,
-    /// How to report; without it for people, and in the way of GitHub Actions or GitLab where one of them runs this
+    /// Output format; by default text, or that of GitHub Actions or GitLab when run there
     #[arg(long, value_enum, global = true)]
     pub format: Option<Format>,
     /// How long to wait for another deploy of the same app, such as `30s` or `5m`
@@ -51,10 +51,10 @@ pub struct CommonArgs {
     /// Give up after this long: undone before the flip, as with Ctrl-C; exit code 124
     #[arg(long, value_name = "TIME", value_parser = limit, global = true)]
     pub timeout: Option<Duration>,
-    /// Say only warnings, errors and results
+    /// Print only warnings, errors and results
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say each step with its reason, too
+    /// Also print each step with its reason
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Bytes that must be free on the engine's disk before a build or pull, such as `500m`; else 1g or 5 % of the disk
@@ -64,17 +64,17 @@ pub struct CommonArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people: live lines on a terminal, plain lines elsewhere
+    /// Live lines on a terminal, plain lines elsewhere
     Text,
-    /// For programs: one JSON object, or one a line while something is changed
+    /// One JSON object, or one per line while something is changed
     Json,
-    /// For `config` only, whose text this is
+    /// `config` only
     Yaml,
-    /// For the log of GitHub Actions: groups, annotations, job summary and outputs
+    /// GitHub Actions: groups, annotations, job summary and outputs
     Github,
-    /// For the log of GitLab: folded sections
+    /// GitLab: folded sections
     Gitlab,
-    /// For a comment on a pull request; `plan` only
+    /// A comment on a pull request; `plan` only
     Markdown,
 }
 

@@ -15,7 +15,7 @@ pub async fn confirm(context: &Context, goes: &[String], yes: bool) -> Result<bo
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         return Err(Failure::new(Exit::Usage, "it is not confirmed, and there is no terminal to ask on")
-            .hint("`--yes` goes on without asking, `--dry-run` shows what would go"));
+            .hint("`--yes` skips the question, `--dry-run` shows what would be removed"));
     }
     errln!("will be removed:");
     for line in goes {

@@ -79,7 +79,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         let (message, _) = text.split_once("\n\n").unwrap_or((&text, ""));
         let message = message.strip_prefix("error: ").unwrap_or(message).trim_end();
-        let failure = Failure::new(Exit::Usage, message).hint("`deploy-apps --help` shows what can be said");
+        let failure = Failure::new(Exit::Usage, message).hint("`deploy-apps --help` lists commands and options");
         outln!("{}", document(&failure, Duration::ZERO));
     }
     Exit::Usage.into()

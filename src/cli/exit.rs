@@ -26,7 +26,7 @@ pub enum Exit {
     LeaseHeld = 9,
     LostRequests = 10,
     PlanChanges = 11,
-    WorldMoved = 12,
+    StateChanged = 12,
     Unstable = 13,
     TimedOut = 124,
     Interrupted = 130,
@@ -48,7 +48,7 @@ impl Exit {
         Self::LeaseHeld,
         Self::LostRequests,
         Self::PlanChanges,
-        Self::WorldMoved,
+        Self::StateChanged,
         Self::Unstable,
         Self::TimedOut,
         Self::Interrupted,
@@ -71,31 +71,33 @@ impl Exit {
         match self {
             Self::Done => ("done", "done, or nothing to do"),
             Self::Failed => ("failed", "failed and undone; the old version serves as before"),
-            Self::Usage => ("usage", "wrong use of the command line"),
-            Self::Leftovers => ("leftovers", "done; something old is left, which the next run removes"),
-            Self::Stuck => ("stuck", "stuck: nobody knows what the proxy routes; a human must look"),
+            Self::Usage => ("usage", "invalid command line"),
+            Self::Leftovers => ("leftovers", "done, with leftovers that the next run removes"),
+            Self::Stuck => ("stuck", "stuck: it is unknown what the proxy routes to; check by hand"),
             Self::InvalidFile => ("invalid_file", "the compose file is not valid"),
-            Self::Refused => ("refused", "the wish cannot be planned, such as a route that another project has"),
+            Self::Refused => {
+                ("refused", "refused: the request cannot be planned, such as a route that another project has")
+            }
             Self::NoEngine => (
                 "no_engine",
-                "the engine is not reachable, not permitted or too old; if lost before the flip, the next run takes over",
+                "the engine is unreachable, too old or denies access; if it was lost before the flip, the next run takes over",
             ),
             Self::NoProxy => ("no_proxy", "the proxy is not reachable, or of another version"),
             Self::LeaseHeld => ("lease_held", "another deploy holds the lease; the message says who"),
             Self::LostRequests => ("lost_requests", "`drain-test` saw a failed request"),
             Self::PlanChanges => ("plan_changes", "`plan`: a deploy would change something"),
-            Self::WorldMoved => ("world_moved", "the saved plan no longer fits; nothing was changed"),
+            Self::StateChanged => ("world_moved", "the saved plan no longer fits; nothing was changed"),
             Self::Unstable => (
                 "unstable",
                 "the new version serves, and a replica of it ends again and again; `deploy-apps rollback` is possible",
             ),
             Self::TimedOut => {
-                ("timed_out", "`--timeout` is over; undone before the flip, left for the next run after it")
+                ("timed_out", "`--timeout` expired; undone before the flip, left to the next run after it")
             }
             Self::Interrupted => {
-                ("interrupted", "ended by SIGINT; undone before the flip, left for the next run after it")
+                ("interrupted", "interrupted by SIGINT; undone before the flip, left to the next run after it")
             }
-            Self::Terminated => ("terminated", "ended by SIGTERM or with its terminal, likewise"),
+            Self::Terminated => ("terminated", "terminated by SIGTERM or SIGHUP, likewise"),
         }
     }
 }
@@ -267,10 +269,10 @@ impl From<DeployError> for Failure {
             DeployError::Proxy(error) => error.into(),
             DeployError::Setup(_) => Self::told(Exit::Failed),
             DeployError::Moved { what } => {
-                let message = "the world has moved since the plan was saved; nothing was changed";
+                let message = "the state has changed since the plan was saved; nothing was done";
                 let details = vec![Detail { title: "moved".to_owned(), lines: what }];
-                let hint = "look at the plan of now with `deploy-apps plan`, and save it with `--out FILE`";
-                Self { details, ..Self::new(Exit::WorldMoved, message).hint(hint) }
+                let hint = "`deploy-apps plan` shows the current plan; `--out FILE` saves it";
+                Self { details, ..Self::new(Exit::StateChanged, message).hint(hint) }
             }
         }
     }

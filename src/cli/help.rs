@@ -12,7 +12,7 @@ Examples:
   deploy-apps plan                        show what a deploy of every app would do; exit code 11 for changes
   deploy-apps drain-test go-app --deploys 3 --clients 64 --sleep-path '/sleep?for=25s'
                                           prove that redeploys lose no request
-  deploy-apps status --watch              how everything stands, again every second
+  deploy-apps status --watch              the state of everything, refreshed every second
   deploy-apps ls --routes                 every project on the engine, and who has which host; no file needed
   deploy-apps dashboard                   the same and more as a live page in the browser
   deploy-apps logs go-app -f              all replicas, and those that the next deploys bring

@@ -74,7 +74,7 @@ impl Listeners {
         let warnings = if heard.cancel.is_cancelled() {
             ended.await
         } else {
-            // The work is done, so a wish to stop means this.
+            // The work is done, so A cancellation means this.
             tokio::select! {
                 warnings = ended => warnings,
                 () = heard.cancel.cancelled() => Vec::new(),

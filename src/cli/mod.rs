@@ -105,7 +105,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     check_format(&cli)?;
     let operation = cli.operation();
     // A word without a command may be a command that is mistyped.
-    let word = cli.deploy.wish.apps.first().filter(|_| cli.command.is_none()).cloned();
+    let word = cli.deploy.desired.apps.first().filter(|_| cli.command.is_none()).cloned();
     let common = &cli.common;
     let open = async |basis| {
         let context = Context::open(common, basis).await;
@@ -115,7 +115,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     match cli.command {
         None => {
             let context = open(Basis::File).await?;
-            suggest::command(&context.project, &cli.deploy.wish.apps)?;
+            suggest::command(&context.project, &cli.deploy.desired.apps)?;
             deploy::run(&context, &cli.deploy).await
         }
         // These read files, or nothing.
@@ -160,7 +160,7 @@ fn check_format(cli: &Cli) -> Result<(), Failure> {
             Err(Failure::new(Exit::Usage, "`--format yaml` is for `config` only").hint("use `text` or `json`"))
         }
         Some(Format::Markdown) if !reads_files && !matches!(cli.command, Some(Command::Plan(_))) => {
-            Err(Failure::new(Exit::Usage, "only `plan` can be told in Markdown")
+            Err(Failure::new(Exit::Usage, "`--format markdown` works with `plan` only")
                 .hint("use `--format text` or `--format json`"))
         }
         _ => Ok(()),

@@ -49,7 +49,7 @@ pub(super) fn result(text: &[u8]) -> Result<(), Failure> {
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(Exit::Failed, format!("standard output cannot be written: {error}"))
-                .hint("look at what it was sent to, such as a disk that is full"))
+                .hint("check where it is written to, such as a full disk"))
         }
         _ => Ok(()),
     }

@@ -100,7 +100,9 @@ impl Signals {
         let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let left = started.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let left = if left.is_empty() { "nothing that runs".to_owned() } else { left };
-        errln!("\nleft at once; left behind: {left}\nhint: run the same command again, it removes what does not serve");
+        errln!(
+            "\nstopped at once; left behind: {left}\nhint: run the same command again, it removes what does not serve"
+        );
         std::process::exit(i32::from(exit as u8));
     }
 }

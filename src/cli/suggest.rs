@@ -32,7 +32,7 @@ pub fn command(project: &Project, words: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Without a compose file there is no app either, so the command is the more likely wish.
+/// Without a compose file there is no app either, so the command is what was likely meant.
 pub fn without_file(failure: Failure, word: Option<&str>) -> Failure {
     let word = word.filter(|_| failure.exit == Exit::InvalidFile);
     let no_file = failure.findings.iter().all(|finding| finding.place.is_none());

@@ -1,4 +1,4 @@
-//! What is wrong with a compose file, where, and what mends it.
+//! What is wrong with a compose file, where, and how to fix it.
 
 use std::fmt;
 

@@ -51,7 +51,7 @@ impl Flow {
     }
 }
 
-/// Whether the proxy began to count anew. A series that is gone alone was dropped, its release being long retired.
+/// Whether the proxy began to count again. A series that is gone alone was dropped, its release being long retired.
 fn is_reset(before: &RequestTotals, now: &RequestTotals) -> bool {
     let known = |app: &AppName, release: &ReleaseNumber| now.get(app)?.get(release);
     let all =

@@ -20,7 +20,7 @@ pub(super) fn replicas(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding>
                 let text = format!("`{}` of `{key}` is routed to and does not exist", peer.id);
                 Some(Finding::problem("replicas", text, format!("`deploy-apps {}` makes another", key.app)))
             }
-            Some(container) => ill(container, peer),
+            Some(container) => unhealthy(container, peer),
         });
     }
     let named: BTreeSet<&str> = peers.iter().map(|(_, peer)| peer.id.as_str()).collect();
@@ -79,7 +79,7 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-fn ill(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
+fn unhealthy(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
     let name = &container.name;
     match container.state {
         ContainerState::Running if container.address.is_some_and(|address| address != peer.address) => {

@@ -8,7 +8,7 @@ use crate::model::{ProxySpec, TrustedProxy};
 /// The engine's rules forward IPv4 and leave the client's address. The proxy's network has no IPv6, so an IPv6 client comes by
 /// way of the engine's own forwarder, which connects from the network's gateway.
 pub(super) fn ipv6(facts: &Facts) -> Option<Finding> {
-    let spec = facts.wish.as_ref().filter(|_| facts.published.is_some())?;
+    let spec = facts.desired.as_ref().filter(|_| facts.published.is_some())?;
     if !takes_ipv6(spec) {
         return None;
     }
@@ -56,7 +56,7 @@ mod tests {
             access_log: AccessLog::default(),
         };
         let published = Some(PortAnswer::Answers { address: "127.0.0.1:8080".to_owned() });
-        ipv6(&Facts { wish: Some(spec), published, ..Facts::default() }).map(|finding| finding.level)
+        ipv6(&Facts { desired: Some(spec), published, ..Facts::default() }).map(|finding| finding.level)
     }
 
     #[test]

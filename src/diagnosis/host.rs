@@ -39,7 +39,7 @@ pub(super) fn engine(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         format!("version {}, API {}, reached at `{}`", info.version, info.api, info.address),
     )];
     findings.push(match engine.host.system_time.map(|time| clock_gap(facts.now, time)) {
-        None => Finding::warning("clock", "the engine does not tell its time", "compare `date` on both machines"),
+        None => Finding::warning("clock", "the engine does not report its time", "compare `date` on both machines"),
         Some(gap) if is_far(gap) => Finding::warning(
             "clock",
             format!("the engine's clock is {} of this machine's", told(gap)),
@@ -74,7 +74,7 @@ fn disk(engine: &EngineFacts) -> Finding {
         return Finding::warning(
             "disk",
             "how much is free on the engine's disk cannot be known from here",
-            "`df` on that machine; the proxy tells it too, once it runs",
+            "`df` on that machine; the proxy reports it too, once it runs",
         );
     };
     let minimum = engine.min_free.unwrap_or_else(|| disk.minimum());
@@ -216,7 +216,7 @@ fn published(facts: &Facts) -> Option<Finding> {
 fn running(facts: &Facts, name: &str) -> String {
     let nginx = facts.proxy.as_ref().and_then(|proxy| proxy.nginx.as_ref());
     let nginx = nginx.map(|version| format!(" with nginx {version}")).unwrap_or_default();
-    let port = facts.wish.as_ref().map(|wish| format!(" on port {}", wish.http_port)).unwrap_or_default();
+    let port = facts.desired.as_ref().map(|desired| format!(" on port {}", desired.http_port)).unwrap_or_default();
     format!("`{name}` runs{nginx}{port}")
 }
 
@@ -244,8 +244,8 @@ fn inside(facts: &Facts, proxy: &super::ProxyFacts) -> Vec<Finding> {
 }
 
 fn port(facts: &Facts, engine: &EngineFacts) -> Option<Finding> {
-    let wish = facts.wish.as_ref()?;
-    let port = wish.http_port;
+    let desired = facts.desired.as_ref()?;
+    let port = desired.http_port;
     Some(match &engine.port_holder {
         Some(holder) => {
             let text = format!("port {port}, which the proxy wants, is held by {holder}");

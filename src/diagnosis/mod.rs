@@ -1,4 +1,4 @@
-//! What is wrong with a host, from what was seen of it: findings, each with what mends it.
+//! What is wrong with a host, from what was seen of it: findings, each with how to fix it.
 //!
 //! Pure, as the planner is: whoever gathers the facts may have to reach far, but what they mean is decided here.
 
@@ -56,7 +56,7 @@ impl Finding {
         Self { level: Level::Problem, ..Self::warning(check, message, remedy) }
     }
 
-    /// `--fix` mends it.
+    /// `--fix` fixes it.
     #[must_use]
     pub fn fixable(mut self) -> Self {
         self.fixable = true;
@@ -69,7 +69,7 @@ impl Finding {
 pub struct Facts {
     pub now: Timestamp,
     /// What the compose file asks of the proxy; `None` without a readable file.
-    pub wish: Option<ProxySpec>,
+    pub desired: Option<ProxySpec>,
     pub proxy_name: ProxyName,
     /// The digest of the `nginx/` folder that this deploy-apps holds.
     pub build_id: String,
@@ -97,7 +97,7 @@ pub struct EngineFacts {
     pub forgotten: Vec<ForgottenProcess>,
     /// What is in the way of the proxy's port while the proxy does not run; `None` when it is free or not known.
     pub port_holder: Option<String>,
-    /// That the proxy's container, if there is one, is made otherwise than the compose file asks; and what mends it.
+    /// That the proxy's container, if there is one, is made otherwise than the compose file asks; and how to fix it.
     pub differs: Option<(String, String)>,
     /// What a deploy goes on with although the compose file asks for something else.
     pub drift: Option<String>,

@@ -43,7 +43,7 @@ pub(super) async fn inspect(
     engine: &DockerEngine,
     name: &str,
 ) -> Result<Option<ContainerInspectResponse>, EngineError> {
-    let doing = format!("look at container `{name}`");
+    let doing = format!("inspect container `{name}`");
     present(engine.call(&doing, engine.client.inspect_container(name, None)).await)
 }
 
@@ -120,7 +120,7 @@ async fn exited(engine: &DockerEngine, name: &str, doing: &str) -> Result<Option
 }
 
 fn gone(doing: &str) -> EngineError {
-    EngineError::new(EngineErrorKind::NotFound, format!("could not {doing}: it is gone"))
+    EngineError::new(EngineErrorKind::NotFound, format!("could not {doing}: it no longer exists"))
 }
 
 pub(super) async fn stop(

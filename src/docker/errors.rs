@@ -1,4 +1,4 @@
-//! What the engine says, in our words: the kind that the rollout reacts to, the subject, and what mends it.
+//! What the engine says, in our words: the kind that the rollout reacts to, the subject, and how to fix it.
 
 use std::error::Error as _;
 use std::io;

@@ -32,7 +32,7 @@ pub(super) async fn asked_early(
     if engine.api < ApiVersion::START_INTERVAL || container.labels.role != Role::Replica || is_off {
         return Ok(own);
     }
-    let doing = format!("look at image `{}`", container.image);
+    let doing = format!("inspect image `{}`", container.image);
     let image = present(engine.call(&doing, engine.client.inspect_image(&container.image)).await)?;
     let image = image.and_then(|image| image.config).and_then(|config| config.healthcheck);
     Ok(early(own, image.as_ref()))

@@ -9,7 +9,7 @@ use crate::model::Label;
 use crate::ports::{EngineError, EngineErrorKind};
 
 pub(super) async fn image_id(engine: &DockerEngine, reference: &str) -> Result<Option<String>, EngineError> {
-    let doing = format!("look at image `{reference}`");
+    let doing = format!("inspect image `{reference}`");
     let image = present(engine.call(&doing, engine.client.inspect_image(reference)).await)?;
     Ok(image.and_then(|image| image.id))
 }

@@ -212,9 +212,9 @@ pub enum LoadRefused {
     NoClients,
     #[error("load has no bound: duration {duration:?}, {requests} requests\nhint: give both more than 0")]
     Unbounded { duration: Duration, requests: u64 },
-    #[error("path `{path}` cannot stand in a request line\nhint: begin it with `/` and percent-encode blanks")]
+    #[error("path `{path}` is not valid in a request line\nhint: begin it with `/` and percent-encode blanks")]
     Path { path: String },
-    #[error("host `{host}` cannot stand in a header")]
+    #[error("host `{host}` is not valid in a header")]
     Host { host: String },
     #[error("body of {bytes} bytes is not between {SMALLEST_BODY} and {LARGEST_BODY} bytes")]
     Body { bytes: usize },

@@ -17,7 +17,7 @@ pub enum AccessoryChange {
     Run,
     /// It runs, as the file says or as it was left.
     Leave,
-    /// The same container anew, as it was asked for.
+    /// The same container again, as it was asked for.
     Restart,
     /// It was asked for; its container stays.
     Stop,

@@ -1,4 +1,4 @@
-//! A container as it is wished for: the engine-independent form of everything compose can say about it.
+//! The desired state of a container: the engine-independent form of everything compose can say about it.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -124,7 +124,7 @@ pub struct NetworkAttachment {
     /// By its name on the engine, project prefix included.
     pub network: String,
     pub aliases: Vec<String>,
-    /// For a replica set by the plan; an accessory's is a wish from compose.
+    /// For a replica set by the plan; an accessory's comes from the compose file.
     pub address: Option<Ipv4Addr>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub options: EndpointOptions,

@@ -155,7 +155,7 @@ fn rates(looks: &[Look], middle: u64, over: u64) -> BTreeMap<String, f64> {
     let rate = |release| {
         let grown = count_at(near, release, to) - count_at(near, release, from);
         let rate = (grown * 1000.0 / (to - from) as f64 * 10.0).round() / 10.0;
-        // A counter that begins anew with its proxy has no rate meanwhile.
+        // A counter that begins again with its proxy has no rate meanwhile.
         (rate > 0.0).then(|| (release.to_string(), rate))
     };
     releases.into_iter().filter_map(rate).collect()
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(open[0], BTreeMap::from([(ReleaseNumber(1), 9.0)]));
         assert_eq!(open[1], BTreeMap::from([(ReleaseNumber(1), 1.0), (ReleaseNumber(2), 7.5)]));
         assert_eq!(open[2], BTreeMap::from([(ReleaseNumber(2), 9.0)]), "the last look holds");
-        assert_eq!(open[3], BTreeMap::new(), "nobody has looked for long");
+        assert_eq!(open[3], BTreeMap::new(), "no sample for long");
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(at(1500), [rate("r1", 50.0), rate("r2", 50.0)]);
         assert_eq!((at(2500), at(3500)), (vec![rate("r2", 100.0)], vec![rate("r2", 100.0)]));
         assert_eq!(rates(&[], 0, 1000), BTreeMap::new());
-        let anew = [look(0, &[(1, 1000)]), look(1000, &[(1, 5)])];
-        assert_eq!(rates(&anew, 500, 1000), BTreeMap::new(), "the proxy began anew");
+        let again = [look(0, &[(1, 1000)]), look(1000, &[(1, 5)])];
+        assert_eq!(rates(&again, 500, 1000), BTreeMap::new(), "the proxy began again");
     }
 }

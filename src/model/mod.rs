@@ -1,4 +1,4 @@
-//! The words of the domain: names, what the user wishes (`Project`) and what there is (`Observed*`).
+//! The words of the domain: names, the desired state (`Project`) and the observed state (`Observed*`).
 //!
 //! Everything here is plain data. No I/O, no clock, no Docker types.
 

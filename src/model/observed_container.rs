@@ -28,7 +28,7 @@ pub struct ObservedContainer {
 }
 
 impl ObservedContainer {
-    /// Running, and not known to be ill.
+    /// Running, and not known to be unhealthy.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.state == ContainerState::Running && self.health != Some(DockerHealth::Unhealthy)

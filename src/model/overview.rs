@@ -47,7 +47,7 @@ impl std::iter::Sum for RequestCounts {
 }
 
 /// Requests since a proxy started, by the release that answered, `r0` where none was reached. They only grow, and begin
-/// anew with the proxy.
+/// again with the proxy.
 pub type RequestTotals = BTreeMap<AppName, BTreeMap<ReleaseNumber, RequestCounts>>;
 
 /// What an app was asked lately.

@@ -1,4 +1,4 @@
-//! What the user wishes: one compose file, parsed, checked and complete.
+//! The desired state: one compose file, parsed, checked and complete.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -30,10 +30,10 @@ impl PortAnswer {
         }
     }
 
-    /// The engine forwards anew when the container starts anew; connections wait about a second.
+    /// The engine forwards again when the container starts again; connections wait about a second.
     #[must_use]
     pub fn remedy(proxy: &ProxyName) -> String {
         let name = proxy.container();
-        format!("`docker restart {name}` publishes it anew (new connections wait about a second)")
+        format!("`docker restart {name}` publishes it again (new connections wait about a second)")
     }
 }

@@ -40,7 +40,7 @@ pub async fn deliver(webhooks: &[Webhook], summary: &Summary) -> Vec<String> {
         .build();
     let client = match client {
         Ok(client) => client,
-        Err(error) => return vec![format!("no webhook was told: {}", plain(error))],
+        Err(error) => return vec![format!("no webhook was called: {}", plain(error))],
     };
     let told = wanted.into_iter().map(|hook| {
         let client = &client;
@@ -54,12 +54,12 @@ async fn tell(client: &Client, hook: &Webhook, summary: &Summary) -> Result<(), 
         WebhookFormat::Json => serde_json::to_vec(summary),
         WebhookFormat::Slack => serde_json::to_vec(&json!({ "text": summary.chat() })),
     };
-    let body = body.map_err(|error| format!("webhook `{}` was not told: {error}", hook.place))?;
+    let body = body.map_err(|error| format!("webhook `{}` could not be called: {error}", hook.place))?;
     let deadline = Instant::now() + LIMIT;
     let mut tries = 0;
     let failed = |tries: usize, reason: &str| {
         let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-        Err(format!("webhook `{}` was not told, tried {times}: {reason}", hook.place))
+        Err(format!("webhook `{}` could not be called, tried {times}: {reason}", hook.place))
     };
     loop {
         tries += 1;

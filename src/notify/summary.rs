@@ -172,12 +172,12 @@ fn words(outcome: Option<Outcome>) -> &'static str {
     match outcome {
         Some(Outcome::UpToDate) => "up to date",
         Some(Outcome::Completed) => "completed",
-        Some(Outcome::CompletedWithLeftovers) => "completed, something old is left",
+        Some(Outcome::CompletedWithLeftovers) => "completed, with leftovers",
         Some(Outcome::Unstable) => "deployed, and restarts again and again",
         Some(Outcome::RolledBack) => "rolled back",
         Some(Outcome::Cancelled) => "cancelled",
         Some(Outcome::Disconnected) => "connection lost, the old version serves",
-        Some(Outcome::Stuck) => "stuck, a human must look",
+        Some(Outcome::Stuck) => "stuck, check by hand",
         None => "not finished",
     }
 }

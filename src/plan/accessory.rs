@@ -65,7 +65,7 @@ pub(super) fn plan_accessory(
             plan.before = vec![wait, Stage::line(start(container, "it is not running"))];
             plan.verdict = Verdict::Accessory(AccessoryChange::Start);
         }
-        // Where a replacement was interrupted, the one that stands may be new and ill: what it replaces goes after that.
+        // Where a replacement was interrupted, the one that stands may be new and unhealthy: what it replaces goes after that.
         let is_awaited = part.condition.is_some() && !has_done(container, part);
         if is_awaited || !leftovers.is_empty() || !plan.before.is_empty() {
             plan.before.push(Stage::line(vec![ready(service, &container.name, part)]));

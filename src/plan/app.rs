@@ -1,4 +1,4 @@
-//! One app's plan: which of the known ways leads from its situation to the wish.
+//! One app's plan: from its observed to its desired state.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -30,8 +30,8 @@ pub(super) fn plan_app(
     let app = goal.app.as_ref();
     let spec = effective_spec(project, app, pool);
     let count = goal.count;
-    let anew = options.force || options.intent == Intent::Restart;
-    let situation = AppDiff::of(project, app, spec, observed, anew, count.count, goal.pinned);
+    let again = options.force || options.intent == Intent::Restart;
+    let situation = AppDiff::of(project, app, spec, observed, again, count.count, goal.pinned);
     let release = Release {
         number: situation.release,
         version: match goal.pinned {

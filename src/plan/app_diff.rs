@@ -11,7 +11,7 @@ use crate::model::{
     ReleaseNumber, Role, StoredRelease, identity,
 };
 
-/// One app's reality, sorted by what it means for the wish.
+/// One app's reality, sorted by what it means for the desired state.
 #[derive(Debug)]
 pub(super) struct AppDiff<'a> {
     pub key: AppKey,

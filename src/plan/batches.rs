@@ -146,7 +146,7 @@ fn stop_stage(way: &RolloutBuilder<'_>, leaving: &[String], limits: Limits) -> S
     Stage::beside(lanes.collect())
 }
 
-/// How an undo knows that a stopped replica serves again. One that was ill already is not waited for.
+/// How an undo knows that a stopped replica serves again. One that was unhealthy already is not waited for.
 fn comeback(way: &RolloutBuilder<'_>, container: &ObservedContainer) -> Option<RestartSpec> {
     let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
     // Of another release it is known how that one told its health, if it is kept.

@@ -85,7 +85,7 @@ impl RolloutBuilder<'_> {
             true => Vec::new(),
             false => self.goal.image_steps(&self.situation.key, self.observed, &self.release.image)?,
         };
-        // An image that is found here may be pruned by the time it is tagged. Then the plan is made anew, and no number
+        // An image that is found here may be pruned by the time it is tagged. Then the plan is made again, and no number
         // is spent. A build, which takes long and may fail for good, is an attempt with a number of its own.
         let is_build = |planned: &Planned| matches!(planned.step, Step::BuildImage { .. });
         let (builds, mut main): (Vec<_>, Vec<_>) = image.into_iter().partition(is_build);
@@ -170,7 +170,7 @@ impl RolloutBuilder<'_> {
     /// What runs once per release, never for a change of scale, and not for an app that is put to rest:
     /// the release command, then each `pre_start` in its order. A rollback runs it again only when that is asked for.
     pub(super) fn once_per_release(&self) -> Vec<Planned> {
-        let due = if self.goal.pinned.is_some() { self.goal.once_more } else { self.situation.is_new };
+        let due = if self.goal.pinned.is_some() { self.goal.recheck } else { self.situation.is_new };
         if !due || self.new.is_empty() {
             return Vec::new();
         }
@@ -271,7 +271,7 @@ impl RolloutBuilder<'_> {
                 (new, old) if record.peers.iter().any(|peer| peer.release != self.release.number) => {
                     format!("{old} of another release serve since an interrupted run, {new} replace them")
                 }
-                (new, old) => format!("{old} gone or ill, {new} of the same release instead"),
+                (new, old) => format!("{old} missing or unhealthy, {new} of the same release instead"),
             },
         }
     }

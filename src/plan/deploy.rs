@@ -1,4 +1,4 @@
-//! From wish and reality to the plan of a deploy. The same way serves a first deploy, a redeploy, a change of scale
+//! From the desired and the observed state to the plan of a deploy. The same way serves a first deploy, a redeploy, a change of scale
 //! and the run after a crash: what serves and what is left over decide which steps there are.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ use crate::model::{AppName, ObservedState, Project};
 /// Plans a deploy of `names`, which are apps and accessories of the project.
 ///
 /// # Errors
-/// With a reason when the wish cannot be fulfilled. Nothing has been touched then.
+/// With a reason when the request cannot be planned. Nothing has been touched then.
 pub fn plan_deploy(
     project: &Project,
     names: &[AppName],

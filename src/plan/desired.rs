@@ -12,9 +12,9 @@ use crate::model::{
     ReplicaSource, Scale, StoredRelease, refill,
 };
 
-/// One app's wish, complete.
+/// The desired state of one app.
 pub(super) struct DesiredApp<'a> {
-    /// With the container, port and health of the release that is wished for.
+    /// With the container, port and health of the release that is desired.
     pub app: Cow<'a, App>,
     /// The release that it shall be; `None`: the one that the compose file makes, new or not.
     pub pinned: Option<&'a StoredRelease>,
@@ -22,8 +22,8 @@ pub(super) struct DesiredApp<'a> {
     /// What `scale` has set and is to be remembered.
     pub scale: Option<Scale>,
     /// What runs once per release runs again, for a kept one.
-    pub once_more: bool,
-    /// Why it is wished for, where that is not seen from the situation.
+    pub recheck: bool,
+    /// Why it is desired, where that is not seen from the situation.
     pub because: Option<String>,
     pub warnings: Vec<String>,
 }
@@ -62,7 +62,7 @@ impl<'a> DesiredApp<'a> {
         Ok(goal)
     }
 
-    /// The compose file's wish, with the number that was scaled to for as long as it holds.
+    /// What the compose file asks for, with the number that was scaled to for as long as it holds.
     fn deploy(
         app: &'a App,
         key: &AppKey,
@@ -77,7 +77,7 @@ impl<'a> DesiredApp<'a> {
             }
             None => remembered(app, record),
         };
-        Ok(Self { app: Cow::Borrowed(app), pinned: None, count, scale, once_more: false, because: None, warnings })
+        Ok(Self { app: Cow::Borrowed(app), pinned: None, count, scale, recheck: false, because: None, warnings })
     }
 
     /// The serving release with another number of replicas: neither a newer image nor a newer configuration.
@@ -99,18 +99,18 @@ impl<'a> DesiredApp<'a> {
         if replicas > 0 && !known.served.contains(&release) {
             return Err(PlanRefused::NeverServed { app: key.clone(), release });
         }
-        let mut wished = as_stored(key, app, stored)?;
+        let mut desired = as_stored(key, app, stored)?;
         // Also where they are reached stays as it is: a change of the compose file comes with the next deploy.
-        wished.routes.clone_from(&record.routes);
-        wished.balance = record.balance;
-        wished.metrics.clone_from(&record.metrics);
-        check_writers(key, &wished, replicas)?;
+        desired.routes.clone_from(&record.routes);
+        desired.balance = record.balance;
+        desired.metrics.clone_from(&record.metrics);
+        check_writers(key, &desired, replicas)?;
         if replicas > 0 {
             check_resources(project, key, stored, observed)?;
         }
         let (count, scale) = ReplicaCount::scaled(replicas, app.file_replicas());
-        let app = Cow::Owned(wished);
-        Ok(Self { app, pinned: Some(stored), count, scale, once_more: false, because: None, warnings: Vec::new() })
+        let app = Cow::Owned(desired);
+        Ok(Self { app, pinned: Some(stored), count, scale, recheck: false, because: None, warnings: Vec::new() })
     }
 
     /// The serving release, with the routes and the number of replicas that it has. A stop takes the replicas out of the
@@ -157,22 +157,22 @@ impl<'a> DesiredApp<'a> {
         check_resources(project, &key, stored, observed)?;
         let record = observed.proxy.apps.get(&key).and_then(|known| known.record.as_ref());
         let (count, scale, mut warnings) = remembered(app, record);
-        let mut wished = as_stored(&key, app, stored)?;
-        wished.rollout.clone_from(&app.rollback);
+        let mut desired = as_stored(&key, app, stored)?;
+        desired.rollout.clone_from(&app.rollback);
         let has_command = stored.release.is_some() || !stored.container.hooks.pre_start.is_empty();
         if release_command && !has_command {
             warnings.push(format!("{} has no release command to run", stored.number));
         }
         if stored.port.is_none() {
-            wished.routes.clear();
-        } else if wished.routes.is_empty() {
+            desired.routes.clear();
+        } else if desired.routes.is_empty() {
             warnings.push(format!("{} has a port, but the compose file gives the app no route", stored.number));
         }
         let serving = record.map(|record| record.release);
         let because =
             (serving != Some(stored.number)).then(|| format!("a rollback to {} was asked for", stored.number));
-        let app = Cow::Owned(wished);
-        Ok(Self { app, pinned: Some(stored), count, scale, once_more: release_command, because, warnings })
+        let app = Cow::Owned(desired);
+        Ok(Self { app, pinned: Some(stored), count, scale, recheck: release_command, because, warnings })
     }
 
     /// The steps after which `tag` names the image of this release.
@@ -231,18 +231,18 @@ pub(super) fn serving_release<'a>(
 
 /// The app as it was then. The values of its secrets and configs are kept nowhere, so they are those of now.
 fn as_stored(key: &AppKey, app: &App, stored: &StoredRelease) -> Result<App, PlanRefused> {
-    let mut wished = app.clone();
+    let mut desired = app.clone();
     let mut container = stored.container.clone();
     refill(&mut container.files, &app.service.container.files).map_err(|file| PlanRefused::FileGone {
         app: key.clone(),
         release: stored.number,
         file,
     })?;
-    wished.service.container = container;
-    wished.port = stored.port;
-    wished.health = stored.health.clone();
-    wished.release = stored.release.clone();
-    Ok(wished)
+    desired.service.container = container;
+    desired.port = stored.port;
+    desired.health = stored.health.clone();
+    desired.release = stored.release.clone();
+    Ok(desired)
 }
 
 /// The number of replicas without anybody asking for one now, and what to say when a remembered one no longer holds.
@@ -278,7 +278,7 @@ fn check_writers(key: &AppKey, app: &App, replicas: u32) -> Result<(), PlanRefus
     }
 }
 
-/// The engine would make a missing volume anew, and empty. What the project names itself is made before.
+/// The engine would make a missing volume again, and empty. What the project names itself is made before.
 fn check_resources(
     project: &Project,
     key: &AppKey,

@@ -15,10 +15,10 @@ impl fmt::Display for Step {
             },
             Self::CreateVolume(volume) => write!(f, "create volume `{}`", volume.name),
             Self::ReserveRelease { app, release, version } => write!(f, "reserve {release} ({version}) of `{app}`"),
-            Self::StoreRelease { app, release } => write!(f, "keep what {} of `{app}` is made of", release.number),
+            Self::StoreRelease { app, release } => write!(f, "store {} of `{app}`", release.number),
             Self::LookAgain { replicas } => {
                 let names: Vec<String> = replicas.iter().map(|look| format!("`{}`", look.name)).collect();
-                write!(f, "look again at {}", names.join(" "))
+                write!(f, "recheck {}", names.join(" "))
             }
             Self::BuildImage { tag, .. } => write!(f, "build image `{tag}`"),
             Self::TagImage { image, tag, .. } => write!(f, "tag image {} as `{tag}`", short(image)),
@@ -34,9 +34,9 @@ impl fmt::Display for Step {
             Self::PostStart { name, hook } => write!(f, "run post_start `{}` in `{name}`", hook.shown()),
             Self::Backup { name, hook } => write!(f, "back up with `{}` in `{name}`", hook.shown()),
             Self::PreStop { name, hook } => write!(f, "run pre_stop `{}` in `{name}`", hook.shown()),
-            Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
+            Self::AwaitHealthy { name, gate } => write!(f, "wait for `{name}` {gate}"),
             Self::AwaitControl { name, timeout } => {
-                write!(f, "await the control channel of `{name}` within {timeout:?}")
+                write!(f, "wait for the control channel of `{name}` within {timeout:?}")
             }
             Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
             Self::AwaitServices { services } => {

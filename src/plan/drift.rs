@@ -15,7 +15,7 @@ use crate::model::{
     ReplicaCount, ResolvedImage, Route, identity,
 };
 
-/// One difference between the wish and what serves.
+/// One difference between the desired state and what serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Drift {
@@ -96,7 +96,7 @@ fn ticked(words: &[String]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Everything that differs; empty when a deploy would find nothing to do but replace what is gone or ill.
+/// Everything that differs; empty when a deploy would find nothing to do but replace what is missing or unhealthy.
 #[must_use]
 pub fn drift(project: &Project, name: &AppName, observed: &ObservedState) -> Vec<Drift> {
     let Some(app) = project.apps.get(name) else { return Vec::new() };

@@ -29,8 +29,8 @@ pub fn facts(project: &Project, apps: &[AppName], observed: &ObservedState) -> F
         facts.insert(format!("the image of `{name}`"), image);
         facts.insert(format!("the version of `{name}`"), app.version.clone());
         let routes: Vec<String> = app.routes.iter().map(ToString::to_string).collect();
-        facts.insert(format!("the wished routes of `{name}`"), list(routes));
-        facts.insert(format!("the wished replicas of `{name}`"), app.replicas.to_string());
+        facts.insert(format!("the desired routes of `{name}`"), list(routes));
+        facts.insert(format!("the desired replicas of `{name}`"), app.replicas.to_string());
         facts.insert(format!("the configuration of `{name}`"), configuration(app));
         let own = observed.engine.containers.iter().filter(|container| belongs(container, &key));
         let own = own.map(|container| format!("{} {}", container.name, words(container.state))).collect();

@@ -1,4 +1,4 @@
-//! Decides. From what is wished and what there is to a complete list of steps, each with its reason.
+//! Plans: from the desired and the observed state to a complete list of steps, each with its reason.
 //!
 //! Pure and total: no async, clock, environment, prompt or log. Nothing is left for execution to choose.
 

@@ -2,7 +2,7 @@
 //! configuration, before whoever depends on it.
 //!
 //! Its container is the record: one that has ended well bears the identity of what has run. So nothing runs twice after
-//! a crash, what was cut off is waited for or run anew, and one that failed is made again as the file says by then.
+//! a crash, what was cut off is waited for or run again, and one that failed is made again as the file says by then.
 
 use std::time::Duration;
 

@@ -34,33 +34,33 @@ pub struct OneOff<'a> {
 /// When nothing of the app serves, or what its release needs is no longer there.
 pub fn plan_one_off(
     project: &Project,
-    wish: &OneOff<'_>,
+    desired: &OneOff<'_>,
     observed: &ObservedState,
     taken: &BTreeSet<String>,
 ) -> Result<(Vec<Stage>, String), PlanRefused> {
     let pool = address_pool(&project.proxy, &observed.engine)?;
     let project = &*with_hosts(project, pool);
-    let key = project.key(wish.app);
-    let app = project.apps.get(wish.app).ok_or_else(|| PlanRefused::NotDeployed { app: key.clone() })?;
+    let key = project.key(desired.app);
+    let app = project.apps.get(desired.app).ok_or_else(|| PlanRefused::NotDeployed { app: key.clone() })?;
     let (stored, app) = serving_release(project, app, &key, observed)?;
     let mut spec = effective_spec(project, &app, pool);
     for (name, value) in [("RELEASE", stored.number.to_string()), ("VERSION", stored.version.clone())] {
         spec.environment.insert(format!("DEPLOY_APPS_{name}"), value);
     }
-    let hook = Hook { command: wish.command.to_vec(), ..Hook::default() };
+    let hook = Hook { command: desired.command.to_vec(), ..Hook::default() };
     let mut spec = run_once_spec(spec, &hook);
-    spec.tty = wish.terminal;
-    spec.stdin_open = wish.stdin;
+    spec.tty = desired.terminal;
+    spec.stdin_open = desired.stdin;
     // Who asks for the app by an alias on one of its networks must not meet this.
     for network in &mut spec.networks {
         network.aliases.clear();
     }
-    let name = free_name(project, wish.app, observed, taken);
+    let name = free_name(project, desired.app, observed, taken);
     let labels = OwnLabels {
         role: Role::OneOff,
         proxy: project.proxy.name.clone(),
         project: Some(project.name.clone()),
-        service: Some(wish.app.clone()),
+        service: Some(desired.app.clone()),
         release: Some(stored.number),
         replica: None,
         version: Some(stored.version.clone()),

@@ -92,7 +92,7 @@ impl PlanRefused {
         }
     }
 
-    /// What mends it.
+    /// How to fix it.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -161,7 +161,7 @@ impl PlanRefused {
             Self::NeverServed { app, .. } => {
                 format!("`deploy-apps {} --replicas N` starts what the compose file says", app.app)
             }
-            Self::ImageGone { app, .. } => format!("`deploy-apps {}` builds or pulls it anew", app.app),
+            Self::ImageGone { app, .. } => format!("`deploy-apps {}` builds or pulls it again", app.app),
             Self::ResourceGone { kind, name, .. } => format!("`docker {kind} create {name}`"),
             Self::HalfBack { app, half } => {
                 format!("say the releases: `deploy-apps rollback {} rN {} rN`, or one app at a time", half.app, app.app)

@@ -68,7 +68,7 @@ pub fn plan_down(
         names.extend(project.apps.keys().chain(remembered).cloned());
     }
     let apps: Vec<AppPlan> = names.iter().filter_map(|name| host.app(&project.key(name), options.remove)).collect();
-    let mut rest = host.accessories(|_| true, "its project goes");
+    let mut rest = host.accessories(|_| true, "the project is removed");
     rest.push(host.networks());
     let mut data = Vec::new();
     if options.remove.volumes {

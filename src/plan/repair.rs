@@ -1,4 +1,4 @@
-//! What can be mended without a decision: dead replicas start, leftovers that nobody uses go.
+//! What can be repaired without a decision: dead replicas start, leftovers that nobody uses go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::stage::{Planned, Stage};
 use super::step::{Gate, Step};
 use crate::model::{AppKey, Condition, ContainerState, ObservedEngine, ObservedProxy, Role};
 
-/// A replica that is up again stays up this long before it counts as mended.
+/// A replica that is up again stays up this long before it counts as repaired.
 const SETTLE: Duration = Duration::from_secs(1);
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 

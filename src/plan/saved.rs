@@ -1,7 +1,7 @@
 //! A plan in a file: what was asked for, and by which marks a later run knows that it would do exactly the same.
 //!
 //! The steps themselves are not read back. They hold the environment of the apps, secrets included, and a step that was
-//! right yesterday may be wrong today. So a run plans anew, and goes on only when it comes to the same plan.
+//! right yesterday may be wrong today. So a run plans again, and goes on only when it comes to the same plan.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -36,7 +36,7 @@ pub enum EngineErrorKind {
 pub struct EngineError {
     pub kind: EngineErrorKind,
     pub message: String,
-    /// A command or action that mends it.
+    /// A command or action that fixes it.
     pub hint: Option<String>,
     /// Such as the last lines of a failed build.
     pub details: Vec<Detail>,
@@ -88,7 +88,7 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
-    /// What mends it, where a command does.
+    /// How to fix it, where a command does.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         const UPGRADE: &str = "`deploy-apps proxy upgrade` replaces the proxy by the one of this deploy-apps";

@@ -75,7 +75,7 @@ pub struct RunInfo {
 #[derive(Debug, Clone)]
 pub struct Ending {
     pub exit_code: u8,
-    /// Whether the exit code means that something was not done as wished.
+    /// Whether the exit code means that something was not done as desired.
     pub failed: bool,
     /// Why it ended before any app came to its own end.
     pub error: Option<String>,

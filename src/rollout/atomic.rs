@@ -62,7 +62,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             return;
         }
         let failed = |app: &&Prepared<'_>| app.failure().is_some_and(|kind| kind != FailureKind::Cancelled);
-        let moved = |app: &&Prepared<'_>| app.failure() == Some(FailureKind::WorldMoved);
+        let moved = |app: &&Prepared<'_>| app.failure() == Some(FailureKind::StateChanged);
         let cause = apps.iter().filter(failed).find(|app| !moved(app)).or(apps.iter().find(failed));
         let cause = cause.map(|app| (app.plan.app.clone(), moved(&app)));
         let stays = |app: &Prepared<'_>| app.result.is_ok() && app.plan.stays_when_ready();
@@ -75,7 +75,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 {
                     *failure = because_of(by, *moved);
                 }
-                (Some((_, false)), Err(failure)) if failure.kind == FailureKind::WorldMoved => {
+                (Some((_, false)), Err(failure)) if failure.kind == FailureKind::StateChanged => {
                     failure.kind = FailureKind::Failed;
                 }
                 _ => {}
@@ -85,7 +85,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
 }
 
 fn because_of(app: &AppKey, moved: bool) -> StepFailure {
-    let kind = if moved { FailureKind::WorldMoved } else { FailureKind::Failed };
+    let kind = if moved { FailureKind::StateChanged } else { FailureKind::Failed };
     StepFailure::new(kind, format!("not flipped, because `{app}` failed and the deploy is atomic"))
 }
 

@@ -18,7 +18,7 @@ use crate::model::{AccessoryChange, AppName};
 use crate::plan::{AppPlan, Intent, Plan, SavedPlan};
 use crate::ports::{Engine, Proxy};
 
-/// How often a plan is made anew when the world moves under it. Each time somebody else got something done, so a few
+/// How often a plan is made again when the state changes under it. Each time somebody else got something done, so a few
 /// times are enough; more would hide a bug.
 const ATTEMPTS: usize = 4;
 /// Deploys the apps: each ends with an outcome of its own.
@@ -89,7 +89,7 @@ async fn deploy_all<E: Engine, P: Proxy>(
     Ok(results)
 }
 
-/// Plans and executes, anew for those apps under which the world moved.
+/// Plans and executes, again for those apps under which the state changed.
 async fn attempts<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &DeployRequest<'_>,
@@ -104,9 +104,9 @@ async fn attempts<E: Engine, P: Proxy>(
         let Shared { plan, lease: accessories, orphans } =
             match Box::pin(plan_and_share(run, request, saved, lease, &open)).await {
                 Ok(shared) => shared,
-                // Another run makes the same network right now: look again.
+                // Another run makes the same network right now: check again.
                 Err(DeployError::Setup(failure))
-                    if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved) && !last =>
+                    if matches!(failure.kind, FailureKind::NotOurs | FailureKind::StateChanged) && !last =>
                 {
                     continue;
                 }
@@ -134,7 +134,7 @@ async fn attempts<E: Engine, P: Proxy>(
                 }
                 run.emit(Some(&result.app), Fact::AccessoryPlanned { change: AccessoryChange::Leave });
             }
-            // An attempt that will be made anew has not ended for anyone who looks on.
+            // An attempt that will be made again has not ended for anyone who looks on.
             if last || !result.plan_again() {
                 report(run, request, &result).await;
             }
@@ -168,8 +168,8 @@ async fn attempts<E: Engine, P: Proxy>(
     Ok(results)
 }
 
-/// The results of parts that are planned anew, and those that stand. An accessory that was not asked for is planned
-/// anew with those who depend on it; and whoever depends on one that has failed for good has failed too.
+/// The results of parts that are planned again, and those that stand. An accessory that was not asked for is planned
+/// again with those who depend on it; and whoever depends on one that has failed for good has failed too.
 fn apart(plan: &Plan, done: Vec<AppResult>, last: bool) -> (Vec<AppResult>, Vec<AppResult>) {
     let mut moved: Vec<AppResult> = Vec::new();
     let mut ended: Vec<AppResult> = Vec::new();

@@ -164,7 +164,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Ok(()) => match self.stages(Some(lease), &scope, &plan.after, &self.stop).await {
                 Ok(()) => Outcome::UpToDate,
                 Err(failure) => {
-                    world_moved = failure.kind == FailureKind::WorldMoved;
+                    world_moved = failure.kind == FailureKind::StateChanged;
                     reason = Some(failure.to_string());
                     if failure.kind == FailureKind::Cancelled { Outcome::Cancelled } else { Outcome::RolledBack }
                 }
@@ -172,7 +172,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Err(failure) if failure.kind == FailureKind::Unknown => Outcome::Stuck,
             Err(failure) if pauses(plan, &scope, &failure) => {
                 self.undo_batch(Some(lease), &scope).await;
-                let error = "`failure_action: pause` keeps the batches that serve; the next deploy goes on".to_owned();
+                let error = "`failure_action: pause` keeps the batches that serve; the next deploy resumes".to_owned();
                 self.emit(scope.app.as_ref(), Fact::LeftBehind { what: "the rest of the rollout".to_owned(), error });
                 Outcome::CompletedWithLeftovers
             }

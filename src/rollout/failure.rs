@@ -17,7 +17,7 @@ pub enum DeployError {
     #[error(transparent)]
     Setup(StepFailure),
     /// A saved plan was to be run, and would no longer do what it says. Nothing was touched.
-    #[error("the world has moved since the plan was saved")]
+    #[error("the state has changed since the plan was saved")]
     Moved { what: Vec<String> },
 }
 
@@ -39,7 +39,7 @@ pub enum FailureKind {
     /// The user asked to stop.
     Cancelled,
     /// What the plan was made from is no longer so: plan again.
-    WorldMoved,
+    StateChanged,
     /// The name is taken by a container that is not of this run, so an undo must not touch it.
     NotOurs,
     /// Nobody knows whether it took effect.
@@ -77,7 +77,7 @@ impl StepFailure {
 impl From<EngineError> for StepFailure {
     fn from(error: EngineError) -> Self {
         let kind = match error.kind {
-            EngineErrorKind::AddressTaken => FailureKind::WorldMoved,
+            EngineErrorKind::AddressTaken => FailureKind::StateChanged,
             EngineErrorKind::Conflict => FailureKind::NotOurs,
             EngineErrorKind::Unreachable => FailureKind::Disconnected,
             EngineErrorKind::PermissionDenied
@@ -100,14 +100,14 @@ impl StepFailure {
     pub(super) fn of_tag(error: EngineError) -> Self {
         let moved = error.kind == EngineErrorKind::ImageNotFound;
         let failure = Self::from(error);
-        if moved { Self { kind: FailureKind::WorldMoved, ..failure } } else { failure }
+        if moved { Self { kind: FailureKind::StateChanged, ..failure } } else { failure }
     }
 }
 
 impl From<ProxyError> for StepFailure {
     fn from(error: ProxyError) -> Self {
         let kind = match error {
-            ProxyError::GenerationMoved { .. } => FailureKind::WorldMoved,
+            ProxyError::GenerationMoved { .. } => FailureKind::StateChanged,
             ProxyError::Unreachable { .. }
             | ProxyError::Malformed { .. }
             | ProxyError::WrongVersion { .. }

@@ -24,13 +24,13 @@ const ATTEMPTS: usize = 6;
 pub async fn make_one_off<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     project: &Project,
-    wish: &OneOff<'_>,
+    desired: &OneOff<'_>,
     operator: &Operator,
 ) -> Result<(String, P::Lease), DeployError> {
     let options = DeployOptions { intent: Intent::Restart, ..DeployOptions::default() };
     let (mut attempt, mut taken) = (1, BTreeSet::new());
     loop {
-        let observed = observe_for(run, project, std::slice::from_ref(wish.app), &options).await?;
+        let observed = observe_for(run, project, std::slice::from_ref(desired.app), &options).await?;
         if attempt == 1 {
             attempt += 1;
             let removed = remove_left_one_offs(run, Some(&project.name), &observed.engine, operator).await?;
@@ -38,8 +38,8 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
                 continue;
             }
         }
-        let (stages, name) = plan_one_off(project, wish, &observed, &taken)?;
-        let key = one_off_key(&project.name, wish.app, &name);
+        let (stages, name) = plan_one_off(project, desired, &observed, &taken)?;
+        let key = one_off_key(&project.name, desired.app, &name);
         let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
             // Another run is about to make it, or to remove it.
             Err(ProxyError::LeaseHeld { .. }) if attempt < ATTEMPTS => {
@@ -57,7 +57,7 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
                 if failure.kind != FailureKind::NotOurs {
                     run.undo(None, &scope).await;
                 }
-                let again = matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved);
+                let again = matches!(failure.kind, FailureKind::NotOurs | FailureKind::StateChanged);
                 if !again || attempt == ATTEMPTS {
                     return Err(DeployError::Setup(failure));
                 }

@@ -27,7 +27,7 @@ impl Parts {
 
     /// Called when a part has flipped, or has all that others need of it; and when it never will.
     pub(super) fn end(&self, part: &AppPlan, result: &Result<(), StepFailure>) {
-        let kind = |failure: &StepFailure| if moved(part, failure) { FailureKind::WorldMoved } else { failure.kind };
+        let kind = |failure: &StepFailure| if moved(part, failure) { FailureKind::StateChanged } else { failure.kind };
         if let Some(end) = self.ends.get(&part.app) {
             end.send_replace(Some(result.as_ref().map_err(kind).copied()));
         }
@@ -64,22 +64,21 @@ impl Parts {
     }
 }
 
-/// Whether planning the part anew may help: its state has changed, or another run makes the same accessory.
+/// Whether planning the part again may help: its state has changed, or another run makes the same accessory.
 pub(super) fn moved(part: &AppPlan, failure: &StepFailure) -> bool {
-    failure.kind == FailureKind::WorldMoved || failure.kind == FailureKind::NotOurs && part.implied
+    failure.kind == FailureKind::StateChanged || failure.kind == FailureKind::NotOurs && part.implied
 }
 
 fn because_of(service: &AppName, dependent: &AppName, kind: FailureKind) -> StepFailure {
     match kind {
         FailureKind::Cancelled => StepFailure::cancelled(),
-        // A plan that is made anew is made anew for both.
-        FailureKind::WorldMoved => {
-            StepFailure::new(FailureKind::WorldMoved, format!("`{service}`, which `{dependent}` depends on, has moved"))
-        }
+        // A plan that is made again is made again for both.
+        FailureKind::StateChanged => StepFailure::new(
+            FailureKind::StateChanged,
+            format!("`{service}`, which `{dependent}` depends on, has moved"),
+        ),
         FailureKind::Failed | FailureKind::NotOurs | FailureKind::Unknown | FailureKind::Disconnected => {
-            StepFailure::failed(format!(
-                "not gone on with, because `{service}`, which `{dependent}` depends on, failed"
-            ))
+            StepFailure::failed(format!("not resumed, because `{service}`, which `{dependent}` depends on, failed"))
         }
     }
 }

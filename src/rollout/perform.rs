@@ -187,7 +187,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     async fn look_again(&self, changes: &[FlipChange], expected: &[Generation]) -> Result<Seen, StepFailure> {
         let state = self.await_state(FLIP_PATIENCE).await.map_err(|error| {
             StepFailure::new(FailureKind::Unknown, format!("it is not known whether the flip took effect: {error}"))
-                .hint("run the same command again: it asks the proxy what serves, and goes on from there")
+                .hint("run the same command again: it asks the proxy what serves, and resumes from there")
         })?;
         let current = |change: &FlipChange| state.apps.get(&change.app).cloned().unwrap_or_default();
         if changes.iter().all(|change| current(change).record == change.record) {
@@ -201,7 +201,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         if changes.iter().zip(expected).all(unmoved) {
             return Ok(Seen::NoEffect);
         }
-        Err(StepFailure::new(FailureKind::WorldMoved, "another deploy has flipped meanwhile"))
+        Err(StepFailure::new(FailureKind::StateChanged, "another deploy has flipped in the meantime"))
     }
 
     async fn confirm(&self, app: &AppKey, record: &AppRecord, cancel: &CancellationToken) -> Result<(), StepFailure> {
@@ -214,7 +214,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         if found == Some(record) {
             return Ok(());
         }
-        Err(StepFailure::new(FailureKind::WorldMoved, format!("the proxy does not route `{app}` to this release")))
+        Err(StepFailure::new(FailureKind::StateChanged, format!("the proxy does not route `{app}` to this release")))
     }
 
     /// The same for an app that was taken out.
@@ -226,7 +226,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         };
         match state.apps.get(app).and_then(|known| known.record.as_ref()) {
             None => Ok(()),
-            Some(_) => Err(StepFailure::new(FailureKind::WorldMoved, format!("the proxy routes `{app}` again"))),
+            Some(_) => Err(StepFailure::new(FailureKind::StateChanged, format!("the proxy routes `{app}` again"))),
         }
     }
 

@@ -126,9 +126,9 @@ async fn prepare_as<E: Engine, P: Proxy>(
         }
         match set_up(run, &stages).await {
             Ok(()) => break,
-            // Another run is setting it up right now, or has taken the subnet for a proxy of its own: look again.
+            // Another run is setting it up right now, or has taken the subnet for a proxy of its own: check again.
             Err(failure)
-                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::WorldMoved)
+                if matches!(failure.kind, FailureKind::NotOurs | FailureKind::StateChanged)
                     && attempt < SETUP_ATTEMPTS =>
             {
                 run.pause(SETUP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;

@@ -17,7 +17,7 @@ use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProx
 use crate::plan::{AppPlan, DownOptions, Removal, RemoveOptions, Stage, plan_down, plan_remove};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy};
 
-/// How often a plan is made anew when another run flips in between, which a held lease does not let happen twice.
+/// How often a plan is made again when another run flips in between, which a held lease does not let happen twice.
 const ATTEMPTS: usize = 3;
 /// What shall be gone.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl Removed {
 /// What there is, and what a removal would do about it. Nothing is touched.
 ///
 /// # Errors
-/// When the engine or the proxy cannot be asked, or the wish is refused.
+/// When the engine or the proxy cannot be asked, or the request is refused.
 pub async fn look_at_removal<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &RemoveRequest<'_>,
@@ -181,12 +181,12 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
     let outcome = match flipped {
         Ok(()) => run.after_flip(lease, &plan.after, &scope).await,
         Err(failure) => {
-            world_moved = failure.kind == FailureKind::WorldMoved;
+            world_moved = failure.kind == FailureKind::StateChanged;
             match failure.kind {
                 FailureKind::Cancelled => Outcome::Cancelled,
                 FailureKind::Unknown => Outcome::Stuck,
                 FailureKind::Disconnected => Outcome::Disconnected,
-                FailureKind::Failed | FailureKind::WorldMoved | FailureKind::NotOurs => Outcome::RolledBack,
+                FailureKind::Failed | FailureKind::StateChanged | FailureKind::NotOurs => Outcome::RolledBack,
             }
         }
     };

@@ -1,4 +1,4 @@
-//! Mends what can be mended without a decision.
+//! Repairs what can be repaired without a decision.
 
 use super::failure::DeployError;
 use super::one_off::remove_left_one_offs;

@@ -1,4 +1,4 @@
-//! What every part of a run shares: the ports, the lease, the way out for events, and the user's wish to stop.
+//! What every part of a run shares: the ports, the lease, the way out for events, and the cancellation.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -33,9 +33,9 @@ pub struct Run<E, P: Proxy> {
     pub engine: Arc<E>,
     pub proxy: Arc<P>,
     pub sink: Sink,
-    /// The first wish to stop; before the last flip it leads to an undo, after it the rest is left.
+    /// The first cancellation; before the last flip it leads to an undo, after it the rest is left.
     pub cancel: CancellationToken,
-    /// Ends what waits and lets no step begin: by the user's wish, or because the lease was lost.
+    /// Ends what waits and lets no step begin: by a cancellation, or because the lease was lost.
     pub(super) stop: CancellationToken,
     lease_lost: AtomicBool,
     /// First come, first served.
@@ -98,7 +98,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         Err(PlanRefused::DiskLow { path: disk.path, free, size, minimum }.into())
     }
 
-    /// Waits for the engine's attention, where the step needs much of it. A wish to stop ends the wait.
+    /// Waits for the engine's attention, where the step needs much of it. A cancellation ends the wait.
     pub(super) async fn turn(
         &self,
         step: &Step,
@@ -118,7 +118,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         (self.sink)(Event { app: app.cloned(), elapsed: self.started.elapsed(), fact });
     }
 
-    /// Tells the reporters of the user's wish to stop: unwinding may take a while, and looks like hanging otherwise.
+    /// Tells the reporters of the cancellation: unwinding may take a while, and looks like hanging otherwise.
     pub(super) async fn say_when_cancelled(&self) -> Infallible {
         self.cancel.cancelled().await;
         self.emit(None, Fact::CancelRequested);
@@ -133,7 +133,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         self.stop.cancel();
     }
 
-    /// What a stop means for the step that it ended: only the user's own wish is a cancellation.
+    /// What a stop means for the step that it ended: only the user's own is a cancellation.
     pub(super) fn stopped(&self, failure: StepFailure) -> StepFailure {
         let by_loss = self.lease_lost.load(Ordering::Relaxed) && !self.cancel.is_cancelled();
         if by_loss && failure.kind == FailureKind::Cancelled {

@@ -24,7 +24,7 @@ pub(super) struct Shared<L> {
     pub orphans: Vec<Orphan>,
 }
 
-/// Plans, and makes what the parts share. A plan that makes, starts or runs an accessory is made anew under a lease on it:
+/// Plans, and makes what the parts share. A plan that makes, starts or runs an accessory is made again under a lease on it:
 /// what looks stopped may be in the middle of its replacement, and a second one would write to the same volume.
 pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
     run: &Run<E, P>,
@@ -42,12 +42,12 @@ pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
         return Ok(Shared { plan, lease: None, orphans });
     }
     let own = run.acquire(&lease_request(request, &behind), patience(request, &behind)).await?;
-    let anew = async {
+    let again = async {
         let (plan, _) = plan_now(run, request, saved, apps).await?;
         share(run, lease, &plan).await?;
         Ok::<_, DeployError>(plan)
     };
-    let plan = run.under(&own, anew).await?;
+    let plan = run.under(&own, again).await?;
     Ok(Shared { plan, lease: Some(own), orphans })
 }
 
@@ -69,7 +69,7 @@ async fn plan_now<E: Engine, P: Proxy>(
     apps: &[AppName],
 ) -> Result<(Plan, Vec<Orphan>), DeployError> {
     let begun = Instant::now();
-    // Nothing is to be undone yet, so a wish to stop need not wait for an image that is being pulled.
+    // Nothing is to be undone yet, so A cancellation need not wait for an image that is being pulled.
     let observed = tokio::select! {
         biased;
         observed = observe_for(run, request.project, apps, &request.options) => observed?,

@@ -37,7 +37,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             for failure in join_all(lanes).await.into_iter().filter_map(Result::err) {
                 let worse = match failure.kind {
                     FailureKind::Cancelled => Outcome::Cancelled,
-                    FailureKind::WorldMoved | FailureKind::Unknown => Outcome::Stuck,
+                    FailureKind::StateChanged | FailureKind::Unknown => Outcome::Stuck,
                     FailureKind::Failed | FailureKind::NotOurs | FailureKind::Disconnected => {
                         Outcome::CompletedWithLeftovers
                     }

@@ -22,7 +22,7 @@ pub(super) enum Undone {
 }
 
 impl<E: Engine, P: Proxy> Run<E, P> {
-    /// Undoes what `scope` has done. Not stopped by the user's wish to stop: that wish is what it fulfils.
+    /// Undoes what `scope` has done. Not stopped by the cancellation: that is what it carries out.
     pub(super) async fn undo(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
         let undo: Vec<Step> = scope.take_done().iter().flat_map(Step::undo).collect();
         self.undo_step(lease, scope, undo).await

@@ -6,13 +6,13 @@ use super::look::{FoundApp, Port};
 
 /// What the user has said; it wins over what was found.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct Desired {
     pub project: String,
     pub port: Option<u16>,
     pub host: Option<String>,
 }
 
-impl Wish {
+impl Desired {
     fn port(&self, found: &Port) -> (u16, String) {
         match (self.port, found.from) {
             (Some(port), _) => (port, "Where the app listens.".to_owned()),
@@ -26,7 +26,7 @@ impl Wish {
 
 /// A whole `compose.yaml`.
 #[must_use]
-pub fn compose_file(wish: &Wish, apps: &[FoundApp]) -> String {
+pub fn compose_file(desired: &Desired, apps: &[FoundApp]) -> String {
     let mut text = format!(
         "\
 # Written by `deploy-apps init`, and yours from now on. It is plain Compose; what Compose has no word for stands in the
@@ -40,7 +40,7 @@ x-deploy-apps:
   # notify: [{{ url: \"${{DEPLOY_WEBHOOK}}\", on: [failure] }}]
 
 services:",
-        wish.project
+        desired.project
     );
     for app in apps {
         let folder =
@@ -58,7 +58,7 @@ services:",
 {}",
             app.name,
             quoted(&folder),
-            service_block(wish, app)
+            service_block(desired, app)
         );
     }
     text.truncate(text.trim_end().len());
@@ -74,9 +74,9 @@ fn quoted(text: &str) -> String {
 
 /// The block that makes a service an app, indented for its place below the service.
 #[must_use]
-pub fn service_block(wish: &Wish, app: &FoundApp) -> String {
-    let (port, why) = wish.port(&app.port);
-    let host = wish.host.clone().unwrap_or_else(|| format!("{}.localhost", app.name));
+pub fn service_block(desired: &Desired, app: &FoundApp) -> String {
+    let (port, why) = desired.port(&app.port);
+    let host = desired.host.clone().unwrap_or_else(|| format!("{}.localhost", app.name));
     let mut text = format!(
         "    x-deploy-apps:
       # {why}

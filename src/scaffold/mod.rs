@@ -15,7 +15,7 @@ mod overlay;
 #[cfg(test)]
 mod tests;
 
-pub use compose::{Wish, compose_file, service_block};
+pub use compose::{Desired, compose_file, service_block};
 pub use dockerfile::{Dockerfile, dockerfile, ignored};
 pub use judge::{Candidate, Judged, Kind, Web, judge};
 pub use look::{Found, FoundApp, Language, Port, app_name, look, port_of};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::compose::Wish;
+use super::compose::Desired;
 use super::judge::{Judged, Kind, Web};
 use super::mentions::through_proxy;
 use crate::model::PortBinding;
@@ -73,7 +73,7 @@ fn web(judged: &Judged) -> Option<&Web> {
 
 /// Writes the override of these services. `taken` are host ports that stay with accessories.
 #[must_use]
-pub fn overlay(wish: &Wish, file: &str, services: &[Rolled<'_>], has_proxy: bool, taken: &[u16]) -> Overlay {
+pub fn overlay(desired: &Desired, file: &str, services: &[Rolled<'_>], has_proxy: bool, taken: &[u16]) -> Overlay {
     let (mut port, bind, front) = front(services);
     let mut urls = BTreeMap::new();
     // Only a port that was not anybody's is free to be moved.
@@ -86,8 +86,8 @@ pub fn overlay(wish: &Wish, file: &str, services: &[Rolled<'_>], has_proxy: bool
 # what an app cannot have is taken away here, and the `x-deploy-apps` blocks say what Compose has no word for.
 "
     );
-    if !wish.project.is_empty() {
-        let _ = writeln!(text, "name: {}", wish.project);
+    if !desired.project.is_empty() {
+        let _ = writeln!(text, "name: {}", desired.project);
     }
     if !has_proxy {
         let why = match front {
@@ -110,15 +110,15 @@ x-deploy-apps:
         text.push_str(&taken_away(one));
         match &one.judged.kind {
             Kind::App(web) => {
-                let any_host = front == Some(one.judged.service.as_str()) && wish.host.is_none();
-                let host = wish
+                let any_host = front == Some(one.judged.service.as_str()) && desired.host.is_none();
+                let host = desired
                     .host
                     .clone()
                     .unwrap_or_else(|| format!("{}.localhost", super::look::app_name(&one.judged.service)));
                 let at = if any_host { "localhost" } else { &host };
                 let shown = if port == 80 { String::new() } else { format!(":{port}") };
                 urls.insert(one.judged.service.clone(), format!("http://{at}{shown}"));
-                text.push_str(&block(wish, web, (!any_host).then_some(host.as_str())));
+                text.push_str(&block(desired, web, (!any_host).then_some(host.as_str())));
             }
             Kind::Worker { .. } => {
                 let _ = writeln!(text, "    # {}.\n    x-deploy-apps: {{}}", sentence(&one.judged.because));
@@ -223,8 +223,8 @@ fn deploy(one: &Rolled<'_>) -> String {
 }
 
 /// The block of an app; without a host it answers whatever host is asked for.
-fn block(wish: &Wish, web: &Web, host: Option<&str>) -> String {
-    let (port, why) = match (wish.port, &web.from) {
+fn block(desired: &Desired, web: &Web, host: Option<&str>) -> String {
+    let (port, why) = match (desired.port, &web.from) {
         (Some(port), _) => (port, "Where the app listens.".to_owned()),
         (None, Some(from)) => (web.port, format!("Where the app listens: {from} says so.")),
         (None, None) => (web.port, "A guess: nothing says where the app listens. Write it here.".to_owned()),

@@ -55,7 +55,7 @@ fn a_folder_of_apps_has_one_app_each() {
     let names: Vec<&str> = found.apps.iter().map(|app| app.name.as_str()).collect();
     assert_eq!(names, ["my-shop", "api", "api-2"]);
     assert!(found.apps.iter().all(|app| !app.healthcheck));
-    let text = compose_file(&Wish { project: "shop".to_owned(), ..Wish::default() }, &found.apps);
+    let text = compose_file(&Desired { project: "shop".to_owned(), ..Desired::default() }, &found.apps);
     assert!(text.contains("    build: \"./apps/My Shop\"\n"), "{text}");
 }
 
@@ -74,8 +74,8 @@ fn the_whole_file() {
         healthcheck: true,
         health: Some(("/healthz", "main.go".into())),
     };
-    let wish = Wish { project: "shop".to_owned(), ..Wish::default() };
-    let text = compose_file(&wish, std::slice::from_ref(&app));
+    let desired = Desired { project: "shop".to_owned(), ..Desired::default() };
+    let text = compose_file(&desired, std::slice::from_ref(&app));
     let expected = "\
 # Written by `deploy-apps init`, and yours from now on. It is plain Compose; what Compose has no word for stands in the
 # `x-deploy-apps` blocks, which other tools ignore. `deploy-apps schema compose` helps editors to complete it.
@@ -109,8 +109,8 @@ services:
       drain: { timeout: 60s, websocket_timeout: 5m }
 ";
     assert_eq!(text, expected);
-    let wish = Wish { port: Some(81), host: Some("shop.example.com".to_owned()), ..wish };
-    let text = compose_file(&wish, &[app]);
+    let desired = Desired { port: Some(81), host: Some("shop.example.com".to_owned()), ..desired };
+    let text = compose_file(&desired, &[app]);
     assert!(text.contains("      port: 81\n") && text.contains("        - host: shop.example.com\n"), "{text}");
 }
 

@@ -48,7 +48,7 @@ pub async fn perform(fleet: &mut Fleet, step: &Step, loads: &[Load]) -> Excuse {
         Action::Bad(bad) => {
             fleet.wants(app, &mark, |app| spoilt(app, bad));
             deploy(fleet, app, &[name], if matches!(bad, Bad::StartsSlowly(_)) { 0 } else { 1 }).await;
-            fleet.wants(app, &format!("{mark}-mended"), good);
+            fleet.wants(app, &format!("{mark}-repaired"), good);
         }
         Action::Race(replicas) => race(fleet, app, &mark, replicas).await,
         Action::FullDisk { checked } => full_disk(fleet, app, &mark, checked).await,

@@ -20,7 +20,7 @@ const ON_A_LOST_REPLICA: &[Cause] =
 const ON_THE_PROXY: &[Cause] = &[Cause::Eof, Cause::Reset, Cause::CutStream];
 /// As long as nobody listens, no connection comes about either.
 const WITHOUT_A_PROXY: &[Cause] = &[Cause::Eof, Cause::Reset, Cause::CutStream, Cause::Refused, Cause::Connect];
-/// The engine forwards the published port and the packets between containers, and makes its rules anew when it starts: until
+/// The engine forwards the published port and the packets between containers, and makes its rules again when it starts: until
 /// they are complete, new connections are refused and what is sent on old ones waits.
 const WITHOUT_AN_ENGINE: &[Cause] =
     &[Cause::Refused, Cause::Connect, Cause::Timeout, Cause::Status(502), Cause::Status(504)];

@@ -77,7 +77,7 @@ async fn one_that_nothing_depends_on_comes_by_its_name_and_changes_by_its_name()
 
     host.change("notebook", |_| accessory("notebook", notebook("three", "exit 3")));
     let output = host.deploy(&["notebook"]).await.exited(1);
-    assert!(output.stdout.contains("✘ failed, the one from before runs again"), "{output}");
+    assert!(output.stdout.contains("✘ failed, the previous one runs again"), "{output}");
     let (text, name) = lines(&host);
     assert!(text.starts_with("one two three") && text.ends_with("two"), "{text}");
     assert_eq!(name, "PROJECT-notebook-2");

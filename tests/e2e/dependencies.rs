@@ -84,9 +84,9 @@ async fn migration_runs_once_before_its_dependents_and_its_failure_ends_only_the
     assert_eq!(running(&host), ["api-r2-1", "web-r2-1"]);
 
     // It is repeated as the file says by then.
-    host.change("migrate", |_| migrate("mended", 0));
+    host.change("migrate", |_| migrate("repaired", 0));
     host.deploy(&["web"]).await.succeeded();
-    assert_eq!(lines(&host), "one two bad mended");
+    assert_eq!(lines(&host), "one two bad repaired");
     none_lost(&load.stop().await);
     let status = host.deploy(&["status", "--format", "json"]).await.succeeded();
     assert!(status.stdout.contains("\"migrate\""), "{status}");

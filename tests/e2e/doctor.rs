@@ -47,7 +47,8 @@ async fn a_healthy_host_has_no_problem() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_broken_is_found_and_what_needs_no_decision_is_fixed() {
-    let mut host = Scenario::new("doctor-ill").app(App::new("web").replicas(2)).app(App::new("api")).start().await;
+    let mut host =
+        Scenario::new("doctor-unhealthy").app(App::new("web").replicas(2)).app(App::new("api")).start().await;
     host.deploy(&["web", "api"]).await.succeeded();
     let load = host.steady_load("api").await;
     // A replica that somebody has stopped, one that somebody has removed, and what a killed deploy has left.

@@ -24,11 +24,11 @@ async fn deploy_one_that_fails(fault: &str, change: impl FnOnce(App) -> App) -> 
     host.is_clean(&["web-r1-1", "web-r1-2"]).await;
     assert!(!host.image_tags("web").await.contains("r2"), "its image is untagged too");
 
-    host.change("web", |_| app.env("RELEASE_MARK", "mended"));
+    host.change("web", |_| app.env("RELEASE_MARK", "repaired"));
     host.deploy(&["web"]).await.succeeded();
     host.is_clean(&["web-r3-1", "web-r3-2"]).await;
     none_lost(&load.stop().await);
-    assert_eq!(host.get("web", "/mark").await.body, "mended");
+    assert_eq!(host.get("web", "/mark").await.body, "repaired");
     (host, output)
 }
 
@@ -137,7 +137,7 @@ async fn one_bad_replica_of_three_takes_the_good_ones_back_with_it() {
     let output = host.deploy(&["web"]).await.exited(1);
     output.says(&format!("`{}-web-r2-2` exited with code 3", host.name()));
     host.is_clean(&["web-r1-1", "web-r1-2", "web-r1-3"]).await;
-    host.change("web", |_| app.env("RELEASE_MARK", "mended"));
+    host.change("web", |_| app.env("RELEASE_MARK", "repaired"));
     host.deploy(&["web"]).await.succeeded();
     host.is_clean(&["web-r3-1", "web-r3-2", "web-r3-3"]).await;
     none_lost(&load.stop().await);
@@ -159,7 +159,7 @@ async fn a_first_version_that_is_not_healthy_is_not_exposed() {
     let bad = App::new("web").fault("unhealthy").set("/x-deploy-apps/health/timeout", json!(PATIENCE));
     let mut host = Scenario::new("bad-first").app(bad).start().await;
     let output = host.deploy(&["web"]).await.exited(1);
-    output.says("status 500").says("✘ failed, nothing is left of it");
+    output.says("status 500").says("✘ failed, everything undone");
     host.is_clean(&[]).await;
     assert_eq!(host.record("web").await, None);
     assert_eq!(host.get("web", "/").await.status, 404);

@@ -28,7 +28,7 @@ async fn deploy_with(host: &mut Host, release: Value) -> Output {
 }
 
 /// The old version serves, nothing of the attempt is left, and the next deploy works.
-async fn mends(mut host: Host, load: Load) {
+async fn fixes(mut host: Host, load: Load) {
     host.is_clean(&["web-r1-1", "web-r1-2"]).await;
     host.change("web", |app| app.set("/x-deploy-apps/release", migrate(&[])));
     host.deploy(&["web"]).await.succeeded().says("release command");
@@ -44,7 +44,7 @@ async fn a_release_command_that_fails_flips_nothing_and_shows_its_log() {
         .says(&format!("`{}-web-r2-release` exited with code 7", host.name()))
         .says("adding column `email` to `users`")
         .says("relation `users` does not exist");
-    mends(host, load).await;
+    fixes(host, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,18 +55,18 @@ async fn a_release_command_that_takes_too_long_is_ended_and_shows_its_log() {
     output
         .says(&format!("`{}-web-r2-release` did not finish within 2s", host.name()))
         .says("adding column `email` to `users`");
-    mends(host, load).await;
+    fixes(host, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_release_command_that_hangs_is_ended_by_the_users_wish_to_stop() {
+async fn a_release_command_that_hangs_is_ended_by_the_cancellation() {
     let (mut host, load) = serving("release-hangs").await;
     host.change("web", |app| app.set("/x-deploy-apps/release", migrate(&["hang"])).env("RELEASE_MARK", "new"));
     let mut running = host.cli(&["web", "--format", "json"]).spawn();
     running.event_where("step_started", |event| text(event, "step").starts_with("await exit")).await;
     running.signal(Signal::INT);
     running.finish().await.exited(130);
-    mends(host, load).await;
+    fixes(host, load).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -62,9 +62,9 @@ async fn a_signal_while_building_ends_the_build() {
     host.is_clean(&["web-r1-1"]).await;
 
     write_context(&host, "true");
-    host.change("web", |app| app.env("RELEASE_MARK", "mended"));
+    host.change("web", |app| app.env("RELEASE_MARK", "repaired"));
     host.deploy(&["web"]).await.succeeded();
-    assert_eq!(host.get("web", "/mark").await.body, "mended");
+    assert_eq!(host.get("web", "/mark").await.body, "repaired");
     none_lost(&load.stop().await);
 }
 
@@ -127,7 +127,7 @@ async fn a_second_signal_leaves_at_once_and_says_what_is_left() {
     running.signal(Signal::INT);
     let output = running.finish().await.exited(130);
     output
-        .says(&format!("left at once; left behind: `{0}-web-r2-1`, `{0}-web-r2-2`", host.name()))
+        .says(&format!("stopped at once; left behind: `{0}-web-r2-1`, `{0}-web-r2-2`", host.name()))
         .says("hint: run the same command again, it removes what does not serve");
     assert_eq!(host.containers().await.len(), 4, "what is said to be left is really there");
 

@@ -34,7 +34,7 @@ async fn a_step_that_fails_is_shown_with_its_last_lines() {
         .says("✘ rolled back, r1 serves as before");
     host.is_clean(&["web-r1-1"]).await;
 
-    dockerfile(&host, &format!("FROM {FAULT_APP}\nLABEL mended=yes\n"));
+    dockerfile(&host, &format!("FROM {FAULT_APP}\nLABEL repaired=yes\n"));
     host.deploy(&["web"]).await.succeeded();
     none_lost(&load.stop().await);
 }
@@ -88,7 +88,7 @@ async fn a_disk_that_is_full_while_building_leaves_the_old_version_serving() {
     host.is_clean(&["web-r1-1"]).await;
 
     engine.docker(&["builder", "prune", "-f"]);
-    dockerfile(&host, &format!("FROM {FAULT_APP}\nLABEL mended=yes\n"));
+    dockerfile(&host, &format!("FROM {FAULT_APP}\nLABEL repaired=yes\n"));
     host.deploy(&["web"]).await.succeeded();
     none_lost(&load.stop().await);
 }

@@ -112,7 +112,7 @@ async fn what_a_deploy_would_refuse_the_plan_refuses() {
         &host,
         host.cli(&["front", "--format", "markdown"]).run().await,
         2,
-        "error: only `plan` can be told in Markdown\n\nhint: use `--format text` or `--format json`",
+        "error: `--format markdown` works with `plan` only\n\nhint: use `--format text` or `--format json`",
     );
     host.deploy(&["front"]).await.succeeded();
     let other = format!("{}-two", host.name());

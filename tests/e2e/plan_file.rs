@@ -23,8 +23,8 @@ async fn refused(host: &Host, moved: &str) {
     let output = host.cli(&["--plan-file", "plan.json"]).run().await.exited(12);
     let text = host.redact(&output.stderr);
     let wanted = format!(
-        "error: the world has moved since the plan was saved; nothing was changed\n  moved:\n{moved}\n\n\
-         hint: look at the plan of now with `deploy-apps plan`, and save it with `--out FILE`\n"
+        "error: the state has changed since the plan was saved; nothing was done\n  moved:\n{moved}\n\n\
+         hint: `deploy-apps plan` shows the current plan; `--out FILE` saves it\n"
     );
     assert_eq!(text, wanted, "{output}");
     none_lost(&load.stop().await);
@@ -91,7 +91,7 @@ async fn another_compose_file_is_a_moved_world() {
     host.change("web", |app| app.env("RELEASE_MARK", "three").replicas(3));
     let output = host.cli(&["--plan-file", "plan.json"]).run().await.exited(12);
     let text = host.redact(&output.stderr);
-    assert!(text.contains("the wished replicas of `web`: 1 → 3\n"), "{text}");
+    assert!(text.contains("the desired replicas of `web`: 1 → 3\n"), "{text}");
     assert!(text.contains("the configuration of `web`: "), "{text}");
     assert!(!text.contains("three"), "no value of an environment\n{text}");
     host.runs(&["web-r1-1"]).await;

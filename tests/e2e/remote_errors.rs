@@ -1,4 +1,4 @@
-//! Engines elsewhere that cannot be reached: each wrong thing by its name, with what mends it. Nothing is touched.
+//! Engines elsewhere that cannot be reached: each wrong thing by its name, with how to fix it. Nothing is touched.
 
 use crate::harness::{App, FarHost, Host, Scenario};
 use crate::input_file::is;

@@ -146,7 +146,7 @@ async fn nothing_goes_without_a_yes() {
             host.deploy(args).await,
             2,
             "error: it is not confirmed, and there is no terminal to ask on\n\n\
-             hint: `--yes` goes on without asking, `--dry-run` shows what would go",
+             hint: `--yes` skips the question, `--dry-run` shows what would be removed",
         );
     }
     let dry = host.deploy(&["remove", "web", "--dry-run"]).await.succeeded();

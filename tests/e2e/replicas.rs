@@ -43,7 +43,7 @@ async fn three_replicas_are_replaced_one_after_the_other_where_parallelism_is_1(
         .filter(|fact| matches!(fact.as_str(), "replica_started" | "flipped" | "replica_stopped"))
         .collect();
     let each = ["replica_started", "flipped", "replica_stopped"];
-    assert_eq!(facts, each.repeat(3), "never more than one replica above the wish\n{output}");
+    assert_eq!(facts, each.repeat(3), "never more than one replica above the desired number\n{output}");
     host.runs(&["web-r2-1", "web-r2-2", "web-r2-3"]).await;
 }
 

@@ -65,7 +65,7 @@ async fn retries_count_once_though_redis_is_killed(host: &Host) {
     for _ in 0..2 {
         eventually("counting goes on", DEADLINE, clients.more(100)).await;
         let refused = clients.refused.load(Ordering::Relaxed);
-        // From outside: `docker kill` would be a stop that somebody wanted, and not be mended.
+        // From outside: `docker kill` would be a stop that somebody wanted, and not be repaired.
         signal(host, Signal::KILL);
         eventually("the outage is told", DEADLINE, async || {
             (clients.refused.load(Ordering::Relaxed) > refused).then_some(())

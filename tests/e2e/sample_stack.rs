@@ -57,7 +57,7 @@ async fn one_command_brings_up_all_and_no_app_needs_what_watches_it() {
     }
     for (service, container) in services.iter().filter(|(service, _)| !DATABASES.contains(&service.as_str())) {
         let before = eventually(&format!("{service} is well"), DEADLINE, async || well(container)).await;
-        // From outside: to the engine this is a crash, and not somebody's wish to stop it.
+        // From outside: to the engine this is a crash, and not a requested stop.
         let killed = Command::new("kill").args(["-9", &before.to_string()]).status().expect("the command `kill`");
         assert!(killed.success(), "{service}");
         let back = async || well(container).filter(|after| *after != before);

@@ -67,7 +67,7 @@ fn sql(host: &Host, statement: &str) -> String {
     told.trim().to_owned()
 }
 
-/// Ends the server's first process as a crash does; a `docker kill` would count as a wish, and it would stay down.
+/// Ends the server's first process as a crash does; a `docker kill` would count as a desired, and it would stay down.
 fn crash_postgres(host: &Host) {
     let pid = docker(&["inspect", "--format", "{{.State.Pid}}", &format!("{}-postgres-1", host.name())]);
     let pid = rustix::process::Pid::from_raw(pid.trim().parse().expect("a number")).expect("a process");

@@ -82,7 +82,7 @@ async fn the_backend_dies_and_comes_back(host: &Host, part: &str) {
     let name = format!("{}-{part}-1", host.name());
     let restarts = || docker(&["inspect", "-f", "{{.RestartCount}} {{.State.Health.Status}}", &name]);
     assert_eq!(restarts(), "0 healthy");
-    // From outside: `docker kill` would be a stop that somebody wanted, and not be mended.
+    // From outside: `docker kill` would be a stop that somebody wanted, and not be repaired.
     let pid = docker(&["inspect", "-f", "{{.State.Pid}}", &name]).parse().ok().and_then(Pid::from_raw);
     kill_process(pid.expect("it runs"), Signal::KILL).expect("a signal to a process of this test");
     eventually("it comes back by itself", DEADLINE, async || (restarts() == "1 healthy").then_some(())).await;

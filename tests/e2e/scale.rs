@@ -64,12 +64,12 @@ async fn a_change_of_scale_may_be_killed_after_any_step() {
     host.deploy(&["web"]).await.succeeded();
     let load = host.steady_load("web").await;
     for (count, steps) in [(3, 2 * 3 + 3), (1, 2 + 2 * 3)] {
-        let (wish, before) = (format!("web={count}"), if count == 3 { "web=1" } else { "web=3" });
+        let (desired, before) = (format!("web={count}"), if count == 3 { "web=1" } else { "web=3" });
         for step in 1..=steps {
             host.deploy(&["scale", before, "--lock-wait", "5s"]).await.succeeded();
-            let killed = host.cli(&["scale", &wish]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
-            assert_eq!(killed.code, None, "{wish} has fewer steps than {step}\n{killed}");
-            host.deploy(&["scale", &wish, "--lock-wait", "5s"]).await.succeeded();
+            let killed = host.cli(&["scale", &desired]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
+            assert_eq!(killed.code, None, "{desired} has fewer steps than {step}\n{killed}");
+            host.deploy(&["scale", &desired, "--lock-wait", "5s"]).await.succeeded();
             let record = host.record("web").await.expect("a record");
             assert_eq!((record.peers.len(), record.release.0), (count, 1), "after step {step}\n{killed}");
             assert_eq!(host.containers().await.len(), count, "after step {step}\n{killed}");

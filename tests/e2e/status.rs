@@ -77,7 +77,7 @@ async fn a_deploy_under_way_shows_both_releases_and_who_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_dead_gone_or_left_over_is_told() {
-    let host = Scenario::new("ill").app(App::new("web").replicas(3).set("/restart", json!("no"))).start().await;
+    let host = Scenario::new("unhealthy").app(App::new("web").replicas(3).set("/restart", json!("no"))).start().await;
     host.deploy(&["web"]).await.succeeded();
     let replica = |number: u32| format!("{}-web-r1-{number}", host.name());
     docker(&["kill", &replica(2)]);
@@ -92,7 +92,7 @@ async fn what_is_dead_gone_or_left_over_is_told() {
     let states: Vec<&Value> =
         web["containers"].as_array().expect("containers").iter().map(|one| &one["state"]).collect();
     assert_eq!(states, [&json!("running"), &json!("exited"), &Value::Null], "{web:#}");
-    host.snapshot("status-ill.txt", &text(&host, &[]).await);
+    host.snapshot("status-unhealthy.txt", &text(&host, &[]).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

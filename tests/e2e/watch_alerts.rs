@@ -55,7 +55,7 @@ async fn what_breaks_is_read_in_a_mail_and_so_is_its_end() {
     host.in_flight("go-app", |open| open.requests >= 3).await;
     let output = host.deploy(&["go-app", "--force", "--format", "json"]).await.succeeded();
     assert!(sum(&output.events("drained"), "/cut/requests") >= 3, "{output}");
-    // Not stopped: they would wait for the requests that they have begun anew.
+    // Not stopped: they would wait for the requests that they have begun again.
     drop(sleepers);
     over(&host, "DeployFailed").await;
     told(&host, "DrainCutRequests", "ticket", "broke off").await;

@@ -109,7 +109,8 @@ async fn who_does_not_listen_costs_no_deploy() {
     notify(&host, webhooks);
     let output = host.deploy(&["web"]).await.succeeded();
     let warnings: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("warning: webhook")).collect();
-    let warning = |place: String, reason: &str| format!("warning: webhook `{place}` was not told, tried {reason}");
+    let warning =
+        |place: String, reason: &str| format!("warning: webhook `{place}` could not be called, tried {reason}");
     let wanted = [
         warning(broken.place(), "3 times: it answered 503 Service Unavailable"),
         warning(picky.place(), "once: it answered 404 Not Found"),

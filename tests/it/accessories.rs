@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::fixture::*;
 use crate::plans::compare;
-use crate::session::{Wish, at, at_first, look, no_faults, run, succeed};
+use crate::session::{Desired, at, at_first, look, no_faults, run, succeed};
 use crate::world::{Behaviour, Call, Error, Fault, HookEnd, Port, World};
 
 /// go-app needs redis, and nothing needs the mail catcher.
@@ -36,14 +36,14 @@ fn restarting(mut project: Project) -> Project {
     project
 }
 
-fn asking(project: Project, names: &[&str]) -> Wish {
-    Wish { apps: names.iter().map(|text| name(text)).collect(), ..Wish::of(project) }
+fn asking(project: Project, names: &[&str]) -> Desired {
+    Desired { apps: names.iter().map(|text| name(text)).collect(), ..Desired::of(project) }
 }
 
 /// go-app is deployed, and with it redis.
 async fn deployed() -> Arc<World> {
     let world = World::new();
-    succeed(&world, &Wish::of(shop())).await;
+    succeed(&world, &Desired::of(shop())).await;
     world
 }
 
@@ -83,7 +83,7 @@ async fn one_that_is_missing_is_created_by_its_name_and_left_alone_afterwards() 
 #[tokio::test(start_paused = true)]
 async fn one_that_has_changed_is_replaced_by_its_name_and_by_nothing_else() {
     let world = deployed().await;
-    let report = succeed(&world, &Wish::of(edited())).await;
+    let report = succeed(&world, &Desired::of(edited())).await;
     assert_eq!(running(&world), ["sample-redis-1"], "{}", report.story());
     compare(
         "accessory-replaced",
@@ -100,9 +100,9 @@ async fn one_that_has_changed_is_replaced_by_its_name_and_by_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn everything_creates_what_is_missing_and_replaces_nothing() {
     let world = deployed().await;
-    let mut wish = asking(edited(), &["go-app", "redis", "mail"]);
-    wish.options.keep_accessories = true;
-    let report = succeed(&world, &wish).await;
+    let mut desired = asking(edited(), &["go-app", "redis", "mail"]);
+    desired.options.keep_accessories = true;
+    let report = succeed(&world, &desired).await;
     assert_eq!(running(&world), ["sample-mail-1 --verbose", "sample-redis-1"]);
     let warned = report.facts().any(|fact| {
         matches!(fact, Fact::Warned { message } if message == "accessory `redis` differs from the compose file and is \
@@ -122,7 +122,7 @@ async fn one_that_has_stopped_is_started_by_its_name() {
 #[tokio::test(start_paused = true)]
 async fn a_new_one_that_does_not_come_up_gives_way_to_the_old_one() {
     let world = World::new();
-    succeed(&world, &Wish::of(restarting(shop()))).await;
+    succeed(&world, &Desired::of(restarting(shop()))).await;
     world.script("sample-redis-2", Behaviour::exits_after(Duration::from_millis(300), 1));
     let report = run(&world, &asking(restarting(edited()), &["redis"]), no_faults()).await;
     world.assert_lawful(&report.story());
@@ -148,13 +148,13 @@ async fn one_with_a_name_of_its_own_keeps_it() {
 /// With each fault at each call a run says what is true, and the next one ends where an undisturbed one would have.
 async fn survives(names: &[&str], wanted: &[&str], faults: impl Fn(&Call) -> Vec<Fault>) {
     let begin = deployed().await;
-    let wish = asking(edited(), names);
-    let undisturbed = run(&begin.fork(), &wish, no_faults()).await;
+    let desired = asking(edited(), names);
+    let undisturbed = run(&begin.fork(), &desired, no_faults()).await;
     let mut runs = 0;
     for call in &undisturbed.calls {
         for fault in faults(call) {
             let world = begin.fork();
-            let report = run(&world, &wish, at(call.index, fault)).await;
+            let report = run(&world, &desired, at(call.index, fault)).await;
             let context = format!("{fault:?} at {call}\n{}", report.story());
             world.assert_lawful(&context);
             let outcomes = report.outcomes();
@@ -164,10 +164,10 @@ async fn survives(names: &[&str], wanted: &[&str], faults: impl Fn(&Call) -> Vec
             if outcomes == [Outcome::RolledBack] {
                 assert_eq!(running(&world), ["sample-redis-1"], "it says that all is as before: {context}");
             }
-            let next = succeed(&world, &wish).await;
+            let next = succeed(&world, &desired).await;
             let context = format!("{context}\nthen\n{}", next.story());
-            let runs_as_wished = running(&world).iter().all(|line| line.ends_with(" --verbose"));
-            assert!(runs_as_wished && running(&world).len() == wanted.len(), "{:?} {context}", running(&world));
+            let runs_as_desired = running(&world).iter().all(|line| line.ends_with(" --verbose"));
+            assert!(runs_as_desired && running(&world).len() == wanted.len(), "{:?} {context}", running(&world));
             assert_eq!(all(&world), wanted.len(), "{context}");
             runs += 1;
         }
@@ -213,13 +213,13 @@ async fn an_image_that_is_pruned_under_the_plan_is_planned_anew() {
 #[tokio::test(start_paused = true)]
 async fn what_an_interrupted_replacement_replaced_stays_until_the_new_one_is_well() {
     let world = World::new();
-    succeed(&world, &Wish::of(restarting(shop()))).await;
+    succeed(&world, &Desired::of(restarting(shop()))).await;
     world.script("sample-redis-2", Behaviour::exits_after(Duration::from_millis(900), 1));
-    let wish = asking(restarting(edited()), &["redis"]);
-    let killed = run(&world, &wish, crash_after_second_start()).await;
+    let desired = asking(restarting(edited()), &["redis"]);
+    let killed = run(&world, &desired, crash_after_second_start()).await;
     assert!(killed.result.is_none(), "{}", killed.story());
     world.state().leases.clear();
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert!(world.state().containers.contains_key("sample-redis-1"), "{}", report.story());
     assert_ne!(report.outcome(), Outcome::Completed, "{}", report.story());
@@ -277,9 +277,9 @@ async fn a_backup_runs_in_the_old_container_before_it_is_replaced() {
     // A backup is no part of what a container is made of.
     assert_eq!(succeed(&world, &asking(saved(shop()), &["redis"])).await.outcome(), Outcome::UpToDate);
     assert!(world.state().hooked.is_empty(), "and nothing is replaced, so nothing is saved");
-    let wish = asking(saved(edited()), &["redis"]);
-    compare("accessory-backed-up", &look(&world, &wish).await.1.expect("a plan").to_string());
-    let report = succeed(&world, &wish).await;
+    let desired = asking(saved(edited()), &["redis"]);
+    compare("accessory-backed-up", &look(&world, &desired).await.1.expect("a plan").to_string());
+    let report = succeed(&world, &desired).await;
     assert_eq!(world.state().hooked, [("sample-redis-1".to_owned(), "./save".to_owned())]);
     let told = report.facts().any(|fact| {
         matches!(fact, Fact::BackupFinished { name, output, .. }
@@ -288,9 +288,9 @@ async fn a_backup_runs_in_the_old_container_before_it_is_replaced() {
     assert!(told, "{}", report.story());
     assert_eq!(running(&world), ["sample-redis-2 --verbose"]);
 
-    let mut wish = asking(saved(shop()), &["redis"]);
-    wish.options.no_backup = true;
-    succeed(&world, &wish).await;
+    let mut desired = asking(saved(shop()), &["redis"]);
+    desired.options.no_backup = true;
+    succeed(&world, &desired).await;
     assert_eq!(world.state().hooked.len(), 1, "not with `--no-backup`");
 }
 
@@ -331,17 +331,17 @@ async fn one_that_is_stopped_is_started_for_its_backup() {
 async fn a_replacement_with_a_backup_survives_faults_kills_and_cancels_anywhere() {
     let faults = |call: &Call| [errors(call), vec![Fault::Crash, Fault::CrashAfterEffect, Fault::Cancel]].concat();
     let begin = deployed().await;
-    let wish = asking(saved(edited()), &["redis"]);
-    let undisturbed = run(&begin.fork(), &wish, no_faults()).await;
+    let desired = asking(saved(edited()), &["redis"]);
+    let undisturbed = run(&begin.fork(), &desired, no_faults()).await;
     for call in &undisturbed.calls {
         for fault in faults(call) {
             let world = begin.fork();
-            let report = run(&world, &wish, at(call.index, fault)).await;
+            let report = run(&world, &desired, at(call.index, fault)).await;
             let context = format!("{fault:?} at {call}\n{}", report.story());
             world.assert_lawful(&context);
             let replaced = running(&world).iter().any(|line| line.ends_with("--verbose"));
             assert!(!replaced || !world.state().hooked.is_empty(), "replaced without a backup: {context}");
-            let next = succeed(&world, &wish).await;
+            let next = succeed(&world, &desired).await;
             assert_eq!((all(&world), running(&world).len()), (1, 1), "{context}\nthen\n{}", next.story());
             assert!(!world.state().hooked.is_empty(), "{context}");
         }

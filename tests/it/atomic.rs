@@ -6,11 +6,11 @@ use deploy_apps::event::Outcome;
 use deploy_apps::ports::EngineErrorKind;
 
 use crate::fixture::*;
-use crate::session::{Report, Wish, no_faults, run, succeed};
+use crate::session::{Desired, Report, no_faults, run, succeed};
 use crate::world::{Behaviour, Call, Error, Fault, Faults, World};
 
-fn pair() -> Wish {
-    Wish::of(project([replicas(2, app("go-app")), app("node-app")])).atomic()
+fn pair() -> Desired {
+    Desired::of(project([replicas(2, app("go-app")), app("node-app")])).atomic()
 }
 
 async fn redeploy(faults: Faults, prepare: impl Fn(&World)) -> (Arc<World>, Report) {
@@ -77,24 +77,24 @@ async fn an_app_whose_world_moved_beside_a_bad_one_is_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn apps_that_are_not_atomic_end_each_on_its_own() {
-    let mut wish = pair();
-    wish.options.atomic = false;
+    let mut desired = pair();
+    desired.options.atomic = false;
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.edit("node-app");
     world.script("go-app-r2", Behaviour::never_healthy());
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcomes(), [Outcome::RolledBack, Outcome::Completed]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_app_that_has_ended_is_told_of_even_if_another_cannot_be_planned_again() {
-    let mut wish = pair();
-    wish.options.atomic = false;
+    let mut desired = pair();
+    desired.options.atomic = false;
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.edit("node-app");
     let observed = std::sync::atomic::AtomicUsize::new(0);
@@ -105,7 +105,7 @@ async fn an_app_that_has_ended_is_told_of_even_if_another_cannot_be_planned_agai
         }
         _ => None,
     });
-    let report = run(&world, &wish, faults).await;
+    let report = run(&world, &desired, faults).await;
     world.assert_lawful(&report.story());
     let mut outcomes = report.outcomes();
     outcomes.sort();

@@ -7,18 +7,18 @@ use deploy_apps::event::{Fact, Outcome};
 use crate::fixture::*;
 use crate::judge::differs_from_before;
 use crate::scenes;
-use crate::session::{Wish, at, no_faults, run, succeed};
+use crate::session::{Desired, at, no_faults, run, succeed};
 use crate::world::{Behaviour, Error, Fault, World};
 
 /// The error and its evidence after a redeploy whose new replicas behave like this.
 async fn refused(behaviour: Behaviour) -> (String, Vec<String>) {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.script("-r2-", behaviour);
     let before = world.picture();
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(world.picture(), before, "{}", report.story());
@@ -59,13 +59,13 @@ async fn a_version_that_listens_on_another_port_gets_no_traffic() {
 
 #[tokio::test(start_paused = true)]
 async fn a_release_command_that_fails_is_undone_before_any_replica_starts() {
-    let wish = Wish::of(project([with_release_command(app("go-app"))]));
+    let desired = Desired::of(project([with_release_command(app("go-app"))]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.script("-r2-release", Behaviour::exits_after(Duration::from_millis(50), 4));
     let before = world.picture();
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack);
     assert_eq!(world.picture(), before);
@@ -74,12 +74,12 @@ async fn a_release_command_that_fails_is_undone_before_any_replica_starts() {
 
 #[tokio::test(start_paused = true)]
 async fn an_old_replica_that_ignores_its_signal_is_killed_and_that_is_said() {
-    let wish = Wish::of(project([app("go-app")]));
+    let desired = Desired::of(project([app("go-app")]));
     let world = World::new();
     world.script("-r1-", Behaviour::ignores_stop());
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
-    let report = succeed(&world, &wish).await;
+    let report = succeed(&world, &desired).await;
     let killed = |fact: &Fact| matches!(fact, Fact::ReplicaStopped { name, killed: true, took, .. } if name == "sample-go-app-r1-1" && *took >= Duration::from_secs(10));
     assert!(report.facts().any(killed), "{}", report.story());
 }
@@ -87,10 +87,10 @@ async fn an_old_replica_that_ignores_its_signal_is_killed_and_that_is_said() {
 /// A wrong `port` is the most frequent reason why a first deploy fails.
 #[tokio::test(start_paused = true)]
 async fn an_app_on_another_port_is_told_where_it_listens() {
-    let wish = Wish::of(project([app("go-app")]));
+    let desired = Desired::of(project([app("go-app")]));
     let world = World::new();
     world.script("-r1-", Behaviour::listens_on(3000));
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     assert_eq!(report.outcome(), Outcome::RolledBack);
     let told = report.facts().find_map(|fact| match fact {
         Fact::StepFailed { error, hint, .. } => Some((error.clone(), hint.clone())),
@@ -108,10 +108,10 @@ async fn a_replica_that_restarts_after_the_flip_is_told_and_is_no_success() {
     let (first, second) = (Duration::from_secs(4), Duration::from_secs(3));
     watched.rollout.monitor = second;
     let world = World::new();
-    succeed(&world, &Wish::of(project([watched.clone()]))).await;
+    succeed(&world, &Desired::of(project([watched.clone()]))).await;
     world.edit("go-app");
     world.script("-r2-", Behaviour::restarts_after(first));
-    let report = run(&world, &Wish::of(project([watched])), no_faults()).await;
+    let report = run(&world, &Desired::of(project([watched])), no_faults()).await;
     assert_eq!(report.outcome(), Outcome::Unstable, "{}", report.story());
     let told = report.facts().find_map(|fact| match fact {
         Fact::ReplicaUnstable { name, restarts, log, hint, .. } => {
@@ -129,18 +129,18 @@ async fn a_replica_that_restarts_after_the_flip_is_told_and_is_no_success() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_while_undoing_leaves_what_serves_alone() {
     for scene in scenes::redeploys().await {
-        let worker = scene.wish.project.apps.values().all(|app| app.port.is_none());
+        let worker = scene.desired.project.apps.values().all(|app| app.port.is_none());
         let bad =
             if worker { Behaviour::exits_after(Duration::from_millis(300), 1) } else { Behaviour::never_healthy() };
         // The last replica of the last batch, so that as much as possible is to be undone.
-        let last = scene.wish.project.apps[0].replicas;
+        let last = scene.desired.project.apps[0].replicas;
         let begin = || {
             let world = scene.fork();
             world.script(&format!("-r2-{last}"), bad.clone());
             world
         };
-        let undisturbed = run(&begin(), &scene.wish, no_faults()).await;
-        let key = scene.wish.project.key(&scene.wish.apps[0]);
+        let undisturbed = run(&begin(), &scene.desired, no_faults()).await;
+        let key = scene.desired.project.key(&scene.desired.apps[0]);
         for call in &undisturbed.calls {
             if call.what == "probe" {
                 continue;
@@ -148,7 +148,7 @@ async fn a_failure_while_undoing_leaves_what_serves_alone() {
             for fault in [Fault::Fail(Error::Unreachable), Fault::FailAfterEffect(Error::Unreachable)] {
                 let world = begin();
                 let before = world.picture();
-                let report = run(&world, &scene.wish, at(call.index, fault)).await;
+                let report = run(&world, &scene.desired, at(call.index, fault)).await;
                 let context = format!("{}: {fault:?} at {call}\n{}", scene.name, report.story());
                 world.assert_lawful(&context);
                 match report.outcomes()[..] {
@@ -160,12 +160,12 @@ async fn a_failure_while_undoing_leaves_what_serves_alone() {
                     [] => assert!(matches!(report.result, Some(Err(_))), "{context}"),
                     _ => panic!("{context}"),
                 }
-                // And the next run, with a version that works, mends it all.
+                // And the next run, with a version that works, fixes it all.
                 world.script("sample", Behaviour::default());
                 for once in ["-release", "-pre-start"] {
                     world.script(once, Behaviour::exits_after(Duration::from_millis(100), 0));
                 }
-                succeed(&world, &scene.wish).await;
+                succeed(&world, &scene.desired).await;
                 assert!(crate::judge::stray(&world).is_empty(), "{context}");
             }
         }
@@ -176,12 +176,12 @@ async fn a_failure_while_undoing_leaves_what_serves_alone() {
 async fn a_rollout_that_pauses_keeps_the_batches_that_serve_and_the_next_deploy_goes_on() {
     let mut app = in_batches_of(1, replicas(3, app("go-app")));
     app.rollout.failure_action = deploy_apps::model::FailureAction::Pause;
-    let wish = Wish::of(project([app]));
+    let desired = Desired::of(project([app]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.script("-r2-3", Behaviour::never_healthy());
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::CompletedWithLeftovers, "{}", report.story());
     assert_eq!(report.left_behind(), ["the rest of the rollout"]);
@@ -194,12 +194,12 @@ async fn a_rollout_that_pauses_keeps_the_batches_that_serve_and_the_next_deploy_
     assert!(!world.picture().containers.contains_key("sample-go-app-r2-3"), "{}", report.story());
 
     world.script("-r2-", Behaviour::default());
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     assert_eq!(serving(&world), ["r2-1", "r2-2", "r2-3"]);
     assert_eq!(world.picture().containers.keys().filter(|name| name.contains("-r1-")).count(), 0);
     world.edit("go-app");
     world.script("-r3-", Behaviour::never_healthy());
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
 }

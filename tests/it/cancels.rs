@@ -1,4 +1,4 @@
-//! The user's wish to stop, at any call.
+//! The user's desired to stop, at any call.
 
 use deploy_apps::event::Outcome;
 
@@ -19,14 +19,14 @@ pub async fn stop_anywhere(scenes: Vec<Scene>) {
         for call in &calls {
             let world = scene.fork();
             let before = world.picture();
-            let report = run(&world, &scene.wish, at(call.index, Fault::Cancel)).await;
+            let report = run(&world, &scene.desired, at(call.index, Fault::Cancel)).await;
             let context = format!("cancelled at {call}");
             judge(scene, &world, &before, &after, &report, &context);
             if call.index < last_flip(&calls)
-                && scene.wish.apps.len() == 1
+                && scene.desired.apps.len() == 1
                 && calls.iter().any(|call| call.what == "flip")
             {
-                let key = scene.wish.project.key(&scene.wish.apps[0]);
+                let key = scene.desired.project.key(&scene.desired.apps[0]);
                 let differences = differs_from_before(&world, &before, &key, &[]);
                 assert!(differences.is_empty(), "{}: {context}\n{differences:?}\n{}", scene.name, report.story());
                 assert!(
@@ -36,7 +36,7 @@ pub async fn stop_anywhere(scenes: Vec<Scene>) {
                     report.story()
                 );
             }
-            finish(&world, &scene.wish).await;
+            finish(&world, &scene.desired).await;
         }
     }
 }

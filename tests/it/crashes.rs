@@ -15,23 +15,23 @@ pub async fn carry_on(scenes: Vec<Scene>) {
             for fault in [Fault::Crash, Fault::CrashAfterEffect] {
                 let context = format!("{}: {fault:?} at {call}", scene.name);
                 let world = scene.fork();
-                let killed = run(&world, &scene.wish, at(call.index, fault)).await;
+                let killed = run(&world, &scene.desired, at(call.index, fault)).await;
                 world.assert_lawful(&format!("{context}\n{}", killed.story()));
-                let mut wish = scene.wish.clone();
+                let mut desired = scene.desired.clone();
                 // What was asked for is done once; asking for it again would be another redeploy.
-                wish.options.force = false;
-                let next = finish(&world, &wish).await;
+                desired.options.force = false;
+                let next = finish(&world, &desired).await;
                 let context = format!("{context}\n{}\nthen\n{}", killed.story(), next.story());
-                for app in &wish.apps {
-                    let key = wish.project.key(app);
+                for app in &desired.apps {
+                    let key = desired.project.key(app);
                     // The image of the killed attempt stays: its layers make the next build quick.
                     let difference = differs_from_after(&world, &after, &key, false);
                     assert!(difference.is_none(), "{context}\n{difference:?}");
                 }
                 assert!(stray(&world).is_empty(), "{context}\nleft: {:?}", stray(&world));
-                let (_, plan) = look(&world, &wish).await;
+                let (_, plan) = look(&world, &desired).await;
                 // What was rolled back to serves now, so to go there again is refused.
-                assert!(plan.is_ok_and(|plan| plan.changes_nothing()) || wish.is_rollback(), "{context}");
+                assert!(plan.is_ok_and(|plan| plan.changes_nothing()) || desired.is_rollback(), "{context}");
             }
         }
     }
@@ -73,7 +73,7 @@ async fn a_bad_release_after_a_killed_stop_first_run_brings_the_old_one_back() {
     let scene = scenes.into_iter().find(|scene| scene.name == "killed while it holds").expect("a scene");
     let world = scene.fork();
     world.script("-r3-1", Behaviour::never_healthy());
-    let report = run(&world, &scene.wish, no_faults()).await;
+    let report = run(&world, &scene.desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack);
     let picture = world.picture();

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use deploy_apps::event::{Fact, Outcome};
 
 use crate::fixture::*;
-use crate::session::{Report, Wish, run, succeed};
+use crate::session::{Desired, Report, run, succeed};
 use crate::world::{Call, Fault, World};
 
 /// What the product promises to the engine.
 const TURNS: usize = 16;
 const APPS: usize = 40;
 
-fn crowd() -> Wish {
-    Wish::of(project((0..APPS).map(|index| app(&format!("app-{index}")))))
+fn crowd() -> Desired {
+    Desired::of(project((0..APPS).map(|index| app(&format!("app-{index}")))))
 }
 
 fn is_heavy(step: &str) -> bool {
@@ -37,12 +37,12 @@ fn most_at_once(report: &Report) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn only_so_many_containers_are_made_started_and_removed_at_once() {
-    let (world, wish) = (World::new(), crowd());
-    assert_eq!(most_at_once(&succeed(&world, &wish).await), TURNS, "as many as may be, and no more");
+    let (world, desired) = (World::new(), crowd());
+    assert_eq!(most_at_once(&succeed(&world, &desired).await), TURNS, "as many as may be, and no more");
     for index in 0..APPS {
         world.edit(&format!("app-{index}"));
     }
-    let report = succeed(&world, &wish).await;
+    let report = succeed(&world, &desired).await;
     assert_eq!(most_at_once(&report), TURNS);
     let removed =
         report.facts().filter(|fact| matches!(fact, Fact::StepFinished { step, .. } if step.starts_with("remove `")));
@@ -51,10 +51,10 @@ async fn only_so_many_containers_are_made_started_and_removed_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_stops_a_run_does_not_wait_for_those_that_had_no_turn_yet() {
-    let (world, wish) = (World::new(), crowd());
+    let (world, desired) = (World::new(), crowd());
     // The first replica's, not the proxy's.
     let first = |call: &Call| call.what == "create_container" && call.subject == "sample-app-0-r1-1";
-    let report = run(&world, &wish, Arc::new(move |call| first(call).then_some(Fault::Cancel))).await;
+    let report = run(&world, &desired, Arc::new(move |call| first(call).then_some(Fault::Cancel))).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcomes(), vec![Outcome::Cancelled; APPS]);
     let made = report.calls.iter().filter(|call| call.what == "create_container" && call.subject.contains("app-"));

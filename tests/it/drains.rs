@@ -6,7 +6,7 @@ use deploy_apps::event::{Fact, Outcome};
 use deploy_apps::model::{App, DrainPolicy, InFlight};
 
 use crate::fixture::*;
-use crate::session::{Wish, no_faults, run, succeed};
+use crate::session::{Desired, no_faults, run, succeed};
 use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,12 +23,12 @@ async fn drained_of(
     websockets: &[Duration],
 ) -> (InFlight, InFlight, Duration) {
     app.drain = drain;
-    let wish = Wish::of(project([app]));
+    let desired = Desired::of(project([app]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.load(requests, websockets);
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::Completed);
     let drained = report.facts().find_map(|fact| match fact {
@@ -108,12 +108,12 @@ async fn streams_hold_a_stop_first_deploy_up_for_a_short_limit_only() {
 
 #[tokio::test(start_paused = true)]
 async fn every_replica_stops_when_it_is_idle_and_not_when_all_are() {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.open("sample-go-app-r1-2", false, 30 * SECOND);
-    let report = succeed(&world, &wish).await;
+    let report = succeed(&world, &desired).await;
     let stopped = |replica: &str| {
         report.events.iter().find_map(|event| match &event.fact {
             Fact::ReplicaStopped { name, .. } if name == replica => Some(event.elapsed),

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The end of an undisturbed run, and the calls that it makes.
 pub async fn undisturbed(scene: &Scene) -> (Arc<World>, Vec<Call>) {
     let world = scene.fork();
-    let report = run(&world, &scene.wish, no_faults()).await;
+    let report = run(&world, &scene.desired, no_faults()).await;
     let context = format!("{}\n{}", scene.name, report.story());
     world.assert_lawful(&context);
     (world, report.calls)
@@ -45,7 +45,7 @@ pub async fn survive(scenes: Vec<Scene>, faults: impl Fn(&Call) -> Vec<Fault>) {
             for fault in faults(call) {
                 let world = scene.fork();
                 let before = world.picture();
-                let report = run(&world, &scene.wish, at(call.index, fault)).await;
+                let report = run(&world, &scene.desired, at(call.index, fault)).await;
                 judge(scene, &world, &before, &after, &report, &format!("{fault:?} at {call}"));
                 runs += 1;
             }

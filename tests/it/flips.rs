@@ -6,16 +6,16 @@ use std::time::Duration;
 use deploy_apps::event::Outcome;
 
 use crate::fixture::*;
-use crate::session::{Report, Wish, at_first, run, succeed};
+use crate::session::{Desired, Report, at_first, run, succeed};
 use crate::world::{Error, Fault, Faults, World};
 
 /// A redeploy with something going wrong at the flip.
 async fn redeploy(faults: Faults) -> (Arc<World>, Report) {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
-    let report = run(&world, &wish, faults).await;
+    let report = run(&world, &desired, faults).await;
     world.assert_lawful(&report.story());
     (world, report)
 }
@@ -65,7 +65,7 @@ async fn nothing_is_stopped_while_it_is_not_known_what_the_proxy_routes() {
         assert_eq!(report.outcome(), Outcome::Stuck, "{}", report.story());
         let running: Vec<bool> = OLD.iter().chain(&NEW).map(|name| world.picture().containers[*name]).collect();
         assert_eq!(running, [true; 4], "{}", report.story());
-        succeed(&world, &Wish::of(project([replicas(2, app("go-app"))]))).await;
+        succeed(&world, &Desired::of(project([replicas(2, app("go-app"))]))).await;
         assert!(crate::judge::stray(&world).is_empty());
     }
 }

@@ -6,21 +6,21 @@ use std::time::Duration;
 use deploy_apps::event::{Fact, Outcome};
 
 use crate::fixture::*;
-use crate::session::{Report, Wish, no_faults, run, succeed};
+use crate::session::{Desired, Report, no_faults, run, succeed};
 use crate::world::{Behaviour, HookEnd, World};
 
 /// An app with hooks is deployed and edited, and commands in containers whose name has `part` end like this.
 async fn redeployed(part: &str, end: HookEnd) -> (Arc<World>, Report) {
-    let wish = Wish::of(project([with_hooks(app("go-app"))]));
+    let desired = Desired::of(project([with_hooks(app("go-app"))]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.script(part, Behaviour::hooks_end(end));
     // The old replica was started with the old script.
     world.state().containers.values_mut().filter(|found| found.new.name.contains(part)).for_each(|found| {
         found.behaviour.hook = end;
     });
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     (world, report)
 }
@@ -86,13 +86,13 @@ async fn a_pre_stop_that_fails_or_hangs_is_said_and_the_stop_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pre_start_that_fails_flips_nothing() {
-    let wish = Wish::of(project([with_hooks(app("go-app"))]));
+    let desired = Desired::of(project([with_hooks(app("go-app"))]));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     world.edit("go-app");
     world.script("-r2-pre-start-2", Behaviour::exits_after(Duration::from_millis(50), 9));
     let before = world.picture();
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(error(&report).as_deref(), Some("`sample-go-app-r2-pre-start-2` exited with code 9"));

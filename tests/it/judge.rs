@@ -94,8 +94,8 @@ pub fn judge(scene: &Scene, world: &World, before: &Picture, after: &World, repo
     let context = format!("{}: {context}", scene.name);
     world.assert_lawful(&format!("{context}\n{}", report.story()));
     let left = report.left_behind();
-    for name in &scene.wish.apps {
-        let key = scene.wish.project.key(name);
+    for name in &scene.desired.apps {
+        let key = scene.desired.project.key(name);
         let outcome = match report.result.as_ref().expect("a run that was not killed") {
             Ok(results) => results.iter().find(|result| result.app == key).map(|result| result.outcome),
             Err(_) => Some(Outcome::RolledBack),
@@ -118,7 +118,7 @@ pub fn judge(scene: &Scene, world: &World, before: &Picture, after: &World, repo
     }
 }
 
-/// The wish is served; whatever else is there was named.
+/// The desired is served; whatever else is there was named.
 fn flipped_with_leftovers(world: &World, after: &World, key: &AppKey, left: &[&str]) -> Option<String> {
     let (found, wanted) = (shape(world, key), shape(after, key));
     let served = |shape: &Shape| (shape.routes.clone(), shape.hold_ms, shape.peers, shape.well);

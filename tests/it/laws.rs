@@ -10,10 +10,10 @@ use crate::session::look;
 /// A good plan for a redeploy of two replicas, spoilt.
 async fn spoilt(spoil: impl Fn(&mut Plan)) -> Vec<&'static str> {
     let scene: Scene = edited("redeploy", project([replicas(2, app("go-app"))])).await;
-    let (observed, plan): (ObservedState, _) = look(&scene.world, &scene.wish).await;
+    let (observed, plan): (ObservedState, _) = look(&scene.world, &scene.desired).await;
     let mut plan = plan.expect("a plan");
     spoil(&mut plan);
-    check_laws(&plan, &scene.wish.project, &observed).into_iter().map(|broken| broken.law).collect()
+    check_laws(&plan, &scene.desired.project, &observed).into_iter().map(|broken| broken.law).collect()
 }
 
 fn stop(name: &str) -> Stage {

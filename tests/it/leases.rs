@@ -11,23 +11,23 @@ use deploy_apps::rollout::DeployError;
 
 use crate::fixture::*;
 use crate::judge::stray;
-use crate::session::{Wish, at_first, no_faults, run, succeed};
+use crate::session::{Desired, at_first, no_faults, run, succeed};
 use crate::world::{Behaviour, Error, Fault, Faults, Port, World};
 
-async fn edited(wish: &Wish) -> Arc<World> {
+async fn edited(desired: &Desired) -> Arc<World> {
     let world = World::new();
-    succeed(&world, wish).await;
+    succeed(&world, desired).await;
     world.edit("go-app");
     world
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_held_lease_refuses_at_once_and_names_its_owner() {
-    let wish = Wish::of(project([app("go-app")]));
-    let world = edited(&wish).await;
+    let desired = Desired::of(project([app("go-app")]));
+    let world = edited(&desired).await;
     world.hold("sample/go-app");
     let before = world.picture();
-    let report = run(&world, &wish, no_faults()).await;
+    let report = run(&world, &desired, no_faults()).await;
     let refused =
         matches!(&report.result, Some(Err(DeployError::Proxy(ProxyError::LeaseHeld { owner, .. }))) if owner == "ann");
     assert!(refused, "{}", report.story());
@@ -36,12 +36,12 @@ async fn a_held_lease_refuses_at_once_and_names_its_owner() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_lease_is_waited_for_as_long_as_asked() {
-    let mut wish = Wish::of(project([app("go-app")]));
-    let world = edited(&wish).await;
+    let mut desired = Desired::of(project([app("go-app")]));
+    let world = edited(&desired).await;
     world.hold("sample/go-app");
-    wish.lock_wait = Duration::from_secs(10);
+    desired.lock_wait = Duration::from_secs(10);
     let started = tokio::time::Instant::now();
-    let (report, ()) = tokio::join!(run(&world, &wish, no_faults()), async {
+    let (report, ()) = tokio::join!(run(&world, &desired, no_faults()), async {
         tokio::time::sleep(Duration::from_secs(4)).await;
         world.state().leases.clear();
     });
@@ -52,10 +52,10 @@ async fn a_held_lease_is_waited_for_as_long_as_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_deploys_at_once_the_second_finds_nothing_left_to_do() {
-    let mut wish = Wish::of(project([replicas(2, app("go-app"))]));
-    let world = edited(&wish).await;
-    wish.lock_wait = Duration::from_secs(60);
-    let (first, second) = tokio::join!(run(&world, &wish, no_faults()), run(&world, &wish, no_faults()));
+    let mut desired = Desired::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&desired).await;
+    desired.lock_wait = Duration::from_secs(60);
+    let (first, second) = tokio::join!(run(&world, &desired, no_faults()), run(&world, &desired, no_faults()));
     world.assert_lawful(&first.story());
     let mut outcomes = [first.outcome(), second.outcome()];
     outcomes.sort();
@@ -65,18 +65,18 @@ async fn of_two_deploys_at_once_the_second_finds_nothing_left_to_do() {
 
 #[tokio::test(start_paused = true)]
 async fn the_lease_of_a_killed_deploy_is_free_at_once() {
-    let wish = Wish::of(project([app("go-app")]));
-    let world = edited(&wish).await;
-    run(&world, &wish, at_first("flip", Fault::Crash)).await;
-    assert_eq!(succeed(&world, &wish).await.outcome(), Outcome::Completed);
+    let desired = Desired::of(project([app("go-app")]));
+    let world = edited(&desired).await;
+    run(&world, &desired, at_first("flip", Fault::Crash)).await;
+    assert_eq!(succeed(&world, &desired).await.outcome(), Outcome::Completed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deploy_that_loses_its_lease_flips_nothing_and_leaves_nothing() {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
-    let world = edited(&wish).await;
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&desired).await;
     let before = world.picture();
-    let report = run(&world, &wish, at_first("create_container", Fault::LoseLease)).await;
+    let report = run(&world, &desired, at_first("create_container", Fault::LoseLease)).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(world.picture(), before);
@@ -89,9 +89,9 @@ async fn two_first_deploys_at_once_share_one_proxy_and_one_accessory() {
         project(["go-app", "node-app"].map(|name| after("redis", Condition::Started, app(name)))),
     );
     let [first, second] = [0, 1].map(|index| {
-        let mut wish = Wish::of(whole.clone());
-        wish.apps = vec![wish.apps[index].clone()];
-        wish
+        let mut desired = Desired::of(whole.clone());
+        desired.apps = vec![desired.apps[index].clone()];
+        desired
     });
     let world = World::new();
     let (first, second) = tokio::join!(run(&world, &first, no_faults()), run(&world, &second, no_faults()));
@@ -107,12 +107,12 @@ async fn two_first_deploys_at_once_share_one_proxy_and_one_accessory() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_lost_while_the_gate_is_waited_for_ends_the_wait_and_undoes_all() {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
-    let world = edited(&wish).await;
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&desired).await;
     world.script("-r2-", Behaviour::never_healthy());
     let before = world.picture();
     let started = tokio::time::Instant::now();
-    let report = run(&world, &wish, at_first("probe", Fault::LoseLease)).await;
+    let report = run(&world, &desired, at_first("probe", Fault::LoseLease)).await;
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(world.picture(), before);
@@ -125,19 +125,19 @@ async fn a_lease_that_is_lost_while_the_gate_is_waited_for_ends_the_wait_and_und
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_is_lost_after_the_flip_leaves_the_rest_to_who_has_it() {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
-    let world = edited(&wish).await;
-    let report = run(&world, &wish, at_first("in_flight", Fault::LoseLease)).await;
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&desired).await;
+    let report = run(&world, &desired, at_first("in_flight", Fault::LoseLease)).await;
     assert_eq!(report.outcome(), Outcome::CompletedWithLeftovers, "{}", report.story());
     world.state().leases.clear();
-    assert_eq!(succeed(&world, &wish).await.outcome(), Outcome::UpToDate);
+    assert_eq!(succeed(&world, &desired).await.outcome(), Outcome::UpToDate);
     assert!(stray(&world).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_is_lost_before_the_flip_is_told_apart_and_the_next_run_finishes() {
-    let wish = Wish::of(project([replicas(2, app("go-app"))]));
-    let world = edited(&wish).await;
+    let desired = Desired::of(project([replicas(2, app("go-app"))]));
+    let world = edited(&desired).await;
     let gone = AtomicBool::new(false);
     let faults: Faults = Arc::new(move |call| {
         if call.what == "start_container" {
@@ -146,9 +146,9 @@ async fn an_engine_that_is_lost_before_the_flip_is_told_apart_and_the_next_run_f
         (call.port == Port::Engine && gone.load(Ordering::Relaxed))
             .then_some(Fault::Fail(Error::Engine(EngineErrorKind::Unreachable)))
     });
-    let report = run(&world, &wish, faults).await;
+    let report = run(&world, &desired, faults).await;
     assert_eq!(report.outcome(), Outcome::Disconnected, "{}", report.story());
     assert!(!report.left_behind().is_empty(), "what is left is named\n{}", report.story());
-    assert_eq!(succeed(&world, &wish).await.outcome(), Outcome::Completed);
+    assert_eq!(succeed(&world, &desired).await.outcome(), Outcome::Completed);
     assert!(stray(&world).is_empty());
 }

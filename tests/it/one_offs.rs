@@ -10,7 +10,7 @@ use deploy_apps::rollout::{DeployError, PruneRequest, RemovalScope, RemoveReques
 use crate::failures::faults_of;
 use crate::fixture::*;
 use crate::scenes::deployed;
-use crate::session::{Wish, at, no_faults, run_of, succeed};
+use crate::session::{Desired, at, no_faults, run_of, succeed};
 use crate::world::{Call, Client, Fault, Faults, World};
 
 fn shop() -> Project {
@@ -41,13 +41,13 @@ async fn make_held(
     world.expect(&shop());
     let (run, _) = run_of(&client);
     let (app, command) = (name("go-app"), ["./migrate".to_owned()]);
-    let wish = OneOff { app: &app, command: &command, terminal: false, stdin: true };
+    let desired = OneOff { app: &app, command: &command, terminal: false, stdin: true };
     let project = shop();
     let operator = operator(&project);
     let result = tokio::select! {
         biased;
         () = client.crashed() => None,
-        result = make_one_off(&run, &project, &wish, &operator) => Some(result),
+        result = make_one_off(&run, &project, &desired, &operator) => Some(result),
     };
     (result, client.calls())
 }
@@ -88,7 +88,7 @@ async fn it_is_made_beside_what_serves_and_no_deploy_touches_it() {
             container.spec.ports.is_empty() && container.spec.networks.iter().all(|network| network.address.is_none())
         );
     }
-    succeed(&world, &Wish::of(shop()).intending(Intent::Restart)).await;
+    succeed(&world, &Desired::of(shop()).intending(Intent::Restart)).await;
     assert_eq!(one_offs(&world).len(), 2);
     take_away(&world).await;
     assert!(one_offs(&world).is_empty(), "{:?}", one_offs(&world));

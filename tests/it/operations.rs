@@ -1,4 +1,4 @@
-//! `scale` and `rollback` under faults, crashes and the user's wish to stop; and what they leave for later deploys.
+//! `scale` and `rollback` under faults, crashes and the cancellation; and what they leave for later deploys.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::crashes::carry_on;
 use crate::failures::{faults_of, survive};
 use crate::fixture::*;
 use crate::scenes::{self, deployed, replaced, scaled};
-use crate::session::{Wish, at_first, look, no_faults, run, succeed};
+use crate::session::{Desired, at_first, look, no_faults, run, succeed};
 use crate::world::{Behaviour, Fault, World};
 
 #[tokio::test(start_paused = true)]
@@ -54,8 +54,8 @@ fn serving(world: &World) -> (ReleaseNumber, Vec<String>, Option<Scale>) {
 #[tokio::test(start_paused = true)]
 async fn neither_a_source_nor_a_registry_is_asked_for_a_kept_release() {
     let scene = replaced("rolled back", project([replicas(2, app("go-app"))])).await;
-    let back = succeed(&scene.world, &scene.wish).await;
-    let scaled = succeed(&scene.world, &Wish::scale(scene.wish.project.clone(), &[("go-app", 3)])).await;
+    let back = succeed(&scene.world, &scene.desired).await;
+    let scaled = succeed(&scene.world, &Desired::scale(scene.desired.project.clone(), &[("go-app", 3)])).await;
     let asked = ["source_digest", "build_image", "pull_image", "image_id"];
     for call in back.calls.iter().chain(&scaled.calls) {
         assert!(!asked.contains(&call.what), "{call}");
@@ -70,19 +70,19 @@ async fn what_was_scaled_to_is_kept_by_deploys_and_rollbacks_until_the_file_says
     let scene = scaled("scaled", two(), 4).await;
     let world = &scene.world;
     world.edit("go-app");
-    succeed(world, &Wish::of(two())).await;
+    succeed(world, &Desired::of(two())).await;
     assert_eq!(serving(world).1.len(), 4, "a new release");
-    succeed(world, &Wish::rollback(two(), &[])).await;
+    succeed(world, &Desired::rollback(two(), &[])).await;
     assert_eq!((serving(world).0, serving(world).1.len()), (ReleaseNumber(1), 4), "an old one");
 
     let file = project([replicas(3, app("go-app"))]);
-    let plan = look(world, &Wish::of(file.clone())).await.1.expect("a plan");
+    let plan = look(world, &Desired::of(file.clone())).await.1.expect("a plan");
     assert_eq!(
         plan.apps[0].warnings,
         ["it was scaled to 4 while the compose file said 2; that says 3 now, which counts again"]
     );
     assert_eq!((plan.apps[0].replicas, plan.apps[0].replicas_from), (3, ReplicaSource::ComposeFile));
-    succeed(world, &Wish::of(file)).await;
+    succeed(world, &Desired::of(file)).await;
     assert_eq!((serving(world).1.len(), serving(world).2), (3, None));
 }
 
@@ -90,14 +90,14 @@ async fn what_was_scaled_to_is_kept_by_deploys_and_rollbacks_until_the_file_says
 async fn replicas_of_a_deploy_are_remembered_like_those_of_scale() {
     let one = || project([app("go-app")]);
     let world = deployed(&one()).await;
-    let mut wish = Wish::of(one());
-    wish.options.replicas = Some(3);
-    succeed(&world, &wish).await;
+    let mut desired = Desired::of(one());
+    desired.options.replicas = Some(3);
+    succeed(&world, &desired).await;
     assert_eq!(serving(&world).2, Some(Scale { replicas: 3, file: None }));
-    let again = succeed(&world, &Wish::of(one())).await;
+    let again = succeed(&world, &Desired::of(one())).await;
     assert_eq!(again.outcome(), Outcome::UpToDate, "{}", again.story());
     // What the file says anyway is nothing to remember.
-    succeed(&world, &Wish::scale(one(), &[("go-app", 1)])).await;
+    succeed(&world, &Desired::scale(one(), &[("go-app", 1)])).await;
     assert_eq!((serving(&world).1.len(), serving(&world).2), (1, None));
 }
 
@@ -106,19 +106,19 @@ async fn what_is_changed_while_an_app_rests_is_a_release_of_its_own() {
     let one = || project([app("go-app")]);
     let scene = scaled("asleep", one(), 0).await;
     let world = &scene.world;
-    assert_eq!(succeed(world, &Wish::of(one())).await.outcome(), Outcome::UpToDate);
+    assert_eq!(succeed(world, &Desired::of(one())).await.outcome(), Outcome::UpToDate);
     world.edit("go-app");
-    succeed(world, &Wish::of(one())).await;
+    succeed(world, &Desired::of(one())).await;
     assert_eq!((serving(world).0, serving(world).1.len()), (ReleaseNumber(2), 0));
     // Nobody has seen r2 healthy, so it is not scaled up blindly; r1 can be brought back.
-    let refused = run(world, &Wish::scale(one(), &[("go-app", 2)]), no_faults()).await;
+    let refused = run(world, &Desired::scale(one(), &[("go-app", 2)]), no_faults()).await;
     let Some(Err(DeployError::Refused(refused))) = refused.result else { panic!("{}", refused.story()) };
     assert_eq!(
         refused.to_string(),
         "r2 of app `sample/go-app` was deployed with no replica, so it has never been seen healthy"
     );
-    succeed(world, &Wish::rollback(one(), &[])).await;
-    succeed(world, &Wish::scale(one(), &[("go-app", 2)])).await;
+    succeed(world, &Desired::rollback(one(), &[])).await;
+    succeed(world, &Desired::scale(one(), &[("go-app", 2)])).await;
     assert_eq!((serving(world).0, serving(world).1.len()), (ReleaseNumber(1), 2));
 }
 
@@ -127,7 +127,7 @@ async fn a_rollback_that_does_not_get_healthy_is_undone() {
     let scene = replaced("rolled back", project([replicas(2, app("go-app"))])).await;
     scene.world.script("-r1-", Behaviour::never_healthy());
     let before = scene.world.picture();
-    let report = run(&scene.world, &scene.wish, no_faults()).await;
+    let report = run(&scene.world, &scene.desired, no_faults()).await;
     scene.world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(scene.world.picture(), before);
@@ -136,21 +136,21 @@ async fn a_rollback_that_does_not_get_healthy_is_undone() {
 #[tokio::test(start_paused = true)]
 async fn of_two_apps_the_one_that_is_back_already_does_not_go_back_once_more() {
     let scene = replaced("two", project([app("go-app"), app("node-app")])).await;
-    let (world, two) = (&scene.world, scene.wish.project.clone());
+    let (world, two) = (&scene.world, scene.desired.project.clone());
     for app in ["go-app", "node-app"] {
         world.edit(app);
     }
-    succeed(world, &Wish::of(two.clone())).await;
+    succeed(world, &Desired::of(two.clone())).await;
     // r2 of go-app is there again and drains; node-app has come to its end.
-    let mut node = scene.wish.clone();
+    let mut node = scene.desired.clone();
     node.apps.remove(0);
     succeed(world, &node).await;
-    let mut go = scene.wish.clone();
+    let mut go = scene.desired.clone();
     go.apps.truncate(1);
     run(world, &go, at_first("flip", Fault::CrashAfterEffect)).await;
     world.state().leases.clear();
 
-    let report = run(world, &scene.wish, no_faults()).await;
+    let report = run(world, &scene.desired, no_faults()).await;
     let Some(Err(DeployError::Refused(refused))) = &report.result else { panic!("{}", report.story()) };
     assert_eq!(
         (refused.to_string().as_str(), refused.hint().as_str()),
@@ -160,7 +160,7 @@ async fn of_two_apps_the_one_that_is_back_already_does_not_go_back_once_more() {
             "say the releases: `deploy-apps rollback go-app rN node-app rN`, or one app at a time",
         )
     );
-    let named = Wish::rollback(two, &[("go-app", 2), ("node-app", 2)]);
+    let named = Desired::rollback(two, &[("go-app", 2), ("node-app", 2)]);
     succeed(world, &named).await;
     assert_eq!(serving(world).0, ReleaseNumber(2));
     assert!(crate::judge::stray(world).is_empty());
@@ -174,7 +174,7 @@ async fn a_replica_that_still_counts_open_requests_lends_nobody_its_name() {
     let scene = replaced("rolled back", project([replicas(2, app("go-app"))])).await;
     // Its container is gone, but a half-open connection is still counted.
     scene.world.open("sample-go-app-r1-2", true, Duration::from_secs(600));
-    succeed(&scene.world, &scene.wish).await;
+    succeed(&scene.world, &scene.desired).await;
     assert_eq!(serving(&scene.world).1, ["sample-go-app-r1-3", "sample-go-app-r1-4"]);
 }
 
@@ -188,10 +188,10 @@ async fn a_replica_that_dies_while_it_waits_for_a_slower_one_is_not_flipped_in()
         }
         world.script("go-app-r2-1", Behaviour::exits_after(Duration::from_millis(700), 3));
         world.script("go-app-r2-2", Behaviour::healthy_after(Duration::from_secs(2)));
-        let mut wish = Wish::of(two);
-        wish.options.atomic = atomic;
+        let mut desired = Desired::of(two);
+        desired.options.atomic = atomic;
         let before = world.picture();
-        let report = run(&world, &wish, no_faults()).await;
+        let report = run(&world, &desired, no_faults()).await;
         world.assert_lawful(&report.story());
         let expected = [Outcome::RolledBack, if atomic { Outcome::RolledBack } else { Outcome::Completed }];
         let mut outcomes = report.outcomes();
@@ -203,7 +203,7 @@ async fn a_replica_that_dies_while_it_waits_for_a_slower_one_is_not_flipped_in()
             _ => None,
         });
         let (step, error) = why.expect("a failed step");
-        assert_eq!(step, "look again at `sample-go-app-r2-1` `sample-go-app-r2-2`");
+        assert_eq!(step, "recheck `sample-go-app-r2-1` `sample-go-app-r2-2`");
         assert_eq!(error, "`sample-go-app-r2-1` exited with code 3");
         if atomic {
             assert_eq!(world.picture(), before);
@@ -226,7 +226,7 @@ async fn a_replica_that_the_engine_has_started_again_meanwhile_is_not_flipped_in
         world.script("go-app-r2-1", behaviour);
         world.script("go-app-r2-2", Behaviour::healthy_after(Duration::from_secs(2)));
         let before = world.picture();
-        let report = run(&world, &Wish::of(two), no_faults()).await;
+        let report = run(&world, &Desired::of(two), no_faults()).await;
         world.assert_lawful(&report.story());
         assert_eq!(report.outcomes(), [Outcome::RolledBack], "{}", report.story());
         let told = report.facts().find_map(|fact| match fact {
@@ -243,15 +243,15 @@ async fn a_proxy_that_keeps_no_releases_still_deploys_and_says_what_it_cannot_do
     let two = || project([replicas(2, app("go-app"))]);
     let world = World::new();
     world.state().proxy_is_old = true;
-    succeed(&world, &Wish::of(two())).await;
+    succeed(&world, &Desired::of(two())).await;
     world.edit("go-app");
-    succeed(&world, &Wish::of(two())).await;
-    let mut by_hand = Wish::of(two());
+    succeed(&world, &Desired::of(two())).await;
+    let mut by_hand = Desired::of(two());
     by_hand.options.replicas = Some(4);
-    let wishes = [Wish::scale(two(), &[("go-app", 4)]), Wish::rollback(two(), &[]), by_hand];
-    for wish in wishes {
+    let wants = [Desired::scale(two(), &[("go-app", 4)]), Desired::rollback(two(), &[]), by_hand];
+    for desired in wants {
         let before = world.picture();
-        let report = run(&world, &wish, no_faults()).await;
+        let report = run(&world, &desired, no_faults()).await;
         assert!(
             matches!(report.result, Some(Err(DeployError::Proxy(ProxyError::TooOld { .. })))),
             "{}",
@@ -261,17 +261,17 @@ async fn a_proxy_that_keeps_no_releases_still_deploys_and_says_what_it_cannot_do
     }
     // After its upgrade the release that serves is made up for by a deploy that has nothing else to do.
     world.state().proxy_is_old = false;
-    assert_eq!(succeed(&world, &Wish::of(two())).await.outcome(), Outcome::UpToDate);
-    succeed(&world, &Wish::scale(two(), &[("go-app", 3)])).await;
+    assert_eq!(succeed(&world, &Desired::of(two())).await.outcome(), Outcome::UpToDate);
+    succeed(&world, &Desired::scale(two(), &[("go-app", 3)])).await;
     assert_eq!(serving(&world).1.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn on_a_bare_host_nothing_is_made_for_a_command_that_has_nothing_to_act_on() {
     let one = project([app("go-app")]);
-    for wish in [Wish::scale(one.clone(), &[("go-app", 2)]), Wish::rollback(one, &[])] {
+    for desired in [Desired::scale(one.clone(), &[("go-app", 2)]), Desired::rollback(one, &[])] {
         let world = World::new();
-        let report = run(&world, &wish, no_faults()).await;
+        let report = run(&world, &desired, no_faults()).await;
         let Some(Err(DeployError::Refused(refused))) = &report.result else { panic!("{}", report.story()) };
         assert_eq!(refused.to_string(), "app `sample/go-app` is not deployed yet");
         assert!(world.picture().containers.is_empty(), "{}", report.story());

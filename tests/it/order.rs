@@ -11,7 +11,7 @@ use deploy_apps::plan::PlanRefused;
 use crate::failures::faults_of;
 use crate::fixture::*;
 use crate::plans::compare;
-use crate::session::{Report, Wish, at, at_first, look, no_faults, run, succeed};
+use crate::session::{Desired, Report, at, at_first, look, no_faults, run, succeed};
 use crate::world::{Behaviour, Fault, World};
 
 const MIGRATION_TAKES: Duration = Duration::from_secs(3);
@@ -29,8 +29,8 @@ fn shop() -> Project {
     with_accessories([service("db"), migrate], project([jobs, web, app("api")]))
 }
 
-fn asking(project: Project, names: &[&str]) -> Wish {
-    Wish { apps: names.iter().map(|text| name(text)).collect(), ..Wish::of(project) }
+fn asking(project: Project, names: &[&str]) -> Desired {
+    Desired { apps: names.iter().map(|text| name(text)).collect(), ..Desired::of(project) }
 }
 
 const ALL: [&str; 4] = ["migrate", "jobs", "web", "api"];
@@ -80,7 +80,7 @@ fn call(report: &Report, what: &str, subject: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn plan_shows_the_order() {
     let world = world();
-    succeed(&world, &Wish::of(project([app("neighbour")]))).await;
+    succeed(&world, &Desired::of(project([app("neighbour")]))).await;
     compare("first-deploy-in-order", &look(&world, &asking(shop(), &ALL)).await.1.expect("a plan").to_string());
     let world = edited().await;
     compare("redeploy-in-order", &look(&world, &asking(shop(), &ALL)).await.1.expect("a plan").to_string());
@@ -88,9 +88,9 @@ async fn plan_shows_the_order() {
 
 #[tokio::test(start_paused = true)]
 async fn dependents_wait_and_others_do_not() {
-    for wish in [asking(shop(), &ALL), asking(shop(), &["api", "web", "jobs"])] {
+    for desired in [asking(shop(), &ALL), asking(shop(), &["api", "web", "jobs"])] {
         let world = edited().await;
-        let report = succeed(&world, &wish).await;
+        let report = succeed(&world, &desired).await;
         let migrated = call(&report, "await_exit", "migrate");
         assert!(migrated < call(&report, "create_container", "-web-"), "{}", report.story());
         assert!(call(&report, "flip", "web") < call(&report, "create_container", "-jobs-"), "{}", report.story());
@@ -137,9 +137,9 @@ async fn failed_one_shot_ends_its_dependents_and_is_repeated_as_the_file_says_th
         }
         let said = errors(&report);
         assert!(said.iter().any(|error| error.contains("migrate-2` exited with code 3")), "{said:?}");
-        let why = "not gone on with, because `migrate`, which `web` depends on, failed";
+        let why = "not resumed, because `migrate`, which `web` depends on, failed";
         assert!(said.iter().any(|error| error == why), "{said:?}");
-        let why = "not gone on with, because `web`, which `jobs` depends on, failed";
+        let why = "not resumed, because `web`, which `jobs` depends on, failed";
         assert!(said.iter().any(|error| error == why), "{said:?}");
         let of = |picture: &crate::world::Picture, part: &str| {
             picture.containers.keys().filter(|name| name.contains(part)).cloned().collect::<Vec<_>>()
@@ -148,15 +148,15 @@ async fn failed_one_shot_ends_its_dependents_and_is_repeated_as_the_file_says_th
             assert_eq!(of(&world.picture(), part), of(&before, part), "{}", report.story());
         }
 
-        let mut mended = shop();
-        let migrate = mended.accessories.get_mut(&name("migrate")).expect("a service");
-        migrate.service.container.command = Some(vec!["./mended".to_owned()]);
+        let mut repaired = shop();
+        let migrate = repaired.accessories.get_mut(&name("migrate")).expect("a service");
+        migrate.service.container.command = Some(vec!["./repaired".to_owned()]);
         world.script("-migrate-", Behaviour::exits_after(MIGRATION_TAKES, 0));
-        let report = succeed(&world, &asking(mended, names)).await;
+        let report = succeed(&world, &asking(repaired, names)).await;
         let state = world.state();
         let ran = state.containers.values().find(|container| container.new.name.contains("migrate"));
         let command = ran.and_then(|container| container.new.spec.command.clone());
-        assert_eq!(command.as_deref(), Some(&["./mended".to_owned()][..]), "{}", report.story());
+        assert_eq!(command.as_deref(), Some(&["./repaired".to_owned()][..]), "{}", report.story());
     }
 }
 
@@ -218,7 +218,7 @@ async fn circle_is_refused_by_name() {
         project([a, after("c", condition, app("b")), after("a", condition, app("c"))])
     };
     let world = world();
-    succeed(&world, &Wish::of(project([app("neighbour")]))).await;
+    succeed(&world, &Desired::of(project([app("neighbour")]))).await;
     let refused = look(&world, &asking(circle(Condition::Started), &["a", "c"])).await.1.expect_err("a circle");
     assert_eq!(refused.to_string(), "service `a` depends on itself through `b`, `c`, `a`");
     let waits = project([after("b", Condition::CompletedSuccessfully, app("a")), app("b")]);
@@ -230,22 +230,22 @@ async fn circle_is_refused_by_name() {
 /// judges both), and the next run comes to the end.
 async fn survives(atomic: bool, faults: impl Fn(&crate::world::Call) -> Vec<Fault>, once: bool) {
     let begin = edited().await;
-    let mut wish = asking(shop(), &["jobs", "web", "migrate"]);
-    wish.options.atomic = atomic;
-    let undisturbed = run(&begin.fork(), &wish, no_faults()).await;
+    let mut desired = asking(shop(), &["jobs", "web", "migrate"]);
+    desired.options.atomic = atomic;
+    let undisturbed = run(&begin.fork(), &desired, no_faults()).await;
     let mut runs = 0;
     for call in &undisturbed.calls {
         for fault in faults(call) {
             let world = begin.fork();
-            let report = run(&world, &wish, at(call.index, fault)).await;
+            let report = run(&world, &desired, at(call.index, fault)).await;
             let context = format!("{fault:?} at {call}\n{}", report.story());
             world.assert_lawful(&context);
             world.state().leases.clear();
-            let next = succeed(&world, &wish).await;
+            let next = succeed(&world, &desired).await;
             let context = format!("{context}\nthen\n{}", next.story());
             let ran = starts(&world, "migrate");
             assert!(if once { ran == 1 } else { (1..=2).contains(&ran) }, "it ran {ran} times: {context}");
-            assert_eq!(look(&world, &wish).await.1.map(|plan| plan.changes_nothing()), Ok(true), "{context}");
+            assert_eq!(look(&world, &desired).await.1.map(|plan| plan.changes_nothing()), Ok(true), "{context}");
             runs += 1;
         }
     }
@@ -267,11 +267,11 @@ async fn one_shot_runs_once_although_the_run_is_killed_anywhere() {
 #[tokio::test(start_paused = true)]
 async fn one_shot_of_a_killed_run_is_waited_for() {
     let world = edited().await;
-    let wish = asking(shop(), &["web"]);
-    let killed = run(&world, &wish, at_first("await_exit", Fault::Crash)).await;
+    let desired = asking(shop(), &["web"]);
+    let killed = run(&world, &desired, at_first("await_exit", Fault::Crash)).await;
     assert!(killed.result.is_none());
     world.state().leases.clear();
-    let report = succeed(&world, &wish).await;
+    let report = succeed(&world, &desired).await;
     assert_eq!(starts(&world, "migrate"), 1, "{}", report.story());
     assert!(call(&report, "await_exit", "migrate") < call(&report, "create_container", "-web-"), "{}", report.story());
 }

@@ -11,13 +11,13 @@ use deploy_apps::rollout::{DeployError, DiskBudget, PruneRequest, Pruned, prune}
 
 use crate::fixture::*;
 use crate::plans::compare;
-use crate::session::{Wish, at, at_first, look, no_faults, run, run_of, succeed};
+use crate::session::{Desired, at, at_first, look, no_faults, run, run_of, succeed};
 use crate::world::{Behaviour, Call, Client, Error, Fault, World};
 
-fn keeping(keep: u32) -> Wish {
-    let mut wish = Wish::of(project([replicas(2, app("go-app"))]));
-    wish.options.keep = Some(keep);
-    wish
+fn keeping(keep: u32) -> Desired {
+    let mut desired = Desired::of(project([replicas(2, app("go-app"))]));
+    desired.options.keep = Some(keep);
+    desired
 }
 
 /// The releases whose images are there.
@@ -28,11 +28,11 @@ fn tags(world: &World) -> BTreeSet<u32> {
 }
 
 /// `count` releases, one after the other, each of another source.
-async fn releases(count: u32, wish: &Wish) -> Arc<World> {
+async fn releases(count: u32, desired: &Desired) -> Arc<World> {
     let world = World::new();
     for _ in 0..count {
         world.edit("go-app");
-        succeed(&world, wish).await;
+        succeed(&world, desired).await;
     }
     world
 }
@@ -94,7 +94,7 @@ async fn what_is_up_to_date_is_not_pruned_and_costs_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_while_pruning_is_a_warning_and_changes_no_outcome() {
-    let none = Wish { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
+    let none = Desired { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
     let begin = releases(3, &none).await;
     begin.edit("go-app");
     let (fail, lost) = (Fault::Fail(Error::Unreachable), Fault::FailAfterEffect(Error::Unreachable));
@@ -119,7 +119,7 @@ async fn a_fault_while_pruning_is_a_warning_and_changes_no_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn prune_removes_stopped_containers_and_old_releases_and_nothing_that_serves() {
-    let none = Wish { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
+    let none = Desired { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
     let world = releases(4, &none).await;
     world.edit("go-app");
     world.script("-r5-", Behaviour::never_healthy());
@@ -143,7 +143,7 @@ async fn prune_removes_stopped_containers_and_old_releases_and_nothing_that_serv
 
 #[tokio::test(start_paused = true)]
 async fn an_app_that_somebody_deploys_is_left_out() {
-    let none = Wish { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
+    let none = Desired { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
     let world = releases(3, &none).await;
     world.hold("sample/go-app");
     let before = world.picture();
@@ -155,7 +155,7 @@ async fn an_app_that_somebody_deploys_is_left_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_prune_killed_or_failed_anywhere_is_finished_by_the_next_one() {
-    let none = Wish { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
+    let none = Desired { options: deploy_apps::plan::DeployOptions::default(), ..keeping(0) };
     let begin = releases(4, &none).await;
     let (_, calls) = pruned(&begin.fork(), 1, false, no_faults()).await;
     let faults = [Fault::Crash, Fault::CrashAfterEffect, Fault::Fail(Error::Unreachable), Fault::Cancel];
@@ -180,12 +180,12 @@ async fn two_apps_whose_images_have_the_same_names_are_not_pruned() {
     let world = World::new();
     let mut one = project([app("b-c")]);
     one.name = "a".parse().expect("a name");
-    let wish = Wish::of(one);
+    let desired = Desired::of(one);
     for _ in 0..3 {
         world.edit("b-c");
-        succeed(&world, &wish).await;
+        succeed(&world, &desired).await;
     }
-    let (mut observed, _) = look(&world, &wish).await;
+    let (mut observed, _) = look(&world, &desired).await;
     let key: deploy_apps::model::AppKey = "a/b-c".parse().expect("a key");
     let prune = |observed: &deploy_apps::model::ObservedState| {
         deploy_apps::plan::plan_prune(&key, &observed.engine, &observed.proxy, 0)
@@ -201,8 +201,8 @@ async fn two_apps_whose_images_have_the_same_names_are_not_pruned() {
 
 #[tokio::test(start_paused = true)]
 async fn a_build_is_refused_while_the_disk_is_nearly_full() {
-    let wish = keeping(5);
-    let world = releases(1, &wish).await;
+    let desired = keeping(5);
+    let world = releases(1, &desired).await;
     world.edit("go-app");
     let gib = 1 << 30;
     let disk = |size: u64, free: u64| DiskSpace { path: "/var/lib/docker".to_owned(), size, free };
@@ -212,7 +212,7 @@ async fn a_build_is_refused_while_the_disk_is_nearly_full() {
         let client = Client::new(&fork, no_faults());
         let (run, _) = run_of(&client);
         let run = run.in_room(DiskBudget { proxy: ProxyName::default(), minimum });
-        crate::session::deploy_with(&run, &wish).await
+        crate::session::deploy_with(&run, &desired).await
     };
     let refused = tried(disk(100 * gib, gib - 1), None).await.expect_err("refused");
     assert!(matches!(refused, DeployError::Refused(PlanRefused::DiskLow { .. })), "{refused:?}");
@@ -227,7 +227,7 @@ async fn a_build_is_refused_while_the_disk_is_nearly_full() {
     // Who builds nothing needs no room.
     world.state().sources.clear();
     world.state().disk = Some(disk(gib, 0));
-    let same = releases(1, &wish).await;
+    let same = releases(1, &desired).await;
     same.state().disk = Some(disk(gib, 0));
-    succeed(&same, &wish).await;
+    succeed(&same, &desired).await;
 }

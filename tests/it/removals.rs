@@ -14,7 +14,7 @@ use deploy_apps::rollout::{DeployError, RemovalScope, RemoveRequest, Removed, lo
 
 use crate::fixture::*;
 use crate::plans::compare;
-use crate::session::{Wish, at, at_first, no_faults, run_of, succeed};
+use crate::session::{Desired, at, at_first, no_faults, run_of, succeed};
 use crate::world::{Call, Client, Error, Fault, Faults, Port, World};
 
 const ALL: RemoveOptions = RemoveOptions { volumes: true, images: true };
@@ -51,7 +51,7 @@ fn without_go_app() -> Project {
 /// The shop is deployed, and requests are open whenever a replica leaves.
 async fn deployed() -> Arc<World> {
     let world = World::new();
-    succeed(&world, &Wish::of(shop())).await;
+    succeed(&world, &Desired::of(shop())).await;
     world.load(&[Duration::from_millis(700), Duration::from_secs(2)], &[Duration::from_secs(3)]);
     world
 }
@@ -171,7 +171,7 @@ async fn a_project_goes_down_apps_first_and_keeps_its_data() {
     assert!(world.state().volumes.contains("sample_files"));
     assert!(look(&world, &shop(), goal).await.expect("a plan").is_empty());
     // Its numbers go on where they ended.
-    succeed(&world, &Wish::of(shop())).await;
+    succeed(&world, &Desired::of(shop())).await;
     assert!(world.picture().containers.contains_key("sample-go-app-r2-1"));
 }
 
@@ -381,14 +381,14 @@ async fn an_accessory_that_the_file_no_longer_has_is_named_and_removed_by_its_na
 #[tokio::test(start_paused = true)]
 async fn a_deploy_of_everything_names_what_the_file_no_longer_has() {
     let world = deployed().await;
-    let warned = async |wish: &Wish| {
-        let report = succeed(&world, wish).await;
+    let warned = async |desired: &Desired| {
+        let report = succeed(&world, desired).await;
         report
             .facts()
             .any(|fact| matches!(fact, Fact::Warned { message } if message.starts_with("orphan: accessory `redis`")))
     };
-    assert!(warned(&Wish::of(without_redis())).await);
-    let one = Wish { apps: vec![name("node-app")], ..Wish::of(without_redis()) };
+    assert!(warned(&Desired::of(without_redis())).await);
+    let one = Desired { apps: vec![name("node-app")], ..Desired::of(without_redis()) };
     assert!(!warned(&one).await, "a run that names its apps is not about the others");
 }
 

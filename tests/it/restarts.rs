@@ -1,4 +1,4 @@
-//! `restart`, `stop` and `start` under faults, kills and the user's wish to stop.
+//! `restart`, `stop` and `start` under faults, kills and the cancellation.
 
 use deploy_apps::event::Outcome;
 use deploy_apps::model::{AccessoryChange, ReleaseNumber, Scale};
@@ -10,11 +10,11 @@ use crate::crashes::carry_on;
 use crate::failures::{faults_of, survive, undisturbed};
 use crate::fixture::*;
 use crate::scenes::{Scene, changed, deployed, scaled};
-use crate::session::{Wish, at, finish, look, no_faults, run, succeed};
+use crate::session::{Desired, at, finish, look, no_faults, run, succeed};
 use crate::world::{Fault, World};
 
-fn asking(project: deploy_apps::model::Project, intent: Intent) -> Wish {
-    Wish::of(project).intending(intent)
+fn asking(project: deploy_apps::model::Project, intent: Intent) -> Desired {
+    Desired::of(project).intending(intent)
 }
 
 async fn restarts() -> Vec<Scene> {
@@ -24,14 +24,14 @@ async fn restarts() -> Vec<Scene> {
     // What the file says by now is the next deploy's matter.
     let edited = project([replicas(3, crate::scenes::environment(app("go-app")))]);
     vec![
-        changed("restarted", two(), two()).await.wishing(asking(two(), Intent::Restart)),
+        changed("restarted", two(), two()).await.desiring(asking(two(), Intent::Restart)),
         changed("restarted in batches", batches.clone(), batches.clone())
             .await
-            .wishing(asking(batches, Intent::Restart)),
-        changed("restarted stop-first", writer.clone(), writer.clone()).await.wishing(asking(writer, Intent::Restart)),
+            .desiring(asking(batches, Intent::Restart)),
+        changed("restarted stop-first", writer.clone(), writer.clone()).await.desiring(asking(writer, Intent::Restart)),
         changed("restarted beside a changed file", replicas_of(3), edited.clone())
             .await
-            .wishing(asking(edited, Intent::Restart)),
+            .desiring(asking(edited, Intent::Restart)),
     ]
 }
 
@@ -49,8 +49,10 @@ async fn stops_and_starts() -> Vec<Scene> {
     let two = || replicas_of(2);
     let writer = project([stop_first(worker("go-app"))]);
     vec![
-        changed("stopped", two(), two()).await.wishing(asking(two(), Intent::Stop)),
-        changed("a worker stopped", writer.clone(), writer.clone()).await.wishing(asking(writer.clone(), Intent::Stop)),
+        changed("stopped", two(), two()).await.desiring(asking(two(), Intent::Stop)),
+        changed("a worker stopped", writer.clone(), writer.clone())
+            .await
+            .desiring(asking(writer.clone(), Intent::Stop)),
         stopped("started", two()).await,
         stopped("a worker started", writer).await,
     ]
@@ -86,9 +88,9 @@ async fn a_restart_killed_anywhere_is_finished_by_the_next_one() {
         for call in &calls {
             for fault in [Fault::Crash, Fault::CrashAfterEffect] {
                 let world = scene.fork();
-                let killed = run(&world, &scene.wish, at(call.index, fault)).await;
+                let killed = run(&world, &scene.desired, at(call.index, fault)).await;
                 world.assert_lawful(&format!("{}: {fault:?} at {call}\n{}", scene.name, killed.story()));
-                let next = finish(&world, &scene.wish).await;
+                let next = finish(&world, &scene.desired).await;
                 let context = format!("{}: {fault:?} at {call}\n{}", scene.name, next.story());
                 world.assert_lawful(&context);
                 let (release, peers, _) = serving(&world);
@@ -147,10 +149,10 @@ async fn what_is_scaled_to_zero_is_not_started() {
 #[tokio::test(start_paused = true)]
 async fn an_accessory_is_restarted_in_place() {
     let project = || with_accessories([service("redis")], project([app("go-app")]));
-    let mut wish = Wish::of(project());
-    wish.apps.push(name("redis"));
+    let mut desired = Desired::of(project());
+    desired.apps.push(name("redis"));
     let world = World::new();
-    succeed(&world, &wish).await;
+    succeed(&world, &desired).await;
     let mut asked = asking(project(), Intent::Stop);
     asked.apps = vec![name("redis")];
     let changes = [

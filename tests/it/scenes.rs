@@ -6,26 +6,26 @@ use std::time::Duration;
 use deploy_apps::model::{Condition, Project, PullPolicy, Route};
 
 use crate::fixture::*;
-use crate::session::{Wish, at_first, run, succeed};
+use crate::session::{Desired, at_first, run, succeed};
 use crate::world::{Fault, World};
 
-/// A world and what is wished of it.
+/// A world and what is desired of it.
 pub struct Scene {
     pub name: &'static str,
     pub world: Arc<World>,
-    pub wish: Wish,
+    pub desired: Desired,
     /// What happens right before the run; open requests would have ended in a world that is kept for later.
     prelude: fn(&World),
 }
 
 impl Scene {
-    pub fn new(name: &'static str, world: Arc<World>, wish: Wish) -> Self {
-        Self { name, world, wish, prelude: |_| {} }
+    pub fn new(name: &'static str, world: Arc<World>, desired: Desired) -> Self {
+        Self { name, world, desired, prelude: |_| {} }
     }
 
-    /// Something else is wished for.
-    pub fn wishing(self, wish: Wish) -> Self {
-        Self { wish, ..self }
+    /// Something else is desired.
+    pub fn desiring(self, desired: Desired) -> Self {
+        Self { desired, ..self }
     }
 
     /// A world of its own for one run.
@@ -39,7 +39,7 @@ impl Scene {
 /// A world in which `project` is deployed, with requests open whenever a replica leaves.
 pub async fn deployed(project: &Project) -> Arc<World> {
     let world = World::new();
-    succeed(&world, &Wish::of(project.clone())).await;
+    succeed(&world, &Desired::of(project.clone())).await;
     world.load(&[Duration::from_millis(700), Duration::from_secs(2)], &[Duration::from_secs(3)]);
     world
 }
@@ -50,18 +50,18 @@ pub async fn edited(name: &'static str, project: Project) -> Scene {
     for app in project.apps.keys() {
         world.edit(app.as_str());
     }
-    Scene::new(name, world, Wish::of(project))
+    Scene::new(name, world, Desired::of(project))
 }
 
-/// `first` is deployed and `then` is wished.
+/// `first` is deployed and `then` is desired.
 pub async fn changed(name: &'static str, first: Project, then: Project) -> Scene {
-    Scene::new(name, deployed(&first).await, Wish::of(then))
+    Scene::new(name, deployed(&first).await, Desired::of(then))
 }
 
 /// The redeploy of a changed app was killed at the first call of `what`.
 pub async fn interrupted(name: &'static str, project: Project, what: &'static str, fault: Fault) -> Scene {
     let scene = edited(name, project).await;
-    let report = run(&scene.world, &scene.wish, at_first(what, fault)).await;
+    let report = run(&scene.world, &scene.desired, at_first(what, fault)).await;
     assert!(report.result.is_none(), "{}", report.story());
     scene.world.state().leases.clear();
     scene
@@ -70,7 +70,7 @@ pub async fn interrupted(name: &'static str, project: Project, what: &'static st
 pub async fn first_deploys() -> Vec<Scene> {
     let neighbour = project([app("node-app")]);
     vec![
-        Scene::new("bare host", World::new(), Wish::of(project([app("go-app")]))),
+        Scene::new("bare host", World::new(), Desired::of(project([app("go-app")]))),
         changed("first deploy", neighbour.clone(), project([replicas(2, app("go-app"))])).await,
         changed(
             "first deploy with a release command",
@@ -99,7 +99,7 @@ pub fn behind_redis() -> Project {
 pub async fn redeploys() -> Vec<Scene> {
     let two = project([replicas(2, app("go-app"))]);
     let mut forced = changed("forced", two.clone(), two).await;
-    forced.wish = forced.wish.forced();
+    forced.desired = forced.desired.forced();
     vec![
         edited("redeploy", project([replicas(2, app("go-app"))])).await,
         edited("redeploy with a release command", project([with_release_command(app("go-app"))])).await,
@@ -173,48 +173,48 @@ pub async fn after_crashes() -> Vec<Scene> {
 /// Changes of scale by hand.
 pub async fn scales() -> Vec<Scene> {
     let two = || project([replicas(2, app("go-app"))]);
-    let scale = |project: Project, count| Wish::scale(project, &[("go-app", count)]);
+    let scale = |project: Project, count| Desired::scale(project, &[("go-app", count)]);
     let mut asleep = scaled("scaled from zero", two(), 0).await;
-    asleep.wish = scale(two(), 3);
+    asleep.desired = scale(two(), 3);
     // The file and the source have moved on meanwhile: that is the next deploy's matter.
     let mut edited = edited("scaled up beside a changed source", two()).await;
-    edited.wish = scale(project([replicas(2, with_path("/new", environment(app("go-app"))))]), 4);
+    edited.desired = scale(project([replicas(2, with_path("/new", environment(app("go-app"))))]), 4);
     let writers = project([in_batches_of(1, stop_first(worker("go-app")))]);
     vec![
-        changed("scaled up", two(), two()).await.wishing(scale(two(), 4)),
-        changed("scaled down", two(), two()).await.wishing(scale(two(), 1)),
-        changed("scaled to zero", two(), two()).await.wishing(scale(two(), 0)),
+        changed("scaled up", two(), two()).await.desiring(scale(two(), 4)),
+        changed("scaled down", two(), two()).await.desiring(scale(two(), 1)),
+        changed("scaled to zero", two(), two()).await.desiring(scale(two(), 0)),
         asleep,
         edited,
-        changed("a worker scaled up", writers.clone(), writers.clone()).await.wishing(scale(writers, 3)),
+        changed("a worker scaled up", writers.clone(), writers.clone()).await.desiring(scale(writers, 3)),
     ]
 }
 
 /// `project` is deployed and go-app was scaled to `count`.
 pub async fn scaled(name: &'static str, project: Project, count: u32) -> Scene {
     let world = deployed(&project).await;
-    succeed(&world, &Wish::scale(project.clone(), &[("go-app", count)])).await;
-    Scene::new(name, world, Wish::of(project))
+    succeed(&world, &Desired::scale(project.clone(), &[("go-app", count)])).await;
+    Scene::new(name, world, Desired::of(project))
 }
 
 /// Every app of `project` has served as r1 and as r2, which serves.
 pub async fn replaced(name: &'static str, project: Project) -> Scene {
     let scene = edited(name, project).await;
-    succeed(&scene.world, &scene.wish).await;
-    Scene { wish: Wish::rollback(scene.wish.project.clone(), &[]), ..scene }
+    succeed(&scene.world, &scene.desired).await;
+    Scene { desired: Desired::rollback(scene.desired.project.clone(), &[]), ..scene }
 }
 
 pub async fn rollbacks() -> Vec<Scene> {
     let two = || project([replicas(2, app("go-app"))]);
     let pair = project([replicas(2, app("go-app")), app("node-app")]);
     let mut both = replaced("two apps rolled back, atomic", pair.clone()).await;
-    both.wish = Wish::rollback(pair, &[("go-app", 1), ("node-app", 1)]).atomic();
+    both.desired = Desired::rollback(pair, &[("go-app", 1), ("node-app", 1)]).atomic();
     let batches = project([in_batches_of(1, replicas(3, app("go-app")))]);
     let mixed = interrupted("rolled back between two batches", batches.clone(), "flip", Fault::CrashAfterEffect).await;
     let mut named = replaced("rolled back by number", two()).await;
-    named.wish = Wish::rollback(two(), &[("go-app", 1)]);
+    named.desired = Desired::rollback(two(), &[("go-app", 1)]);
     let mut again = replaced("rolled back once more after a kill", two()).await;
-    let killed = run(&again.world, &again.wish, at_first("flip", Fault::CrashAfterEffect)).await;
+    let killed = run(&again.world, &again.desired, at_first("flip", Fault::CrashAfterEffect)).await;
     assert!(killed.result.is_none(), "{}", killed.story());
     again.world.state().leases.clear();
     again.prelude = |world| world.open("sample-go-app-r2-1", false, Duration::from_secs(2));
@@ -224,7 +224,7 @@ pub async fn rollbacks() -> Vec<Scene> {
         replaced("rolled back in batches", batches.clone()).await,
         replaced("rolled back, stop-first", project([with_release_command(stop_first(app("go-app")))])).await,
         replaced("a worker rolled back", project([worker("go-app")])).await,
-        mixed.wishing(Wish::rollback(batches, &[])),
+        mixed.desiring(Desired::rollback(batches, &[])),
         again,
         both,
     ]
@@ -233,14 +233,14 @@ pub async fn rollbacks() -> Vec<Scene> {
 pub async fn pairs() -> Vec<Scene> {
     let two = || project([replicas(2, app("go-app")), app("node-app")]);
     let mut atomic = edited("two apps, atomic", two()).await;
-    atomic.wish = atomic.wish.atomic();
+    atomic.desired = atomic.desired.atomic();
     vec![edited("two apps", two()).await, atomic]
 }
 
 /// Routes that change hands in one flip: two apps swap theirs, and one app takes over from another.
 pub async fn hand_overs() -> Vec<Scene> {
     let mut swap = changed("swapped routes", project([app("go-app"), app("node-app")]), swapped()).await;
-    swap.wish = swap.wish.atomic();
+    swap.desired = swap.desired.atomic();
     let first = project([replicas(2, app("go-app"))]);
     vec![
         swap,
@@ -289,10 +289,10 @@ pub async fn all() -> Vec<Scene> {
 pub async fn pulled() -> Scene {
     let world = World::new();
     world.publish("registry/go-app:1");
-    let wish = Wish::of(project([from_image("registry/go-app:1", PullPolicy::Always, app("go-app"))]));
-    succeed(&world, &wish).await;
+    let desired = Desired::of(project([from_image("registry/go-app:1", PullPolicy::Always, app("go-app"))]));
+    succeed(&world, &desired).await;
     world.publish("registry/go-app:1");
-    Scene::new("a newer image", world, wish)
+    Scene::new("a newer image", world, desired)
 }
 
 pub fn with_path(path: &str, mut app: deploy_apps::model::App) -> deploy_apps::model::App {

@@ -14,14 +14,14 @@ use crate::world::{Call, Client, Fault, Faults, World};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct Desired {
     pub project: Project,
     pub apps: Vec<AppName>,
     pub options: DeployOptions,
     pub lock_wait: Duration,
 }
 
-impl Wish {
+impl Desired {
     /// All apps of the project.
     pub fn of(project: Project) -> Self {
         let apps = project.apps.keys().cloned().collect();
@@ -49,7 +49,7 @@ impl Wish {
         matches!(self.options.intent, Intent::Rollback { .. })
     }
 
-    /// What the world judges by: the wish, with the numbers that were asked for by hand.
+    /// What the world judges by: the desired state, with the numbers that were asked for by hand.
     fn expect(&self, world: &World) {
         world.expect(&self.project);
         // An atomic run flips all in one call, and a kept release runs with what is there.
@@ -62,8 +62,8 @@ impl Wish {
         };
         for app in &self.apps {
             let mut state = world.state();
-            if let (Some(count), Some(wish)) = (asked(app), state.wishes.get_mut(&self.project.key(app))) {
-                wish.replicas = count;
+            if let (Some(count), Some(desired)) = (asked(app), state.wants.get_mut(&self.project.key(app))) {
+                desired.replicas = count;
             }
         }
     }
@@ -151,41 +151,41 @@ pub fn run_of(client: &Arc<Client>) -> (Run<Client, Client>, Events) {
 }
 
 /// Deploys, and lets the world judge.
-pub async fn run(world: &Arc<World>, wish: &Wish, faults: Faults) -> Report {
+pub async fn run(world: &Arc<World>, desired: &Desired, faults: Faults) -> Report {
     let client = Client::new(world, faults);
-    wish.expect(world);
+    desired.expect(world);
     let (run, events) = run_of(&client);
     let result = tokio::select! {
         biased;
         () = client.crashed() => None,
-        result = deploy_with(&run, wish) => Some(result),
+        result = deploy_with(&run, desired) => Some(result),
     };
     let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
     Report { result, events, calls: client.calls() }
 }
 
 /// Deploys in a run that the caller has set up.
-pub async fn deploy_with(run: &Run<Client, Client>, wish: &Wish) -> Result<Vec<AppResult>, DeployError> {
-    with_request(wish, async |request| deploy(run, &request).await).await
+pub async fn deploy_with(run: &Run<Client, Client>, desired: &Desired) -> Result<Vec<AppResult>, DeployError> {
+    with_request(desired, async |request| deploy(run, &request).await).await
 }
 
-/// Does `work` with the wish as a command asks for it.
-pub async fn with_request<T>(wish: &Wish, work: impl AsyncFnOnce(DeployRequest<'_>) -> T) -> T {
-    let (image, operator) = (proxy_image(), operator(&wish.project));
+/// Does `work` with the desired as a command asks for it.
+pub async fn with_request<T>(desired: &Desired, work: impl AsyncFnOnce(DeployRequest<'_>) -> T) -> T {
+    let (image, operator) = (proxy_image(), operator(&desired.project));
     work(DeployRequest {
-        project: &wish.project,
-        apps: &wish.apps,
-        options: wish.options.clone(),
+        project: &desired.project,
+        apps: &desired.apps,
+        options: desired.options.clone(),
         proxy_image: &image,
         operator: &operator,
-        lock_wait: wish.lock_wait,
+        lock_wait: desired.lock_wait,
     })
     .await
 }
 
-/// Deploys without a fault and expects that every app is served as wished at the end.
-pub async fn succeed(world: &Arc<World>, wish: &Wish) -> Report {
-    let report = run(world, wish, no_faults()).await;
+/// Deploys without a fault and expects that every app is served as desired at the end.
+pub async fn succeed(world: &Arc<World>, desired: &Desired) -> Report {
+    let report = run(world, desired, no_faults()).await;
     world.assert_lawful(&report.story());
     let good = |outcome: &Outcome| matches!(outcome, Outcome::Completed | Outcome::UpToDate);
     assert!(!report.outcomes().is_empty() && report.outcomes().iter().all(good), "{}", report.story());
@@ -193,8 +193,8 @@ pub async fn succeed(world: &Arc<World>, wish: &Wish) -> Report {
 }
 
 /// The next run after one that was cut off. A rollback that had come to its end already is refused then, and that is all.
-pub async fn finish(world: &Arc<World>, wish: &Wish) -> Report {
-    let report = run(world, wish, no_faults()).await;
+pub async fn finish(world: &Arc<World>, desired: &Desired) -> Report {
+    let report = run(world, desired, no_faults()).await;
     world.assert_lawful(&report.story());
     if let Some(Err(DeployError::Refused(PlanRefused::NoTarget { why, .. }))) = &report.result {
         assert!(matches!(why, NoTarget::Serves(_) | NoTarget::NothingBefore(_)), "{}", report.story());
@@ -206,14 +206,15 @@ pub async fn finish(world: &Arc<World>, wish: &Wish) -> Report {
 }
 
 /// What there is and what would be done about it.
-pub async fn look(world: &Arc<World>, wish: &Wish) -> (ObservedState, Result<Plan, PlanRefused>) {
+pub async fn look(world: &Arc<World>, desired: &Desired) -> (ObservedState, Result<Plan, PlanRefused>) {
     let client = Client::new(world, no_faults());
-    wish.expect(world);
+    desired.expect(world);
     let (run, _) = run_of(&client);
-    let observed = observe_for(&run, &wish.project, &wish.apps, &wish.options).await.expect("a world that answers");
-    let plan = plan_deploy(&wish.project, &wish.apps, &observed, &wish.options);
+    let observed =
+        observe_for(&run, &desired.project, &desired.apps, &desired.options).await.expect("a world that answers");
+    let plan = plan_deploy(&desired.project, &desired.apps, &observed, &desired.options);
     if let Ok(plan) = &plan {
-        let broken = check_laws(plan, &wish.project, &observed);
+        let broken = check_laws(plan, &desired.project, &observed);
         assert!(broken.is_empty(), "{plan}\n{broken:?}");
     }
     (observed, plan)

@@ -9,7 +9,7 @@ use deploy_apps::ports::EngineErrorKind;
 use tokio::time::Instant;
 
 use crate::fixture::*;
-use crate::session::{Wish, at, no_faults, run, succeed};
+use crate::session::{Desired, at, no_faults, run, succeed};
 use crate::world::{Call, Error, Fault, World};
 
 fn shop() -> Project {
@@ -19,7 +19,7 @@ fn shop() -> Project {
 /// What `docker compose up` has made: redis, and go-app at the port that the proxy is to have.
 async fn composed() -> Arc<World> {
     let made = World::new();
-    succeed(&made, &Wish::of(shop())).await;
+    succeed(&made, &Desired::of(shop())).await;
     let (mut redis, tags) = {
         let state = made.state();
         (state.containers["sample-redis-1"].clone(), state.tags.clone())
@@ -72,7 +72,7 @@ fn accessories(world: &World) -> Vec<String> {
 async fn the_port_goes_to_the_proxy_and_accessories_stay() {
     let world = composed().await;
     assert_eq!(served_by(&world), ["compose"]);
-    let report = succeed(&world, &Wish::of(shop())).await;
+    let report = succeed(&world, &Desired::of(shop())).await;
     assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
     assert_eq!(served_by(&world), ["proxy"], "{}", report.story());
     assert_eq!(accessories(&world), ["sample-redis-1"], "{}", report.story());
@@ -85,7 +85,7 @@ async fn the_port_goes_to_the_proxy_and_accessories_stay() {
     let stopped = position("stop_container", "sample-go-app-1");
     assert!(stopped > position("create_container", "deploy-apps-proxy"), "{}", report.story());
     assert!(stopped < position("start_container", "deploy-apps-proxy"), "{}", report.story());
-    let again = succeed(&world, &Wish::of(shop())).await;
+    let again = succeed(&world, &Desired::of(shop())).await;
     assert_eq!(again.outcome(), Outcome::UpToDate, "{}", again.story());
 }
 
@@ -93,7 +93,7 @@ async fn the_port_goes_to_the_proxy_and_accessories_stay() {
 async fn a_failed_first_deploy_leaves_compose_serving() {
     let world = composed().await;
     world.script("go-app", crate::world::Behaviour::exits_after(std::time::Duration::from_millis(50), 1));
-    let report = run(&world, &Wish::of(shop()), no_faults()).await;
+    let report = run(&world, &Desired::of(shop()), no_faults()).await;
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(served_by(&world), ["compose"], "{}", report.story());
 }
@@ -103,7 +103,7 @@ async fn a_single_writer_stops_before_the_new_one_starts_and_comes_back() {
     let single = || with_accessories([service("redis")], project([stop_first(app("go-app"))]));
     let world = composed().await;
     world.script("go-app-r1", crate::world::Behaviour::exits_after(std::time::Duration::from_millis(50), 1));
-    let report = run(&world, &Wish::of(single()), no_faults()).await;
+    let report = run(&world, &Desired::of(single()), no_faults()).await;
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
     assert_eq!(served_by(&world), ["compose"], "{}", report.story());
 }
@@ -111,26 +111,26 @@ async fn a_single_writer_stops_before_the_new_one_starts_and_comes_back() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_of_compose_goes_when_the_new_one_runs() {
     let world = composed().await;
-    let report = succeed(&world, &Wish::of(project([worker("go-app")]))).await;
+    let report = succeed(&world, &Desired::of(project([worker("go-app")]))).await;
     assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
     assert_eq!(accessories(&world), ["sample-redis-1"], "{}", report.story());
 }
 
 async fn survives(faults: impl Fn(&Call) -> Vec<Fault>, comes_back: bool) {
     let begin = composed().await;
-    let wish = Wish::of(shop());
-    let undisturbed = run(&begin.fork(), &wish, no_faults()).await;
+    let desired = Desired::of(shop());
+    let undisturbed = run(&begin.fork(), &desired, no_faults()).await;
     let mut runs = 0;
     for call in &undisturbed.calls {
         for fault in faults(call) {
             let world = begin.fork();
-            let report = run(&world, &wish, at(call.index, fault)).await;
+            let report = run(&world, &desired, at(call.index, fault)).await;
             let context = format!("{fault:?} at {call}\n{}", report.story());
             world.assert_lawful(&context);
             if comes_back {
                 assert_eq!(served_by(&world).len(), 1, "{:?} {context}", served_by(&world));
             }
-            let next = succeed(&world, &wish).await;
+            let next = succeed(&world, &desired).await;
             let context = format!("{context}\nthen\n{}", next.story());
             assert_eq!(served_by(&world), ["proxy"], "{context}");
             assert_eq!(accessories(&world), ["sample-redis-1"], "{context}");

@@ -1,5 +1,5 @@
-//! Random histories: deploys with random wishes and faults, and hands that meddle in between. Whatever came of it,
-//! the laws held all the time, the next deploy reaches its wish, and the one after that has nothing to do.
+//! Random histories: deploys with random wants and faults, and hands that meddle in between. Whatever came of it,
+//! the laws held all the time, the next deploy reaches its desired, and the one after that has nothing to do.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use proptest::prelude::*;
 
 use crate::fixture::*;
 use crate::judge::stray;
-use crate::session::{Wish, at, look, no_faults, run, succeed};
+use crate::session::{Desired, at, look, no_faults, run, succeed};
 use crate::world::{Behaviour, Error, Fault, World};
 
-/// What is wished of the app.
+/// What is desired of the app.
 #[derive(Debug, Clone)]
 struct Shape {
     replicas: u32,
@@ -23,13 +23,13 @@ struct Shape {
 }
 
 impl Shape {
-    fn wish(&self, app: &App) -> Wish {
+    fn desired(&self, app: &App) -> Desired {
         let app = app.clone();
         let app = in_batches_of(self.parallelism, replicas(self.replicas, app));
         let app = if self.stop_first { stop_first(app) } else { app };
         let app = if self.release { with_release_command(app) } else { app };
-        let wish = Wish::of(project([app]));
-        if self.forced { wish.forced() } else { wish }
+        let desired = Desired::of(project([app]));
+        if self.forced { desired.forced() } else { desired }
     }
 }
 
@@ -99,7 +99,7 @@ async fn happen(world: &Arc<World>, app: &App, event: &Event) {
     match event {
         Event::Deploy(shape, fault) => {
             let faults = fault.map_or_else(no_faults, |(index, fault)| at(index, fault));
-            let report = run(world, &shape.wish(app), faults).await;
+            let report = run(world, &shape.desired(app), faults).await;
             world.state().leases.clear();
             world.assert_lawful(&report.story());
         }
@@ -130,15 +130,15 @@ async fn walk(app: &App, events: &[Event], last: &Shape) {
     }
     world.script("go-app", Behaviour::default());
     world.script("-release", Behaviour::exits_after(Duration::from_millis(100), 0));
-    // What still runs behaves from now on, except for what has died or is ill: that is to be replaced.
-    let mut wish = last.wish(app);
-    let report = succeed(&world, &wish).await;
-    let key = wish.project.key(&wish.apps[0]);
+    // What still runs behaves from now on, except for what has died or is unhealthy: that is to be replaced.
+    let mut desired = last.desired(app);
+    let report = succeed(&world, &desired).await;
+    let key = desired.project.key(&desired.apps[0]);
     let peers = world.state().record(&key).map_or(0, |record| record.peers.len());
     assert_eq!(peers, last.replicas as usize, "{}", report.story());
     assert!(stray(&world).is_empty(), "{:?}\n{}", stray(&world), report.story());
-    wish.options.force = false;
-    let plan = look(&world, &wish).await.1.expect("a plan");
+    desired.options.force = false;
+    let plan = look(&world, &desired).await.1.expect("a plan");
     assert!(plan.changes_nothing(), "{plan}\n{}", report.story());
 }
 

@@ -68,7 +68,7 @@ async fn flip_under_load(world: &World, app: &str, storm: &Storm) -> Report {
             Some(load) => load,
             None => load.insert(Load::start(traffic(world, app, storm)).await.expect("load")),
         };
-        // A request that is slow to be counted looks again after each flip: flips without a pause would let none through.
+        // A request that is slow to be counted checks again after each flip: flips without a pause would let none through.
         let before = load.progress().requests;
         eventually("a request got through", async || load.progress().requests > before).await;
     }

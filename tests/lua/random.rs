@@ -176,7 +176,7 @@ async fn random_requests_end_in_bounded_time_and_leave_nothing_open() {
     }
     let (after, has) = spent(&world).await;
     assert_eq!(lua_errors(&world).await, [""; 0]);
-    // A worker that died would have begun anew.
+    // A worker that died would have begun again.
     assert!(after > before, "the worker was replaced");
     #[expect(clippy::cast_precision_loss, reason = "some hundred")]
     let each = (after - before) / REQUESTS as f64;

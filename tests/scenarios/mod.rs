@@ -80,7 +80,7 @@ const HEAD: &str = "# Scenarios
 What may happen around a deploy, what is to come of it, and the tests that prove it. *elsewhere* leads to a public account of a case in which
 other software did otherwise.
 
-The table is generated from a run of these tests: `UPDATE_DOCS=1 tests/run --scenarios` runs them and writes it anew. `tests/run` fails when one
+The table is generated from a run of these tests: `UPDATE_DOCS=1 tests/run --scenarios` runs them and writes it again. `tests/run` fails when one
 of them has not passed, does not exist, or when the table says something else; see [testing.md](../internals/testing.md).
 
 | # | what happens | what is expected | tests | result |

@@ -202,7 +202,7 @@ pub const SCENARIOS: &[Scenario] = &[
         &[
             "e2e::faults_release::a_release_command_that_fails_flips_nothing_and_shows_its_log",
             "e2e::faults_release::a_release_command_that_takes_too_long_is_ended_and_shows_its_log",
-            "e2e::faults_release::a_release_command_that_hangs_is_ended_by_the_users_wish_to_stop",
+            "e2e::faults_release::a_release_command_that_hangs_is_ended_by_the_cancellation",
             "e2e::faults_release::a_release_command_that_a_killed_run_has_left_ends_before_the_next_begins",
         ],
         None,

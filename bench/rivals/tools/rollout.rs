@@ -1,5 +1,5 @@
 //! `docker rollout`: twice the containers, its wait, then the old ones down. In front of it stands nginx that asks the
-//! engine's name server anew every second: the proxies that it is documented with would have to be pulled.
+//! engine's name server again every second: the proxies that it is documented with would have to be pulled.
 
 use serde_json::json;
 use tokio::process::Command;

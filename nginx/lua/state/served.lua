@@ -5,7 +5,7 @@ local _M = {}
 -- Far more than anybody keeps images of.
 local MOST = 50
 
--- Adds the releases of a record's peers. A record without peers, as of an app at rest, serves nothing.
+-- Adds the releases of a record's peers. A record without peers, as of an app scaled to zero, serves nothing.
 function _M.with(text, record)
     local brought, order = {}, {}
     for _, peer in ipairs(record.peers) do

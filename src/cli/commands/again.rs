@@ -9,11 +9,11 @@ use crate::cli::names::known_apps;
 use crate::model::AppName;
 use crate::plan::{DeployOptions, Intent};
 
-/// The same release in new containers, without a lost request
+/// Restart apps: the same release in new containers, without a lost request
 ///
-/// What serves is started anew with the image, the configuration, the routes and the number of replicas that it has,
+/// What serves is started again with the image, the configuration, the routes and the number of replicas that it has,
 /// seen healthy through the proxy, flipped to and drained as in a deploy, start-first or stop-first as the app is
-/// rolled. Nothing is built, pulled or configured anew. An accessory is stopped and started in place.
+/// rolled. Nothing is built, pulled or configured again. An accessory is stopped and started in place.
 #[derive(Debug, Clone, Args)]
 pub struct RestartArgs {
     /// Apps and accessories to restart
@@ -21,10 +21,10 @@ pub struct RestartArgs {
     pub apps: Vec<String>,
 }
 
-/// Let apps finish their requests and stop; they keep their routes, and requests get 503
+/// Stop apps after their open requests; they keep their routes, and requests get 503
 ///
 /// What served and how many replicas it had is remembered: `start` brings it back. So does the next deploy of the app;
-/// `scale APP=0` is for what shall stay at rest over deploys.
+/// `scale APP=0` is for what is to stay at zero over deploys.
 #[derive(Debug, Clone, Args)]
 pub struct StopArgs {
     /// Apps and accessories to stop
@@ -32,7 +32,7 @@ pub struct StopArgs {
     pub apps: Vec<String>,
 }
 
-/// Bring back what `stop` has stopped: the same release with as many replicas
+/// Start what `stop` has stopped: the same release with as many replicas
 ///
 /// They are seen healthy through the proxy before they get requests. An accessory's container is started again.
 #[derive(Debug, Clone, Args)]

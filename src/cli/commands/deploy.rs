@@ -24,8 +24,8 @@ pub(super) const MOST_KEPT: i64 = 40;
 #[derive(Debug, Clone, Args)]
 pub struct DeployArgs {
     #[command(flatten)]
-    pub wish: WishArgs,
-    /// Run a plan that `plan --out FILE` has saved; refused when the world has moved since
+    pub desired: SelectionArgs,
+    /// Run a plan saved by `plan --out FILE`; refused when the state has changed since
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "all", "force", "atomic", "replicas", "no_backup"])]
     pub plan_file: Option<PathBuf>,
 }
@@ -36,14 +36,14 @@ impl DeployArgs {
         let text = self.plan_file.as_ref().and_then(|file| local::text(file, LARGEST_PLAN).ok());
         match text.and_then(|text| SavedPlan::parse(&text).ok()) {
             Some(saved) => saved.apps.iter().map(ToString::to_string).collect(),
-            None => self.wish.apps.clone(),
+            None => self.desired.apps.clone(),
         }
     }
 }
 
 /// What a deploy is asked for; `plan` is asked the same.
 #[derive(Debug, Clone, Args)]
-pub struct WishArgs {
+pub struct SelectionArgs {
     /// The apps to deploy; an accessory that is named is created, or replaced if it has changed
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
@@ -70,7 +70,7 @@ pub struct WishArgs {
     pub no_prune: bool,
 }
 
-impl WishArgs {
+impl SelectionArgs {
     pub fn options(&self) -> DeployOptions {
         DeployOptions {
             force: self.force,
@@ -107,8 +107,8 @@ impl WishArgs {
 /// Deploys the named apps and says how each ended.
 pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> {
     let Some(file) = &args.plan_file else {
-        let apps = named(context, &args.wish)?;
-        return carry_out(context, &apps, args.wish.options(), None).await;
+        let apps = named(context, &args.desired)?;
+        return carry_out(context, &apps, args.desired.options(), None).await;
     };
     let saved = saved_plan(context, file)?;
     carry_out(context, &saved.apps, saved.options.clone(), Some(&saved)).await
@@ -174,17 +174,17 @@ fn saved_plan(context: &Context, file: &Path) -> Result<SavedPlan, Failure> {
     ] {
         if planned != here {
             let message = format!("`{shown}` is a plan for {what} `{planned}`, and the compose file's is `{here}`");
-            return Err(Failure::new(Exit::WorldMoved, message).hint(save));
+            return Err(Failure::new(Exit::StateChanged, message).hint(save));
         }
     }
     if let Some(gone) = saved.apps.iter().find(|name| project.service(name).is_none()) {
         let message = format!("`{shown}` is a plan for `{gone}`, which the compose file no longer has");
-        return Err(Failure::new(Exit::WorldMoved, message).hint(save));
+        return Err(Failure::new(Exit::StateChanged, message).hint(save));
     }
     Ok(saved)
 }
 
-fn named(context: &Context, args: &WishArgs) -> Result<Vec<AppName>, Failure> {
+fn named(context: &Context, args: &SelectionArgs) -> Result<Vec<AppName>, Failure> {
     if args.apps.is_empty() && !args.all && !context.project.apps.is_empty() {
         let known = context.project.apps.keys().map(|app| format!("`{app}`")).collect::<Vec<_>>().join(", ");
         return Err(

@@ -50,7 +50,7 @@ pub async fn run(common: &CommonArgs, args: DoctorArgs) -> Result<Exit, Failure>
     };
     let mut repaired = None;
     if let (Some(engine), true) = (&engine, args.fix) {
-        repaired = Some(mend(engine, project.as_ref()).await?);
+        repaired = Some(fix(engine, project.as_ref()).await?);
     }
     let facts = gather(common, project.as_ref(), engine.as_ref(), &mut findings).await;
     findings.extend(diagnose(&facts));
@@ -89,7 +89,7 @@ fn compose_file(common: &CommonArgs, findings: &mut Vec<Finding>) -> Option<Proj
     None
 }
 
-async fn mend(engine: &DockerEngine, project: Option<&Project>) -> Result<Repaired, Failure> {
+async fn fix(engine: &DockerEngine, project: Option<&Project>) -> Result<Repaired, Failure> {
     let name = proxy_name(project);
     let operator = context::operator_of(&any_project(project)?);
     let proxy = Arc::new(control_client(engine, &name));
@@ -120,7 +120,7 @@ async fn gather(
 ) -> Facts {
     let mut facts = Facts {
         now: Timestamp::now(),
-        wish: project.map(|project| project.proxy.clone()),
+        desired: project.map(|project| project.proxy.clone()),
         proxy_name: proxy_name(project),
         build_id: proxy::build_id(),
         certificates: certificates(),
@@ -165,12 +165,12 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
     let disk = engine.disk(&facts.proxy_name).await?;
     let forgotten = if host.is_here { engine.forgotten().await? } else { Vec::new() };
     let not_restarted = engine.not_restarted(&observed).await?;
-    let port_holder = match &facts.wish {
-        Some(wish) => port_holder(engine, wish, &host).await?.map(|holder| holder + composes(wish, &observed)),
+    let port_holder = match &facts.desired {
+        Some(desired) => port_holder(engine, desired, &host).await?.map(|holder| holder + composes(desired, &observed)),
         None => None,
     };
-    let drift = facts.wish.as_ref().and_then(|wish| proxy_drift(wish, &observed));
-    let differs = facts.wish.as_ref().and_then(|wish| differs(wish, &observed));
+    let drift = facts.desired.as_ref().and_then(|desired| proxy_drift(desired, &observed));
+    let differs = facts.desired.as_ref().and_then(|desired| differs(desired, &observed));
     let neighbours = engine.neighbours(&facts.proxy_name).await?;
     let ids: Vec<String> = observed.containers.iter().map(|container| container.id.clone()).collect();
     let lifetimes = engine.lifetimes(&ids).await?;
@@ -193,30 +193,34 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
 }
 
 /// A container that publishes it, or something else on this very machine.
-async fn port_holder(engine: &DockerEngine, wish: &ProxySpec, host: &HostFacts) -> Result<Option<String>, EngineError> {
-    if let Some(container) = engine.publisher(wish.http_port).await? {
+async fn port_holder(
+    engine: &DockerEngine,
+    desired: &ProxySpec,
+    host: &HostFacts,
+) -> Result<Option<String>, EngineError> {
+    if let Some(container) = engine.publisher(desired.http_port).await? {
         return Ok(Some(format!("container `{container}`")));
     }
     if !host.is_here {
         return Ok(None);
     }
     let address: IpAddr =
-        wish.bind.as_deref().and_then(|bind| bind.parse().ok()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let taken =
-        TcpListener::bind((address, wish.http_port)).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);
-    Ok(taken.then(|| format!("a process (`sudo ss -ltnp 'sport = :{}'` names it)", wish.http_port)))
+        desired.bind.as_deref().and_then(|bind| bind.parse().ok()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+    let taken = TcpListener::bind((address, desired.http_port))
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);
+    Ok(taken.then(|| format!("a process (`sudo ss -ltnp 'sport = :{}'` names it)", desired.http_port)))
 }
 
 /// What is no problem: a deploy takes the port over.
-fn composes(wish: &ProxySpec, observed: &ObservedEngine) -> &'static str {
-    let holds = observed.composed.iter().any(|one| one.ports.contains(&wish.http_port));
+fn composes(desired: &ProxySpec, observed: &ObservedEngine) -> &'static str {
+    let holds = observed.composed.iter().any(|one| one.ports.contains(&desired.http_port));
     if holds { ", which docker compose made: a deploy of that service as an app takes the port over" } else { "" }
 }
 
-/// The planner knows which settings make another proxy; the image plays no part in that. That a deploy is refused for it, and what mends that.
-pub(super) fn differs(wish: &ProxySpec, observed: &ObservedEngine) -> Option<(String, String)> {
-    let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&wish.base_image) };
-    let refused = plan_proxy(wish, &image, observed).err()?;
+/// The planner knows which settings make another proxy; the image plays no part in that. That a deploy is refused for it, and how to fix that.
+pub(super) fn differs(desired: &ProxySpec, observed: &ObservedEngine) -> Option<(String, String)> {
+    let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&desired.base_image) };
+    let refused = plan_proxy(desired, &image, observed).err()?;
     matches!(refused, PlanRefused::ProxyDiffers { .. }).then(|| (refused.to_string(), refused.hint()))
 }
 

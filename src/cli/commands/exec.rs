@@ -31,7 +31,7 @@ pub struct ExecArgs {
     /// In the replica with this number; else in the first
     #[arg(long, value_name = "N")]
     pub replica: Option<u32>,
-    /// No terminal, although there is one
+    /// Allocate no terminal
     #[arg(short = 'T', long)]
     pub no_tty: bool,
     /// The command with its arguments
@@ -107,7 +107,7 @@ fn choose<'a>(
         let replica = args.replica.map(|replica| format!(" number {replica}")).unwrap_or_default();
         let names: Vec<String> = running.iter().map(|container| format!("`{}`", container.name)).collect();
         let hint = match names.is_empty() {
-            true => format!("`deploy-apps status {}` says how it stands", args.app),
+            true => format!("`deploy-apps status {}` shows its state", args.app),
             false => format!("these run: {}", names.join(", ")),
         };
         Failure::new(Exit::Refused, format!("no replica{release}{replica} of `{}` runs", args.app)).hint(hint)

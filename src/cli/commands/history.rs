@@ -18,7 +18,7 @@ use crate::report::history::{History, brought_in};
 
 #[derive(Debug, Clone, Args)]
 pub struct HistoryArgs {
-    /// The apps to tell of; without any, all of the project, also those that were removed
+    /// The apps to show; default all of the project, also those that were removed
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
     /// How many runs of each app

@@ -12,7 +12,7 @@ use crate::cli::common::{CommonArgs, Format};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::compose;
-use crate::scaffold::{self, Found, FoundApp, Wish};
+use crate::scaffold::{self, Desired, Found, FoundApp};
 
 pub use args::InitArgs;
 use new_file::write_new;
@@ -38,7 +38,7 @@ pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
     fit(args, &mut found)?;
     let own = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let project = common.project_name.clone().unwrap_or_else(|| scaffold::app_name(&own));
-    let wish = Wish { project, port: args.port, host: args.host.clone() };
+    let desired = Desired { project, port: args.port, host: args.host.clone() };
     for app in &found.apps {
         let name = app.folder.join(".dockerignore").display().to_string();
         let known = files.iter().any(|(other, _)| *other == name) || folder.join(&name).exists();
@@ -46,7 +46,7 @@ pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
             files.push((name, text));
         }
     }
-    files.push(("compose.yaml".to_owned(), scaffold::compose_file(&wish, &found.apps)));
+    files.push(("compose.yaml".to_owned(), scaffold::compose_file(&desired, &found.apps)));
     check(&folder, &files)?;
     if !args.print {
         for (name, text) in &files {

@@ -23,7 +23,7 @@ use crate::report::ls::{ListedProject, ListedProxy, Listing};
 /// A proxy that hangs is told of as such.
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// All projects on the engine: their apps, releases and routes, and who has which host
+/// List all projects on the engine with their apps, releases and routes
 ///
 /// Asks the engine and its proxies alone, so no compose file is needed. What stands here can be looked at and worked on
 /// with `-p PROJECT` from any folder: `status`, `logs`, `history`, `exec`, `rollback`, `restart`, `remove` and others.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
-use super::deploy::WishArgs;
+use super::deploy::SelectionArgs;
 use crate::cli::common::Format;
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
@@ -26,11 +26,11 @@ shown or saved; names are.
 Exit codes: 0 nothing would change, 11 something would, and those of a deploy for what would refuse it.
 
   deploy-apps plan --out plan.json          save it; the file holds no secrets
-  deploy-apps --plan-file plan.json         run exactly this plan, or nothing: exit code 12 if the world has moved
+  deploy-apps --plan-file plan.json         run exactly this plan, or nothing: exit code 12 if the state has changed
   deploy-apps plan --format markdown        for a comment on a pull request; its first line is a marker to find it by")]
 pub struct PlanArgs {
     #[command(flatten)]
-    pub wish: WishArgs,
+    pub desired: SelectionArgs,
     /// Pull images first as a deploy would, so that the plan knows them
     #[arg(long)]
     pub pull: bool,
@@ -42,11 +42,11 @@ pub struct PlanArgs {
 /// Shows what a deploy would do.
 pub async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
     let project = &context.project;
-    let apps = args.wish.services(&context.project)?;
+    let apps = args.desired.services(&context.project)?;
     let request = DeployRequest {
         project,
         apps: &apps,
-        options: args.wish.options(),
+        options: args.desired.options(),
         proxy_image: &context.proxy_image(),
         operator: &context.operator,
         lock_wait: context.lock_wait,

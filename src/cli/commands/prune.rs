@@ -23,7 +23,7 @@ pub struct PruneArgs {
     /// How many releases besides the serving one stay for a rollback
     #[arg(long, value_name = "N", default_value_t = KEEP, value_parser = clap::value_parser!(u32).range(..=MOST_KEPT))]
     pub keep: u32,
-    /// Say what would go and change nothing
+    /// Print what would be removed, without changing anything
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -11,7 +11,7 @@ use crate::compose;
 use crate::model::{AppName, Project, ReleaseNumber};
 use crate::plan::{DeployOptions, Intent};
 
-/// Brings back an earlier release, with the image and the configuration that it had
+/// Roll back to an earlier release, with its image and its configuration
 ///
 /// Without a release it is the one that served before the present one. It comes back under its own number, from what
 /// the proxy and the engine have kept: nothing is built or pulled, so it works with a broken build and without a

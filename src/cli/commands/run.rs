@@ -25,7 +25,7 @@ pub struct RunArgs {
     /// The app whose release it runs in
     #[arg(value_name = "APP")]
     pub app: String,
-    /// No terminal, although there is one
+    /// Allocate no terminal
     #[arg(short = 'T', long)]
     pub no_tty: bool,
     /// The command with its arguments, in place of the service's `command`
@@ -39,14 +39,14 @@ pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     let app: AppName =
         args.app.parse().map_err(|error: crate::model::InvalidName| Failure::new(Exit::Usage, error.to_string()))?;
     let terminal = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let wish = OneOff { app: &app, command: &args.command, terminal, stdin: true };
+    let desired = OneOff { app: &app, command: &args.command, terminal, stdin: true };
     // The command's own output is all that is to be seen.
     let run = context.run_into(std::sync::Arc::new(|event: Event| {
         if let Fact::Warned { message } = event.fact {
             errln!("warning: {message}");
         }
     }));
-    let made = make_one_off(&run, &context.project, &wish, &context.operator);
+    let made = make_one_off(&run, &context.project, &desired, &context.operator);
     let (name, lease) = made.await.map_err(|error| match error {
         DeployError::Setup(failure) => Failure { hint: failure.hint, ..Failure::new(Exit::Failed, failure.message) },
         error => error.into(),

@@ -12,10 +12,10 @@ use crate::compose;
 use crate::model::{AppName, Project};
 use crate::plan::{DeployOptions, Intent};
 
-/// Changes how many replicas of the serving release run; nothing is built, pulled or configured anew
+/// Change the number of replicas of the serving release; nothing is built, pulled or reconfigured
 ///
 /// More replicas are started, seen healthy through the proxy and added in one flip; fewer are taken out in one flip,
-/// finish their open requests and stop. 0 puts the app to rest: its requests get 503 until it is scaled up again.
+/// finish their open requests and stop. 0 stops the app: its requests get 503 until it is scaled up again.
 ///
 /// Later deploys keep the number until the compose file's own (`deploy.replicas` or `scale`) is another than it is now.
 #[derive(Debug, Clone, Args)]

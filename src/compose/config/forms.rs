@@ -137,7 +137,7 @@ impl Writer<'_> {
             let default = Entry { key: "default".to_owned(), key_span: span, value: Node::new(span, Value::Null) };
             map.set("networks", Node::new(span, Value::Map(Map { entries: vec![default] })));
         }
-        // Where only `null` stands, an app without accessories does not join; a map without keys is a wish to.
+        // Where only `null` stands, an app without accessories does not join; a map without keys asks for it.
         if self.hides_accessories
             && let Some(networks) = map.get_mut("networks").and_then(|entry| entry.value.as_map_mut())
             && let Some(default) = networks.get_mut("default").filter(|entry| entry.value.is_null())

@@ -28,15 +28,15 @@ impl Layers {
         let Some(root) = document.as_map_mut() else { return Ok(()) };
         let Some(entry) = root.remove("include") else { return Ok(()) };
         for item in collections::list(&entry)? {
-            let wish = self.include_wish(item, scope)?;
+            let desired = self.include_entry(item, scope)?;
             let mut environment = scope.environment.clone();
-            environment.add_files(&wish.env_files).map_err(|error| named(error, wish.span))?;
+            environment.add_files(&desired.env_files).map_err(|error| named(error, desired.span))?;
             if trail.len() > MOST_LINKS {
                 let message = format!("files include each other more than {MOST_LINKS} levels deep");
-                return Err(Problem::at(wish.span, message).hint("include fewer levels"));
+                return Err(Problem::at(desired.span, message).hint("include fewer levels"));
             }
             let mut files = Vec::new();
-            for (path, span) in &wish.paths {
+            for (path, span) in &desired.paths {
                 if let Some(begin) = trail.iter().position(|file| file == path) {
                     let circle: Vec<String> =
                         trail[begin..].iter().chain([path]).map(|file| format!("`{}`", self.shown(file))).collect();
@@ -45,16 +45,17 @@ impl Layers {
                 }
                 files.push(self.open_named(path, *span, "included file")?);
             }
-            let mut included = self.model(files, Scope { folder: &wish.folder, environment: &environment }, trail)?;
+            let mut included =
+                self.model(files, Scope { folder: &desired.folder, environment: &environment }, trail)?;
             rules::strip_tags(&mut included);
-            paths::resolve(&mut included, &wish.folder, true);
+            paths::resolve(&mut included, &desired.folder, true);
             pass_on_variables(&mut included, &environment);
             import(root, included)?;
         }
         Ok(())
     }
 
-    fn include_wish(&mut self, item: &Node, scope: Scope<'_>) -> Read<Include> {
+    fn include_entry(&mut self, item: &Node, scope: Scope<'_>) -> Read<Include> {
         let located = |node: &Node| Ok((absolute(scope.folder, Path::new(&local(node)?)), node.span));
         let several = |entry: &Entry| match &entry.value.value {
             Value::List(items) => items.iter().map(located).collect::<Read<Vec<_>>>(),

@@ -201,9 +201,9 @@ impl Layers {
         environment: &Environment,
         chain: &mut Vec<Link>,
     ) -> Read<Node> {
-        let wish = service.as_map_mut().and_then(|map| map.remove("extends")).filter(|entry| !entry.value.is_null());
-        let Some(wish) = wish else { return Ok(service) };
-        let link = Link { file: place.path.clone(), service: name.to_owned(), span: wish.key_span };
+        let desired = service.as_map_mut().and_then(|map| map.remove("extends")).filter(|entry| !entry.value.is_null());
+        let Some(desired) = desired else { return Ok(service) };
+        let link = Link { file: place.path.clone(), service: name.to_owned(), span: desired.key_span };
         let same = |known: &Link| known.file == link.file && known.service == link.service;
         if let Some(begin) = chain.iter().position(same) {
             let one_file = chain.iter().all(|known| known.file == link.file);
@@ -218,10 +218,10 @@ impl Layers {
         }
         if chain.len() >= MOST_LINKS {
             let message = format!("services extend each other more than {MOST_LINKS} levels deep");
-            return Err(Problem::at(wish.key_span, message).hint("extend fewer levels"));
+            return Err(Problem::at(desired.key_span, message).hint("extend fewer levels"));
         }
         chain.push(link);
-        let (base_name, span, file) = self.extends_wish(&wish)?;
+        let (base_name, span, file) = self.extends_entry(&desired)?;
         let base_place = match file {
             None => Rc::clone(place),
             Some(node) => self.bases(&absolute(&place.folder, Path::new(&local(&node)?)), node.span, environment)?,
@@ -245,7 +245,7 @@ impl Layers {
     }
 
     /// The service that is extended, where it is named, and the file that it is in.
-    fn extends_wish(&mut self, entry: &Entry) -> Read<(String, Span, Option<Node>)> {
+    fn extends_entry(&mut self, entry: &Entry) -> Read<(String, Span, Option<Node>)> {
         let Value::Map(map) = &entry.value.value else { return Ok((entry.text()?, entry.value.span, None)) };
         for field in &map.entries {
             if !refuse::EXTENDS.known.contains(&field.key.as_str()) {

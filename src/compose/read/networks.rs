@@ -32,7 +32,7 @@ pub(super) fn read(
     if alone && entry.is_none_or(names_only_default) {
         return Vec::new();
     }
-    // An empty list is no wish to be alone: compose then gives the default network too.
+    // An empty list does not mean isolation: compose then gives the default network too.
     let names_some = |entry: &&Entry| match &entry.value.value {
         Value::Null => false,
         Value::List(items) => !items.is_empty(),

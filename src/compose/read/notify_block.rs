@@ -86,9 +86,8 @@ fn on(field: &Entry) -> Read<(bool, bool)> {
         _ => collections::list(field)?,
     };
     if items.is_empty() {
-        return Err(
-            Problem::at(field.key_span, "`on` is empty, so nobody would be told").hint("name `success` or `failure`")
-        );
+        return Err(Problem::at(field.key_span, "`on` is empty, so it would never be called")
+            .hint("name `success` or `failure`"));
     }
     let mut told = (false, false);
     for item in items {

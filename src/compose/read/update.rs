@@ -37,7 +37,7 @@ pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutP
                 if field.value.as_text() == Some("continue") {
                     let message = "`failure_action: continue` is taken as `pause`: no replica is left out unseen";
                     cx.warn(
-                        Problem::at(field.value.span, message).hint("the next deploy goes on where this one ended"),
+                        Problem::at(field.value.span, message).hint("the next deploy resumes where this one ended"),
                     );
                 }
             }

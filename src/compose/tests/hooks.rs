@@ -93,7 +93,7 @@ fn a_rollout_says_what_becomes_of_failures_and_a_rollback_is_as_it_unless_told()
         Case::app(lenient).warnings(),
         [
             "compose.yaml:5:48: `failure_action: continue` is taken as `pause`: no replica is left out unseen \
-             (hint: the next deploy goes on where this one ended)",
+             (hint: the next deploy resumes where this one ended)",
             "compose.yaml:5:58: `max_failure_ratio` has no effect: the first failed replica counts \
              (hint: what serves does not change until all of a batch are healthy)",
         ]

@@ -46,7 +46,7 @@ fn what_is_no_webhook_is_refused_at_its_place() {
     case("  notify: [{ on: failure }]\n").refuses("3:12: a webhook needs a `url`", example);
     case("  notify: [http://a/]\n").refuses("3:12: `notify` must be a list of maps, not `http://a/`", example);
     case("  notify: [{ url: http://a/, on: [] }]\n")
-        .refuses("3:30: `on` is empty, so nobody would be told", "name `success` or `failure`");
+        .refuses("3:30: `on` is empty, so it would never be called", "name `success` or `failure`");
     case("  notify: [{ url: http://a/, on: always }]\n")
         .refuses("3:34: `on` must be `success` or `failure`, not `always`", "");
     case("  notify: [{ url: http://a/, urls: b }]\n")

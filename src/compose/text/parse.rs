@@ -78,7 +78,7 @@ impl Builder<'_> {
             }
             Event::Alias(id) => {
                 let Some(node) = self.anchors.get(&id).cloned() else {
-                    return Err(Problem::at(span, "an alias cannot stand inside its own anchor"));
+                    return Err(Problem::at(span, "an alias cannot be used inside its own anchor"));
                 };
                 self.spend(node.size(), span)?;
                 self.check_depth(node.depth(), span)?;

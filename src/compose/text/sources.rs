@@ -3,7 +3,7 @@
 use crate::compose::error::{ComposeError, ComposeErrorKind, Finding, Place, Problem, Warning};
 use crate::model::visible;
 
-/// Enough to mend a file in few rounds, few enough to be read.
+/// Enough to repair a file in few rounds, few enough to be read.
 const MOST_FINDINGS: usize = 20;
 
 /// A text and the name under which messages show it.
@@ -60,7 +60,7 @@ impl Sources {
     /// The error that holds all of these problems.
     pub fn invalid(&self, mut problems: Vec<Problem>) -> ComposeError {
         problems.sort_by_key(|problem| problem.span.map_or((u16::MAX, usize::MAX), |span| (span.file, span.start)));
-        // An anchor that is used in several services is wrong in all of them, but needs mending once.
+        // An anchor that is used in several services is wrong in all of them, but needs fixing once.
         problems.dedup();
         let omitted = problems.len().saturating_sub(MOST_FINDINGS);
         problems.truncate(MOST_FINDINGS);

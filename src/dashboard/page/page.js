@@ -16,7 +16,7 @@ const STATES = {
   degraded: ["!", "degraded", "warn"],
   down: ["✕", "down", "bad"],
   holding: ["⏸", "requests wait", "warn"],
-  at_rest: ["–", "at rest", ""],
+  at_rest: ["–", "scaled to zero", ""],
   stopped: ["–", "stopped", ""],
   not_deployed: ["–", "not deployed", ""],
   unknown: ["?", "not known", "warn"],

@@ -1,4 +1,4 @@
-//! What `ssh` says when it does not get there, in our words and with what mends it.
+//! What `ssh` says when it does not get there, in our words and with how to fix it.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) fn of_login(words: &str, code: Option<i32>, address: &SshAddress) -> 
     }
     if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         return no_login("its host key is not the one that is known").hint(format!(
-            "somebody may be in between; if the host was set up anew, `ssh-keygen -R {}`",
+            "somebody may be in between; if the host was set up again, `ssh-keygen -R {}`",
             known_as(address)
         ));
     }

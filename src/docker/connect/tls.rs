@@ -104,7 +104,7 @@ impl TlsPlan {
         Ok(store)
     }
 
-    /// What the failure of a handshake with `address` means, and what mends it.
+    /// What the failure of a handshake with `address` means, and how to fix it.
     pub(super) fn explain(&self, address: &str, error: &Error) -> EngineError {
         use AlertDescription as Alert;
         let folder = self.folder.display();
@@ -221,7 +221,7 @@ fn in_time(own: &CertificateInfo, now: Timestamp) -> Result<(), EngineError> {
 
 fn half_a_pair(there: &Path, missing: &str) -> EngineError {
     let message = format!("there is a `{}`, but no `{missing}` beside it", there.display());
-    refuse(message).hint("the engine is told who we are by both together; remove the one, or bring the other")
+    refuse(message).hint("a client certificate needs both files; remove the one, or add the other")
 }
 
 fn not_a_pair(cert: &Path, key: &Path, error: &Error) -> EngineError {

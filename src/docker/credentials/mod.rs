@@ -160,7 +160,7 @@ fn stored(file: &ConfigFile, registry: &str, from: &str) -> Result<Option<Login>
     let Some((key, Some(auth))) = found else { return Ok(None) };
     let credentials = credentials(registry, auth).ok_or_else(|| {
         let message = format!("the login for `{key}` in {from} is not valid: `auth` is no `user:password` in base64");
-        EngineError::new(EngineErrorKind::Other, message).hint(format!("`docker login {key}` writes it anew"))
+        EngineError::new(EngineErrorKind::Other, message).hint(format!("`docker login {key}` writes it again"))
     })?;
     Ok(credentials.map(|credentials| Login { credentials, from: from.to_owned() }))
 }

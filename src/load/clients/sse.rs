@@ -40,7 +40,10 @@ async fn listen(lane: &Lane, wire: &mut Wire, request: &[u8]) -> Result<End, Fai
     lane.ledger.seen_release(&wire.scratch.release);
     if head.framing == Framing::UntilClose {
         // Its end could not be told from a cut, so such a stream proves nothing.
-        return Err(Failure::new(Cause::CutStream, "stream without framing: its end cannot be told from a cut"));
+        return Err(Failure::new(
+            Cause::CutStream,
+            "stream without framing: its end cannot be distinguished from a cut",
+        ));
     }
     let mut reader = BodyReader::new(head.framing);
     let mut blank_lines = BlankLines::default();

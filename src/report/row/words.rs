@@ -80,7 +80,7 @@ impl Row {
             Outcome::UpToDate | Outcome::Completed if self.removing => Piece::new(Tone::Success, "✔ removed"),
             Outcome::CompletedWithLeftovers if self.removing => Piece::new(Tone::Warning, "✔ removed, with leftovers"),
             Outcome::Cancelled if self.removing && self.flips > 0 => {
-                Piece::new(Tone::Warning, "✘ cancelled, it serves no more and its containers are left")
+                Piece::new(Tone::Warning, "✘ cancelled, it no longer serves and its containers are left")
             }
             Outcome::Completed if self.planned.as_ref().is_some_and(|planned| planned.replicas == 0) => {
                 let words = if end.urls.is_empty() { "✔ stopped" } else { "✔ stopped, its requests get 503" };
@@ -92,7 +92,7 @@ impl Row {
             Outcome::Unstable => Piece::new(Tone::Error, served("✘ serves, and restarts again and again", end)),
             Outcome::RolledBack => match before {
                 Some(before) => Piece::new(Tone::Error, format!("✘ rolled back, {before} serves as before")),
-                None => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
+                None => Piece::new(Tone::Error, "✘ failed, everything undone"),
             },
             Outcome::Cancelled => match (before, &self.planned) {
                 (_, Some(planned)) if self.flips > 0 => {
@@ -102,9 +102,9 @@ impl Row {
                 (None, _) => Piece::new(Tone::Warning, "✘ cancelled"),
             },
             Outcome::Disconnected => {
-                Piece::new(Tone::Error, "✘ connection lost, run it again: what served goes on serving")
+                Piece::new(Tone::Error, "✘ connection lost, run it again: what served keeps serving")
             }
-            Outcome::Stuck => Piece::new(Tone::Error, "✘ stuck: look at what serves with `deploy-apps status`"),
+            Outcome::Stuck => Piece::new(Tone::Error, "✘ stuck: `deploy-apps status` shows what serves"),
         }
     }
 }
@@ -127,12 +127,12 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
             Piece::new(Tone::Warning, served(&format!("{done}, with leftovers"), end))
         }
         (Outcome::Unstable, _) => Piece::new(Tone::Error, served("✘ restarts again and again", end)),
-        (Outcome::RolledBack, AccessoryChange::Create) => Piece::new(Tone::Error, "✘ failed, nothing is left of it"),
+        (Outcome::RolledBack, AccessoryChange::Create) => Piece::new(Tone::Error, "✘ failed, everything undone"),
         (Outcome::RolledBack, AccessoryChange::Replace) => {
-            Piece::new(Tone::Error, "✘ failed, the one from before runs again")
+            Piece::new(Tone::Error, "✘ failed, the previous one runs again")
         }
         (Outcome::RolledBack, AccessoryChange::Recreate) => {
-            Piece::new(Tone::Error, "✘ failed, and the one from before is gone")
+            Piece::new(Tone::Error, "✘ failed, and the previous one is lost")
         }
         (Outcome::RolledBack, AccessoryChange::Run) => Piece::new(Tone::Error, "✘ failed, the next run repeats it"),
         (
@@ -140,11 +140,11 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
             AccessoryChange::Start | AccessoryChange::Leave | AccessoryChange::Stop | AccessoryChange::Restart,
         ) => Piece::new(Tone::Error, "✘ failed"),
         (Outcome::Cancelled, AccessoryChange::Replace) => {
-            Piece::new(Tone::Warning, "✘ cancelled, the one from before runs again")
+            Piece::new(Tone::Warning, "✘ cancelled, the previous one runs again")
         }
         (Outcome::Cancelled, _) => Piece::new(Tone::Warning, "✘ cancelled"),
         (Outcome::Disconnected, _) => Piece::new(Tone::Error, "✘ connection lost, run it again"),
-        (Outcome::Stuck, _) => Piece::new(Tone::Error, "✘ stuck: look at it with `deploy-apps status`"),
+        (Outcome::Stuck, _) => Piece::new(Tone::Error, "✘ stuck: `deploy-apps status` shows it"),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct ProxyStanding {
     /// The build that runs, and the one that this program would bring.
     pub build: Option<String>,
     pub own_build: String,
-    /// Why a deploy is refused: it runs with other settings than the compose file asks for. And what mends that.
+    /// Why a deploy is refused: it runs with other settings than the compose file asks for. And how to fix that.
     pub differs: Option<(String, String)>,
     /// What a deploy goes on with although the compose file asks for something else.
     pub drift: Option<String>,

@@ -37,7 +37,7 @@ pub(in crate::report) fn state_words(state: AppState) -> &'static str {
         AppState::Degraded => "degraded",
         AppState::Down => "down",
         AppState::Holding => "requests wait",
-        AppState::AtRest => "at rest",
+        AppState::AtRest => "scaled to zero",
         AppState::Stopped => "stopped",
         AppState::NotDeployed => "not deployed",
         AppState::Unknown => "not known",

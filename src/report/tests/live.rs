@@ -135,7 +135,7 @@ warning: node-app: left `sample-node-app-r3-1` behind for the next run: it was s
 fn what_was_cut_killed_and_not_undone_is_told() {
     let expected = block(
         r#"
-go-app  r7 → r8  1.4.0+8   flipped 1ms · drained 4 requests and 1 websocket in 1m 0s · cut 1 request and 1 websocket at the limit   ✘ stuck: look at what serves with `deploy-apps status`
+go-app  r7 → r8  1.4.0+8   flipped 1ms · drained 4 requests and 1 websocket in 1m 0s · cut 1 request and 1 websocket at the limit   ✘ stuck: `deploy-apps status` shows what serves
 
 warning: service `redis` has no `healthcheck`: it counts as ready at once
 

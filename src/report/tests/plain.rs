@@ -104,7 +104,7 @@ fn what_could_not_be_undone_is_told() {
  1m 12s  go-app: error: could not undo: the proxy `deploy-apps` does not answer: connection closed
  1m 12s  go-app:   while: flip `sample/go-app` to `sample-go-app-r7-1`
  1m 12s  go-app: hint: see what serves with `deploy-apps status`, then deploy again
- 1m 12s  go-app: finished in 1m 12s: ✘ stuck: look at what serves with `deploy-apps status`
+ 1m 12s  go-app: finished in 1m 12s: ✘ stuck: `deploy-apps status` shows what serves
 "#,
     );
     assert_eq!(talk(&stuck()).trim_end(), expected);

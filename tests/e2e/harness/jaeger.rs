@@ -39,7 +39,7 @@ impl<'h> Jaeger<'h> {
         format!("http://127.0.0.1:{}", self.host.port_of("OTLP_PORT"))
     }
 
-    /// Ends its process as a crash would: a stop by the engine's API would count as wished for.
+    /// Ends its process as a crash would: a stop by the engine's API would count as requested.
     pub fn kill(&self) {
         let service = format!("name=^{}-jaeger", self.host.name());
         let id = docker(&["ps", "-q", "--filter", &service]);

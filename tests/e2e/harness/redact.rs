@@ -35,7 +35,7 @@ impl Host {
         })
     }
 
-    /// Compares the redacted text with `tests/e2e/snapshots/<name>`. `UPDATE_SNAPSHOTS=1` writes it anew; the diff
+    /// Compares the redacted text with `tests/e2e/snapshots/<name>`. `UPDATE_SNAPSHOTS=1` writes it again; the diff
     /// is then what a review looks at.
     #[track_caller]
     pub fn snapshot(&self, name: &str, text: &str) {

@@ -1,4 +1,4 @@
-//! From a test's wish to a folder with a compose file in it.
+//! From a test's desired to a folder with a compose file in it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -3,7 +3,7 @@
 use super::reads;
 use crate::fixture::*;
 use crate::scenes::{adjustments, changed, hand_overs};
-use crate::session::{Wish, succeed};
+use crate::session::{Desired, succeed};
 
 async fn named(file: &str, name: &str) {
     let scene = adjustments().await.into_iter().find(|scene| scene.name == name);
@@ -34,8 +34,8 @@ async fn fewer_replicas_drain_like_in_a_deploy() {
 async fn a_replica_that_comes_back_has_a_number_that_was_never_used() {
     let wanted = |count| project([replicas(count, app("go-app"))]);
     let scene = changed("down", wanted(2), wanted(1)).await;
-    succeed(&scene.world, &scene.wish).await;
-    reads("up-again", &scene.wishing(Wish::of(wanted(2)))).await;
+    succeed(&scene.world, &scene.desired).await;
+    reads("up-again", &scene.desiring(Desired::of(wanted(2)))).await;
 }
 
 #[tokio::test(start_paused = true)]

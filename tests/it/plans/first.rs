@@ -70,13 +70,13 @@ async fn a_missing_accessory_is_made_before_the_app_and_its_networks_and_volumes
 async fn an_accessory_that_has_exited_is_started_and_one_that_differs_is_left() {
     let scene = first_deploys().await.into_iter().find(|scene| scene.name.contains("accessory")).expect("a scene");
     let world = scene.fork();
-    crate::session::succeed(&world, &scene.wish).await;
+    crate::session::succeed(&world, &scene.desired).await;
     world.kill("sample-redis-1");
-    let mut wish = scene.wish.clone();
-    let redis = wish.project.accessories.get_mut(&name("redis")).expect("redis");
+    let mut desired = scene.desired.clone();
+    let redis = desired.project.accessories.get_mut(&name("redis")).expect("redis");
     redis.service.container.command = Some(vec!["--appendonly".to_owned()]);
-    wish.project.apps[0].service.depends_on[0].condition = Condition::Started;
-    let (_, plan) = crate::session::look(&world, &wish).await;
+    desired.project.apps[0].service.depends_on[0].condition = Condition::Started;
+    let (_, plan) = crate::session::look(&world, &desired).await;
     super::compare("accessory-exited-and-different", &plan.expect("a plan").to_string());
 }
 
@@ -92,6 +92,6 @@ async fn two_apps_on_a_bare_host_are_planned_beside_each_other() {
 async fn an_app_that_depends_on_one_that_is_not_deployed_is_warned_about() {
     let wanted = project([after("node-app", Condition::Started, app("go-app")), app("node-app")]);
     let mut scene = changed("warned", project([app_beside()]), wanted).await;
-    scene.wish.apps.truncate(1);
+    scene.desired.apps.truncate(1);
     reads("first-deploy-before-its-dependency", &scene).await;
 }

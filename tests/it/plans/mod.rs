@@ -1,6 +1,6 @@
 //! The whole plan of each situation, as the text that `deploy-apps plan` prints.
 //!
-//! The texts lie beside this file. `UPDATE_PLANS=1` writes them anew; the diff is then what a review looks at.
+//! The texts lie beside this file. `UPDATE_PLANS=1` writes them again; the diff is then what a review looks at.
 
 mod adjust;
 mod after_crash;
@@ -17,7 +17,7 @@ use crate::session::look;
 
 /// Compares the plan of a scene with its text.
 async fn reads(file: &str, scene: &Scene) {
-    let (_, plan) = look(&scene.fork(), &scene.wish).await;
+    let (_, plan) = look(&scene.fork(), &scene.desired).await;
     compare(file, &plan.expect("a plan").to_string());
 }
 

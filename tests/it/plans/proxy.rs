@@ -8,7 +8,7 @@ use deploy_apps::plan::{Stage, Step, address_pool, plan_lost_network, plan_proxy
 
 use super::compare;
 use crate::fixture::*;
-use crate::session::{Wish, look, succeed};
+use crate::session::{Desired, look, succeed};
 use crate::world::World;
 
 fn spec() -> ProxySpec {
@@ -24,9 +24,9 @@ fn text(stages: &[Stage]) -> String {
 
 /// An engine whose proxy runs.
 async fn running() -> ObservedEngine {
-    let (world, wish) = (World::new(), Wish::of(project([app("go-app")])));
-    succeed(&world, &wish).await;
-    look(&world, &wish).await.0.engine
+    let (world, desired) = (World::new(), Desired::of(project([app("go-app")])));
+    succeed(&world, &desired).await;
+    look(&world, &desired).await.0.engine
 }
 
 async fn in_state(state: ContainerState) -> ObservedEngine {

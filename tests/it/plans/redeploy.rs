@@ -8,7 +8,7 @@ use deploy_apps::ports::EngineErrorKind;
 use super::reads;
 use crate::fixture::*;
 use crate::scenes::{changed, deployed, edited, environment, pairs, pulled, redeploys};
-use crate::session::{Wish, at_first, look, run, succeed};
+use crate::session::{Desired, at_first, look, run, succeed};
 use crate::world::{Error, Fault};
 
 async fn named(file: &str, name: &str) {
@@ -80,7 +80,7 @@ async fn another_configuration_of_the_same_source_builds_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_was_built_before_is_only_tagged() {
     let scene = edited("built", project([app("go-app")])).await;
-    succeed(&scene.world, &scene.wish).await;
+    succeed(&scene.world, &scene.desired).await;
     *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
     reads("redeploy-source-built-before", &scene).await;
 }
@@ -88,10 +88,10 @@ async fn a_source_that_was_built_before_is_only_tagged() {
 #[tokio::test(start_paused = true)]
 async fn an_image_that_is_pruned_before_it_is_tagged_costs_no_number() {
     let scene = edited("built", project([app("go-app")])).await;
-    succeed(&scene.world, &scene.wish).await;
+    succeed(&scene.world, &scene.desired).await;
     *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
     let gone = Fault::Fail(Error::Engine(EngineErrorKind::ImageNotFound));
-    let report = run(&scene.world, &scene.wish, at_first("tag_image", gone)).await;
+    let report = run(&scene.world, &scene.desired, at_first("tag_image", gone)).await;
     scene.world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
     let serving = scene.world.state().record(&"sample/go-app".parse().expect("a key")).map(|record| record.release);
@@ -102,12 +102,12 @@ async fn an_image_that_is_pruned_before_it_is_tagged_costs_no_number() {
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_was_disconnected_is_replaced() {
     let scene = edited("cut-off", project([replicas(2, app("go-app"))])).await;
-    succeed(&scene.world, &scene.wish).await;
+    succeed(&scene.world, &scene.desired).await;
     let mut names: Vec<String> =
         scene.world.state().containers.keys().filter(|name| name.contains("go-app")).cloned().collect();
     let lost = names.remove(0);
     scene.world.state().containers.get_mut(&lost).expect("a replica").new.spec.networks.clear();
-    let report = succeed(&scene.world, &scene.wish).await;
+    let report = succeed(&scene.world, &scene.desired).await;
     assert_eq!(report.outcome(), Outcome::Completed, "{}", report.story());
     let state = scene.world.state();
     assert!(!state.containers.contains_key(&lost) && state.containers.contains_key(&names[0]), "{}", report.story());
@@ -130,19 +130,19 @@ async fn one_app_of_two_that_has_changed_is_the_only_one_replaced() {
     let both = project([app("go-app"), app("node-app")]);
     let world = deployed(&both).await;
     world.edit("go-app");
-    let (_, plan) = crate::session::look(&world, &Wish::of(both)).await;
+    let (_, plan) = crate::session::look(&world, &Desired::of(both)).await;
     super::compare("one-of-two-changed", &plan.expect("a plan").to_string());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_is_the_same_with_any_image_of_its_source() {
     let scene = edited("built", project([app("go-app")])).await;
-    succeed(&scene.world, &scene.wish).await;
+    succeed(&scene.world, &scene.desired).await;
     *scene.world.state().sources.entry("go-app".to_owned()).or_default() -= 1;
-    let (mut observed, plan) = look(&scene.world, &scene.wish).await;
+    let (mut observed, plan) = look(&scene.world, &scene.desired).await;
     let before = plan.expect("a plan").digest();
     let again = |observed: &ObservedState| {
-        let Wish { project, apps, options, .. } = &scene.wish;
+        let Desired { project, apps, options, .. } = &scene.desired;
         plan_deploy(project, apps, observed, options).expect("a plan").digest()
     };
     let image = observed.images.get_mut(&name("go-app"));

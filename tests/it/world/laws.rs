@@ -33,10 +33,10 @@ impl State {
         for (key, _) in
             before.iter().filter(|(key, count)| **count > 0 && after.get(*key).is_none_or(|left| *left == 0))
         {
-            let Some(wish) = self.wishes.get(key).filter(|_| !self.going.contains(key)) else { continue };
-            let to_zero = wish.replicas == 0 && self.record(key).is_some_and(|record| record.peers.is_empty());
-            let taken_back = wish.first && self.record(key).is_none_or(|record| record.peers.is_empty());
-            if wish.start_first && !to_zero && !taken_back {
+            let Some(desired) = self.wants.get(key).filter(|_| !self.going.contains(key)) else { continue };
+            let to_zero = desired.replicas == 0 && self.record(key).is_some_and(|record| record.peers.is_empty());
+            let taken_back = desired.first && self.record(key).is_none_or(|record| record.peers.is_empty());
+            if desired.start_first && !to_zero && !taken_back {
                 self.breach("an app that has a healthy backend never has none", &format!("`{key}` after {what}"));
             }
         }
@@ -62,15 +62,15 @@ impl State {
             self.breach("the proxy is not stopped under a lease that it keeps open", what);
         }
         let Some(key) = key else { return };
-        let Some(wish) = self.wishes.get(&key) else { return };
+        let Some(desired) = self.wants.get(&key) else { return };
         // All new requests wait for its end.
         let is_held = self.record(&key).is_some_and(|record| record.hold_ms > 0);
-        let most = if is_held { wish.drain.stop_first_timeout } else { Duration::MAX };
+        let most = if is_held { desired.drain.stop_first_timeout } else { Duration::MAX };
         let open = self.in_flight(&[name.to_owned()]);
         let since = self.left.get(name).map(|left| now - *left);
-        let requests_cut = open.requests > 0 && since.is_none_or(|since| since < most.min(wish.drain.timeout));
+        let requests_cut = open.requests > 0 && since.is_none_or(|since| since < most.min(desired.drain.timeout));
         let websockets_cut =
-            open.websockets > 0 && since.is_none_or(|since| since < most.min(wish.drain.websocket_timeout));
+            open.websockets > 0 && since.is_none_or(|since| since < most.min(desired.drain.websocket_timeout));
         if requests_cut || websockets_cut {
             self.breach("a replica drains before it stops", &format!("{what} with {open:?}, out since {since:?}"));
         }
@@ -116,14 +116,14 @@ impl State {
     }
 
     fn fit(&self, peer: &Peer, change: &FlipChange) -> Result<(), String> {
-        if self.wishes.get(&change.app).is_some_and(|wish| wish.dead.contains(&peer.id)) {
+        if self.wants.get(&change.app).is_some_and(|desired| desired.dead.contains(&peer.id)) {
             return Ok(());
         }
         let Some(container) = self.containers.get(&peer.id) else { return Err("which does not exist".to_owned()) };
         if container.address() != Some(peer.address) {
             return Err(format!("at {}, but it has {:?}", peer.address, container.address()));
         }
-        let wanted = self.wishes.get(&change.app).map_or(1, |wish| wish.successes);
+        let wanted = self.wants.get(&change.app).map_or(1, |desired| desired.successes);
         match peer.port {
             Some(_) if container.probed >= wanted => Ok(()),
             Some(_) => Err(format!("after {} good probes", container.probed)),
@@ -150,7 +150,7 @@ impl State {
                 let edits = self.sources.get(other.as_str()).copied().unwrap_or_default();
                 self.built.get(&container.image_id).is_none_or(|source| *source == format!("{other}@{edits}"))
             };
-            if self.wishes.keys().any(|wish| Some(wish) == key.as_ref()) {
+            if self.wants.keys().any(|desired| Some(desired) == key.as_ref()) {
                 let record = key.as_ref().and_then(|key| self.record(key));
                 let serves = |container: &Container| {
                     record.is_some_and(|record| record.serves(&container.new.name)) && is_newest(container)
@@ -181,7 +181,7 @@ impl State {
         let labels = &container.new.labels;
         let (Some(project), Some(app)) = (labels.project.clone(), labels.service.clone()) else { return };
         let key = AppKey { project, app };
-        let start_first = self.wishes.get(&key).is_none_or(|wish| wish.start_first);
+        let start_first = self.wants.get(&key).is_none_or(|desired| desired.start_first);
         let (release, role) = (container.new.labels.release, container.new.labels.role);
         let rivals = self.containers.values().filter(|other| other.new.name != name && other.runs(now));
         let rivals = rivals.filter(|other| {

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 pub use behaviour::{Behaviour, HookEnd};
 pub use client::Client;
 pub use fault::{Call, Error, Fault, Faults, Port};
-pub use state::{Container, Open, State, Wish};
+pub use state::{Container, Desired, Open, State};
 
 /// Shared by all clients; what one does, the others see.
 pub struct World {
@@ -98,7 +98,7 @@ impl World {
         self.state().open.push(Open { peer: container.to_owned(), websocket, ends });
     }
 
-    /// What the laws are judged by: the wish, and whether an app is deployed for the first time.
+    /// What the laws are judged by: the desired state, and whether an app is deployed for the first time.
     pub fn expect(&self, project: &Project) {
         let mut state = self.state();
         state.going.clear();
@@ -109,7 +109,7 @@ impl World {
         for (name, app) in &project.apps {
             let key = project.key(name);
             let memory = state.record(&key).and_then(|record| record.scale);
-            let wish = Wish {
+            let desired = Desired {
                 start_first: app.rollout.order == Order::StartFirst,
                 replicas: ReplicaCount::wanted(app.file_replicas(), memory).count,
                 drain: app.drain.clone(),
@@ -117,7 +117,7 @@ impl World {
                 first: state.record(&key).is_none_or(|record| record.peers.is_empty()),
                 dead: state.dead_peers(&key),
             };
-            state.wishes.insert(key, wish);
+            state.wants.insert(key, desired);
         }
     }
 

@@ -58,7 +58,7 @@ pub struct State {
     pub scripts: Vec<(String, Behaviour)>,
     pub load_requests: Vec<Duration>,
     pub load_websockets: Vec<Duration>,
-    pub wishes: BTreeMap<AppKey, Wish>,
+    pub wants: BTreeMap<AppKey, Desired>,
     /// Apps that shall serve no more.
     pub going: BTreeSet<AppKey>,
     /// Peers that were in a record and left it, and when.
@@ -76,9 +76,9 @@ pub struct Open {
     pub ends: Instant,
 }
 
-/// What the laws need to know of an app's wish.
+/// What the laws need to know of an app's desired.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct Desired {
     pub start_first: bool,
     pub replicas: u32,
     pub drain: DrainPolicy,

@@ -14,7 +14,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::compose::{self, LoadRequest, Outline};
 use crate::model::{Condition, ImageSource, MountSource, Project};
-use crate::scaffold::{self, Candidate, Facts, Judged, Kind, Overlay, Rolled, Wish};
+use crate::scaffold::{self, Candidate, Desired, Facts, Judged, Kind, Overlay, Rolled};
 
 /// What is written without a name of its own: compose and deploy-apps both load it beside the main file.
 const OVERRIDE: &str = "compose.override.yaml";
@@ -38,9 +38,9 @@ pub(super) fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure>
     let mut judged = scaffold::judge(&candidates);
     choose(args, &mut judged, &shown)?;
     let mut obstacles: Vec<Obstacle> = judged.iter().filter_map(|one| hindered(&outline, one)).collect();
-    let wish =
-        Wish { project: common.project_name.clone().unwrap_or_default(), port: args.port, host: args.host.clone() };
-    let maker = Maker { request: &request, outline: &outline, project: &project, wish: &wish, files: &shown };
+    let desired =
+        Desired { project: common.project_name.clone().unwrap_or_default(), port: args.port, host: args.host.clone() };
+    let maker = Maker { request: &request, outline: &outline, project: &project, desired: &desired, files: &shown };
     let (kept, overlay) = maker.that_loads(judged, &mut obstacles)?;
     obstacles.extend(maker.addresses(&kept, &candidates));
     let Some(overlay) = overlay else { return Err(nothing(&project, &shown, &obstacles)) };
@@ -180,7 +180,7 @@ struct Maker<'a> {
     request: &'a LoadRequest,
     outline: &'a Outline,
     project: &'a Project,
-    wish: &'a Wish,
+    desired: &'a Desired,
     files: &'a [String],
 }
 
@@ -242,7 +242,7 @@ impl Maker<'_> {
             .flat_map(|(_, accessory)| accessory.service.container.ports.iter().filter_map(|port| port.host_port))
             .collect();
         let has_proxy = self.outline.has(&["x-deploy-apps", "proxy"]);
-        let overlay = scaffold::overlay(self.wish, &self.files.join(" and "), &rolled, has_proxy, &taken);
+        let overlay = scaffold::overlay(self.desired, &self.files.join(" and "), &rolled, has_proxy, &taken);
         let request = LoadRequest { overlay: Some(overlay.text.clone()), ..self.request.clone() };
         match compose::load(&request) {
             Ok(_) => Ok(overlay),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `UPDATE_PICTURES=1 cargo test --lib` draws them anew; then look at them in a browser.
+/// `UPDATE_PICTURES=1 cargo test --lib` draws them again; then look at them in a browser.
 #[track_caller]
 fn as_before(name: &str, drawn: &str) {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/page/tests").join(name);
