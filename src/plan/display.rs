@@ -34,9 +34,9 @@ impl fmt::Display for Step {
             Self::PostStart { name, hook } => write!(f, "run post_start `{}` in `{name}`", hook.shown()),
             Self::Backup { name, hook } => write!(f, "back up with `{}` in `{name}`", hook.shown()),
             Self::PreStop { name, hook } => write!(f, "run pre_stop `{}` in `{name}`", hook.shown()),
-            Self::AwaitHealthy { name, gate } => write!(f, "wait for `{name}` {gate}"),
+            Self::AwaitHealthy { name, gate } => write!(f, "await `{name}` {gate}"),
             Self::AwaitControl { name, timeout } => {
-                write!(f, "wait for the control channel of `{name}` within {timeout:?}")
+                write!(f, "await the control channel of `{name}` within {timeout:?}")
             }
             Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
             Self::AwaitServices { services } => {

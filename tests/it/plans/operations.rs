@@ -165,7 +165,7 @@ async fn a_plan_that_is_shown_does_without_what_is_kept() {
     app.service.container.environment.insert("PASSWORD".to_owned(), "hunter2".to_owned());
     let scene = crate::scenes::edited("secret", project([app])).await;
     let plan = look(&scene.world, &scene.desired).await.1.expect("a plan");
-    let stored = plan.apps[0].steps().find(|planned| planned.to_string().starts_with("keep")).expect("a step");
+    let stored = plan.apps[0].steps().find(|planned| planned.to_string().starts_with("store")).expect("a step");
     let json = serde_json::to_string(stored).expect("JSON");
     assert!(!json.contains("hunter2") && !format!("{stored:?}").contains("hunter2"), "{json}");
     compare("keep-what-it-is-made-of", &format!("{json}\n"));
