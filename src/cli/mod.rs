@@ -27,6 +27,7 @@ mod signals;
 mod streams;
 mod suggest;
 
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,16 +108,17 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     // A word without a command may be a command that is mistyped.
     let word = cli.deploy.desired.apps.first().filter(|_| cli.command.is_none()).cloned();
     let common = &cli.common;
-    let open = async |basis| {
+    let basis = basis(cli.command.as_ref());
+    let open = boxed(|| async {
         let context = Context::open(common, basis).await;
         let context = context.map_err(|failure| suggest::without_file(failure, word.as_deref()))?;
         Ok::<_, Failure>(context.heard_by(listeners, operation))
-    };
+    });
     match cli.command {
         None => {
-            let context = open(Basis::File).await?;
+            let context = open.await?;
             suggest::command(&context.project, &cli.deploy.desired.apps)?;
-            deploy::run(&context, &cli.deploy).await
+            boxed(|| deploy::run(&context, &cli.deploy)).await
         }
         // These read files, or nothing.
         Some(Command::Config(args)) => config::run(common, &args),
@@ -125,28 +127,49 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Man(args)) => man::run(&args, command()),
         Some(Command::Schema(args)) => schema::run(&args),
         // What is missing is what it looks for.
-        Some(Command::Doctor(args)) => doctor::run(common, args).await,
-        Some(Command::Ls(args)) => ls::run(common, args).await,
-        Some(Command::Deploy(args)) => deploy::run(&open(Basis::File).await?, &args).await,
-        Some(Command::Plan(args)) => plan::run(&open(Basis::File).await?, &args).await,
-        Some(Command::DrainTest(args)) => drain_test::run(&open(Basis::File).await?, &args).await,
-        Some(Command::Proxy(command)) => proxy::run(&open(Basis::File).await?, command).await,
-        Some(Command::Dashboard(args)) => dashboard::run(open(Basis::File).await?, common, args).await,
-        // What these need is on the engine.
-        Some(Command::Status(args)) => status::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Logs(args)) => logs::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Exec(args)) => exec::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Run(args)) => run::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::History(args)) => history::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Rollback(args)) => rollback::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Scale(args)) => scale::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Restart(args)) => again::run(&open(Basis::Memory).await?, &args.apps, Intent::Restart).await,
-        Some(Command::Stop(args)) => again::run(&open(Basis::Memory).await?, &args.apps, Intent::Stop).await,
-        Some(Command::Start(args)) => again::run(&open(Basis::Memory).await?, &args.apps, Intent::Start).await,
-        Some(Command::Remove(args)) => remove::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Prune(args)) => prune::run(&open(Basis::Memory).await?, &args).await,
-        Some(Command::Down(args)) => down::run(&open(Basis::Memory).await?, &args).await,
+        Some(Command::Doctor(args)) => boxed(|| doctor::run(common, args)).await,
+        Some(Command::Ls(args)) => boxed(|| ls::run(common, args)).await,
+        Some(Command::Deploy(args)) => boxed(|| async { deploy::run(&open.await?, &args).await }).await,
+        Some(Command::Plan(args)) => boxed(|| async { plan::run(&open.await?, &args).await }).await,
+        Some(Command::DrainTest(args)) => boxed(|| async { drain_test::run(&open.await?, &args).await }).await,
+        Some(Command::Proxy(command)) => boxed(|| async { proxy::run(&open.await?, command).await }).await,
+        Some(Command::Dashboard(args)) => boxed(|| async { dashboard::run(open.await?, common, args).await }).await,
+        Some(Command::Status(args)) => boxed(|| async { status::run(&open.await?, &args).await }).await,
+        Some(Command::Logs(args)) => boxed(|| async { logs::run(&open.await?, &args).await }).await,
+        Some(Command::Exec(args)) => boxed(|| async { exec::run(&open.await?, &args).await }).await,
+        Some(Command::Run(args)) => boxed(|| async { run::run(&open.await?, &args).await }).await,
+        Some(Command::History(args)) => boxed(|| async { history::run(&open.await?, &args).await }).await,
+        Some(Command::Rollback(args)) => boxed(|| async { rollback::run(&open.await?, &args).await }).await,
+        Some(Command::Scale(args)) => boxed(|| async { scale::run(&open.await?, &args).await }).await,
+        Some(Command::Restart(args)) => {
+            boxed(|| async { again::run(&open.await?, &args.apps, Intent::Restart).await }).await
+        }
+        Some(Command::Stop(args)) => boxed(|| async { again::run(&open.await?, &args.apps, Intent::Stop).await }).await,
+        Some(Command::Start(args)) => {
+            boxed(|| async { again::run(&open.await?, &args.apps, Intent::Start).await }).await
+        }
+        Some(Command::Remove(args)) => boxed(|| async { remove::run(&open.await?, &args).await }).await,
+        Some(Command::Prune(args)) => boxed(|| async { prune::run(&open.await?, &args).await }).await,
+        Some(Command::Down(args)) => boxed(|| async { down::run(&open.await?, &args).await }).await,
     }
+}
+
+/// What a command needs to know of its project.
+fn basis(command: Option<&Command>) -> Basis {
+    match command {
+        None
+        | Some(
+            Command::Deploy(_) | Command::Plan(_) | Command::DrainTest(_) | Command::Proxy(_) | Command::Dashboard(_),
+        ) => Basis::File,
+        // What the others need is on the engine.
+        Some(_) => Basis::Memory,
+    }
+}
+
+/// A command's future is made on the heap. Without optimizations the caller would have room on its stack for those of
+/// all commands, megabytes in all.
+fn boxed<'a, F: Future + 'a>(make: impl FnOnce() -> F) -> Pin<Box<dyn Future<Output = F::Output> + 'a>> {
+    Box::pin(make())
 }
 
 /// Two formats are for one command each.

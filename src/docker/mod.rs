@@ -101,24 +101,26 @@ impl DockerEngine {
         F: Future<Output = Result<T, EngineError>>,
     {
         for _ in 1..CALL_ATTEMPTS {
-            match call().await {
+            match Box::pin(call()).await {
                 Err(error) if error.kind == EngineErrorKind::Unreachable && self.may_come_back() => {}
                 result => return result,
             }
         }
-        call().await
+        Box::pin(call()).await
     }
 
     fn may_come_back(&self) -> bool {
         self.link.as_ref().is_some_and(|link| !link.is_given_up())
     }
 
-    /// Awaits one call; `doing` completes the sentence "could not …".
+    /// Awaits one call; `doing` completes the sentence "could not …". The client's futures are large, so they are not
+    /// kept on the stack.
     async fn call<T>(
         &self,
         doing: &str,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, EngineError> {
+        let call = Box::pin(call);
         bounded(doing, CALL_LIMIT, async { call.await.map_err(|error| errors::explain(doing, &error)) }).await
     }
 }

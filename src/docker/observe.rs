@@ -24,11 +24,11 @@ const OWN_TAGS: &str = "deploy-apps/*";
 
 pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
     let (containers, composed, networks, volumes, images) = tokio::try_join!(
-        containers_of(engine, proxy),
-        composed(engine, proxy),
-        networks(engine),
-        volumes(engine),
-        images(engine)
+        Box::pin(containers_of(engine, proxy)),
+        Box::pin(composed(engine, proxy)),
+        Box::pin(networks(engine)),
+        Box::pin(volumes(engine)),
+        Box::pin(images(engine))
     )?;
     let (volumes, project_volumes) = volumes;
     // A local socket is the engine of this machine, or of one in it whose addresses are reached by way of this one.

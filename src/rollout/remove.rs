@@ -107,7 +107,7 @@ pub async fn remove<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
     tokio::select! {
         biased;
         never = run.say_when_cancelled() => match never {},
-        removed = remove_all(run, request) => removed,
+        removed = Box::pin(remove_all(run, request)) => removed,
     }
 }
 
@@ -122,7 +122,7 @@ async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveReques
         false => None,
     };
     let (mut removed, proxy) = match &lease {
-        Some(held) => run.under(held, attempts(run, request, lease.as_ref())).await,
+        Some(held) => run.under(held, Box::pin(attempts(run, request, lease.as_ref()))).await,
         None => attempts(run, request, None).await,
     }?;
     // The proxy stops when the last answer is out, and a held lease is an open one.
