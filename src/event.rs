@@ -25,7 +25,7 @@ pub enum Fact {
         host: String,
         age: Duration,
     },
-    /// The world has been looked at, and what to do is known. Said once for each attempt.
+    /// The state has been observed and the plan is made. Once for each attempt.
     PlanMade {
         took: Duration,
     },

@@ -1,4 +1,4 @@
-//! What the core needs of the world, in the domain's own types.
+//! What the core needs from outside, in the domain's own types.
 //!
 //! `docker` and `proxy` implement these for real; the tests implement them in memory.
 

@@ -1,7 +1,7 @@
 -- What runs once: in the master before the workers, and at the start of each worker.
 local _M = {}
 
-local TIDY_S = 30
+local CLEANUP_S = 30
 
 -- Returns the handlers of a request's phases.
 function _M.master()
@@ -33,7 +33,7 @@ local function is_serving(app, release)
     return false
 end
 
-local function tidy()
+local function cleanup()
     require("traffic.inflight").forget_idle()
     require("metrics.counters").forget_retired(is_serving)
 end
@@ -46,7 +46,7 @@ function _M.worker()
     require("state.lock").free_dead("table", require("state.store").discard_unacknowledged)
     require("traffic.inflight").forget_dead()
     ngx.timer.every(1, require("metrics.counters").flush)
-    ngx.timer.every(TIDY_S, tidy)
+    ngx.timer.every(CLEANUP_S, cleanup)
     if ngx.worker.id() == 0 then
         local error_log = require "error_log"
         ngx.timer.every(error_log.EVERY_S, error_log.tell)

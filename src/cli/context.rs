@@ -93,7 +93,7 @@ impl Context {
 
     /// Lets these hear of the runs of this command.
     #[must_use]
-    pub fn heard_by(mut self, listeners: &Arc<Listeners>, operation: Option<&'static str>) -> Self {
+    pub fn observed_by(mut self, listeners: &Arc<Listeners>, operation: Option<&'static str>) -> Self {
         (self.listeners, self.operation) = (Arc::clone(listeners), operation);
         self
     }

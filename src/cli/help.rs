@@ -1,4 +1,4 @@
-//! What `--help`, the man pages and the README say of the world around a command.
+//! What `--help`, the man pages and the README say of environment and files.
 
 /// How a command line looks; the table of exit codes follows.
 pub const EXAMPLES: &str = "\

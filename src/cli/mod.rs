@@ -112,7 +112,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     let open = boxed(|| async {
         let context = Context::open(common, basis).await;
         let context = context.map_err(|failure| suggest::without_file(failure, word.as_deref()))?;
-        Ok::<_, Failure>(context.heard_by(listeners, operation))
+        Ok::<_, Failure>(context.observed_by(listeners, operation))
     });
     match cli.command {
         None => {

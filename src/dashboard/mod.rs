@@ -28,7 +28,7 @@ pub struct Sight {
     pub text: String,
 }
 
-/// Looks at the world. It never fails: what cannot be seen is part of what is seen.
+/// Observes. It never fails: what cannot be observed is part of the answer.
 pub trait Source: Send + Sync + 'static {
     fn look(&self) -> impl Future<Output = Sight> + Send;
 }

@@ -4,6 +4,9 @@
 //! Names are not inherited, so a build also names its image after its source, and only what has that name counts.
 
 use std::collections::HashMap;
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{ListImagesOptionsBuilder, RemoveImageOptionsBuilder};
 
@@ -17,9 +20,12 @@ const OWN: &str = "deploy-apps/";
 /// One whose release has no tag yet may be about to get it, so only what was made a while ago is removed.
 const UNUSED_FOR_SECONDS: i64 = 600;
 
-/// The name that says of which source an image was built.
-pub(super) fn tag(digest: &str) -> String {
-    format!("{PREFIX}{digest}")
+/// A name for the image of one build of this source. Another build of the same source has another name: it would take
+/// this one away from an image that still serves.
+pub(super) fn name(digest: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    format!("{PREFIX}{digest}-{now:x}-{:x}-{:x}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether a tag is such a name, which keeps nothing: without another one the image is of no more use.
@@ -31,7 +37,10 @@ pub(super) fn is_built_tag(tag: &str) -> bool {
 pub(super) fn source(labels: &HashMap<String, String>, tags: &[String]) -> Option<String> {
     let source = labels.get(Label::SOURCE)?;
     let is_own = match labels.get(Label::BUILT) {
-        Some(built) => *built == tag(source) && tags.contains(built),
+        Some(built) => {
+            let of = built.strip_prefix(PREFIX).and_then(|name| name.strip_prefix(source.as_str()));
+            of.is_some_and(|build| build.starts_with('-')) && tags.contains(built)
+        }
         // Built by a version that did not name its images so.
         None => tags.is_empty() || tags.iter().any(|tag| tag.starts_with(OWN)),
     };
@@ -61,8 +70,8 @@ pub(super) async fn untag(engine: &DockerEngine, tag: &str) -> Result<(), Engine
 /// Removes the images of ours that only their build's name keeps, and that no container uses.
 pub(super) async fn remove_unused(engine: &DockerEngine) -> Result<(), EngineError> {
     let doing = "remove images that nothing uses";
-    let named = filter("reference", format!("{PREFIX}*"));
-    let options = ListImagesOptionsBuilder::default().filters(&named).build();
+    // Not by the names: the engine would then list those that match alone, and leave out the ones that keep an image.
+    let options = ListImagesOptionsBuilder::default().filters(&filter("label", Label::BUILT)).build();
     let listed = engine.call(doing, engine.client.list_images(Some(options))).await?;
     let before = jiff::Timestamp::now().as_second() - UNUSED_FOR_SECONDS;
     let unused = listed.iter().filter(|image| image.created < before);
@@ -96,13 +105,15 @@ mod tests {
 
     #[test]
     fn what_inherits_the_labels_is_no_build_of_ours() {
-        let ours = [(Label::SOURCE, "5"), (Label::BUILT, "deploy-apps/built:5")];
-        assert_eq!(source_of(&ours, &["deploy-apps/shop-web:r1", "deploy-apps/built:5"]).as_deref(), Some("5"));
-        assert_eq!(source_of(&ours, &["deploy-apps/built:5"]).as_deref(), Some("5"));
-        for tags in [&["team/derived:1"][..], &["deploy-apps/shop-b:r1"], &[], &["deploy-apps/built:6"]] {
+        let ours = [(Label::SOURCE, "5"), (Label::BUILT, "deploy-apps/built:5-a")];
+        assert_eq!(source_of(&ours, &["deploy-apps/shop-web:r1", "deploy-apps/built:5-a"]).as_deref(), Some("5"));
+        assert_eq!(source_of(&ours, &["deploy-apps/built:5-a"]).as_deref(), Some("5"));
+        for tags in [&["team/derived:1"][..], &["deploy-apps/shop-b:r1"], &[], &["deploy-apps/built:5-b"]] {
             assert_eq!(source_of(&ours, tags), None, "{tags:?}");
         }
-        assert_eq!(source_of(&[(Label::BUILT, "deploy-apps/built:5")], &["deploy-apps/built:5"]), None);
+        let longer = [(Label::SOURCE, "5"), (Label::BUILT, "deploy-apps/built:55-a")];
+        assert_eq!(source_of(&longer, &["deploy-apps/built:55-a"]), None);
+        assert_eq!(source_of(&[(Label::BUILT, "deploy-apps/built:5-a")], &["deploy-apps/built:5-a"]), None);
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Accessory {
         self.container_name.clone().unwrap_or_else(|| Self::default_name(project, self.service.name.as_str()))
     }
 
-    /// Compose's own naming, so that a project that it started is gone on with.
+    /// Compose's own naming, so that a project that it started is carried on.
     #[must_use]
     pub fn default_name(project: &ProjectName, service: &str) -> String {
         format!("{project}-{service}-1")

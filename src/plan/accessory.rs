@@ -106,15 +106,10 @@ fn replace(
         None => free_name(project, service, observed),
     };
     let (image, create) = creation(project, service, &name, observed, because)?;
-    let comeback = RestartSpec { gate: gate(service, Condition::Started), post_start: old.hooks.post_start.clone() };
+    let restart = RestartSpec { gate: gate(service, Condition::Started), post_start: old.hooks.post_start.clone() };
     let mut stop: Vec<Planned> = pre_stop(old).collect();
     stop.push(Planned::new(
-        Step::StopContainer {
-            name: old.name.clone(),
-            signal: None,
-            grace: None,
-            restart: (!fixed).then_some(comeback),
-        },
+        Step::StopContainer { name: old.name.clone(), signal: None, grace: None, restart: (!fixed).then_some(restart) },
         "two of it must not run beside each other",
     ));
     if fixed {

@@ -69,7 +69,7 @@ impl<'a> AppDiff<'a> {
         let own: Vec<&ObservedContainer> =
             observed.engine.containers.iter().filter(|container| belongs(container, &key)).collect();
         let serves = |container: &ObservedContainer| record.is_some_and(|record| record.serves(&container.name));
-        // An interrupted batch leaves two releases serving; the newer one of the wanted identity is gone on with.
+        // An interrupted batch leaves two releases serving; the newer one of the wanted identity is resumed.
         let current = own
             .iter()
             .filter(|container| !force && serves(container) && container.labels.identity == identity)

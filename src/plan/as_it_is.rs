@@ -46,8 +46,8 @@ fn runs(container: &ObservedContainer) -> bool {
 
 /// One that is to run again comes back when that fails.
 fn stop(container: &ObservedContainer, comes_back: bool) -> Vec<Planned> {
-    let comeback = RestartSpec { gate: gate(), post_start: container.hooks.post_start.clone() };
-    let restart = comes_back.then_some(comeback);
+    let restart = RestartSpec { gate: gate(), post_start: container.hooks.post_start.clone() };
+    let restart = comes_back.then_some(restart);
     let step = Step::StopContainer { name: container.name.clone(), signal: None, grace: None, restart };
     pre_stop(container).chain([Planned::new(step, BECAUSE)]).collect()
 }

@@ -140,14 +140,14 @@ fn stop_stage(way: &RolloutBuilder<'_>, leaving: &[String], limits: Limits) -> S
     let lanes =
         way.situation.outgoing.iter().filter(|outgoing| leaving.contains(&outgoing.id)).filter_map(|outgoing| {
             let container = outgoing.container?;
-            let restart = comeback(way, container);
+            let restart = restart_spec(way, container);
             Some(way.drain(&outgoing.id, limits).into_iter().chain(way.stop(container, restart)).collect())
         });
     Stage::beside(lanes.collect())
 }
 
 /// How an undo knows that a stopped replica serves again. One that was unhealthy already is not waited for.
-fn comeback(way: &RolloutBuilder<'_>, container: &ObservedContainer) -> Option<RestartSpec> {
+fn restart_spec(way: &RolloutBuilder<'_>, container: &ObservedContainer) -> Option<RestartSpec> {
     let peer = way.situation.record.as_ref()?.peers.iter().find(|peer| peer.id == container.name)?;
     // Of another release it is known how that one told its health, if it is kept.
     let policy = kept(&way.situation.key, way.observed, peer.release).map(|stored| &stored.health);

@@ -8,7 +8,7 @@ use super::step::{Expect, FlipChange, Step};
 const UNDO_GRACE: Duration = Duration::from_secs(2);
 
 impl Step {
-    /// What takes this step back, in the order of running. Empty when there is nothing to take back.
+    /// What undoes this step, in the order of running. Empty when there is nothing to undo.
     #[must_use]
     pub fn undo(&self) -> Vec<Step> {
         match self {
@@ -22,15 +22,15 @@ impl Step {
             Self::StartContainer { name } => {
                 vec![Self::StopContainer { name: name.clone(), signal: None, grace: Some(UNDO_GRACE), restart: None }]
             }
-            Self::StopContainer { name, restart: Some(comeback), .. } => {
+            Self::StopContainer { name, restart: Some(restart), .. } => {
                 let start = std::iter::once(Self::StartContainer { name: name.clone() });
-                let hooks = comeback.post_start.iter().cloned();
+                let hooks = restart.post_start.iter().cloned();
                 let hooks = hooks.map(|hook| Self::PostStart { name: name.clone(), hook });
-                let gate = Self::AwaitHealthy { name: name.clone(), gate: comeback.gate.clone() };
+                let gate = Self::AwaitHealthy { name: name.clone(), gate: restart.gate.clone() };
                 start.chain(hooks).chain([gate]).collect()
             }
             Self::Flip { changes } => undo_flip(changes),
-            // Networks and volumes are shared and cost nothing; the rest has no effect to take back.
+            // Networks and volumes are shared and cost nothing; the rest has no effect to undo.
             Self::CreateNetwork(_)
             | Self::CreateVolume(_)
             | Self::TagImage { alias: true, .. }

@@ -1,4 +1,4 @@
-//! What the commands that only look need of the world, and `exec`. Apart from a deploy's own ports, which stay small.
+//! What read-only commands and `exec` need from outside. Apart from a deploy's own ports, which stay small.
 
 use std::collections::BTreeMap;
 use std::future::Future;

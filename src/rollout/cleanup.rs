@@ -42,9 +42,9 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let mut scope = Scope::shared();
         scope.app = app.cloned();
         let scope = &scope;
-        let mut tidied = CleanedUp::default();
+        let mut cleaned = CleanedUp::default();
         for stage in stages {
-            if self.cancel.is_cancelled() || !tidied.failed.is_empty() {
+            if self.cancel.is_cancelled() || !cleaned.failed.is_empty() {
                 break;
             }
             let lanes = stage.lanes.iter().map(|lane| async move {
@@ -61,10 +61,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 (done, None)
             });
             for (done, failed) in join_all(lanes).await {
-                tidied.done.extend(done);
-                tidied.failed.extend(failed);
+                cleaned.done.extend(done);
+                cleaned.failed.extend(failed);
             }
         }
-        tidied
+        cleaned
     }
 }

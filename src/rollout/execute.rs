@@ -149,7 +149,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         Prepared { plan, scope, result, begun }
     }
 
-    /// After the last flip: clean up, or take back.
+    /// After the last flip: clean up, or undo.
     pub(super) async fn finish(&self, lease: &P::Lease, prepared: Prepared<'_>) -> AppResult {
         let Prepared { plan, scope, result, begun } = prepared;
         let mut world_moved = false;

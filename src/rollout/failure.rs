@@ -34,7 +34,7 @@ pub struct StepFailure {
 /// What a failure means for what comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// It failed, and had no effect that its undo does not take back.
+    /// It failed, and had no effect beyond what its undo reverts.
     Failed,
     /// The user asked to stop.
     Cancelled,

@@ -74,18 +74,18 @@ pub(super) async fn remove_left_one_offs<E: Engine, P: Proxy>(
     engine: &ObservedEngine,
     operator: &Operator,
 ) -> Result<CleanedUp, ProxyError> {
-    let mut tidied = CleanedUp::default();
+    let mut cleaned = CleanedUp::default();
     for (key, planned) in idle_one_offs(project, engine) {
         let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
             Err(ProxyError::LeaseHeld { .. }) => continue,
             lease => lease?,
         };
         let CleanedUp { done, failed } = run.cleanup(None, &[Stage::line(vec![planned])]).await;
-        tidied.done.extend(done);
-        tidied.failed.extend(failed);
+        cleaned.done.extend(done);
+        cleaned.failed.extend(failed);
         drop(lease);
     }
-    Ok(tidied)
+    Ok(cleaned)
 }
 
 fn lease_request(key: AppKey, operator: &Operator) -> LeaseRequest {

@@ -82,11 +82,11 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
         if let Some((_, reason)) = held.iter().find(|(other, _)| other == name) {
             app.left.push(reason.clone());
         } else if request.dry_run {
-            app.take_in(pruning.stages.iter().flat_map(Stage::steps).map(|planned| &planned.step));
+            app.absorb(pruning.stages.iter().flat_map(Stage::steps).map(|planned| &planned.step));
         } else {
-            let tidied = run.cleanup(Some(&key), &pruning.stages).await;
-            app.take_in(tidied.done.iter());
-            app.left.extend(tidied.failed);
+            let cleaned = run.cleanup(Some(&key), &pruning.stages).await;
+            app.absorb(cleaned.done.iter());
+            app.left.extend(cleaned.failed);
         }
         for reason in &app.left {
             run.emit(Some(&key), Fact::Warned { message: format!("not all is pruned: {reason}") });
@@ -97,11 +97,11 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
     pruned.one_offs = match request.dry_run {
         true => removed(idle_one_offs(of, &engine).iter().map(|(_, planned)| &planned.step)),
         false => {
-            let tidied = remove_left_one_offs(run, of, &engine, request.operator).await?;
-            for reason in &tidied.failed {
+            let cleaned = remove_left_one_offs(run, of, &engine, request.operator).await?;
+            for reason in &cleaned.failed {
                 run.emit(None, Fact::Warned { message: format!("not all is pruned: {reason}") });
             }
-            removed(tidied.done.iter())
+            removed(cleaned.done.iter())
         }
     };
     if let Some(planned) = plan_dangling(&engine) {
@@ -115,7 +115,7 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
 }
 
 impl PrunedApp {
-    fn take_in<'a>(&mut self, steps: impl Iterator<Item = &'a Step>) {
+    fn absorb<'a>(&mut self, steps: impl Iterator<Item = &'a Step>) {
         for step in steps {
             match step {
                 Step::RemoveContainer { name } => self.containers.push(name.clone()),

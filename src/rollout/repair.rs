@@ -37,7 +37,7 @@ pub async fn repair<E: Engine, P: Proxy>(
     repaired.done.extend(lost);
     let networks = project.map(|project| lost_networks(project, &before)).unwrap_or_default();
     if !networks.is_empty() {
-        repaired.take_in(run.cleanup(None, &[Stage::line(networks)]).await);
+        repaired.absorb(run.cleanup(None, &[Stage::line(networks)]).await);
     }
     if stopped {
         repaired.done.push(format!("start `{}`", proxy.container()));
@@ -57,21 +57,21 @@ pub async fn repair<E: Engine, P: Proxy>(
         // What was seen before the lease was held may have been a deploy's work.
         let (engine, state) = tokio::join!(run.engine.observe(proxy), run.proxy.state());
         let stages = plan_repair(&engine?, &state?).remove(app).unwrap_or_default();
-        repaired.take_in(run.cleanup(Some(app), &stages).await);
+        repaired.absorb(run.cleanup(Some(app), &stages).await);
         drop(lease);
     }
     let engine = run.engine.observe(proxy).await?;
-    repaired.take_in(remove_left_one_offs(run, None, &engine, operator).await?);
+    repaired.absorb(remove_left_one_offs(run, None, &engine, operator).await?);
     if let Some(planned) = plan_dangling(&engine) {
-        repaired.take_in(run.cleanup(None, &[Stage::line(vec![planned])]).await);
+        repaired.absorb(run.cleanup(None, &[Stage::line(vec![planned])]).await);
     }
     Ok(repaired)
 }
 
 impl Repaired {
-    fn take_in(&mut self, tidied: super::cleanup::CleanedUp) {
-        let done = tidied.done.iter().filter(|step| !step.only_looks());
+    fn absorb(&mut self, cleaned: super::cleanup::CleanedUp) {
+        let done = cleaned.done.iter().filter(|step| !step.only_looks());
         self.done.extend(done.map(ToString::to_string));
-        self.failed.extend(tidied.failed);
+        self.failed.extend(cleaned.failed);
     }
 }

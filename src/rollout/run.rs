@@ -28,7 +28,7 @@ pub type StepHook = Arc<dyn Fn(&str) + Send + Sync>;
 /// a processor: a hundred at once would all come late, the last ones after the limit of their call.
 const ENGINE_TURNS: usize = 16;
 
-/// A run's hold on the world.
+/// What a run holds.
 pub struct Run<E, P: Proxy> {
     pub engine: Arc<E>,
     pub proxy: Arc<P>,

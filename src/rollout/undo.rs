@@ -1,4 +1,4 @@
-//! Takes back what a failed run has done, newest first.
+//! Undoes what a failed run has done, newest first.
 
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;

@@ -190,7 +190,7 @@ impl Spans {
             let (drained, cut) = (InFlight::default(), InFlight::default());
             self.apps.insert(app.clone(), AppSpan { span, release, version: version.to_owned(), drained, cut });
         } else {
-            // The world has moved under an earlier attempt, of which nothing is left.
+            // The state has changed under an earlier attempt, of which nothing is left.
             self.close_steps(Some(app), at);
             self.note(Some(app), at, "planned again", Vec::new());
         }

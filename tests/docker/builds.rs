@@ -26,7 +26,11 @@ async fn a_build_takes_arguments_target_and_ignored_files_as_asked_and_is_found_
     let digest = world.engine.source_digest(&build).await.unwrap();
     let tag = format!("{}:r1", world.name("image"));
     let (progress, lines) = recording();
+    world.engine.build_image(&build, &tag, &digest, progress).await.unwrap();
+    let (progress, again) = recording();
     let id = world.engine.build_image(&build, &tag, &digest, progress).await.unwrap();
+    let cached = again.lock().unwrap().join("\n");
+    assert!(cached.contains("cached"), "{cached}");
 
     assert_eq!(world.engine.image_id(&tag).await.unwrap().as_deref(), Some(id.as_str()));
     assert_eq!(labels(&tag)["deploy-apps.source"], digest);
@@ -39,12 +43,6 @@ async fn a_build_takes_arguments_target_and_ignored_files_as_asked_and_is_found_
     assert_eq!(seen, ["hi there", ".dockerignore", "Dockerfile", "a.txt"]);
     let told = lines.lock().unwrap().join("\n");
     assert!(told.contains("RUN ls -A /src > /list") && !told.contains("internal"), "{told}");
-
-    let (progress, lines) = recording();
-    let again = world.engine.build_image(&build, &tag, &digest, progress).await.unwrap();
-    assert_eq!(again, id, "nothing changed, so it is the same image");
-    let told = lines.lock().unwrap().join("\n");
-    assert!(told.contains("cached"), "{told}");
 
     let observed = world.engine.observe(&world.proxy()).await.unwrap();
     let image = observed.images.iter().find(|image| image.id == id).expect("observed");
@@ -147,8 +145,45 @@ async fn what_only_its_build_names_goes_when_nothing_uses_it() {
     assert_eq!((left.tags, left.source), (Vec::new(), Some(digest.clone())));
     world.engine.remove_dangling().await.unwrap();
     assert!(known().await.is_some(), "it is too young to be surely unused");
-    world.engine.untag_image(&format!("deploy-apps/built:{digest}")).await.unwrap();
+    let named = docker(&["image", "inspect", "--format", "{{index .RepoTags 0}}", &id]);
+    assert!(named.starts_with(&format!("deploy-apps/built:{digest}-")), "{named}");
+    world.engine.untag_image(&named).await.unwrap();
     assert_eq!(world.engine.image_id(&id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_old_image_that_has_another_name_stays_known_as_a_build() {
+    let world = World::new().await;
+    let files = folder(&[("Dockerfile", "FROM debian:trixie-slim\nCOPY x /x\n"), ("x", &world.name("x"))]);
+    let mut build = world.build(files.path());
+    // What BuildKit takes for the time of the image.
+    build.args.insert("SOURCE_DATE_EPOCH".to_owned(), "1000000000".to_owned());
+    let digest = world.engine.source_digest(&build).await.unwrap();
+    let tag = format!("{}:r1", world.name("old"));
+    let id = world.engine.build_image(&build, &tag, &digest, recording().0).await.unwrap();
+    let created = docker(&["image", "inspect", "--format", "{{.Created}}", &id]);
+    assert!(created.starts_with("2001-"), "{created}");
+    world.engine.remove_dangling().await.unwrap();
+    let observed = world.engine.observe(&world.proxy()).await.unwrap();
+    let image = observed.images.iter().find(|image| image.id == id).expect("it is there");
+    assert_eq!((image.tags.clone(), image.source.clone()), (vec![tag], Some(digest)));
+}
+
+#[tokio::test]
+async fn a_second_build_of_a_source_leaves_the_first_one_known() {
+    let world = World::new().await;
+    let files = folder(&[("Dockerfile", "FROM debian:trixie-slim\nRUN date +%N >/x\n")]);
+    let build = BuildSpec { no_cache: true, ..world.build(files.path()) };
+    let digest = world.engine.source_digest(&build).await.unwrap();
+    let tags = [format!("{}:r1", world.name("first")), format!("{}:r1", world.name("second"))];
+    for tag in &tags {
+        world.engine.build_image(&build, tag, &digest, recording().0).await.unwrap();
+    }
+    let observed = world.engine.observe(&world.proxy()).await.unwrap();
+    for tag in &tags {
+        let image = observed.images.iter().find(|image| image.tags.contains(tag)).expect("an image");
+        assert_eq!(image.source.as_ref(), Some(&digest), "{tag}");
+    }
 }
 
 async fn connect_with(builder: &str) -> deploy_apps::docker::DockerEngine {

@@ -142,7 +142,7 @@ async fn redis_is_backed_up_before_it_is_replaced_and_stays_when_that_fails() {
     let at = |text: &str| steps.find(text).unwrap_or_else(|| panic!("no `{text}` in {steps}"));
     assert!(at("back up with `sh -c redis-cli --rdb /backups/dump.rdb") < at("stop "), "{steps}");
     let output = host.deploy(&["redis"]).await.succeeded();
-    assert!(output.stdout.contains("backed up in ") && output.stdout.contains(": saved"), "{output}");
+    assert!(output.stderr.contains("backed up in ") && output.stderr.contains(": saved"), "{output}");
     assert_eq!(in_redis(&host, &["redis-cli", "config", "get", "maxmemory"]).replace('\n', " "), "maxmemory 67108864");
     // It keeps nothing by itself, so what it has now is only in the backup.
     assert_eq!(in_redis(&host, &["redis-cli", "get", "visits"]), "");

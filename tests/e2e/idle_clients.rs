@@ -30,7 +30,7 @@ async fn connections_idle_for_5_to_60_seconds_post_at_the_moment_of_the_flip() {
     let [before, during, after] = by_turns;
     // Each third has connections of every idle time. The first is sent while the replicas are looked at a last time.
     deploy
-        .event_where("step_started", |event| event["step"].as_str().is_some_and(|step| step.starts_with("look")))
+        .event_where("step_started", |event| event["step"].as_str().is_some_and(|step| step.starts_with("recheck")))
         .await;
     let before = tokio::spawn(post_all(before));
     deploy

@@ -21,6 +21,7 @@ mod schemas;
 mod session;
 mod takeovers;
 mod walks;
+mod words;
 mod world;
 
 mod accessories;

@@ -32,7 +32,7 @@ const INSIDE: &str = "date +%s.%N; sed -n 's/^Max open files *\\([0-9]*\\).*/\\1
 
 #[derive(Debug, Clone, Copy, Args)]
 pub struct DoctorArgs {
-    /// Mend what needs no decision: start a stopped proxy and dead replicas, remove what nobody uses
+    /// Repair what needs no decision: start a stopped proxy and dead replicas, remove what nobody uses
     #[arg(long)]
     pub fix: bool,
 }

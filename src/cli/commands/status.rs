@@ -34,7 +34,7 @@ pub struct StatusArgs {
     /// The apps to show; without any, all of the project with accessories and proxy
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
-    /// Look again every second until Ctrl-C; off a terminal, one snapshot after the other
+    /// Refresh every second until Ctrl-C; off a terminal, one snapshot after the other
     #[arg(short, long)]
     pub watch: bool,
     /// Do not read the sources to see what a deploy would change

@@ -1,4 +1,4 @@
-//! Files as they are found in the world, and what `docker compose config` makes of them.
+//! Files as projects have them, and what `docker compose config` makes of them.
 //!
 //! Each folder of tests/compose has files and the model that is expected of them. The expectations were compared with
 //! those of docker compose v2.26; they differ from it only where tests/compose/README.md says so.

@@ -78,7 +78,7 @@ impl Ignore {
     }
 }
 
-/// Without `.`, doubled slashes and what `..` takes back; a leading slash means the context's root.
+/// Without `.`, doubled slashes and what `..` removes; a leading slash means the context's root.
 fn clean(pattern: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in pattern.split('/') {

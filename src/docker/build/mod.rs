@@ -45,7 +45,7 @@ pub(super) async fn build_image(
     progress: Progress,
 ) -> Result<String, EngineError> {
     let builder = if engine.classic_builder { BuilderVersion::BuilderV1 } else { BuilderVersion::BuilderBuildKit };
-    let order = Order { engine, build, tag, digest };
+    let order = Order { engine, build, tag, digest, name: built::name(digest) };
     match order.run(builder, &progress).await {
         // Podman, and engines on Windows.
         Err(Failure { lacks_buildkit: true, .. }) => order.run(BuilderVersion::BuilderV1, &progress).await,
@@ -69,6 +69,8 @@ struct Order<'a> {
     build: &'a BuildSpec,
     tag: &'a str,
     digest: &'a str,
+    /// The name of this build's image; see [`built`].
+    name: String,
 }
 
 impl Order<'_> {
@@ -102,7 +104,7 @@ impl Order<'_> {
     /// What bollard's options have no room for: lists of extra hosts, ulimits and tags.
     fn addition(&self) -> String {
         let hosts = self.build.extra_hosts.iter().map(|host| ("extrahosts", host.clone()));
-        let tags = self.build.tags.iter().cloned().chain([built::tag(self.digest)]).map(|tag| ("t", tag));
+        let tags = self.build.tags.iter().cloned().chain([self.name.clone()]).map(|tag| ("t", tag));
         let limit = |limit: &Ulimit| json!({ "Name": limit.name, "Soft": limit.soft, "Hard": limit.hard });
         let limits: Vec<serde_json::Value> = self.build.ulimits.iter().map(limit).collect();
         let limits = (!limits.is_empty()).then(|| ("ulimits", serde_json::Value::from(limits).to_string()));
@@ -113,7 +115,7 @@ impl Order<'_> {
 
     fn options(&self, version: BuilderVersion, dockerfile: String) -> BuildImageOptions {
         let build = self.build;
-        let own = [(Label::SOURCE, self.digest.to_owned()), (Label::BUILT, built::tag(self.digest))];
+        let own = [(Label::SOURCE, self.digest.to_owned()), (Label::BUILT, self.name.clone())];
         let own = own.map(|(key, value)| (key.to_owned(), value));
         BuildImageOptions {
             dockerfile,
@@ -139,7 +141,6 @@ impl Order<'_> {
         let doing = format!("build image `{}`", self.tag);
         let image = super::present(self.engine.call(&doing, self.engine.client.inspect_image(self.tag)).await)?;
         let labels = image.as_ref().and_then(|image| image.config.as_ref()?.labels.as_ref());
-        // Not by the build's name: one of the same source that ends right now has taken it over.
         let fresh = labels.and_then(|labels| labels.get(Label::SOURCE)).is_some_and(|source| source == self.digest);
         image.and_then(|image| image.id).filter(|_| fresh).ok_or_else(|| {
             EngineError::new(

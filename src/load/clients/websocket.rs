@@ -79,7 +79,7 @@ async fn converse(lane: &Lane, socket: &mut WebSocketStream<TcpStream>, every: D
                     say_goodbye(socket).await;
                     return closed(frame);
                 }
-                // Pongs are sent by the library; a server may also greet or push, which is not ours to judge.
+                // Pongs are sent by the library; a server may also send first, which is not ours to judge.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(failure_of(error, "the WebSocket was open").of_open_stream()),
                 None => return Err(Failure::new(Cause::CutStream, "connection ended without a close frame")),
