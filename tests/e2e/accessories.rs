@@ -118,7 +118,7 @@ async fn redis_is_backed_up_before_it_is_replaced_and_stays_when_that_fails() {
     crate::harness::of_sample(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &["redis"]).await;
     let no = [&SERVER[..], &["no"]].concat();
     let yes = [&SERVER[..], &["no", "--maxmemory", "64mb"]].concat();
-    let save = json!({ "command": ["sh", "-c", "redis-cli --rdb /backups/dump.rdb && echo saved"], "timeout": "1m" });
+    let save = json!({ "command": ["sh", "-c", "redis-cli --rdb /backups/dump.rdb >/dev/null 2>&1 && echo saved"], "timeout": "1m" });
     let mut host = Scenario::new("backup")
         .app(App::new("web"))
         .app(accessory("redis", redis(&no, &save)))

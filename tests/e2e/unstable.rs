@@ -15,7 +15,7 @@ async fn a_crash_loop_under_traffic_is_no_success_and_is_named_everywhere() {
     let output = host.deploy(&["web"]).await.exited(13);
     let name = format!("{}-web-r2-1", host.name());
     output
-        .says(&format!("error: web: `{name}` restarted "))
+        .says(&format!("web: error: `{name}` restarted "))
         .says("boom: the traffic is too much")
         .says("hint: `deploy-apps rollback web` brings r1 back")
         .says("✘ serves, and restarts again and again");
