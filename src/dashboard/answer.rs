@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The answer for each path.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::guard;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// The page, without anything that is not in the binary.
+/// The files of the page, all embedded in the binary.
 const FILES: [(&str, &str, &str); 6] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
@@ -26,10 +26,10 @@ const FILES: [(&str, &str, &str); 6] = [
     ("/chart.js", "text/javascript; charset=utf-8", include_str!("page/chart.js")),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];
-/// For those who run no script; `{text}` is where the figures stand.
+/// For browsers without JavaScript; `{text}` is replaced by the figures.
 const PLAIN: &str = include_str!("page/plain.html");
 
-/// Answers one request. All of them only look.
+/// Answers one request. Every path is read-only.
 pub(super) async fn answer<B>(request: &Request<B>, feed: &Arc<Feed>) -> Response<Body> {
     let mut response = if !guard::is_own(request.headers()) {
         let say = "this page is served to this machine only: open it as http://localhost, not by another name\n";
@@ -63,7 +63,7 @@ async fn page(path: &str, feed: &Arc<Feed>) -> Response<Body> {
     }
 }
 
-/// Every moment as it comes: first with the whole chart, then with its newest point alone.
+/// A stream of observations: the first with the whole chart, the following ones with its newest point only.
 fn events(feed: &Arc<Feed>) -> Body {
     let moments = feed.subscribe();
     let feed = Arc::clone(feed);
@@ -71,7 +71,7 @@ fn events(feed: &Arc<Feed>) -> Body {
         if !is_first {
             moments.changed().await.ok()?;
         }
-        // For the first page of a while, the feed has to look first.
+        // When this is the first open page, the feed has to observe first.
         let moment = moments.wait_for(Option::is_some).await.ok()?.clone()?;
         moments.mark_unchanged();
         let document = if is_first { feed.whole(&moment) } else { moment.news() };
@@ -81,7 +81,7 @@ fn events(feed: &Arc<Feed>) -> Body {
 }
 
 fn event(document: &Value) -> Bytes {
-    // JSON in one line, which is what an event may hold. After a lost connection the browser is back soon.
+    // An event's data is a single line of JSON. After a lost connection the browser retries after 1 s.
     format!("retry: 1000\nevent: state\ndata: {document}\n\n").into()
 }
 

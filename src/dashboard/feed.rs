@@ -1,4 +1,4 @@
-//! One look a second, shared by all open pages; without a page nothing is asked at all.
+//! Observes once a second for all open pages, and not at all while no page is open.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::flow::{Flow, Point};
 use super::{Sight, Source};
 
-/// From one look to the next.
+/// Interval between two observations.
 const TICK: Duration = Duration::from_secs(1);
-/// An engine that hangs is told of as such.
+/// When an observation takes longer, the page reports that the engine hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What was seen at one moment.
+/// One observation.
 #[derive(Debug)]
 pub(super) struct Moment {
     fields: Map<String, Value>,
@@ -35,7 +35,7 @@ impl Moment {
         document
     }
 
-    /// What a page that has seen the moments before needs.
+    /// The update for a page that has the earlier observations.
     pub fn news(&self) -> Value {
         self.document(self.point.iter().cloned().collect())
     }
@@ -55,30 +55,30 @@ impl Feed {
         Self { latest: watch::Sender::new(None), somebody_looks: Notify::new(), flow: Mutex::default() }
     }
 
-    /// Holding it keeps the feed at work.
+    /// The feed observes while a subscription exists.
     pub fn subscribe(&self) -> Moments {
         let moments = self.latest.subscribe();
         self.somebody_looks.notify_one();
         moments
     }
 
-    /// The next moment that is not older than a tick.
+    /// An observation at most one tick old.
     pub async fn now(&self) -> Option<Arc<Moment>> {
         let mut moments = self.subscribe();
         let moment = moments.wait_for(Option::is_some).await.ok()?;
         moment.clone()
     }
 
-    /// What a page needs to begin with.
+    /// The first message for a page: the observation with the whole chart.
     pub fn whole(&self, moment: &Moment) -> Value {
         moment.document(self.flow.lock().unwrap_or_else(PoisonError::into_inner).points())
     }
 
-    /// Looks for as long as the dashboard runs.
+    /// Observes for as long as the dashboard runs.
     pub async fn run(&self, source: &impl Source) {
         loop {
             if self.latest.receiver_count() == 0 {
-                // Whoever comes next wants to know how things are then.
+                // The next page must not get an old observation.
                 self.latest.send_replace(None);
                 self.somebody_looks.notified().await;
                 continue;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_pages_share_one_look_a_second_and_without_any_there_is_none() {
+    async fn pages_share_one_observation_a_second() {
         let (feed, source) = (Arc::new(Feed::new()), Arc::new(Counting::default()));
         let looks = || source.0.load(Ordering::Relaxed);
         let (worker, eyes) = (Arc::clone(&feed), Arc::clone(&source));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_engine_that_hangs_is_told_of() {
+    async fn a_hung_engine_is_reported() {
         struct Hanging;
         impl Source for Hanging {
             async fn look(&self) -> Sight {

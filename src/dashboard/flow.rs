@@ -1,4 +1,4 @@
-//! Requests per second by release over the last minutes, from counters that only grow.
+//! Requests per second by release over the last minutes, from monotonic counters.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use crate::model::{AppName, ReleaseNumber, RequestCounts, RequestTotals};
 
-/// As long as the chart; at one look a second.
+/// Points of the chart, one per second.
 const KEPT: usize = 180;
-/// The proxy's workers add up once a second each, so a single second may have none or two of them.
+/// The proxy's workers publish their counts once a second each, so one second may hold none or two of them.
 const SPAN: usize = 2;
-/// Nobody has looked for so long that a mean over it would hide what happened.
+/// After a pause this long, a mean would hide what happened meanwhile.
 const GAP: Duration = Duration::from_secs(6);
 
-/// One moment of the chart.
+/// One point of the chart.
 pub(super) type Point = Value;
 
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// Takes in a look. `None` when there is nothing yet to compare it with.
+    /// Adds an observation. `None` when there is no earlier one to compare it with.
     pub fn take(&mut self, at: Timestamp, now: Instant, totals: RequestTotals) -> Option<Point> {
         let is_broken = self.looks.back().is_some_and(|(then, before)| now - *then > GAP || is_reset(before, &totals));
         if is_broken {
@@ -45,13 +45,13 @@ impl Flow {
         Some(point)
     }
 
-    /// All of the chart, the oldest first.
+    /// All points of the chart, the oldest first.
     pub fn points(&self) -> Vec<Point> {
         self.points.iter().cloned().collect()
     }
 }
 
-/// Whether the proxy began to count again. A series that is gone alone was dropped, its release being long retired.
+/// Whether the proxy's counters were reset. A single missing series is a retired release that the proxy dropped.
 fn is_reset(before: &RequestTotals, now: &RequestTotals) -> bool {
     let known = |app: &AppName, release: &ReleaseNumber| now.get(app)?.get(release);
     let all =
@@ -68,7 +68,7 @@ fn point(at: Timestamp, before: &RequestTotals, now: &RequestTotals, over: Durat
         let old = before.get(app);
         let mut rates = Map::new();
         for (release, RequestCounts { requests, errors }) in releases {
-            // A release that was not there before has had all of its requests since.
+            // A new release has counted from 0 since the previous observation.
             let then = old.and_then(|old| old.get(release)).copied().unwrap_or_default();
             if *requests > then.requests {
                 let rate = json!([per_second(*requests, then.requests), per_second(*errors, then.errors)]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn traffic_is_seen_crossing_over() {
+    fn traffic_moves_to_the_new_release() {
         let (mut flow, start) = (Flow::default(), Instant::now());
         let mut take = |seconds, releases: &[(u32, u64, u64)]| {
             flow.take(Timestamp::UNIX_EPOCH, after(start, seconds), totals(releases))
@@ -107,7 +107,7 @@ mod tests {
         };
         assert_eq!(take(0, &[(1, 1000, 0)]), None, "one look is no rate");
         assert_eq!(take(1, &[(1, 1100, 0)]), Some(json!({ "1": [100.0, 0.0] })));
-        // Over two looks: what one second lacks, the next one has.
+        // A mean over two observations: a second without counts is followed by one with twice as many.
         assert_eq!(take(2, &[(1, 1140, 0), (2, 60, 4)]), Some(json!({ "1": [70.0, 0.0], "2": [30.0, 2.0] })));
         assert_eq!(take(3, &[(1, 1140, 0), (2, 160, 4)]), Some(json!({ "1": [20.0, 0.0], "2": [80.0, 2.0] })));
         assert_eq!(take(4, &[(1, 1140, 0), (2, 260, 4)]), Some(json!({ "2": [100.0, 0.0] })));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_new_proxy_nor_a_pause_makes_a_peak() {
+    fn a_counter_reset_or_a_pause_makes_no_peak() {
         let (mut flow, start) = (Flow::default(), Instant::now());
         let mut take = |seconds, requests| {
             flow.take(Timestamp::UNIX_EPOCH, after(start, seconds), totals(&[(1, requests, 0)])).is_some()
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chart_has_an_end() {
+    fn the_chart_is_bounded() {
         let (mut flow, start) = (Flow::default(), Instant::now());
         for second in 0..(KEPT as u64 + 20) {
             flow.take(Timestamp::UNIX_EPOCH, after(start, second), totals(&[(1, second * 10, 0)]));

@@ -1,10 +1,10 @@
-//! Who may ask: pages of this machine that were opened by its own names, and nobody else.
+//! Access control: only requests by a name of this machine.
 
 use std::net::Ipv4Addr;
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-/// Nothing from elsewhere is loaded, run or asked, and no other page may show this one in a frame.
+/// The page loads and runs only its own files, and no other page may show it in a frame.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -23,15 +23,15 @@ pub(super) fn secure(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether the browser was sent here by a name of this machine. A foreign site whose name was made to lead here (DNS
-/// rebinding) would else be let in by the browser's same-origin rule. Any port will do: an ssh tunnel may have its own,
-/// and no foreign site gets a name of this machine by it.
+/// Whether the `Host` header is a name of this machine. Without this check, a foreign site whose name resolves to this
+/// machine (DNS rebinding) would pass the browser's same-origin rule. Any port is allowed: an ssh tunnel may use
+/// another one, and a foreign site cannot have one of these names.
 pub(super) fn is_own(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let Ok(host) = host.to_str() else { return false };
     let (name, port) = match host.rsplit_once(':') {
-        // The last group of an address without a port looks like one.
+        // The last group of an IPv6 address without a port looks like a port.
         Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
         _ => (host, None),
     };
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_this_machine_are_let_in() {
+    fn only_local_host_names_are_allowed() {
         for own in ["localhost:7880", "LOCALHOST", "127.0.0.1:7880", "127.0.0.1", "[::1]:7880", "[::1]", "localhost:9"]
         {
             assert!(asked_as(&[own]), "{own}");

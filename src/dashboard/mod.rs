@@ -1,7 +1,8 @@
-//! The built-in page: how everything stands, live, on this machine's loopback only.
+//! The built-in web page: live state of apps and engine, on loopback only.
 //!
-//! [`Source`] looks at engine and proxy, the feed does so once a second for all open pages and not at all without one,
-//! the server hands out the page and what was seen. What the page shows is `/api/state`, a document for programs too.
+//! [`Source`] observes engine and proxy. The feed calls it once a second for all open pages, and not at all without
+//! one. The server sends the page and the observations. The page shows `/api/state`, a JSON document that programs can
+//! read too.
 
 mod answer;
 mod feed;
@@ -17,18 +18,18 @@ pub use server::Dashboard;
 
 use crate::model::RequestTotals;
 
-/// What can be seen right now.
+/// One observation.
 #[derive(Debug, Clone, Default)]
 pub struct Sight {
-    /// The fields of the document that are not the dashboard's own.
+    /// Fields of the document that the source defines.
     pub fields: serde_json::Map<String, Value>,
-    /// `None` when the proxy did not say.
+    /// `None` when the proxy did not answer.
     pub totals: Option<RequestTotals>,
-    /// The same for people without a script, as lines.
+    /// The same as plain text, for browsers without JavaScript.
     pub text: String,
 }
 
-/// Observes. It never fails: what cannot be observed is part of the answer.
+/// Observes engine and proxy. It never fails: errors are part of the observation.
 pub trait Source: Send + Sync + 'static {
     fn look(&self) -> impl Future<Output = Sight> + Send;
 }

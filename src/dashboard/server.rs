@@ -1,4 +1,4 @@
-//! The listener, and a task for each connection.
+//! The listener, and one task per connection.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,22 +16,22 @@ use super::Source;
 use super::answer::answer;
 use super::feed::Feed;
 
-/// More than any number of pages on one machine; a program that only connects must not take all descriptors.
+/// Connection limit, so that a program that only connects cannot use up all descriptors.
 const CONNECTIONS: usize = 128;
-/// To send a request's head.
+/// Timeout for a request's head.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A dashboard that listens and is not served yet.
+/// A dashboard that listens but does not serve yet.
 pub struct Dashboard {
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl Dashboard {
-    /// Listens on this machine's loopback alone; port 0 is any free one.
+    /// Listens on loopback only; port 0 picks a free port.
     ///
     /// # Errors
-    /// As the system says, such as when the port is taken.
+    /// When the port cannot be bound, such as when it is in use.
     pub async fn bind(port: u16) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
@@ -43,7 +43,7 @@ impl Dashboard {
         format!("http://localhost:{}", self.address.port())
     }
 
-    /// Serves until it is dropped.
+    /// Serves until the future is dropped.
     pub async fn serve(self, source: impl Source) {
         let feed = Arc::new(Feed::new());
         let accepting = async {
@@ -58,7 +58,7 @@ impl Dashboard {
                             drop(place);
                         });
                     }
-                    // Such as no descriptor left: it passes, and asking again at once would not help.
+                    // For example no free descriptor. That is temporary, so wait before the next try.
                     Err(_) => sleep(Duration::from_millis(100)).await,
                 }
             }
@@ -74,6 +74,6 @@ async fn connection(stream: TcpStream, feed: Arc<Feed>) {
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    // A browser that goes away in the middle is how most pages end.
+    // Most connections end with the browser closing them, so errors are ignored.
     drop(http.serve_connection(TokioIo::new(stream), service).await);
 }

@@ -1,4 +1,4 @@
-//! What the proxy says serves, against what the engine has.
+//! Compares the proxy's records with the engine's containers.
 
 use std::collections::BTreeSet;
 
@@ -69,7 +69,8 @@ pub(super) fn replicas(engine: &EngineFacts, proxy: &ProxyFacts) -> Vec<Finding>
     findings
 }
 
-/// The proxy is told a number before anything of its release is made, so its volume was lost or an older one restored.
+/// The proxy stores a release number before anything of that release is created. A higher number on a container means
+/// that the proxy's volume was lost or an older one restored.
 fn is_ahead(container: &ObservedContainer, told: Option<ReleaseNumber>) -> bool {
     let is_newer = container.labels.release.is_some_and(|release| release > told.unwrap_or_default());
     container.labels.role == Role::Replica && container.state == ContainerState::Running && is_newer
@@ -111,7 +112,7 @@ fn unhealthy(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
     }
 }
 
-/// Each of them, with the last line of its log.
+/// One finding for each restarting container, with the last line of its log.
 pub(super) fn unstable(engine: &EngineFacts) -> Vec<Finding> {
     let finding = |one: &Unstable| {
         let said = one.log.last().map(|line| format!("; its last log line: {line}")).unwrap_or_default();

@@ -1,12 +1,12 @@
-//! Which clients of the published port keep their addresses on the way to the proxy.
+//! Whether clients of the published port reach the proxy with their own address.
 
 use std::net::IpAddr;
 
 use super::{Facts, Finding};
 use crate::model::{ProxySpec, TrustedProxy};
 
-/// The engine's rules forward IPv4 and leave the client's address. The proxy's network has no IPv6, so an IPv6 client comes by
-/// way of the engine's own forwarder, which connects from the network's gateway.
+/// The engine's IPv4 rules keep the client's address. The proxy's network has no IPv6, so IPv6 connections go through
+/// the engine's userland proxy, which connects from the network's gateway.
 pub(super) fn ipv6(facts: &Facts) -> Option<Finding> {
     let spec = facts.desired.as_ref().filter(|_| facts.published.is_some())?;
     if !takes_ipv6(spec) {
@@ -30,7 +30,7 @@ pub(super) fn ipv6(facts: &Facts) -> Option<Finding> {
     })
 }
 
-/// Loopback is the machine itself, whose clients come from the gateway in any case.
+/// Loopback does not count: its clients come from the gateway in any case.
 fn takes_ipv6(spec: &ProxySpec) -> bool {
     let bind = spec.bind.as_deref().and_then(|bind| bind.parse::<IpAddr>().ok());
     bind.is_none_or(|address| address.is_ipv6() && !address.is_loopback())

@@ -7,9 +7,9 @@ use crate::model::{
     Bytes, ContainerState, DockerHealth, ForgottenProcess, HostRoute, ObservedNetwork, PROXY_DRIFT_REMEDY, PortAnswer,
 };
 
-/// A certificate is renewed by people, who need some time to hear of it.
+/// Certificates are often renewed by hand, so warn early.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// What the proxy asks for; with less it takes fewer connections.
+/// The limit that the proxy requests. With less it accepts fewer connections.
 const OPEN_FILES: u64 = 32_768;
 /// The backlog of the proxy's listener.
 const BACKLOG: u64 = 4096;
@@ -51,10 +51,10 @@ pub(super) fn engine(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     findings.extend(networks(facts, engine));
     findings.extend(engine.forgotten.iter().map(|process| {
         let ForgottenProcess { pid, program, container } = process;
-        // As much of the id as `docker ps` showed.
+        // The short id, as `docker ps` shows it.
         let container = container.get(..12).unwrap_or(container);
         let text = format!("process {pid} (`{program}`) is in container {container}, which the engine has forgotten");
-        // The first process of a container may ignore every other signal.
+        // PID 1 of a container ignores signals that it does not handle, except SIGKILL.
         Finding::warning("processes", text, format!("`sudo kill -KILL {pid}` ends it"))
     }));
     let warnings =
@@ -89,12 +89,13 @@ fn disk(engine: &EngineFacts) -> Finding {
     Finding::ok("disk", text)
 }
 
-/// The engine hands out what overlaps nothing that it knows; other machines' networks it does not know.
+/// The engine assigns subnets that do not overlap with networks that it knows. It does not know the networks of other
+/// machines.
 fn networks(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     let name = facts.proxy_name.network();
     let networks = &engine.observed.networks;
     let Some(own) = networks.iter().find(|network| network.name == name) else {
-        // Without a proxy the first deploy makes both.
+        // Without a proxy container the first deploy creates both.
         let is_lost = engine.observed.container(&facts.proxy_name.container()).is_some();
         let text = format!("network `{name}` was removed, so neither the proxy nor a replica can start");
         let lost = Finding::problem("networks", text, "`deploy-apps --all` makes it again").fixable();
@@ -134,7 +135,7 @@ fn networks(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     findings
 }
 
-/// Whether the route leads elsewhere than to a network of the engine, and the proxy's network takes addresses of it.
+/// Whether the route leads outside of the engine's networks and overlaps with the proxy's subnet.
 fn is_covered(route: &HostRoute, own: &ObservedNetwork, networks: &[ObservedNetwork]) -> bool {
     let is_engines = networks.iter().any(|network| network.subnets.contains(&route.subnet));
     !is_engines && own.subnets.iter().any(|ours| ours.overlaps(route.subnet))
@@ -171,7 +172,7 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         )),
         (_, _) => {
             let text = format!("`{name}` is not running, so nothing is served");
-            // The engine cannot start it without its network.
+            // The engine cannot start the proxy without its network.
             let has_network = engine.observed.network(&facts.proxy_name.network()).is_some();
             let remedy = if has_network { format!("`docker start {name}`") } else { "`deploy-apps --all`".to_owned() };
             findings.push(Finding::problem("proxy", text, remedy).fixable());
@@ -199,7 +200,7 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
     findings
 }
 
-/// As a client would see it.
+/// The published port, checked as a client would.
 fn published(facts: &Facts) -> Option<Finding> {
     let answer = facts.published.as_ref()?;
     Some(match answer {
@@ -220,7 +221,7 @@ fn running(facts: &Facts, name: &str) -> String {
     format!("`{name}` runs{nginx}{port}")
 }
 
-/// Only the proxy itself sees these.
+/// Facts that only the proxy itself can report.
 fn inside(facts: &Facts, proxy: &super::ProxyFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(gap) = proxy.clock.map(|clock| clock_gap(facts.now, clock)).filter(|gap| is_far(*gap)) {

@@ -1,6 +1,6 @@
-//! What is wrong with a host, from what was seen of it: findings, each with how to fix it.
+//! Diagnoses a host from collected facts: findings, each with a suggested fix.
 //!
-//! Pure, as the planner is: whoever gathers the facts may have to reach far, but what they mean is decided here.
+//! Pure functions, like the planner. The caller collects the facts; this module only interprets them.
 
 mod apps;
 mod clients;
@@ -21,21 +21,21 @@ use crate::model::{
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Ok,
-    /// It works, and may not for long or not under load.
+    /// It works now, but may fail later or under load.
     Warning,
     /// Something does not work.
     Problem,
 }
 
-/// One thing that was looked at.
+/// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     pub level: Level,
-    /// What it is about, such as `engine` or `replicas`; these words are stable.
+    /// The checked area, such as `engine` or `replicas`. These names are stable.
     pub check: &'static str,
     pub message: String,
     pub remedy: Option<String>,
-    /// `--fix` does it.
+    /// `--fix` repairs it.
     pub fixable: bool,
 }
 
@@ -56,7 +56,7 @@ impl Finding {
         Self { level: Level::Problem, ..Self::warning(check, message, remedy) }
     }
 
-    /// `--fix` fixes it.
+    /// Marks the finding as repaired by `--fix`.
     #[must_use]
     pub fn fixable(mut self) -> Self {
         self.fixable = true;
@@ -64,74 +64,74 @@ impl Finding {
     }
 }
 
-/// What was seen. A part that could not be asked is `None`, and the finding that says why is made by whoever asked.
+/// The collected facts. A part that could not be read is `None`; the caller adds the finding that says why.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub now: Timestamp,
-    /// What the compose file asks of the proxy; `None` without a readable file.
+    /// The proxy that the compose file asks for; `None` without a readable file.
     pub desired: Option<ProxySpec>,
     pub proxy_name: ProxyName,
-    /// The digest of the `nginx/` folder that this deploy-apps holds.
+    /// The digest of the `nginx/` folder embedded in this deploy-apps.
     pub build_id: String,
     pub engine: Option<EngineFacts>,
     pub proxy: Option<ProxyFacts>,
     pub certificates: Vec<Certificate>,
-    /// Whether the published port answers; `None` where the proxy does not run.
+    /// Whether the published port answers; `None` if the proxy does not run.
     pub published: Option<PortAnswer>,
-    /// Services on the host that the compose file does not have any more.
+    /// Services on the host that the compose file no longer has.
     pub orphans: Vec<Orphan>,
 }
 
-/// Of the engine.
+/// Facts about the engine.
 #[derive(Debug, Clone)]
 pub struct EngineFacts {
     pub info: EngineInfo,
     pub host: HostFacts,
     pub observed: ObservedEngine,
     pub disk: Option<DiskSpace>,
-    /// What the disk must have free, when somebody has said so.
+    /// The configured minimum of free disk space.
     pub min_free: Option<u64>,
-    /// Containers of ours that do not come back by themselves after a reboot, with their restart policy.
+    /// Our containers that do not start after a reboot, with their restart policy.
     pub not_restarted: Vec<(String, String)>,
-    /// Where the engine is this machine's; elsewhere nobody can see them.
+    /// Processes that the engine has lost. Only visible when the engine runs on this machine.
     pub forgotten: Vec<ForgottenProcess>,
-    /// What is in the way of the proxy's port while the proxy does not run; `None` when it is free or not known.
+    /// What occupies the proxy's port while the proxy does not run; `None` when it is free or not known.
     pub port_holder: Option<String>,
-    /// That the proxy's container, if there is one, is made otherwise than the compose file asks; and how to fix it.
+    /// How the existing proxy container differs from the compose file, and how to fix it.
     pub differs: Option<(String, String)>,
-    /// What a deploy goes on with although the compose file asks for something else.
+    /// A difference from the compose file that a deploy tolerates.
     pub drift: Option<String>,
-    /// What runs on the proxy's network.
+    /// Containers on the proxy's network.
     pub neighbours: Vec<Neighbour>,
-    /// Containers of ours that end again and again.
+    /// Our containers that restart repeatedly.
     pub unstable: Vec<Unstable>,
 }
 
-/// Of the proxy, by its own words.
+/// Facts that the proxy reports.
 #[derive(Debug, Clone, Default)]
 pub struct ProxyFacts {
     pub build: String,
     pub state: ObservedProxy,
     pub leases: Vec<HeldLease>,
-    /// Of nginx, such as `1.26.3`.
+    /// The version of nginx, such as `1.26.3`.
     pub nginx: Option<String>,
-    /// When the proxy was asked, and what its clock said.
+    /// The proxy's clock at the time of the request.
     pub clock: Option<Timestamp>,
-    /// Files that one of its processes may have open.
+    /// The limit of open files of one of its processes.
     pub open_files: Option<u64>,
-    /// Connections that the kernel lets wait to be accepted.
+    /// The kernel's limit of the accept backlog.
     pub somaxconn: Option<u64>,
 }
 
-/// A certificate that the way to the engine needs.
+/// A certificate used to connect to the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     pub path: String,
-    /// An error where it cannot be read.
+    /// An error when it cannot be read.
     pub not_after: Result<Timestamp, String>,
 }
 
-/// Every finding, in the order in which things depend on each other.
+/// All findings, ordered by dependency: a later one may be caused by an earlier one.
 #[must_use]
 pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings = host::certificates(facts);
@@ -150,7 +150,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// How far `other` is from `now`, and in which direction.
+/// The signed difference of `other` from `now`.
 fn clock_gap(now: Timestamp, other: Timestamp) -> SignedDuration {
     now.duration_until(other)
 }
@@ -160,7 +160,7 @@ fn told(gap: SignedDuration) -> String {
     format!("{seconds:.1} s {}", if gap.is_negative() { "behind" } else { "ahead" })
 }
 
-/// Beyond this, times in the history and logs of two machines cannot be put in order.
+/// Beyond this, entries in history and logs of two machines cannot be ordered.
 const CLOCK_LIMIT: Duration = Duration::from_secs(2);
 
 fn is_far(gap: SignedDuration) -> bool {

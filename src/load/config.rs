@@ -7,44 +7,44 @@ use std::time::Duration;
 use serde::Serialize;
 use thiserror::Error;
 
-/// A body this large is answered from memory when it is echoed; larger ones are for [`Traffic::Upload`].
+/// Largest body of a POST, whose echo is compared in memory. Use [`Traffic::Upload`] for larger ones.
 pub(super) const LARGEST_BODY: usize = 1 << 20;
-/// The shortest body that still holds its client and sequence number.
+/// Smallest body that has room for the client and sequence number.
 pub(super) const SMALLEST_BODY: usize = 48;
 
-/// One run of load against one app. Both bounds always hold, so that no run goes on for ever.
+/// One load run against one app. Both limits always apply, so every run ends.
 #[derive(Debug, Clone)]
 pub struct LoadConfig {
     pub target: SocketAddr,
     /// Sent as the `Host` header.
     pub host: String,
     pub groups: Vec<Group>,
-    /// No request begins after this time.
+    /// No request starts after this time.
     pub duration: Duration,
-    /// No request begins after this many of all kinds.
+    /// No request starts after this many requests of all kinds.
     pub requests: u64,
-    /// For a short request, connecting included.
+    /// Timeout of a short request, including connecting.
     pub timeout: Duration,
-    /// For a sleeper or an upload, and the longest silence of a stream.
+    /// Timeout of a sleeper or an upload, and of a stream without data.
     pub long_timeout: Duration,
-    /// A client leaves its stream or WebSocket after this time and comes again; `None` stays until the server ends it.
+    /// A client leaves its stream or WebSocket after this time and reconnects; `None` stays until the server ends it.
     pub stream_for: Option<Duration>,
-    /// Header of an answer that names the release which gave it.
+    /// Response header that names the release.
     pub release_header: String,
 }
 
-/// Clients that all do the same.
+/// A number of identical clients.
 #[derive(Debug, Clone)]
 pub struct Group {
     pub clients: usize,
-    /// Between an answer and the next request of the same client.
+    /// Pause between an answer and the client's next request.
     pub gap: Duration,
     pub traffic: Traffic,
 }
 
 impl Group {
-    /// From the load's start to the first request of its `member`th client, from 0. All at once they would keep in step, and
-    /// each would wait for the answers of the others, which no crowd of users does.
+    /// Delay from the load's start to the first request of client `member`, counted from 0. Clients that start at the
+    /// same time would stay synchronized and queue behind each other, which real users do not.
     pub(super) fn first_after(&self, member: usize) -> Duration {
         let round = match self.traffic {
             Traffic::PooledPost { idle_up_to, .. } => idle_up_to,
@@ -60,24 +60,25 @@ pub enum Traffic {
     Get {
         path: String,
     },
-    /// The body carries the client's and the request's number, so an echo meant for another is noticed.
+    /// The body carries the client's and the request's number, so an echo of another request is detected.
     Post {
         path: String,
         body_bytes: usize,
         expect: Expect,
     },
-    /// A POST on a connection that was kept idle for a random time up to `idle_up_to`: the hardest to get through a flip.
+    /// A POST on a connection that was idle for a random time up to `idle_up_to`: the case most likely to fail in a
+    /// flip.
     PooledPost {
         path: String,
         body_bytes: usize,
         expect: Expect,
         idle_up_to: Duration,
     },
-    /// A GET that takes long; the next one begins when the earlier has ended.
+    /// A slow GET. The next one starts when the previous one has ended.
     Sleeper {
         path: String,
     },
-    /// A chunked POST whose body trickles in over a time.
+    /// A chunked POST whose body is sent over the given time.
     Upload {
         path: String,
         bytes: usize,
@@ -87,17 +88,17 @@ pub enum Traffic {
     Sse {
         path: String,
     },
-    /// Echo round trips, one `every` so often.
+    /// An echo round trip at each interval `every`.
     WebSocket {
         path: String,
         every: Duration,
     },
 }
 
-/// What a body must say for its answer to count.
+/// What the answer's body must contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// Any body of a 2xx answer.
+    /// Any body, with status 2xx.
     Success,
     /// The request's own body.
     Echo,
@@ -105,7 +106,7 @@ pub enum Expect {
     ByteCount,
 }
 
-/// The kinds of clients, as they stand in the report.
+/// The client kinds, named as in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -122,7 +123,7 @@ impl Kind {
     pub const ALL: [Self; 7] =
         [Self::Get, Self::Post, Self::Pooled, Self::Sleeper, Self::Upload, Self::Sse, Self::WebSocket];
 
-    /// Whether its requests are meant to be quick. Only these make up latencies and the longest gap.
+    /// Whether its requests are short. Only these count for latencies and the longest gap.
     #[must_use]
     pub fn is_short(self) -> bool {
         matches!(self, Self::Get | Self::Post | Self::Pooled)
@@ -205,7 +206,7 @@ impl Traffic {
     }
 }
 
-/// Load that we would not send.
+/// A load configuration that is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LoadRefused {
     #[error("load has no clients\nhint: name at least one kind with `--clients 1` or more")]
@@ -229,7 +230,7 @@ impl LoadConfig {
             groups: Vec::new(),
             duration: Duration::from_secs(60),
             requests: 1_000_000,
-            // Far above any honest answer, far below a user's patience: a request this slow is lost.
+            // Far above any normal answer: a request this slow counts as lost.
             timeout: Duration::from_secs(10),
             long_timeout: Duration::from_secs(120),
             stream_for: None,
@@ -250,7 +251,7 @@ impl LoadConfig {
         self
     }
 
-    /// Lets clients of streams and WebSockets leave after `time`, as users do.
+    /// Makes clients of streams and WebSockets leave after `time`, as users do.
     #[must_use]
     pub fn keep_streams_for(mut self, time: Duration) -> Self {
         self.stream_for = Some(time);
@@ -265,7 +266,7 @@ impl LoadConfig {
     }
 
     /// # Errors
-    /// When a request made of this could not be sent as it is meant, or would never end.
+    /// When a request cannot be sent as configured, or the run would never end.
     pub(super) fn check(&self) -> Result<(), LoadRefused> {
         if self.groups.iter().all(|group| group.clients == 0) {
             return Err(LoadRefused::NoClients);

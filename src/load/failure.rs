@@ -9,12 +9,12 @@ use serde::{Serialize, Serializer};
 use super::config::Kind;
 use super::ledger::Phase;
 
-/// The causes a failure is counted under.
+/// Failure causes, counted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Nobody listens at the target.
+    /// Connection refused: nothing listens at the target.
     Refused,
-    /// No connection came about for another reason: no answer to the SYN, no local port, no descriptor.
+    /// The connection failed for another reason: no answer to the SYN, no local port, no descriptor.
     Connect,
     /// RST, or a write to a connection that was reset.
     Reset,
@@ -22,13 +22,13 @@ pub enum Cause {
     Eof,
     /// A complete answer other than 2xx (101 for a WebSocket).
     Status(u16),
-    /// Bytes that are no HTTP answer, or more of them than the answer has.
+    /// Invalid HTTP, or bytes after the end of the answer.
     BadAnswer,
     /// A complete 2xx answer with the wrong content.
     BadBody,
-    /// A stream or a WebSocket that ended without saying so.
+    /// A stream without its terminator, or a WebSocket without a close frame.
     CutStream,
-    /// No complete answer, or a stream's silence, for the time configured.
+    /// No complete answer within the timeout, or no data on a stream for that long.
     Timeout,
 }
 
@@ -54,12 +54,12 @@ impl Serialize for Cause {
     }
 }
 
-/// One of the first failures of a run, kept for the reader who asks what happened.
+/// One of the first failures of a run, kept for the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedRequest {
-    /// Milliseconds from the load's beginning to the failure.
+    /// Milliseconds from the load's start to the failure.
     pub at_ms: u64,
-    /// Milliseconds from the request's beginning to the failure.
+    /// Milliseconds from the request's start to the failure.
     pub after_ms: u64,
     pub phase: Phase,
     pub kind: Kind,
@@ -69,7 +69,7 @@ pub struct FailedRequest {
     pub detail: String,
 }
 
-/// A failure before it is booked.
+/// A failure before it is recorded.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) cause: Cause,
@@ -81,7 +81,7 @@ impl Failure {
         Self { cause, detail: detail.into() }
     }
 
-    /// An error of the stream while `doing` something with it.
+    /// An I/O error on the connection while `doing`.
     pub(super) fn of_stream(error: &io::Error, doing: &str) -> Self {
         let cause = match error.kind() {
             io::ErrorKind::UnexpectedEof => Cause::Eof,
@@ -100,7 +100,7 @@ impl Failure {
         Self::new(Cause::Timeout, format!("{what} for {} ms", limit.as_millis()))
     }
 
-    /// The same event seen on a stream that was already flowing: there, any unannounced end is a cut.
+    /// The same error on a stream that was already delivering data: any end without a terminator is a cut.
     pub(super) fn of_open_stream(self) -> Self {
         match self.cause {
             Cause::Reset | Cause::Eof => Self { cause: Cause::CutStream, ..self },

@@ -1,4 +1,4 @@
-//! What every client needs of its run: admission, the books, the end, and a die of its own.
+//! The shared state of one client: request limit, results, end of the run, and its random generator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use super::failure::Failure;
 use super::ledger::{Begun, Ledger};
 use super::wire::Wire;
 
-/// After a failure or a stream's end. Without it, clients of a dead target would spin and bury the first failures under
-/// thousands of refused connections.
+/// Pause after a failure or the end of a stream. Without it, clients of a dead target would spin, and thousands of
+/// refused connections would hide the first failures.
 const BREATH: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
     pub(super) config: Arc<LoadConfig>,
     pub(super) ledger: Arc<Ledger>,
-    /// Cancelled when no further request may begin; what is in flight goes on.
+    /// Cancelled when no further request may start. Requests in flight continue.
     pub(super) ended: CancellationToken,
     pub(super) kind: Kind,
     pub(super) client: usize,
     pub(super) gap: Duration,
-    /// From the load's start to this client's first request.
+    /// Delay from the load's start to this client's first request.
     pub(super) first_after: Duration,
 }
 
 impl Lane {
-    /// Resolves when the client of a stream that begins now has had enough of it, or when the run ends.
+    /// Resolves when a stream that starts now has been open for the configured time, or when the run ends.
     pub(super) fn leaving(&self) -> impl Future<Output = ()> + use<> {
         let (ended, stream_for) = (self.ended.clone(), self.config.stream_for);
         async move {
@@ -45,7 +45,7 @@ impl Lane {
         Wire::new(self.config.target, Arc::clone(&self.ledger))
     }
 
-    /// Admits this client's next request, until the run's time or number is used up.
+    /// Starts this client's next request; `None` once the run's time or request limit is reached.
     pub(super) fn begin(&self) -> Option<Begun> {
         if self.ended.is_cancelled() {
             return None;
@@ -72,7 +72,7 @@ impl Lane {
         self.pause(BREATH).await;
     }
 
-    /// Waits, but not beyond the run's end.
+    /// Sleeps, but not past the run's end.
     pub(super) async fn pause(&self, time: Duration) {
         if !time.is_zero() {
             tokio::select! {
@@ -87,14 +87,14 @@ impl Lane {
     }
 }
 
-/// The same sequence in every run for the same client, so that a run can be repeated.
+/// A random generator seeded per client, so that a run can be repeated.
 #[derive(Debug)]
 pub(super) struct Dice {
     state: u64,
 }
 
 impl Dice {
-    /// A time up to `limit`, by the splitmix64 generator.
+    /// A random duration up to `limit`, from the splitmix64 generator.
     pub(super) fn up_to(&mut self, limit: Duration) -> Duration {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.state;
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dice_fill_their_range_and_repeat() {
+    fn the_generator_fills_its_range_and_repeats() {
         let limit = Duration::from_secs(5);
         let thrown = |state| {
             let mut dice = Dice { state };

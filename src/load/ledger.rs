@@ -1,4 +1,4 @@
-//! The books of a run: every result of every client, under one lock that is held for a few additions only.
+//! The results of all clients, under one lock that is held only for a few additions.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,12 +12,12 @@ use super::config::Kind;
 use super::failure::{Cause, FailedRequest, Failure};
 use crate::model::Timeline;
 
-/// Enough to see what went wrong; a run in which everything fails must not fill memory with it.
+/// Limits the memory of a run in which everything fails.
 pub(super) const FAILURES_KEPT: usize = 20;
-/// One minute in microseconds: far above every timeout of a short request in use; longer ones count as this.
+/// One minute in microseconds, above every timeout of a short request. Longer latencies are recorded as this.
 const LONGEST_LATENCY_US: u64 = 60_000_000;
 
-/// What goes on while requests are sent, as the caller says it.
+/// What the caller does while requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -29,14 +29,14 @@ pub enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     pub elapsed: Duration,
-    /// Begun so far, of all kinds.
+    /// Requests of all kinds started so far.
     pub requests: u64,
     pub failures: u64,
     /// Events read and echoes received.
     pub messages: u64,
 }
 
-/// The beginning of a request, kept until its result is booked.
+/// The start of a request, kept until its result is recorded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     pub(super) at: Instant,
@@ -62,9 +62,9 @@ pub(super) struct Book {
     pub(super) opened: u64,
     pub(super) closed_while_idle: u64,
     pub(super) longest_gap: Duration,
-    /// From the load's beginning to the gap's.
+    /// From the load's start to the start of the gap.
     pub(super) longest_gap_at: Duration,
-    /// Set once, when no further request begins.
+    /// Set once, when no further request may start.
     pub(super) ended: Option<Duration>,
     last_success: Duration,
 }
@@ -136,7 +136,7 @@ impl Ledger {
         if self.deploying.load(Ordering::Relaxed) { Phase::Deploying } else { Phase::Steady }
     }
 
-    /// Admits one more request, unless the run has had all of its own.
+    /// Starts one more request; `None` once the request limit is reached.
     pub(super) fn begin(&self) -> Option<Begun> {
         if self.begun.fetch_add(1, Ordering::Relaxed) >= self.limit {
             return None;
@@ -165,7 +165,7 @@ impl Ledger {
         }
     }
 
-    /// A stream or WebSocket that was open as long as one side wanted it.
+    /// A stream or WebSocket that ended properly.
     pub(super) fn end_kindly(&self, kind: Kind, by_server: bool) {
         let at = self.began.elapsed();
         let mut book = self.book();
@@ -210,13 +210,13 @@ impl Ledger {
         self.book().closed_while_idle += 1;
     }
 
-    /// Ends the time that counts. Sleepers may still finish after it; the gap and the rate must not grow meanwhile.
+    /// Stops the clock for gap and rate. Sleepers may still finish afterwards without changing either.
     pub(super) fn end(&self) {
         let now = self.began.elapsed();
         let mut book = self.book();
         if book.ended.is_none() {
             if book.kinds.keys().any(|kind| kind.is_short()) {
-                // An outage that lasts to the end is a gap too, although no success closes it.
+                // An outage that lasts until the end counts as a gap although no success closes it.
                 book.note_success(now);
             }
             book.ended = Some(now);
@@ -235,7 +235,7 @@ impl Ledger {
         self.book.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A request belongs to the deploy if one was under way at either of its ends.
+    /// A request counts as `Deploying` if a deploy was in progress at its start or its end.
     fn phase_of(&self, begun: Begun) -> Phase {
         if begun.phase == Phase::Deploying { Phase::Deploying } else { self.phase() }
     }
@@ -250,7 +250,7 @@ impl Book {
         if self.ended.is_some() {
             return;
         }
-        // Clients read their clocks before they hold the lock, so an older time may come second.
+        // Clients read their clocks before they take the lock, so times may arrive out of order.
         let gap = at.saturating_sub(self.last_success);
         if gap > self.longest_gap {
             self.longest_gap = gap;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_a_deploy_touches_at_either_end_is_the_deploys() {
+    fn a_request_that_overlaps_a_deploy_counts_as_deploying() {
         let ledger = ledger();
         let begun = |phase| {
             ledger.set_phase(phase);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_requests_begin_than_the_limit() {
+    fn the_request_limit_holds() {
         let ledger = ledger();
         assert_eq!((0..20).filter(|_| ledger.begin().is_some()).count(), 10);
         assert_eq!(ledger.progress().requests, 10);

@@ -1,8 +1,8 @@
-//! Sends bounded load and counts every failure: the proof behind `drain-test` and the end-to-end tests.
+//! Sends bounded load and counts every failure. Used by `drain-test` and the end-to-end tests.
 //!
-//! The clients speak HTTP/1.1 over plain TCP streams, written out by hand. HTTP libraries repeat a request when a kept
-//! connection turns out dead, and fold a reset into "connection closed"; both would hide the very failures that this
-//! product claims not to cause. Here nothing is ever sent twice, and each failure is counted under its own cause.
+//! The clients write HTTP/1.1 to plain TCP streams. HTTP libraries retry a request when a keep-alive connection is
+//! dead, and report a reset as "connection closed"; both would hide the failures that this product claims not to cause.
+//! Here no request is sent twice, and each failure is counted by its own cause.
 //!
 //! ```no_run
 //! # use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a run has shown, ready to be printed or stored. Its JSON form is version 1.
+//! The result of a run, for printing and storing. The JSON form has version 1.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,29 @@ use super::failure::{Cause, FailedRequest};
 use super::ledger::{Account, Book, PhasedLatencies, millis};
 use crate::model::Timeline;
 
-/// The version of the JSON form; it rises when a reader of the old one would misread the new one.
+/// Version of the JSON form. It is raised when a reader of the old form would misread the new one.
 const VERSION: u32 = 1;
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub v: u32,
-    /// From the first request to the moment after which none began.
+    /// From the first request to the time after which none was started.
     pub duration_ms: u64,
     /// Answered requests of all kinds in that time.
     pub requests_per_second: f64,
     pub ok: u64,
     pub failed: BTreeMap<Cause, u64>,
     pub kinds: Vec<KindReport>,
-    /// Of all short requests together.
+    /// All short requests.
     pub latency: Latencies,
     pub longest_gap: Gap,
     pub connections_opened: u64,
-    /// Kept connections that the server closed without saying so, noticed before a request was lost to it.
+    /// Idle connections that the server closed without announcing it, detected before a request was sent on them.
     pub connections_closed_while_idle: u64,
-    /// Answers by the release that gave them, where answers say so.
+    /// Answers by release, for apps that send the release header.
     pub releases: BTreeMap<String, u64>,
     pub first_failures: Vec<FailedRequest>,
-    /// All results over time, for pictures; too fine for the JSON form.
+    /// All results over time, for plots. Too detailed for the JSON form.
     #[serde(skip)]
     pub timeline: Timeline,
 }
@@ -44,13 +44,13 @@ pub struct KindReport {
     pub failed: BTreeMap<Cause, u64>,
     /// Events read, or echoes received.
     pub messages: u64,
-    /// Streams and WebSockets that the server ended in order; they are among the `ok`.
+    /// Streams and WebSockets that the server ended properly; included in `ok`.
     pub ended_kindly: u64,
-    /// Only of short requests.
+    /// Short requests only.
     pub latency: Option<Latencies>,
 }
 
-/// The same figures in steady state and while a deploy was under way.
+/// The same figures in steady state and during a deploy.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Latencies {
     pub steady: Option<Latency>,
@@ -66,11 +66,11 @@ pub struct Latency {
     pub max_us: u64,
 }
 
-/// The longest time in which no short request succeeded, the run's beginning and end included.
+/// The longest time without a successful short request, including the time before the first and after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Gap {
     pub ms: u64,
-    /// From the run's beginning to the gap's.
+    /// From the run's start to the start of the gap.
     pub at_ms: u64,
 }
 
@@ -94,7 +94,7 @@ impl Report {
         }
         let mut all = PhasedLatencies::new();
         for latencies in book.kinds.values().filter_map(|account| account.latencies.as_ref()) {
-            // The bounds of all are the same, so adding cannot fail.
+            // All histograms have the same bounds, so adding cannot fail.
             all.steady += &latencies.steady;
             all.deploying += &latencies.deploying;
         }
@@ -141,7 +141,7 @@ impl Latencies {
         Self { steady: Latency::of(&phased.steady), deploying: Latency::of(&phased.deploying) }
     }
 
-    /// How many times slower the slowest thousandth is while deploying.
+    /// Ratio of the p99.9 latency during a deploy to the one in steady state.
     #[must_use]
     pub fn p999_ratio(&self) -> Option<f64> {
         let (steady, deploying) = (self.steady?, self.deploying?);

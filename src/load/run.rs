@@ -12,7 +12,7 @@ use super::lane::Lane;
 use super::ledger::{Ledger, Phase, Progress};
 use super::report::Report;
 
-/// Load that is being sent. Dropping it ends it at once and cuts what is in flight.
+/// A running load. Dropping it ends it immediately and aborts requests in flight.
 #[derive(Debug)]
 pub struct Load {
     ledger: Arc<Ledger>,
@@ -24,8 +24,8 @@ impl Load {
     /// Starts all clients on the current runtime.
     ///
     /// # Errors
-    /// When the configuration cannot be sent or has no bounds. A target that does not answer is no error here: it shows
-    /// as failed requests.
+    /// When the configuration cannot be sent or has no limits. A target that does not answer is not an error here: its
+    /// requests are counted as failed.
     pub async fn start(config: LoadConfig) -> Result<Self, LoadRefused> {
         config.check()?;
         let config = Arc::new(config);
@@ -50,12 +50,12 @@ impl Load {
         Ok(Self { ledger, ended, clients })
     }
 
-    /// Says what goes on from now on.
+    /// Sets the phase for requests from now on.
     pub fn set_phase(&self, phase: Phase) {
         self.ledger.set_phase(phase);
     }
 
-    /// The moment that all times of the report count from.
+    /// Start of the run; all times in the report are relative to it.
     #[must_use]
     pub fn began(&self) -> Instant {
         self.ledger.began()
@@ -66,15 +66,15 @@ impl Load {
         self.ledger.progress()
     }
 
-    /// Waits until one of the bounds is reached.
+    /// Waits until the time or request limit is reached.
     pub async fn bound_reached(&self) {
         self.ended.cancelled().await;
     }
 
-    /// Begins no further request, lets those in flight come to their end, each within its own timeout, and reports.
+    /// Starts no further request, waits for those in flight (each within its own timeout), and returns the report.
     ///
     /// # Panics
-    /// When a client panicked: a run with a client missing proves nothing.
+    /// When a client panicked: without one client the result proves nothing.
     pub async fn stop(mut self) -> Report {
         self.ledger.end();
         self.ended.cancel();

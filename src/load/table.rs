@@ -8,7 +8,7 @@ use super::ledger::Phase;
 use super::report::{Latencies, Latency, Report};
 
 impl Report {
-    /// Lines for people, without colours and without a last line break.
+    /// The report as plain text, without colours and without a final newline.
     #[must_use]
     pub fn table(&self) -> String {
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Files of bounded size. A named pipe or a device in the place of a file is refused before it is opened.
+//! Reads files with a size limit. Named pipes and devices are refused before they are opened.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Why a file was not read; a fragment that follows the file's name.
+/// Why a file was not read. The text follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     #[error("does not exist")]
@@ -36,7 +36,7 @@ impl From<io::Error> for FileError {
     }
 }
 
-/// `1 MiB`, `64 KiB`: limits are whole numbers of these.
+/// Limits are whole numbers of MiB or KiB: `1 MiB`, `64 KiB`.
 fn size(bytes: u64) -> String {
     match bytes {
         bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
@@ -44,44 +44,44 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// A regular file, open for reading.
+/// Opens a regular file for reading.
 ///
 /// # Errors
-/// When it is not there, no regular file, or not permitted.
+/// When it does not exist, is not a regular file, or is not readable.
 pub fn open(path: &Path) -> Result<File, FileError> {
-    // Opening some devices does something, so the kind is looked at before and, as it may have changed, after.
+    // Opening some devices has side effects, so the type is checked before, and again after, as it may have changed.
     regular(&std::fs::metadata(path)?)?;
     let file = OpenOptions::new().read(true).custom_flags(flags()).open(path)?;
     regular(&file.metadata()?)?;
     Ok(file)
 }
 
-/// As [`open`], also of what the shell hands over: `/dev/stdin`, or `/dev/fd/63` of `<(command)`.
+/// Like [`open`], and also accepts what a shell passes: `/dev/stdin`, or `/dev/fd/63` of `<(command)`.
 ///
 /// # Errors
-/// As [`open`].
+/// Like [`open`].
 pub fn open_stream(path: &Path) -> Result<File, FileError> {
     let handed_over = path == Path::new("/dev/stdin") || path.starts_with("/dev/fd") || path.starts_with("/proc");
     if handed_over && !std::fs::metadata(path)?.is_dir() { Ok(File::open(path)?) } else { open(path) }
 }
 
-/// The whole content, of at most `limit` bytes.
+/// Reads the whole file, at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open`], and when there is more.
+/// Like [`open`], and when the file is larger.
 pub fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     bounded(open(path)?, limit)
 }
 
-/// The whole content as text.
+/// Reads the whole file as text.
 ///
 /// # Errors
-/// As [`bytes`], and when it is not UTF-8.
+/// Like [`bytes`], and when it is not UTF-8.
 pub fn text(path: &Path, limit: u64) -> Result<String, FileError> {
     decoded(bytes(path, limit)?)
 }
 
-/// All that a reader has, of at most `limit` bytes. What the size on record says may not be so.
+/// Reads to the end, at most `limit` bytes. The size in the metadata is not trusted.
 pub(super) fn bounded(reader: impl Read, limit: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     reader.take(limit + 1).read_to_end(&mut bytes)?;
@@ -95,7 +95,7 @@ fn decoded(bytes: Vec<u8>) -> Result<String, FileError> {
     })
 }
 
-/// Without it a named pipe that takes the place of the file in this moment would hold us up.
+/// Non-blocking, so that a named pipe that replaces the file after the check does not block the open.
 fn flags() -> i32 {
     i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default()
 }
@@ -113,15 +113,15 @@ fn regular(found: &Metadata) -> Result<(), FileError> {
     })
 }
 
-/// `/dev/null` is how people write an empty file.
+/// `/dev/null` is a common way to pass an empty file.
 fn is_null(found: &Metadata) -> bool {
     found.file_type().is_char_device() && (rustix::fs::major(found.rdev()), rustix::fs::minor(found.rdev())) == (1, 3)
 }
 
-/// All of a stream as text; see [`bounded`].
+/// Reads a whole stream as text; see [`bounded`].
 ///
 /// # Errors
-/// As [`text`].
+/// Like [`text`].
 pub fn stream(reader: impl Read, limit: u64) -> Result<String, FileError> {
     decoded(bounded(reader, limit)?)
 }
@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(text(path, 1 << 20).expect_err("a refusal").to_string(), why, "{}", path.display());
     }
 
-    /// Made by the command: there is no safe call for it in the standard library.
+    /// Calls `mkfifo`: the standard library has no safe call for it.
     pub(crate) fn fifo(folder: &Path, name: &str) -> std::path::PathBuf {
         let path = folder.join(name);
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_named_and_never_waited_for() {
+    fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().expect("a folder");
         fails(&fifo(folder.path(), "pipe"), "is a named pipe, not a regular file");
         fails(Path::new("/dev/zero"), "is a device, not a regular file");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_whatever_the_size_on_record_says() {
+    fn the_limit_holds_whatever_the_metadata_says() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         std::fs::write(&path, [b'a'; 1024]).expect("a file");
@@ -167,12 +167,12 @@ mod tests {
         assert!(matches!(error, FileError::TooLarge(1023)));
         let error = stream(io::repeat(b'a'), 64 << 10).expect_err("endless");
         assert_eq!(error.to_string(), "is larger than 64 KiB");
-        // Files of /proc have no size on record, and are regular ones.
+        // Files in /proc are regular files with size 0.
         assert!(!text(Path::new("/proc/self/status"), 1 << 20).expect("text").is_empty());
     }
 
     #[test]
-    fn text_that_is_none_names_its_line() {
+    fn invalid_utf8_is_reported_with_its_line() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         std::fs::write(&path, b"a\nb\xff\n").expect("a file");

@@ -1,7 +1,7 @@
-//! What git says of a folder, without running what the folder's own `.git/config` names.
+//! Reads git metadata of a folder without running commands that its `.git/config` names.
 //!
-//! A monitor (`core.fsmonitor`), hooks and filters (`filter.*.clean`) are commands that git runs by itself, also when it
-//! is only asked whether a file has changed. They are switched off for these calls; objects are never fetched.
+//! A monitor (`core.fsmonitor`), hooks and filters (`filter.*.clean`) are commands that git runs even for `git status`.
+//! They are disabled for these calls, and objects are never fetched.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// More than any answer that is used; what is cut off is never needed.
+/// Larger than any answer that is used; the rest is cut off.
 const MOST_BYTES: u64 = 256 << 10;
 
-/// `v1.2-3-gabc123`, or the commit where there is no tag; with `-dirty` when a tracked file has changed.
+/// `v1.2-3-gabc123`, or the commit if there is no tag; with `-dirty` if a tracked file has changed.
 ///
-/// `None` without git, outside of a repository, or when there is no answer in time.
+/// `None` without git, outside of a repository, or after `limit`.
 #[must_use]
 pub fn described(folder: &Path, limit: Duration) -> Option<String> {
     let (text, changed) = std::thread::scope(|scope| {
@@ -35,7 +35,7 @@ pub fn head(folder: &Path, limit: Duration) -> Option<(String, String)> {
     Some((commit.to_owned(), branch.trim().to_owned()))
 }
 
-/// Whether a file that git tracks has changed. Submodules, which have configurations of their own, are not looked into.
+/// Whether a tracked file has changed. Submodules have their own configuration and are not checked.
 #[must_use]
 pub fn changed(folder: &Path, limit: Duration) -> Option<bool> {
     let filters = filters(folder, limit)?;
@@ -43,13 +43,13 @@ pub fn changed(folder: &Path, limit: Duration) -> Option<bool> {
     Some(!ask(folder, &filters, &args, limit)?.trim().is_empty())
 }
 
-/// Settings that switch every filter off. Without its filter a file counts by its bytes.
+/// Options that disable every filter. Git then compares files by their raw content.
 fn filters(folder: &Path, limit: Duration) -> Option<Vec<String>> {
     let args = ["config", "--null", "--name-only", "--get-regexp", r"^filter\."];
     let listed = ask_for(folder, &[], &args, limit, |code| matches!(code, Some(0 | 1)))?;
     let drivers: BTreeSet<&str> =
         listed.split('\0').filter_map(|key| Some(key.strip_prefix("filter.")?.rsplit_once('.')?.0)).collect();
-    // Such a name cannot be named in an option, so its filter could not be switched off.
+    // Such a driver cannot be named in an option, so its filter cannot be disabled.
     if drivers.iter().any(|driver| driver.contains(['=', '\n'])) {
         return None;
     }
@@ -83,14 +83,14 @@ fn ask_for(
         git.args(["-c", setting]);
     }
     git.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    // A look writes nothing, asks nobody, and fetches no object that a partial clone lacks, for which it would run `ssh`.
+    // Write nothing, prompt for nothing, and fetch no objects that a partial clone lacks (git would run `ssh` for it).
     git.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
     git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none").env("GIT_TRACE2", "0");
     let child = git.spawn().ok()?;
     answer(child, limit).filter(|(code, _)| good(*code)).map(|(_, text)| text)
 }
 
-/// What a child says within `limit`, and its exit code. It is ended when it says more, or takes longer.
+/// The child's output and exit code. The child is killed when it exceeds the size or time limit.
 fn answer(mut child: Child, limit: Duration) -> Option<(Option<i32>, String)> {
     let stdout = child.stdout.take()?;
     let (send, receive) = mpsc::channel();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_the_folders_configuration_names_is_run() {
+    fn git_config_commands_are_not_run() {
         let folder = repository();
         let at = |name: &str| folder.path().join(name);
         let trap = |name: &str| {
@@ -169,7 +169,7 @@ mod tests {
         for hook in ["post-index-change", "fsmonitor-watchman", "reference-transaction"] {
             fs::rename(trap(hook), hooks.join(hook)).expect("a hook");
         }
-        // Names as an attacker would choose them: with dots, blanks and quotes.
+        // Names that an attacker could choose: with dots, spaces and quotes.
         for (index, driver) in ["a", "b.c", "d e\"f"].into_iter().enumerate() {
             let script = trap(&format!("clean{index}"));
             git(folder.path(), &["config", &format!("filter.{driver}.clean"), &script]);
@@ -182,7 +182,7 @@ mod tests {
             git(folder.path(), &["config", key, &trap(name)]);
         }
         fs::write(at(".gitattributes"), "file filter=a\n* filter=b.c\n").expect("attributes");
-        // Same size, another time: the content has to be looked at.
+        // Same size, other mtime: git has to compare the content.
         fs::write(at("file"), "two\n").expect("a file");
         assert_eq!(described(folder.path(), LIMIT).as_deref(), Some("v1.0-dirty"));
         let ran: Vec<_> = fs::read_dir(at(".git"))
@@ -194,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_switched_off_leaves_git_unasked() {
+    fn a_filter_that_cannot_be_disabled_means_no_answer() {
         let folder = repository();
         git(folder.path(), &["config", "filter.a=b.clean", "false"]);
         assert_eq!(described(folder.path(), LIMIT), None);
     }
 
     #[test]
-    fn a_repository_that_git_waits_for_ends_at_the_limit() {
+    fn a_hung_git_is_stopped_at_the_limit() {
         let folder = repository();
         let config = folder.path().join(".git/config");
         fs::remove_file(&config).expect("removed");

@@ -1,6 +1,6 @@
-//! This machine, asked with care: its files, and what git knows of a folder.
+//! Safe access to this machine's files and to git metadata of a folder.
 //!
-//! A folder may come from anybody. Reading it must not wait for ever, fill the memory or run what somebody put into it.
+//! A folder may come from an untrusted source. Reading it must not block, exhaust memory or run commands from it.
 
 mod file;
 mod git;

@@ -1,5 +1,5 @@
-//! Sending, with a few tries. What is told twice would be as wrong as what is not told, so only what surely was not
-//! taken in is sent again: no connection, 5xx and 429.
+//! Sends webhooks with a few retries. A notification must not arrive twice, so only what the receiver certainly did not
+//! accept is sent again: no connection, 5xx and 429.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ use super::summary::Summary;
 use crate::model::{Webhook, WebhookFormat};
 use crate::ports::innermost;
 
-/// Before the second and the third try.
+/// Pauses before the second and the third try.
 const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
-/// For all tries together: a pipeline waits for this process.
+/// Limit for all tries together: a pipeline waits for this process.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Why a try was in vain.
+/// Why a try failed.
 struct Vain {
     reason: String,
-    /// `None` when sending it again might tell it twice, or would not help.
+    /// Pause before the next try; `None` when a retry could deliver twice or would not help.
     again: Option<Duration>,
 }
 
-/// Tells every webhook that wants to know, all at once. Returns a warning for each that could not be told.
+/// Sends to every webhook that subscribed to this outcome, concurrently. Returns a warning for each that failed.
 pub async fn deliver(webhooks: &[Webhook], summary: &Summary) -> Vec<String> {
     let wanted = |hook: &&Webhook| if summary.failed() { hook.on_failure } else { hook.on_success };
     let wanted: Vec<&Webhook> = webhooks.iter().filter(wanted).collect();
     if wanted.is_empty() {
         return Vec::new();
     }
-    // A redirect could carry the headers' secrets elsewhere.
+    // A redirect could send the headers' secrets to another host.
     let client = Client::builder()
         .redirect(Policy::none())
         .user_agent(concat!("deploy-apps/", env!("CARGO_PKG_VERSION")))
@@ -99,7 +99,7 @@ async fn attempt(client: &Client, hook: &Webhook, body: Vec<u8>) -> Result<(), V
     Err(Vain { reason: format!("it answered {status}"), again })
 }
 
-/// The innermost reason, and never the URL.
+/// The innermost error message, without the URL.
 fn plain(error: reqwest::Error) -> String {
     innermost(&error.without_url())
 }

@@ -1,6 +1,6 @@
-//! Tells webhooks how a run has ended: after its outcome is decided, with a few tries, and never at the run's cost.
+//! Notifies webhooks of a run's outcome, after it is decided. A failed delivery never fails the run.
 //!
-//! [`summary`] gathers what there is to tell from the events, [`deliver`] sends it.
+//! [`summary`] collects the outcome from the events, [`deliver`] sends it.
 
 mod deliver;
 mod summary;

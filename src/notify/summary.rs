@@ -1,4 +1,4 @@
-//! What a webhook is told: version 1 of its body, and the same in a few words for a chat.
+//! The body of a notification (version 1), and its short text form for chats.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::event::{Event, Fact, Outcome};
 use crate::model::{AppKey, ReleaseNumber};
 use crate::ports::{Ending, RunInfo};
 
-/// Takes in events from any thread.
+/// Collects events from any thread.
 #[derive(Debug, Default)]
 pub struct Gathered {
     apps: Mutex<BTreeMap<AppKey, App>>,
@@ -89,7 +89,7 @@ impl Gathered {
                 }
             }
             Fact::AppFinished { outcome, urls, took } => {
-                // Accessories are none of it: they have no release to tell of.
+                // Accessories have no releases and are left out.
                 if let Some(app) = apps.get_mut(key) {
                     (app.outcome, app.urls, app.took) = (Some(*outcome), urls.clone(), *took);
                 }
@@ -98,7 +98,7 @@ impl Gathered {
         }
     }
 
-    /// `None` when there is nothing to tell: the run went well, and nothing has changed.
+    /// `None` when there is nothing to report: the run succeeded and changed nothing.
     #[must_use]
     pub fn summary(&self, run: &RunInfo, ending: &Ending) -> Option<Summary> {
         let apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +141,7 @@ impl Summary {
         self.status == "failure"
     }
 
-    /// For a chat: a headline, and a line for each app.
+    /// Text for a chat: a headline, and a line for each app.
     pub(super) fn chat(&self) -> String {
         let (mark, ended) = if self.failed() { ("✘", "failed") } else { ("✔", "done") };
         let mut text =
@@ -163,7 +163,7 @@ impl Summary {
         if let Some(url) = &self.run_url {
             let _ = write!(text, "\n{url}");
         }
-        // What chats take for markup.
+        // Characters that chats read as markup.
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
     }
 }

@@ -1,4 +1,4 @@
-//! What is told, and what must not be.
+//! What a notification contains, and what it must not contain.
 
 use std::time::{Duration, SystemTime};
 
@@ -43,7 +43,7 @@ fn finished(outcome: Outcome) -> Fact {
 }
 
 #[test]
-fn a_success_is_told_in_full() {
+fn a_success_has_all_fields() {
     let flipped = Fact::Flipped { generation: Generation(3), took: Duration::ZERO };
     let gathered = gathered(&[planned(8), flipped, finished(Outcome::Completed)]);
     let summary = gathered.summary(&run(), &ending(0, None)).expect("something to tell");
@@ -95,7 +95,7 @@ fn a_failure_says_why() {
 }
 
 #[test]
-fn a_run_that_came_to_no_app_says_why() {
+fn a_run_that_reached_no_app_says_why() {
     let summary =
         Gathered::default().summary(&run(), &ending(9, Some("the lease is held"))).expect("something to tell");
     let value = serde_json::to_value(&summary).expect("JSON");
@@ -108,14 +108,14 @@ fn a_run_that_came_to_no_app_says_why() {
 }
 
 #[test]
-fn nothing_is_told_of_a_run_that_changed_nothing() {
+fn a_run_without_changes_sends_nothing() {
     let gathered = gathered(&[planned(7), finished(Outcome::UpToDate)]);
     assert!(gathered.summary(&run(), &ending(0, None)).is_none());
     assert!(Gathered::default().summary(&run(), &ending(0, None)).is_none());
 }
 
 #[test]
-fn a_secret_shows_itself_to_nobody() {
+fn secrets_are_not_shown() {
     let secret = Secret::new("token".to_owned());
     assert_eq!(format!("{secret:?} {}", serde_json::to_string(&secret).expect("JSON")), "••• \"•••\"");
     assert_eq!(secret.reveal(), "token");

@@ -1,4 +1,4 @@
-//! One request, one answer, over and over on a kept connection: GET, POST, the pooled POST and the sleeper.
+//! Request-response clients on a keep-alive connection: GET, POST, the pooled POST and the sleeper.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ pub(super) enum Pace {
     Random { up_to: Duration },
 }
 
-/// Shortest idle time of a pooled connection: below it, the connection was not idle in any sense that matters.
+/// Shortest idle time of a pooled connection. A shorter pause would not exercise idle connections.
 const SHORTEST_IDLE: Duration = Duration::from_millis(50);
 const SEQUENCE_DIGITS: usize = 12;
 
-/// A request written out once; only its number changes from one sending to the next.
+/// A serialized request. Only its sequence number changes between sends.
 pub(super) struct Template {
     bytes: Vec<u8>,
     body_at: usize,
-    /// Where the number stands; none for a request without a body.
+    /// Offset of the sequence number; `None` for a request without a body.
     sequence_at: Option<usize>,
     expect: Expect,
 }

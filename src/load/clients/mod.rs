@@ -1,4 +1,4 @@
-//! The kinds of clients, one file for each way of using a connection.
+//! The client kinds, one file for each way of using a connection.
 
 mod exchange;
 mod sse;
@@ -13,7 +13,7 @@ use super::lane::Lane;
 use super::wire::byte_count_in;
 use exchange::{Pace, Template};
 
-/// Sends what the client has to send until the run ends.
+/// Sends requests until the run ends.
 pub(super) async fn run(lane: Lane, traffic: Traffic) {
     let host = lane.config.host.clone();
     let (short, long) = (lane.config.timeout, lane.config.long_timeout);
@@ -36,7 +36,7 @@ pub(super) async fn run(lane: Lane, traffic: Traffic) {
     }
 }
 
-/// Judges a complete answer to a request that sent `sent`.
+/// Checks a complete answer to a request whose body was `sent`.
 fn judge(status: u16, answer: &[u8], sent: &[u8], expect: Expect) -> Result<(), Failure> {
     if !(200..300).contains(&status) {
         return Err(Failure::new(Cause::Status(status), excerpt(answer)));
@@ -58,7 +58,7 @@ fn excerpt(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).trim().replace(['\r', '\n'], " ")
 }
 
-/// Runs one request within its time.
+/// Runs one request with a timeout.
 async fn within<T>(limit: Duration, request: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     match tokio::time::timeout(limit, request).await {
         Ok(result) => result,

@@ -1,4 +1,4 @@
-//! A reader of server-sent events. A stream may end, as all streams do, but it has to say so.
+//! A reader of server-sent events. The server may end a stream, but only with a proper terminator.
 
 use super::{judge, within};
 use crate::load::config::Expect;
@@ -6,10 +6,10 @@ use crate::load::failure::{Cause, Failure};
 use crate::load::lane::Lane;
 use crate::load::wire::{BodyReader, Framing, Wire};
 
-/// How a stream ended that did not fail.
+/// How a stream ended without a failure.
 enum End {
     ByServer,
-    /// Its client left, because it had seen enough or because the run ended.
+    /// The client disconnected: its stream time was over, or the run ended.
     ByClient,
 }
 
@@ -39,7 +39,7 @@ async fn listen(lane: &Lane, wire: &mut Wire, request: &[u8]) -> Result<End, Fai
     judge(head.status, b"", b"", Expect::Success)?;
     lane.ledger.seen_release(&wire.scratch.release);
     if head.framing == Framing::UntilClose {
-        // Its end could not be told from a cut, so such a stream proves nothing.
+        // A proper end would look the same as a cut, so such a stream proves nothing.
         return Err(Failure::new(
             Cause::CutStream,
             "stream without framing: its end cannot be distinguished from a cut",
@@ -70,7 +70,7 @@ async fn listen(lane: &Lane, wire: &mut Wire, request: &[u8]) -> Result<End, Fai
     }
 }
 
-/// Counts events by the blank line that ends each, in whatever pieces the stream arrives.
+/// Counts events by the blank line that ends each, across arbitrary read boundaries.
 #[derive(Debug, Default)]
 struct BlankLines {
     line_has_text: bool,

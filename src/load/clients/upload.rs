@@ -1,4 +1,4 @@
-//! A body that trickles in over seconds, so that some upload is always half way when a flip happens.
+//! An upload whose body is sent over several seconds, so that some upload is always in progress when a flip happens.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::load::failure::Failure;
 use crate::load::lane::Lane;
 use crate::load::wire::Wire;
 
-/// Pieces of an upload; each is one chunk.
+/// Number of chunks per upload.
 const PIECES: usize = 20;
 
 pub(super) async fn run(lane: Lane, path: &str, bytes: usize, over: Duration) {
@@ -38,7 +38,7 @@ async fn send(wire: &mut Wire, head: &[u8], body: &[u8], over: Duration) -> Resu
             () = tokio::time::sleep(over / PIECES as u32) => {}
             said = connection.spoken_to() => {
                 said?;
-                // An answer before the body's end is a refusal or a cut; either way more bytes would not change it.
+                // An answer before the end of the body is a refusal or a cut. Sending more bytes would not change it.
                 spoken_to = true;
                 break;
             }

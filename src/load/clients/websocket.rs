@@ -1,4 +1,4 @@
-//! A WebSocket that sends a text every so often and wants it back. It may be closed with a close frame, never cut.
+//! A WebSocket that sends a text at an interval and expects the echo. The server may end it with a close frame only.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::within;
 use crate::load::failure::{Cause, Failure};
 use crate::load::lane::Lane;
 
-/// For the server's own close frame, after ours.
+/// How long to wait for the server's close frame after ours.
 const GOODBYE: Duration = Duration::from_secs(2);
 const TOKEN: &str = "deploy-apps-load";
 
@@ -75,11 +75,11 @@ async fn converse(lane: &Lane, socket: &mut WebSocketStream<TcpStream>, every: D
                     }
                 }
                 Some(Ok(Message::Close(frame))) => {
-                    // The server waits for our half of the close before it lets the connection go.
+                    // The server waits for our half of the close before it closes the connection.
                     say_goodbye(socket).await;
                     return closed(frame);
                 }
-                // Pongs are sent by the library; a server may also send first, which is not ours to judge.
+                // The library answers pings. Messages that the server sends first are ignored.
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(failure_of(error, "the WebSocket was open").of_open_stream()),
                 None => return Err(Failure::new(Cause::CutStream, "connection ended without a close frame")),
@@ -94,7 +94,7 @@ async fn converse(lane: &Lane, socket: &mut WebSocketStream<TcpStream>, every: D
                     sequence += 1;
                     awaited = Some((text.clone(), now));
                     match socket.send(Message::text(text)).await {
-                        // The server closes meanwhile: what it said about that is still to be read.
+                        // The server is closing too: its close frame is still unread.
                         Ok(()) | Err(Error::ConnectionClosed | Error::Protocol(ProtocolError::SendAfterClosing)) => {}
                         Err(error) => return Err(failure_of(error, "sending a message").of_open_stream()),
                     }
@@ -104,7 +104,8 @@ async fn converse(lane: &Lane, socket: &mut WebSocketStream<TcpStream>, every: D
     }
 }
 
-/// A close with one of the codes of a server that goes away in order is kind; any other is an error it admits.
+/// A close code for a shutdown in order (normal, going away) is a proper end. Any other code is an error that the
+/// server reports.
 fn closed(frame: Option<CloseFrame>) -> Result<End, Failure> {
     match frame {
         None => Ok(End::ByServer),
@@ -117,7 +118,7 @@ fn closed(frame: Option<CloseFrame>) -> Result<End, Failure> {
 
 async fn say_goodbye(socket: &mut WebSocketStream<TcpStream>) {
     let goodbye = async {
-        // The run is over: a server that hangs up without the answering frame fails no user.
+        // The run is over: a server that disconnects without the answering close frame is not a failure.
         let _ = socket.close(None).await;
         while let Some(Ok(_)) = socket.next().await {}
     };

@@ -1,10 +1,10 @@
-//! Clients of a group do not begin all at once.
+//! Clients of a group do not all start at once.
 
 use super::server::Server;
 use super::*;
 
 #[test]
-fn clients_of_a_group_begin_spread_over_their_pause() {
+fn clients_of_a_group_start_spread_over_their_pause() {
     let [pause, none] = [Duration::from_millis(20), Duration::ZERO];
     let begins = |gap, traffic: Traffic| {
         let group = Group { clients: 4, gap, traffic };

@@ -1,5 +1,4 @@
-//! Each failure that a deploy could cause is caused here on purpose, by small servers on plain sockets: a detection that
-//! no longer detects fails these tests.
+//! Causes each failure that a deploy could cause, with small servers on plain sockets, and checks that it is detected.
 
 mod begin;
 mod server;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Load that sends `requests` and then is done; slow only if something hangs.
+/// A load that ends after `requests`. The time limit is reached only if something hangs.
 fn config(target: SocketAddr, requests: u64, traffic: Traffic) -> LoadConfig {
     LoadConfig {
         timeout: Duration::from_millis(250),
@@ -20,14 +19,14 @@ fn config(target: SocketAddr, requests: u64, traffic: Traffic) -> LoadConfig {
     }
 }
 
-/// Runs to the bound of requests.
+/// Runs until the request limit is reached.
 async fn run(config: LoadConfig) -> Report {
     let load = Load::start(config).await.expect("load that can be sent");
     load.bound_reached().await;
     load.stop().await
 }
 
-/// Waits for a state of the run, but not for ever: a detection that fails must show as a failed test, not as a hang.
+/// Waits for a state of the run with a timeout, so that a missing detection fails the test and does not hang it.
 async fn reached(load: &Load, state: impl Fn(Progress) -> bool) {
     let polling = async {
         while !state(load.progress()) {
@@ -37,7 +36,7 @@ async fn reached(load: &Load, state: impl Fn(Progress) -> bool) {
     tokio::time::timeout(Duration::from_secs(10), polling).await.expect("the state within 10 s");
 }
 
-/// Sends `requests` of one kind and gives the count of the only cause they failed by, if any.
+/// Sends `requests` of one kind and returns the number of failures and their only cause, if any.
 async fn only_cause(target: SocketAddr, requests: u64, traffic: Traffic) -> (u64, Option<Cause>) {
     let report = run(config(target, requests, traffic)).await;
     assert!(report.failed.len() <= 1, "more than one cause:\n{report}");

@@ -1,4 +1,4 @@
-//! A server that does with each connection whatever a test asks for.
+//! A server with a handler per connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Gives every connection to `serve`, with its number from 0.
+    /// Passes every connection to `serve`, with its number from 0.
     pub(super) async fn start<F, S>(serve: S) -> Self
     where
         S: Fn(Peer, u64) -> F + Send + 'static,
@@ -49,7 +49,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// The body of the next request, or `None` when the client has gone.
+    /// The body of the next request; `None` when the client has disconnected.
     pub(super) async fn request(&mut self) -> Option<Vec<u8>> {
         self.until(|inbox| {
             let head_end = find(inbox, b"\r\n\r\n")? + 4;
@@ -66,7 +66,7 @@ impl Peer {
         .await
     }
 
-    /// The head alone of the next request.
+    /// The head of the next request.
     pub(super) async fn head(&mut self) -> Option<Vec<u8>> {
         self.until(|inbox| find(inbox, b"\r\n\r\n").map(|at| (inbox[..at].to_vec(), at + 4))).await
     }
@@ -84,7 +84,7 @@ impl Peer {
     }
 
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // A client that has left is no matter of the server's.
+        // A client may have disconnected already.
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 

@@ -1,4 +1,4 @@
-//! Requests that are answered at once, or should have been.
+//! Requests that are answered immediately, or fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,13 +17,13 @@ async fn a_thousand_requests_use_one_connection_and_none_fails() {
 }
 
 #[tokio::test]
-async fn an_announced_close_is_honoured_and_costs_no_request() {
+async fn an_announced_close_loses_no_request() {
     let server = Server::start(|mut peer, _| async move {
         for headers in ["", "", "Connection: close\r\n"] {
             let Some(body) = peer.request().await else { return };
             peer.answer("200 OK", headers, &body).await;
         }
-        // Left open: a client that did not believe the header would wait here for its next answer.
+        // Left open: a client that ignored the header would wait here for its next answer.
         peer.outwait().await;
     })
     .await;
@@ -32,13 +32,13 @@ async fn an_announced_close_is_honoured_and_costs_no_request() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_refused() {
+async fn no_listener_is_refused() {
     let address = Server::start(|peer, _| peer.echo()).await.address;
     assert_eq!(only_cause(address, 3, Traffic::get("/")).await, (3, Some(Cause::Refused)));
 }
 
 #[tokio::test]
-async fn a_reset_with_the_request_on_the_wire_is_a_reset() {
+async fn a_reset_with_a_request_in_flight_is_a_reset() {
     let server = Server::start(|mut peer, _| async move {
         peer.request().await;
         peer.reset();
@@ -51,7 +51,7 @@ async fn a_reset_with_the_request_on_the_wire_is_a_reset() {
 #[tokio::test]
 async fn an_end_before_the_answer_is_an_eof_and_nothing_is_sent_twice() {
     let server = Server::start(|mut peer, _| async move {
-        // The kept connection dies with the second request on it, as it does when a proxy reloads.
+        // The connection ends with the second request in flight, as when a proxy reloads.
         let body = peer.request().await.expect("a first request");
         peer.answer("200 OK", "", &body).await;
         peer.request().await;
@@ -107,7 +107,7 @@ async fn silence_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn an_answer_meant_for_another_is_a_bad_body() {
+async fn an_answer_to_another_request_is_a_bad_body() {
     let server = Server::start(|mut peer, _| async move {
         let Some(first) = peer.request().await else { return };
         peer.answer("200 OK", "", &first).await;
@@ -132,7 +132,7 @@ async fn more_bytes_than_the_answer_has_are_a_bad_answer() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_that_closes_in_time_costs_no_request() {
+async fn an_idle_connection_that_closes_in_time_loses_no_request() {
     let server = Server::start(|mut peer, _| async move {
         let body = peer.request().await.expect("one request");
         peer.answer("200 OK", "", &body).await;
@@ -237,7 +237,7 @@ async fn load_without_bounds_clients_or_a_sendable_path_is_refused() {
 }
 
 #[tokio::test]
-async fn the_report_says_the_same_as_table_and_as_json() {
+async fn table_and_json_agree() {
     let server = Server::start(|mut peer, number| async move {
         peer.request().await;
         let status = if number == 0 { "502 Bad Gateway" } else { "200 OK" };

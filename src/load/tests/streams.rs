@@ -1,4 +1,4 @@
-//! Streams and WebSockets: kind ends and cuts.
+//! Streams and WebSockets: proper ends and cuts.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -11,7 +11,7 @@ const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTran
                       9\r\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n";
 
 #[tokio::test]
-async fn a_stream_that_ends_with_its_terminator_ended_kindly() {
+async fn a_terminated_stream_ended_properly() {
     let server = Server::start(|mut peer, _| async move {
         while peer.head().await.is_some() {
             peer.send(EVENTS).await;
@@ -54,7 +54,7 @@ async fn a_stream_that_falls_silent_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn an_open_stream_at_the_runs_end_is_no_failure() {
+async fn a_stream_open_at_the_runs_end_is_no_failure() {
     let server = Server::start(|mut peer, _| async move {
         peer.head().await;
         peer.send(EVENTS).await;
@@ -70,7 +70,7 @@ async fn an_open_stream_at_the_runs_end_is_no_failure() {
 }
 
 #[tokio::test]
-async fn clients_that_stay_for_a_while_leave_without_a_failure_and_come_again() {
+async fn clients_that_leave_and_reconnect_cause_no_failure() {
     let server = Server::start(|mut peer, _| async move {
         peer.head().await;
         peer.send(EVENTS).await;
@@ -113,7 +113,7 @@ fn websocket() -> Traffic {
 }
 
 #[tokio::test]
-async fn a_websocket_closed_with_a_frame_ended_kindly() {
+async fn a_websocket_closed_with_a_frame_ended_properly() {
     for code in [CloseCode::Away, CloseCode::Normal] {
         let server = Server::start(move |peer, _| echo_twice(peer, Ending::Code(code))).await;
         let report = run(config(server.address, 2, websocket())).await;
@@ -124,7 +124,7 @@ async fn a_websocket_closed_with_a_frame_ended_kindly() {
 }
 
 #[tokio::test]
-async fn a_websocket_that_just_ends_is_cut() {
+async fn a_websocket_without_a_close_frame_is_cut() {
     for ending in [Ending::Eof, Ending::Reset, Ending::Code(CloseCode::Error)] {
         let server = Server::start(move |peer, _| echo_twice(peer, ending)).await;
         let result = only_cause(server.address, 2, websocket()).await;
@@ -159,7 +159,7 @@ async fn a_websocket_without_echo_wrong_echo_or_upgrade_fails_by_its_cause() {
 }
 
 #[tokio::test]
-async fn stop_closes_a_websocket_with_a_frame_of_its_own() {
+async fn stop_sends_a_close_frame() {
     let (closed, mut seen) = tokio::sync::mpsc::unbounded_channel();
     let server = Server::start(move |peer, _| {
         let closed = closed.clone();

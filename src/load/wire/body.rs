@@ -1,8 +1,8 @@
-//! Bodies in any framing, taken apart in whatever pieces they arrive.
+//! Incremental parser of bodies in any framing.
 
 use super::head::Framing;
 
-/// Where the reading of one body stands.
+/// State of the parser.
 #[derive(Debug)]
 pub(in super::super) struct BodyReader {
     state: State,
@@ -14,12 +14,12 @@ enum State {
         left: u64,
     },
     UntilClose,
-    /// In the digits of a chunk's size; `digits` guards against an empty size and against overflow.
+    /// In the hex digits of a chunk size; `digits` detects an empty size and overflow.
     Size {
         size: u64,
         digits: u8,
     },
-    /// Behind the size, up to the line's end: chunk extensions mean nothing to us.
+    /// After the size, up to the end of the line. Chunk extensions are ignored.
     Extension {
         size: u64,
     },
@@ -31,7 +31,7 @@ enum State {
     },
     DataReturn,
     DataEnd,
-    /// At the first byte of a trailer line.
+    /// At the start of a trailer line.
     TrailerStart,
     Trailer,
     LastEnd,
@@ -54,15 +54,15 @@ impl BodyReader {
         self.state == State::Done
     }
 
-    /// Whether the end of the connection is this body's proper end.
+    /// Whether the body is complete when the connection ends here.
     pub(in super::super) fn ends_with_connection(&self) -> bool {
         self.state == State::UntilClose
     }
 
-    /// Takes bytes from the front of `input` until it or the body ends, hands content to `sink` and says how many went.
+    /// Consumes bytes of `input` until it or the body ends, passes content to `sink` and returns the number consumed.
     ///
     /// # Errors
-    /// When the chunks are not framed as they must be.
+    /// When the chunk framing is invalid.
     pub(in super::super) fn take(&mut self, input: &[u8], sink: &mut impl FnMut(&[u8])) -> Result<usize, String> {
         let mut at = 0;
         while at < input.len() && self.state != State::Done {
@@ -121,7 +121,7 @@ fn expect(byte: u8, wanted: u8, next: State) -> Result<State, String> {
     if byte == wanted { Ok(next) } else { Err(format!("chunk framing holds byte 0x{byte:02x}")) }
 }
 
-/// The byte count that an upload's answer gives: plain digits, or `{"bytes":N}`.
+/// The byte count in an upload's answer: plain digits, or `{"bytes":N}`.
 pub(in super::super) fn byte_count_in(body: &[u8]) -> Option<u64> {
     match serde_json::from_slice(body).ok()? {
         serde_json::Value::Number(count) => count.as_u64(),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_the_same_in_every_fragmentation() {
+    fn chunks_parse_in_every_fragmentation() {
         for first in 0..=CHUNKED.len() {
             for second in first..=CHUNKED.len() {
                 let pieces = [&CHUNKED[..first], &CHUNKED[first..second], &CHUNKED[second..]];

@@ -1,4 +1,4 @@
-//! One TCP connection and the bytes that arrived on it.
+//! One TCP connection and its read buffer.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use super::head::{self, Framing, Head};
 use crate::load::failure::{Cause, Failure};
 
 const READ_SIZE: usize = 16 << 10;
-/// No honest answer head is larger; without a limit a stream of junk would be read for ever.
+/// Larger than any valid response head. Bounds the read of invalid data.
 const LARGEST_HEAD: usize = 64 << 10;
 
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(in super::super) struct Connection {
 impl Connection {
     pub(in super::super) async fn open(target: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(target).await.map_err(|error| Failure::of_connect(&error))?;
-        // Held-back segments would measure Nagle's algorithm, not the server.
+        // With Nagle's algorithm, latencies would include its delay.
         stream.set_nodelay(true).map_err(|error| Failure::of_connect(&error))?;
         Ok(Self { stream, inbox: BytesMut::with_capacity(READ_SIZE), answers: 0 })
     }
 
-    /// Whether, as far as this side can know, the server still listens on an idle connection.
+    /// Whether the idle connection is still open, as far as the client can know.
     pub(in super::super) fn is_open(&self) -> bool {
         let mut probe = [0; 1];
         matches!(self.stream.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -43,17 +43,17 @@ impl Connection {
             .map_err(|error| self.place(Failure::of_stream(&error, "sending the request")))
     }
 
-    /// Resolves when the server says something, or ends the connection, although it is not its turn. Only bytes count: that
-    /// the stream may be readable is sometimes old news, of an answer that has been read.
+    /// Resolves when the server sends bytes or ends the connection before the request is complete. Readiness alone does
+    /// not count: it may be left over from a previous answer.
     pub(in super::super) async fn spoken_to(&self) -> Result<(), Failure> {
         match self.stream.peek(&mut [0]).await {
             Ok(_) => Ok(()),
-            // The kernel tells it once; the read that follows would meet an ordinary end.
+            // The kernel reports it once; the next read would see an ordinary end.
             Err(error) => Err(self.place(Failure::of_stream(&error, "sending the request"))),
         }
     }
 
-    /// Reads to the end of the answer's head, past any 1xx, and puts the release it names into `release`.
+    /// Reads the response head, skipping 1xx, and stores its release header in `release`.
     pub(in super::super) async fn head(&mut self, release_header: &str, release: &mut String) -> Result<Head, Failure> {
         loop {
             match head::parse(&self.inbox, release_header, release) {
@@ -80,7 +80,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands on what has arrived of a body, waiting for more if that is nothing; true at its proper end.
+    /// Passes on the received part of a body, waiting for data if there is none; true at its proper end.
     pub(in super::super) async fn read(
         &mut self,
         reader: &mut BodyReader,
@@ -101,7 +101,7 @@ impl Connection {
     /// Marks an answer as complete.
     ///
     /// # Errors
-    /// When bytes follow it: they belong to no request, and the next one would take them for its answer.
+    /// When bytes follow it: the next request would read them as its answer.
     pub(in super::super) fn answered(&mut self) -> Result<(), Failure> {
         self.answers += 1;
         if self.inbox.is_empty() {
@@ -123,7 +123,7 @@ impl Connection {
         }
     }
 
-    /// Says which request of the connection it was: a failure on the first one is not about keep-alive.
+    /// Adds which request of the connection failed: a failure of the first one is not about keep-alive.
     fn place(&self, failure: Failure) -> Failure {
         Failure { detail: format!("{} (request {} of its connection)", failure.detail, self.answers + 1), ..failure }
     }
@@ -139,13 +139,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_has_been_read_already_is_not_taken_for_an_early_answer() {
+    async fn stale_readiness_is_not_an_early_answer() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let connection = Connection::open(server.local_addr().unwrap()).await.unwrap();
         let (mut other, _) = server.accept().await.unwrap();
         other.write_all(b"a").await.unwrap();
         connection.stream.readable().await.unwrap();
-        // A read that fills its buffer leaves the news of it standing.
+        // A read that fills its buffer leaves the stream marked as readable.
         assert_eq!(connection.stream.try_read(&mut [0]).unwrap(), 1);
         connection.stream.readable().await.unwrap();
         assert!(timeout(Duration::from_millis(100), connection.spoken_to()).await.is_err(), "nothing was said");

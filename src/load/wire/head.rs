@@ -1,4 +1,4 @@
-//! The head of an answer: its status, how its body is framed, and whether the connection goes on.
+//! The response head: status, framing of the body, and whether the connection stays open.
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Response, Status};
 
@@ -8,7 +8,7 @@ const MOST_HEADERS: usize = 96;
 pub(in super::super) struct Head {
     pub(in super::super) status: u16,
     pub(in super::super) framing: Framing,
-    /// The server will not answer another request on this connection.
+    /// The server closes the connection after this answer.
     pub(in super::super) close: bool,
 }
 
@@ -19,10 +19,10 @@ pub(in super::super) enum Framing {
     UntilClose,
 }
 
-/// Reads a head from the front of `bytes`, together with its length; `None` while it is incomplete.
+/// Parses a head at the front of `bytes` and returns it with its length; `None` while it is incomplete.
 ///
 /// # Errors
-/// When no further bytes could make it a head, with the reason.
+/// When the bytes cannot become a valid head.
 pub(super) fn parse(bytes: &[u8], release_header: &str, release: &mut String) -> Result<Option<(Head, usize)>, String> {
     if bytes.is_empty() {
         return Ok(None);
@@ -34,7 +34,7 @@ pub(super) fn parse(bytes: &[u8], release_header: &str, release: &mut String) ->
         return Ok(None);
     };
     let status = response.code.unwrap_or_default();
-    // HTTP/1.0 closes unless it says otherwise, HTTP/1.1 keeps unless it says otherwise.
+    // HTTP/1.0 closes by default, HTTP/1.1 keeps the connection by default.
     let mut close = response.version == Some(0);
     let mut length_said = None;
     let mut chunked = false;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incomplete_head_asks_for_more_at_every_length() {
+    fn a_head_is_incomplete_at_every_shorter_length() {
         let whole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Release: 8\r\n\r\n";
         for length in 0..whole.len() {
             assert_eq!(parse(&whole.as_bytes()[..length], "x-release", &mut String::new()), Ok(None), "{length} bytes");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connection_goes_on_only_when_both_version_and_header_let_it() {
+    fn keep_alive_follows_version_and_header() {
         assert!(!head("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").close);
         assert!(head("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: foo, Close\r\n\r\n").close);
         assert!(head("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").close);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_is_not_a_head() {
+    fn invalid_bytes_are_not_a_head() {
         assert!(parse(b"SSH-2.0-OpenSSH\r\n\r\n", "x-release", &mut String::new()).is_err());
         assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "x-release", &mut String::new()).is_err());
     }

@@ -1,4 +1,4 @@
-//! The way of one client to the target: at most one kept connection, one request at a time, never a second try.
+//! The connection of one client to the target: at most one kept connection, one request at a time, no retries.
 
 mod body;
 mod connection;
@@ -14,7 +14,7 @@ pub(super) use head::Framing;
 use super::failure::Failure;
 use super::ledger::Ledger;
 
-/// What the last answer said; reused from request to request so that the hot path does not allocate.
+/// Buffers of the last answer, reused so that the hot path does not allocate.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub(super) body: Vec<u8>,
@@ -42,8 +42,8 @@ impl Wire {
 
     /// Takes the kept connection, or opens one.
     ///
-    /// A connection that the server closed while it was idle is replaced only if the close has already arrived. If it
-    /// arrives after the request was sent, that request has failed: no client can know whether it was carried out.
+    /// An idle connection that the server closed is replaced only if the close has already arrived. If it arrives after
+    /// the request was sent, the request has failed: a client cannot know whether it was carried out.
     pub(super) async fn connection(&mut self) -> Result<Connection, Failure> {
         if let Some(kept) = self.kept.take() {
             if kept.is_open() {
@@ -60,19 +60,19 @@ impl Wire {
         self.kept = Some(connection);
     }
 
-    /// Lets go of a connection on which a request was broken off.
+    /// Drops a connection on which a request was aborted.
     pub(super) fn forget(&mut self) {
         self.kept = None;
     }
 
-    /// Sends one request and reads its answer. A connection that failed, or that the server announced to close, goes.
+    /// Sends one request and reads its answer. Drops the connection if it failed or the server announced the close.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Answer, Failure> {
         let mut connection = self.connection().await?;
         connection.send(request).await?;
         self.answer(connection).await
     }
 
-    /// Reads the answer to what was sent on `connection`.
+    /// Reads the answer to the request sent on `connection`.
     pub(super) async fn answer(&mut self, mut connection: Connection) -> Result<Answer, Failure> {
         let head = connection.head(self.ledger.release_header(), &mut self.scratch.release).await?;
         connection.body(head.framing, &mut self.scratch.body).await?;
