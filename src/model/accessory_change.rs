@@ -1,30 +1,32 @@
-//! What becomes of an accessory that was asked for.
+//! What a deploy does with a selected accessory.
 
 use serde::Serialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessoryChange {
-    /// It is missing.
+    /// It does not exist.
     Create,
-    /// It is there and stopped.
+    /// It exists and is stopped.
     Start,
-    /// The compose file has changed. Until the new one is healthy the old one is only stopped, and can come back.
+    /// The compose file has changed. The old container is only stopped until the new one is healthy, and can be
+    /// restarted.
     Replace,
-    /// The same under a `container_name`, which two cannot bear: the old one goes first.
+    /// Like `Replace` for a service with `container_name`: the name must be unique, so the old container is removed
+    /// first.
     Recreate,
-    /// A service that does one thing and ends has not done it yet for this image and configuration.
+    /// A one-shot service that has not completed yet for this image and configuration.
     Run,
-    /// It runs, as the file says or as it was left.
+    /// It runs and is kept as it is.
     Leave,
-    /// The same container again, as it was asked for.
+    /// The same container is restarted on request.
     Restart,
-    /// It was asked for; its container stays.
+    /// It is stopped on request; its container is kept.
     Stop,
 }
 
 impl AccessoryChange {
-    /// The words for it before it is done.
+    /// The text for the planned change.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Fixed addresses, so that a replica keeps its address over every restart and no app gets another's traffic.
+//! Fixed addresses: a replica keeps its address over restarts, so that no app gets another app's traffic.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    /// The network of `prefix` bits around `address`; `None` when `prefix` is above 32.
+    /// The network of `prefix` bits that contains `address`; `None` when `prefix` is above 32.
     #[must_use]
     pub fn new(address: Ipv4Addr, prefix: u8) -> Option<Self> {
         (prefix <= 32).then(|| Self { base: u32::from(address) & mask(prefix), prefix })
@@ -79,8 +79,8 @@ impl From<Subnet> for String {
     }
 }
 
-/// How a proxy network of 4,096 addresses is shared out: the lower quarter is the engine's to give away
-/// dynamically, the rest is ours to fix. So a fixed address is never taken by a container that started earlier.
+/// How a proxy network of 4,096 addresses is split: the engine assigns addresses from the lower quarter dynamically,
+/// and we assign fixed addresses from the rest. So a container that started earlier can never hold a fixed address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressPool {
     subnet: Subnet,
@@ -90,7 +90,7 @@ pub struct AddressPool {
 const POOL_PREFIX: u8 = 20;
 const DYNAMIC_PREFIX: u8 = 22;
 const DYNAMIC_SIZE: u32 = 1 << (32 - DYNAMIC_PREFIX as u32);
-/// The proxy sits right after the dynamic quarter, then a small gap for its later neighbours.
+/// The proxy's address follows the dynamic quarter, with a small gap before the replicas for future use.
 const PROXY_OFFSET: u32 = DYNAMIC_SIZE + 2;
 const FIRST_REPLICA: u32 = DYNAMIC_SIZE + 16;
 const LAST_REPLICA: u32 = (1 << (32 - POOL_PREFIX as u32)) - 2;
@@ -102,14 +102,14 @@ impl AddressPool {
         (subnet.prefix == POOL_PREFIX).then_some(Self { subnet })
     }
 
-    /// A pool for the proxy that `seed` names, which overlaps none of `taken`.
+    /// A pool for the proxy named `seed` that overlaps with none of `taken`.
     ///
-    /// The search starts at a place that depends on the seed: two proxies that are set up at the same moment seldom
-    /// want the same network, which the engine would give to one of them only.
+    /// The search starts at a position that depends on the seed. Two proxies that are created at the same time
+    /// therefore seldom pick the same network, which the engine would give to only one of them.
     #[must_use]
     pub fn free(seed: &str, taken: &[Subnet]) -> Option<Self> {
-        // 10.201.0.0 upwards: away from the engine's own defaults (172.17–31, 192.168) and from common office ranges. Where all of
-        // 10.0.0.0/8 is a company's, the others are left.
+        // From 10.201.0.0 up: outside of the engine's defaults (172.17–31, 192.168) and of common office ranges. The
+        // other ranges are for hosts where all of 10.0.0.0/8 is in use.
         let first = slices(10, 201..=254);
         let last: Vec<Subnet> = slices(172, 16..=31).into_iter().chain(slices(192, 168..=168)).collect();
         let free = |candidate: &&Subnet| !taken.iter().any(|other| candidate.overlaps(*other));
@@ -120,13 +120,13 @@ impl AddressPool {
         search(&first).or_else(|| search(&last))
     }
 
-    /// The pool that a fixed address is of.
+    /// The pool that contains a fixed address.
     #[must_use]
     pub fn around(address: Ipv4Addr) -> Option<Self> {
         Subnet::new(address, POOL_PREFIX).and_then(Self::new)
     }
 
-    /// Whether it has no address in common with any of `taken`.
+    /// Whether it overlaps with none of `taken`.
     #[must_use]
     pub fn is_free(self, taken: &[Subnet]) -> bool {
         !taken.iter().any(|other| self.subnet.overlaps(*other))
@@ -137,7 +137,7 @@ impl AddressPool {
         self.subnet
     }
 
-    /// The part that the engine may give to containers without a fixed address.
+    /// The range from which the engine assigns dynamic addresses.
     #[must_use]
     pub fn dynamic_range(self) -> Subnet {
         Subnet { base: self.subnet.base, prefix: DYNAMIC_PREFIX }
@@ -153,10 +153,10 @@ impl AddressPool {
         self.subnet.at(PROXY_OFFSET)
     }
 
-    /// A free address for the replica that `seed` names; `None` when all are taken.
+    /// A free address for the replica named `seed`; `None` when all are taken.
     ///
-    /// The search starts at a place that depends on the seed: two deploys that run beside each other seldom
-    /// want the same address, and a new release seldom gets the address of the one it replaces.
+    /// The search starts at a position that depends on the seed. Two concurrent deploys therefore seldom pick the same
+    /// address, and a new release seldom reuses the address of the one it replaces.
     #[must_use]
     pub fn replica(self, seed: &str, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
         let count = LAST_REPLICA - FIRST_REPLICA + 1;
@@ -167,13 +167,13 @@ impl AddressPool {
     }
 }
 
-/// The networks of a pool's size in `first.second.0.0/16`.
+/// All networks of the pool's size in `first.second.0.0/16`.
 fn slices(first: u8, second: std::ops::RangeInclusive<u8>) -> Vec<Subnet> {
     let addresses = second.flat_map(|second| (0..16u8).map(move |third| Ipv4Addr::new(first, second, third * 16, 0)));
     addresses.filter_map(|address| Subnet::new(address, POOL_PREFIX)).collect()
 }
 
-/// FNV-1a: stable over versions and platforms, which the standard library's hashers do not promise.
+/// FNV-1a: stable across versions and platforms, which the standard library's hashers do not guarantee.
 fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -208,12 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn two_proxies_look_for_a_pool_in_different_places() {
+    fn the_search_for_a_pool_depends_on_the_seed() {
         assert_ne!(AddressPool::free("one", &[]), AddressPool::free("other", &[]));
     }
 
     #[test]
-    fn fixed_addresses_stay_out_of_the_dynamic_range_and_run_out_cleanly() {
+    fn fixed_addresses_stay_out_of_the_dynamic_range() {
         let pool = AddressPool::new(subnet("10.201.0.0/20")).expect("a /20");
         let mut taken = BTreeSet::new();
         while let Some(address) = pool.replica("sample/go-app r1 1", &taken) {

@@ -1,4 +1,4 @@
-//! Sizes for people.
+//! Human-readable sizes.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl fmt::Display for Bytes {
             tenths /= 1024;
             unit += 1;
         }
-        // A decimal place says something of small numbers only.
+        // A decimal place is useful for small numbers only.
         let text = match tenths {
             small @ 0..1000 if !small.is_multiple_of(10) => format!("{}.{} {}", small / 10, small % 10, UNITS[unit]),
             tenths => format!("{} {}", tenths / 10, UNITS[unit]),
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_have_the_precision_that_people_want() {
+    fn sizes_are_rounded() {
         let cases = [
             (0, "0 B"),
             (1023, "1023 B"),

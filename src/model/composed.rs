@@ -1,4 +1,4 @@
-//! Containers that docker compose made, known by its labels.
+//! Containers created by docker compose, recognized by its labels.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use super::names::{AppName, ProjectName};
 use super::observed_container::ObservedContainer;
 
-/// The labels that docker compose gives to its containers. They are its own; we only read them.
+/// Labels that docker compose sets on its containers. We only read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ComposeLabel;
 
 impl ComposeLabel {
     pub const PROJECT: &str = "com.docker.compose.project";
     pub const SERVICE: &str = "com.docker.compose.service";
-    /// `True` on containers of `docker compose run`, which stand for no service.
+    /// `True` on containers of `docker compose run`, which are not part of a service.
     pub const ONE_OFF: &str = "com.docker.compose.oneoff";
-    /// Only containers have it: images that compose has built bear the project and the service too.
+    /// Set on containers only. Images built by compose have the project and service labels too.
     pub const NUMBER: &str = "com.docker.compose.container-number";
 
-    /// Project and service of a container that stands for a service of compose.
+    /// Project and service of a service's container.
     #[must_use]
     pub fn service_of(labels: &BTreeMap<String, String>) -> Option<(ProjectName, AppName)> {
         let one_off = labels.get(Self::ONE_OFF).is_some_and(|text| text.eq_ignore_ascii_case("true"));
@@ -29,12 +29,12 @@ impl ComposeLabel {
     }
 }
 
-/// A container that docker compose made for a service.
+/// A container that docker compose created for a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComposeContainer {
-    /// With the labels of an accessory, whose identity is empty: nobody knows of what configuration it was made.
+    /// Labelled as an accessory with an empty identity, since the configuration it was created from is unknown.
     pub container: ObservedContainer,
-    /// Ports of the host that it holds while it runs.
+    /// Host ports that it occupies while it runs.
     pub ports: Vec<u16>,
 }
 
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_of_an_image_that_compose_built_make_no_container_of_a_service() {
+    fn image_labels_of_compose_are_not_a_service() {
         let mut labels: BTreeMap<String, String> =
             [(ComposeLabel::PROJECT, "shop"), (ComposeLabel::SERVICE, "web")].map(|(k, v)| (k.into(), v.into())).into();
         assert_eq!(ComposeLabel::service_of(&labels), None);

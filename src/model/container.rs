@@ -15,12 +15,12 @@ use super::label::Label;
 use super::names::{AppName, ProjectName, ProxyName, ReleaseNumber};
 use super::tuning::ProxyTuning;
 
-/// The part of a service that reaches the engine. Two equal specs make the same container,
-/// so its hash is half of a release's identity.
+/// The part of a service that is sent to the engine. Equal specs create equal containers, so its hash is half of a
+/// release's identity.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContainerSpec {
-    /// `None` keeps the image's own; an empty list clears it.
+    /// `None` keeps the image's entrypoint; an empty list clears it.
     pub entrypoint: Option<Vec<String>>,
     pub command: Option<Vec<String>>,
     pub environment: IndexMap<String, String>,
@@ -33,7 +33,7 @@ pub struct ContainerSpec {
     pub mounts: Vec<Mount>,
     pub tmpfs: Vec<Tmpfs>,
     pub networks: Vec<NetworkAttachment>,
-    /// `name:address` each, the engine's own form.
+    /// `name:address` entries, as the engine expects them.
     pub extra_hosts: Vec<String>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
@@ -41,17 +41,17 @@ pub struct ContainerSpec {
     pub ulimits: Vec<Ulimit>,
     pub sysctls: BTreeMap<String, String>,
     pub logging: Option<Logging>,
-    /// Where nothing is said in `logging` and the engine keeps logs in files of its own.
+    /// Set when the service has no `logging` and the engine writes logs to local files.
     #[serde(skip_serializing_if = "is_default")]
     pub log_limit: Option<LogLimit>,
     pub resources: Resources,
     pub restart: Restart,
-    /// `None` is the image's own, else SIGTERM.
+    /// `None`: the image's signal, or SIGTERM.
     pub stop_signal: Option<String>,
-    /// From the stop signal to SIGKILL; `None` is the engine's 10 s.
+    /// From the stop signal to SIGKILL; `None`: the engine's default of 10 s.
     pub stop_grace: Option<Duration>,
     pub healthcheck: Option<Healthcheck>,
-    /// Host ports. A rolled app has none: its replicas would compete for them.
+    /// Published host ports. Empty for a rolled app, whose replicas would compete for them.
     pub ports: Vec<PortBinding>,
     #[serde(skip_serializing_if = "is_default")]
     pub annotations: BTreeMap<String, String>,
@@ -61,17 +61,17 @@ pub struct ContainerSpec {
     pub host: HostAccess,
     #[serde(skip_serializing_if = "is_default")]
     pub shares: Shares,
-    /// Such as `linux/arm64`; `None` is the engine's own.
+    /// Such as `linux/arm64`; `None`: the engine's platform.
     #[serde(skip_serializing_if = "is_default")]
     pub platform: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
     pub tty: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub stdin_open: bool,
-    /// `container` or `container:ro` each.
+    /// `container` or `container:ro` entries.
     #[serde(skip_serializing_if = "is_default")]
     pub volumes_from: Vec<String>,
-    /// Secrets and configs.
+    /// Files of secrets and configs.
     #[serde(skip_serializing_if = "is_default")]
     pub files: Vec<ContainerFile>,
     #[serde(skip_serializing_if = "is_default")]
@@ -90,11 +90,11 @@ pub struct Mount {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MountSource {
-    /// By its name on the engine, project prefix included.
+    /// The volume's name on the engine, including the project prefix.
     Volume(String),
     /// An absolute path on the engine's host.
     Bind(String),
-    /// By its reference.
+    /// An image reference.
     Image(String),
     /// A new volume for each container.
     #[default]
@@ -102,7 +102,7 @@ pub enum MountSource {
 }
 
 impl Mount {
-    /// The path on the engine's host, of a bind mount.
+    /// The host path of a bind mount.
     #[must_use]
     pub fn bind_source(&self) -> Option<&str> {
         match &self.source {
@@ -121,10 +121,10 @@ pub struct Tmpfs {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkAttachment {
-    /// By its name on the engine, project prefix included.
+    /// The network's name on the engine, including the project prefix.
     pub network: String,
     pub aliases: Vec<String>,
-    /// For a replica set by the plan; an accessory's comes from the compose file.
+    /// Set by the plan for a replica, and by the compose file for an accessory.
     pub address: Option<Ipv4Addr>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub options: EndpointOptions,
@@ -139,22 +139,22 @@ pub struct Ulimit {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
-    /// Empty is the engine's own default.
+    /// Empty: the engine's default.
     pub driver: String,
     pub options: BTreeMap<String, String>,
 }
 
-/// How much of a container's log is kept: so many files, each of so many bytes.
+/// Log rotation: the number of files, and the size of each in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLimit {
     pub files: u32,
     pub file_bytes: u64,
 }
 
-/// Limits; `None` is unlimited.
+/// Resource limits; `None` is unlimited.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
-    /// Billionths of a processor.
+    /// CPUs in units of 10⁻⁹.
     pub nano_cpus: Option<i64>,
     pub memory_bytes: Option<i64>,
     pub memory_reservation_bytes: Option<i64>,
@@ -171,13 +171,13 @@ pub enum Restart {
     OnFailure(Option<u32>),
 }
 
-/// The engine's own check, as compose's `healthcheck` gives it.
+/// The engine's health check, from compose's `healthcheck`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Healthcheck {
-    /// Switches off the image's own.
+    /// Disables the check of the image.
     Disabled,
     Test {
-        /// `["CMD", …]` or `["CMD-SHELL", "…"]`; empty keeps the image's test and changes its times.
+        /// `["CMD", …]` or `["CMD-SHELL", "…"]`; empty keeps the image's test and changes only its timing.
         test: Vec<String>,
         interval: Option<Duration>,
         timeout: Option<Duration>,
@@ -189,11 +189,11 @@ pub enum Healthcheck {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortBinding {
-    /// `None` is every address of the host.
+    /// `None`: all addresses of the host.
     pub host_ip: Option<String>,
-    /// `None` lets the engine choose.
+    /// `None`: the engine picks a port.
     pub host_port: Option<u16>,
-    /// The engine takes the first that is free from `host_port` to here.
+    /// End of a range: the engine picks the first free port from `host_port` to this one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub host_port_end: Option<u16>,
     pub container_port: u16,
@@ -201,14 +201,14 @@ pub struct PortBinding {
     pub protocol: String,
 }
 
-/// What a container of ours is there for.
+/// The purpose of one of our containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     Replica,
     Accessory,
     ReleaseCommand,
-    /// Of `deploy-apps run`: it never serves and no deploy touches it.
+    /// Created by `deploy-apps run`. It never serves requests, and deploys ignore it.
     OneOff,
     Proxy,
 }
@@ -218,21 +218,21 @@ pub enum Role {
 pub struct OwnLabels {
     pub role: Role,
     pub proxy: ProxyName,
-    /// `None` for the proxy itself, which belongs to the host.
+    /// `None` for the proxy, which belongs to the host.
     pub project: Option<ProjectName>,
     pub service: Option<AppName>,
     pub release: Option<ReleaseNumber>,
     pub replica: Option<u32>,
     pub version: Option<String>,
-    /// Image and effective configuration, hashed; see [`super::release::identity`].
+    /// Hash of image and effective configuration; see [`super::release::identity`].
     pub identity: String,
-    /// Of the proxy alone.
+    /// Set for the proxy only.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tuning: Option<ProxyTuning>,
 }
 
 impl OwnLabels {
-    /// As the engine stores them.
+    /// The labels as stored on the engine.
     #[must_use]
     pub fn to_map(&self) -> BTreeMap<String, String> {
         let role = match self.role {
@@ -259,7 +259,7 @@ impl OwnLabels {
         fixed.into_iter().chain(present).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
-    /// Reads the labels of a container; `None` when it is not one of ours or was not made by a version we know.
+    /// Parses a container's labels; `None` when it is not one of ours, or its format is unknown.
     #[must_use]
     pub fn from_map(labels: &BTreeMap<String, String>) -> Option<Self> {
         let role = match labels.get(Label::ROLE)?.as_str() {
@@ -284,11 +284,11 @@ impl OwnLabels {
     }
 }
 
-/// A container to create, complete: nothing is left to choose.
+/// The complete description of a container to create.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewContainer {
     pub name: String,
-    /// A tag or an id that is present on the engine when the container is created.
+    /// A tag or id that exists on the engine when the container is created.
     pub image: String,
     pub spec: ContainerSpec,
     pub labels: OwnLabels,
@@ -300,7 +300,7 @@ pub struct NewNetwork {
     pub name: String,
     pub project: Option<ProjectName>,
     pub proxy: ProxyName,
-    /// `None` lets the engine choose, as for a project's own networks.
+    /// `None`: the engine picks one, as for a project's networks.
     pub subnet: Option<Subnet>,
     pub dynamic_range: Option<Subnet>,
     pub gateway: Option<Ipv4Addr>,

@@ -1,4 +1,4 @@
-//! The course of a run of load: what was answered, what was open, what a deploy did meanwhile, all on one clock.
+//! Timeline of a load run: answers, open requests and deploys, all on one clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,37 +8,38 @@ use super::names::ReleaseNumber;
 use super::step_kind::StepKind;
 use super::timeline::{Slot, Timeline};
 
-/// A mean of the proxy's counters over less would show the rhythm in which its workers add up.
+/// Over a shorter time, a rate would show the interval at which the proxy's workers publish their counters.
 const RATE_OVER_MS: u64 = 2000;
 
-/// A look this old says nothing of now.
+/// An observation older than this is not used.
 const STALE_MS: u64 = 2000;
 
-/// A stretch of the run in equal slots. Milliseconds count from the load's beginning.
+/// A part of the run in slots of equal length. Milliseconds count from the load's start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Course {
     pub slot_ms: u64,
     pub slots: Vec<Moment>,
-    /// Whether answers name their release. The proxy's counts are means over two seconds and more.
+    /// Whether answers name their release. Otherwise `per_second` comes from the proxy's counters, averaged over two
+    /// seconds or more.
     pub is_told: bool,
     pub deploys: Vec<TimedDeploy>,
 }
 
-/// One slot.
+/// One slot of the timeline.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Moment {
-    /// Its beginning.
+    /// Start of the slot.
     pub at_ms: u64,
     pub ok: u64,
-    /// By cause.
+    /// Failures by cause.
     pub failed: BTreeMap<String, u64>,
-    /// Of short requests; `None` when none was answered.
+    /// Median latency of short requests; `None` when none was answered.
     pub p50_us: Option<u64>,
     pub p99_us: Option<u64>,
     pub max_us: Option<u64>,
-    /// Open requests and WebSockets by release, a mean of the looks; empty when nobody looked.
+    /// Open requests and WebSockets by release, a mean of the observations; empty when there were none.
     pub open: BTreeMap<ReleaseNumber, f64>,
-    /// Answers by release, as they say it themselves; of an app whose answers do not, as the proxy counts them.
+    /// Answers by release, as named in the answers, or as counted by the proxy for an app whose answers do not name it.
     pub per_second: BTreeMap<String, f64>,
 }
 
@@ -47,7 +48,7 @@ pub struct Moment {
 pub struct TimedDeploy {
     /// From 1.
     pub number: u32,
-    /// The one it brought in.
+    /// The new release.
     pub release: Option<ReleaseNumber>,
     pub from_ms: u64,
     pub to_ms: u64,
@@ -62,7 +63,7 @@ pub struct TimedStep {
     pub to_ms: u64,
 }
 
-/// A look at the proxy, by release: what was open, or what had ended since it began to count.
+/// Proxy counters by release at one time: open requests, or requests ended since the proxy started to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
     pub at_ms: u64,
@@ -70,7 +71,7 @@ pub struct Look {
 }
 
 impl Course {
-    /// The stretch from `from_ms` to `to_ms`, in at most `most` slots.
+    /// The part from `from_ms` to `to_ms`, in at most `most` slots.
     #[must_use]
     pub fn of(
         timeline: &Timeline,
@@ -83,7 +84,7 @@ impl Course {
         let index = |ms: u64| usize::try_from(ms / finest).unwrap_or(usize::MAX).min(timeline.slots().len());
         let (first, last) = (index(from_ms), index(to_ms.saturating_add(finest - 1)));
         let slots = &timeline.slots()[first.min(last)..last];
-        // Doubled and doubled again: a slot then always is one of a few lengths.
+        // The length is doubled until the slots fit, so it is always one of a few lengths.
         let mut each = 1;
         while slots.len().div_ceil(each) > most.max(1) {
             each *= 2;
@@ -116,7 +117,7 @@ impl Course {
         Self { slot_ms, slots: moments.collect(), is_told, deploys: deploys.cloned().collect() }
     }
 
-    /// From the first slot's beginning to the last one's end, in seconds.
+    /// Start of the first slot and end of the last one, in seconds.
     #[must_use]
     pub fn seconds(&self) -> (f64, f64) {
         let from = self.slots.first().map_or(0, |moment| moment.at_ms);
@@ -125,11 +126,11 @@ impl Course {
     }
 }
 
-/// The mean of the looks in a time; a release without open requests is not listed by the proxy, and counts as 0.
+/// Mean of the observations in a time range. The proxy does not list releases without open requests; they count as 0.
 fn means(looks: &[Look], from: u64, to: u64) -> BTreeMap<ReleaseNumber, f64> {
     let first = looks.partition_point(|look| look.at_ms < from);
     let after = looks.partition_point(|look| look.at_ms < to).max(first);
-    // On a busy machine looks are rarer than slots: then the last one holds, for a while.
+    // On a busy machine there are fewer observations than slots: then the last one is used until it is stale.
     let is_fresh = |look: &&Look| from.saturating_sub(look.at_ms) < STALE_MS;
     let first = if after > first || !looks[..first].last().iter().any(is_fresh) { first } else { first - 1 };
     let inside = &looks[first..after];
@@ -141,7 +142,7 @@ fn means(looks: &[Look], from: u64, to: u64) -> BTreeMap<ReleaseNumber, f64> {
     sums.into_iter().map(|(release, sum)| (release, mean(sum))).collect()
 }
 
-/// By how much counters grew per second around a moment.
+/// Growth of the counters per second around `middle`.
 fn rates(looks: &[Look], middle: u64, over: u64) -> BTreeMap<String, f64> {
     let (Some(first), Some(last)) = (looks.first(), looks.last()) else { return BTreeMap::new() };
     let from = middle.saturating_sub(over / 2).max(first.at_ms);
@@ -155,14 +156,14 @@ fn rates(looks: &[Look], middle: u64, over: u64) -> BTreeMap<String, f64> {
     let rate = |release| {
         let grown = count_at(near, release, to) - count_at(near, release, from);
         let rate = (grown * 1000.0 / (to - from) as f64 * 10.0).round() / 10.0;
-        // A counter that begins again with its proxy has no rate meanwhile.
+        // No rate while a counter restarts with its proxy.
         (rate > 0.0).then(|| (release.to_string(), rate))
     };
     releases.into_iter().filter_map(rate).collect()
 }
 
-/// A counter between two looks, as if it grew evenly. One that was not there before began at 0; one that is gone has not
-/// grown.
+/// A counter interpolated between two observations. A missing earlier value is 0; a missing later value means no
+/// growth.
 fn count_at(looks: &[Look], release: ReleaseNumber, at: u64) -> f64 {
     let after = looks.partition_point(|look| look.at_ms < at).min(looks.len() - 1);
     let before = after.saturating_sub(1);
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_course_has_all_answers_in_few_slots() {
+    fn a_course_keeps_all_answers() {
         let mut timeline = Timeline::default();
         for number in 0..4000 {
             timeline.answered(Duration::from_millis(number * 10), Some(Duration::from_millis(5)), "r7");
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_deploys_of_a_stretch_are_its_own() {
+    fn deploys_outside_of_the_range_are_left_out() {
         let mut timeline = Timeline::default();
         timeline.answered(Duration::from_secs(30), None, "");
         let deploy = |number, from_ms, to_ms| TimedDeploy { number, from_ms, to_ms, ..TimedDeploy::default() };
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn open_requests_are_a_mean_of_looks_and_cross_over() {
+    fn open_requests_are_averaged() {
         let looks = [look(0, &[(1, 10)]), look(100, &[(1, 8)]), look(300, &[(1, 2), (2, 6)]), look(400, &[(2, 9)])];
         let open = [0, 250, 500, 2500].map(|from| means(&looks, from, from + 250));
         assert_eq!(open[0], BTreeMap::from([(ReleaseNumber(1), 9.0)]));
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_come_from_counters_that_only_grow() {
+    fn rates_come_from_counters() {
         let looks = [
             look(0, &[(1, 1000)]),
             look(1000, &[(1, 1100)]),

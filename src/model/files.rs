@@ -1,4 +1,4 @@
-//! Secrets and configs: files that each container of a service gets before it starts.
+//! Secrets and configs: files that are copied into each container before it starts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,35 +6,35 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// One file in a container. It says everything about the file but what is in it.
+/// A file in a container: everything except its content.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContainerFile {
     /// The name in the compose file, for messages.
     pub name: String,
-    /// Absolute, in the container.
+    /// Absolute path in the container.
     pub target: String,
     pub uid: u32,
     pub gid: u32,
     /// Permission bits, such as 0o444.
     pub mode: u32,
-    /// Stays in memory: neither a plan nor a stored release has it.
+    /// Kept in memory only: neither plans nor stored releases contain it.
     #[serde(skip)]
     pub content: Content,
 }
 
-/// The bytes of a secret or config, which no message, log or JSON shows.
+/// The content of a secret or config. It is never shown in messages, logs or JSON.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Content(Option<Arc<[u8]>>);
 
 impl Content {
-    /// `None` when this came from a serialised form, which leaves it out.
+    /// `None` after deserialization: the serialised form omits the content.
     #[must_use]
     pub fn bytes(&self) -> Option<&[u8]> {
         self.0.as_deref()
     }
 
-    /// Two values with the same digest are the same value.
+    /// Equal digests mean equal content.
     pub(super) fn digest(&self) -> impl AsRef<[u8]> {
         Sha256::digest(self.0.as_deref().unwrap_or_default())
     }
@@ -48,15 +48,15 @@ impl From<Vec<u8>> for Content {
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not even its length: that of a password says something.
+        // The length is hidden too: that of a password is information.
         f.write_str(if self.0.is_some() { "Content(…)" } else { "Content(none)" })
     }
 }
 
-/// Puts the values of `known` into `files` that came without, by name and target.
+/// Sets the missing contents in `files` from `known`, matched by name and target.
 ///
 /// # Errors
-/// With the name of the first file that has no value there.
+/// The name of the first file without content in `known`.
 pub fn refill(files: &mut [ContainerFile], known: &[ContainerFile]) -> Result<(), String> {
     for file in files.iter_mut().filter(|file| file.content.bytes().is_none()) {
         let same = |other: &&ContainerFile| other.name == file.name && other.target == file.target;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_in_no_text_made_of_it() {
+    fn contents_are_not_shown() {
         let secret = file(b"hunter2".to_vec().into());
         let json = serde_json::to_string(&secret).expect("JSON");
         assert_eq!(json, r#"{"name":"key","target":"/run/secrets/key","uid":0,"gid":0,"mode":0}"#);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_from_a_text_gets_the_value_that_is_known_now() {
+    fn deserialized_files_get_their_contents_back() {
         let mut files = [file(Content::default())];
         assert_eq!(refill(&mut files, &[]), Err("key".to_owned()));
         refill(&mut files, &[file(b"a".to_vec().into())]).expect("a value");

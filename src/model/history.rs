@@ -1,4 +1,4 @@
-//! What has been done to the apps, from the records that the proxy keeps.
+//! The history of the apps, from the records that the proxy stores.
 
 use std::collections::BTreeMap;
 
@@ -8,31 +8,31 @@ use serde_json::{Map, Value};
 use super::names::{AppKey, ReleaseNumber};
 use super::observed::InFlight;
 
-/// One run against one app: a deploy, a change of scale, a rollback or a removal.
+/// One run for one app: a deploy, a change of scale, a rollback or a removal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastRun {
     pub app: AppKey,
     pub release: ReleaseNumber,
-    /// What served before.
+    /// The release that served before.
     pub from: Option<ReleaseNumber>,
     pub version: Option<String>,
-    /// How many it left serving, and how many served before it as far as that is known.
+    /// Replicas at the end of the run, and before it if known.
     pub replicas: Option<u64>,
     pub replicas_before: Option<u64>,
-    /// Of an accessory, which has no releases: what became of it, such as `replace`.
+    /// Set for an accessory, which has no releases: the change, such as `replace`.
     pub accessory: Option<String>,
-    /// Why it did not come to its end.
+    /// Why it did not complete.
     pub reason: Option<String>,
     /// Such as `deploy`, `scale`, `rollback`.
     pub purpose: String,
     pub end: RunEnd,
     pub started_at: Timestamp,
-    /// `None` for one that goes on, and for one whose end nobody has written.
+    /// `None` while it runs, and when its end was not recorded.
     pub finished_at: Option<Timestamp>,
     pub took_ms: Option<u64>,
-    /// From the run's beginning to its last flip; `None` when it never flipped.
+    /// From the start of the run to its last flip; `None` when there was none.
     pub flipped_after_ms: Option<u64>,
-    /// Open when they were flipped out, and what of that the limit ended.
+    /// Requests open at the flip, and how many of them the drain limit ended.
     pub drained: Option<InFlight>,
     pub cut: Option<InFlight>,
     pub owner: Option<String>,
@@ -45,11 +45,11 @@ pub struct PastRun {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunEnd {
-    /// As it said itself, such as `completed`.
+    /// The outcome that the run recorded, such as `completed`.
     Said(String),
-    /// It holds the app's lease.
+    /// It still holds the app's lease.
     Running,
-    /// It was killed, or lost the proxy, before it could say anything.
+    /// It was killed, or lost the proxy, before it recorded an outcome.
     Interrupted,
 }
 
@@ -64,8 +64,7 @@ impl RunEnd {
     }
 }
 
-/// The runs behind the records, newest first, at most `limit` of each app. `is_busy` says whether an app is being
-/// deployed right now.
+/// The runs in `records`, newest first, at most `limit` per app. `is_busy` says whether an app is being deployed.
 #[must_use]
 pub fn past_runs(records: &[Value], limit: usize, is_busy: impl Fn(&AppKey) -> bool) -> Vec<PastRun> {
     let mut by_app: BTreeMap<AppKey, Vec<Record<'_>>> = BTreeMap::new();
@@ -87,7 +86,7 @@ pub fn past_runs(records: &[Value], limit: usize, is_busy: impl Fn(&AppKey) -> b
     runs
 }
 
-/// Gives each run the number of replicas that the last good one before it left.
+/// Sets each run's previous number of replicas from the last successful run before it.
 fn count_before(runs: &mut [PastRun]) {
     runs.sort_by_key(|run| run.started_at);
     let mut serving = None;
@@ -96,13 +95,13 @@ fn count_before(runs: &mut [PastRun]) {
         match &run.end {
             RunEnd::Said(outcome) if outcome.starts_with("completed") => serving = run.replicas,
             RunEnd::Said(_) | RunEnd::Running => {}
-            // It may have got anywhere.
+            // It may have stopped at any point.
             RunEnd::Interrupted => serving = None,
         }
     }
 }
 
-/// A record as it was written. What is not as expected is passed over: a newer version may write more.
+/// A stored record. Unknown content is ignored: a newer version may write more.
 struct Record<'a> {
     app: AppKey,
     at: Timestamp,
@@ -162,7 +161,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A run that begins a release says so; every run that comes to its end says how.
+/// Builds the runs. A record for the start of a release begins a run; a record with an outcome ends it.
 fn runs_of(records: &[Record<'_>], is_busy: bool) -> Vec<PastRun> {
     let mut begun: BTreeMap<ReleaseNumber, &Record<'_>> = BTreeMap::new();
     let mut runs = Vec::new();
@@ -179,7 +178,7 @@ fn runs_of(records: &[Record<'_>], is_busy: bool) -> Vec<PastRun> {
         run.finished_at = Some(record.at);
         runs.push(run);
     }
-    // Only the newest can be the one that holds the lease: it has made every other one impossible.
+    // Only the newest run can hold the lease, which excludes all others.
     let newest = begun.keys().next_back().copied();
     for (release, record) in begun {
         let runs_now = is_busy && Some(release) == newest;
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ended_was_interrupted_unless_it_still_runs() {
+    fn a_run_without_an_end_was_interrupted_unless_it_runs() {
         let records =
             [at(9000, "web", 3, "started"), finished(8000, "web", 2, "rolled_back"), at(1000, "web", 1, "started")];
         assert_eq!(
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_began_no_release_began_when_its_time_says() {
+    fn a_run_without_a_release_starts_at_its_own_time() {
         let records = [
             finished(2500, "web", 1, "completed"),
             finished(1500, "web", 1, "completed"),
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_scale_knows_the_number_before() {
+    fn a_change_of_scale_has_the_number_before() {
         let scaled = |at: u64, purpose: &str, replicas: u32, outcome: &str| {
             let mut record = finished(at, "web", 1, outcome);
             record["purpose"] = purpose.into();
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn each_app_has_its_own_limit_and_foreign_records_are_passed_over() {
+    fn the_limit_is_per_app_and_unknown_records_are_ignored() {
         let records = [
             finished(5000, "a", 3, "completed"),
             finished(4000, "a", 2, "completed"),

@@ -1,4 +1,4 @@
-//! Commands around the life of a container: compose's `pre_start`, `post_start` and `pre_stop`.
+//! Lifecycle commands of a container: compose's `pre_start`, `post_start` and `pre_stop`.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::is_default;
 
-/// The hooks of a service, each list in the order of running.
+/// The hooks of a service, each list in execution order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hooks {
-    /// Each in a container of its own, once per release, before anything of it starts.
+    /// Run once per release, each in a new container, before any container of the release starts.
     #[serde(skip_serializing_if = "is_default")]
     pub pre_start: Vec<Hook>,
-    /// In each container, between its start and its first probe.
+    /// Run in each container between its start and its first probe.
     #[serde(skip_serializing_if = "is_default")]
     pub post_start: Vec<Hook>,
-    /// In each container, between its last request and its stop signal.
+    /// Run in each container between its last request and its stop signal.
     #[serde(skip_serializing_if = "is_default")]
     pub pre_stop: Vec<Hook>,
 }
@@ -27,7 +27,7 @@ pub struct Hooks {
 #[serde(default)]
 pub struct Hook {
     pub command: Vec<String>,
-    /// `None` is the service's own, here and below. Only `pre_start` may name another image.
+    /// `None` (here and below): the service's value. Only `pre_start` may set another image.
     #[serde(skip_serializing_if = "is_default")]
     pub image: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
@@ -36,15 +36,15 @@ pub struct Hook {
     pub privileged: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub working_dir: Option<String>,
-    /// On top of the service's own.
+    /// Added to the service's environment.
     #[serde(skip_serializing_if = "is_default")]
     pub environment: IndexMap<String, String>,
-    /// It is given up after this.
+    /// The hook is aborted after this.
     pub timeout: Duration,
 }
 
 impl Hook {
-    /// The command as a person would type it.
+    /// The command as typed in a shell.
     #[must_use]
     pub fn shown(&self) -> String {
         const MOST: usize = 60;
@@ -58,15 +58,15 @@ impl Hook {
 }
 
 impl Hooks {
-    /// What a running container must be asked for later, when the compose file may say something else:
-    /// kept in a label of the container.
+    /// The hooks as a label of the container. They are needed when the container stops, when the compose file may
+    /// already be different.
     #[must_use]
     pub fn to_label(&self) -> Option<String> {
         let kept = Self { pre_start: Vec::new(), ..self.clone() };
         if kept == Self::default() { None } else { serde_json::to_string(&kept).ok() }
     }
 
-    /// Reads the label; what a later version wrote and this one does not understand is no hook.
+    /// Parses the label. A format of a later version counts as no hooks.
     #[must_use]
     pub fn from_label(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()

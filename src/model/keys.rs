@@ -1,5 +1,5 @@
-//! The keys of a container that few services set. Each is left out of the serialised form where it is not set, so that
-//! a new key changes the identity of those releases only that use it.
+//! Container keys that few services set. Unset keys are left out of the serialised form, so that adding a key here
+//! changes only the identity of releases that use it.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::label::Label;
 use super::names::ProjectName;
 
-/// Whether a field may be left out of the serialised form.
+/// Whether a field is left out of the serialised form.
 pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What a container shares with its host or with another container, and what it may touch there.
+/// Namespaces shared with the host or another container, and host resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostAccess {
@@ -24,7 +24,7 @@ pub struct HostAccess {
     pub cgroup: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
     pub cgroup_parent: Option<String>,
-    /// These four in the engine's own form, such as `host` or `container:name`.
+    /// The following four as the engine expects them, such as `host` or `container:name`.
     #[serde(skip_serializing_if = "is_default")]
     pub ipc: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
@@ -33,10 +33,10 @@ pub struct HostAccess {
     pub uts: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
     pub userns: Option<String>,
-    /// Instead of networks: `none`, `host`, `bridge` or `container:name`. Never set for an app.
+    /// Replaces the networks: `none`, `host`, `bridge` or `container:name`. Never set for an app.
     #[serde(skip_serializing_if = "is_default")]
     pub network: Option<String>,
-    /// The OCI runtime, by its name on the engine.
+    /// The OCI runtime's name on the engine.
     #[serde(skip_serializing_if = "is_default")]
     pub runtime: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
@@ -45,7 +45,7 @@ pub struct HostAccess {
     pub device_cgroup_rules: Vec<String>,
     #[serde(skip_serializing_if = "is_default")]
     pub device_requests: Vec<DeviceRequest>,
-    /// More groups of the user, by name or number.
+    /// Additional groups of the user, by name or number.
     #[serde(skip_serializing_if = "is_default")]
     pub group_add: Vec<String>,
     /// The size of `/dev/shm` in bytes.
@@ -63,22 +63,22 @@ pub struct HostAccess {
 pub struct Device {
     pub source: String,
     pub target: String,
-    /// Of `r`, `w` and `m`.
+    /// A combination of `r`, `w` and `m`.
     pub permissions: String,
 }
 
-/// Devices by what they can do, as for GPUs.
+/// Devices requested by capability, such as GPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRequest {
     pub driver: String,
-    /// -1 is all of them; 0 when `ids` names them.
+    /// -1: all; 0: the devices in `ids`.
     pub count: i64,
     pub ids: Vec<String>,
     pub capabilities: Vec<String>,
     pub options: BTreeMap<String, String>,
 }
 
-/// How names are looked up.
+/// Name resolution.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Dns {
@@ -88,21 +88,21 @@ pub struct Dns {
     pub options: Vec<String>,
     #[serde(skip_serializing_if = "is_default")]
     pub search: Vec<String>,
-    /// The container's own.
+    /// The container's domain name.
     #[serde(skip_serializing_if = "is_default")]
     pub domainname: Option<String>,
-    /// `container:alias` each, known to this container alone.
+    /// `container:alias` entries, resolved in this container only.
     #[serde(skip_serializing_if = "is_default")]
     pub links: Vec<String>,
 }
 
-/// Shares of processors and of the disk; the usual limits stand in [`super::container::Resources`].
+/// CPU and disk shares; the common limits are in [`super::container::Resources`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Shares {
     #[serde(skip_serializing_if = "is_default")]
     pub cpu_shares: Option<i64>,
-    /// These four in microseconds.
+    /// The following four in microseconds.
     #[serde(skip_serializing_if = "is_default")]
     pub cpu_period: Option<i64>,
     #[serde(skip_serializing_if = "is_default")]
@@ -114,7 +114,7 @@ pub struct Shares {
     /// Such as `0-3` or `0,1`.
     #[serde(skip_serializing_if = "is_default")]
     pub cpuset: Option<String>,
-    /// Memory and swap together in bytes; -1 is unlimited swap.
+    /// Memory and swap in bytes; -1: unlimited swap.
     #[serde(skip_serializing_if = "is_default")]
     pub memory_swap_bytes: Option<i64>,
     /// From 0 to 100.
@@ -134,14 +134,14 @@ pub struct Shares {
     pub write_iops: Vec<DeviceRate>,
 }
 
-/// A weight, or bytes or operations a second, of one device.
+/// A weight or rate (bytes or operations per second) for one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRate {
     pub path: String,
     pub rate: i64,
 }
 
-/// What a mount is asked for besides its source and its target.
+/// Options of a mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MountOptions {
@@ -153,21 +153,21 @@ pub struct MountOptions {
     /// `z` or `Z`.
     #[serde(skip_serializing_if = "is_default")]
     pub selinux: Option<String>,
-    /// A missing folder of the host is an error instead of being made.
+    /// A missing host folder is an error; otherwise it is created.
     #[serde(skip_serializing_if = "is_default")]
     pub must_exist: bool,
-    /// A new volume stays empty instead of taking what the image has there.
+    /// A new volume stays empty; otherwise the image's files are copied into it.
     #[serde(skip_serializing_if = "is_default")]
     pub no_copy: bool,
-    /// Inside of the volume or image.
+    /// A path in the volume or image.
     #[serde(skip_serializing_if = "is_default")]
     pub subpath: Option<String>,
-    /// Of a volume that is made for this mount.
+    /// Labels of a volume created for this mount.
     #[serde(skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
 }
 
-/// What becomes of mounts below a bind mount.
+/// How mounts below a bind mount are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recursive {
@@ -177,7 +177,7 @@ pub enum Recursive {
     Readonly,
 }
 
-/// A container's place in a network besides its names.
+/// Settings of a container's endpoint in a network, without its aliases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EndpointOptions {
@@ -189,20 +189,20 @@ pub struct EndpointOptions {
     pub mac_address: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
     pub driver_opts: BTreeMap<String, String>,
-    /// The highest of a container's networks has its default route.
+    /// The network with the highest priority is the default gateway.
     #[serde(skip_serializing_if = "is_default")]
     pub gw_priority: Option<i64>,
     #[serde(skip_serializing_if = "is_default")]
     pub interface_name: Option<String>,
 }
 
-/// How a project's own network is made.
+/// Settings of a network that the project creates.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NetworkSettings {
-    /// No way out of it.
+    /// Without access to the outside.
     pub internal: bool,
-    /// `None` is `bridge`.
+    /// `None`: `bridge`.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
@@ -223,7 +223,7 @@ pub struct NetworkSettings {
     pub pools: Vec<NetworkPool>,
 }
 
-/// Addresses of a network, in the engine's own form.
+/// An address pool of a network, as the engine expects it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkPool {
     pub subnet: Option<String>,
@@ -236,9 +236,9 @@ pub struct NetworkPool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NewVolume {
-    /// On the engine, project prefix included.
+    /// The name on the engine, including the project prefix.
     pub name: String,
-    /// `None` is `local`.
+    /// `None`: `local`.
     #[serde(skip_serializing_if = "is_default")]
     pub driver: Option<String>,
     #[serde(skip_serializing_if = "is_default")]
@@ -248,7 +248,7 @@ pub struct NewVolume {
 }
 
 impl NewVolume {
-    /// The same, marked as this project's: only what is marked is ever removed with a project.
+    /// Labels the volume with its project. Only labelled volumes are removed with a project.
     #[must_use]
     pub fn made_for(&self, project: &ProjectName) -> Self {
         let mut volume = self.clone();
@@ -256,7 +256,7 @@ impl NewVolume {
         volume
     }
 
-    /// The project that it is marked with.
+    /// The project in its labels.
     #[must_use]
     pub fn project(&self) -> Option<ProjectName> {
         self.labels.get(Label::PROJECT)?.parse().ok()

@@ -1,8 +1,8 @@
-//! The labels of what is ours on the engine.
+//! Labels of our objects on the engine.
 
 /// The keys of our labels on containers, images and networks.
 ///
-/// The engine is the only memory, so these names are a file format: they are added to, never changed.
+/// The engine is the only storage, so these names are a file format: labels are added, never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label;
 
@@ -17,7 +17,7 @@ impl Label {
     pub const IDENTITY: &str = "deploy-apps.identity";
     /// On images: the digest of the source they were built from.
     pub const SOURCE: &str = "deploy-apps.source";
-    /// On images: the name that the build has given to its image, which images built from that one do not have.
+    /// On images: the name that the build gave to its image. An image built from that one does not match it.
     pub const BUILT: &str = "deploy-apps.built";
     /// On the proxy's image and container: the digest of the embedded `nginx/` folder.
     pub const PROXY_BUILD: &str = "deploy-apps.proxy-build";

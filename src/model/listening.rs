@@ -1,17 +1,17 @@
-//! Where an app listens, against where it is asked.
+//! Compares where an app listens with where it is probed.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Of one container, whoever of its processes it is.
+/// The listening sockets of all processes in a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listening {
     pub sockets: Vec<SocketAddr>,
-    /// What answers at the port that is asked.
+    /// Whether the probed port speaks TLS.
     pub speaks_tls: bool,
 }
 
 impl Listening {
-    /// Why it cannot be reached at this port of its own address, and what helps; `None` when nothing here explains it.
+    /// Why it cannot be reached at `port`, and a fix; `None` when these sockets do not explain it.
     #[must_use]
     pub fn fault(&self, port: u16) -> Option<(String, String)> {
         if self.speaks_tls {
@@ -20,7 +20,7 @@ impl Listening {
         }
         let here: Vec<&SocketAddr> = self.sockets.iter().filter(|socket| socket.port() == port).collect();
         if here.iter().any(|socket| !socket.ip().is_loopback()) {
-            // Where IPv6 alone is listened to, an IPv4 address is refused all the same.
+            // A socket bound to a specific IPv6 address refuses IPv4 connections.
             let only_ipv6 = here.iter().all(|socket| socket.is_ipv6() && !socket.ip().is_unspecified());
             return only_ipv6.then(|| (format!("it listens on {} only", list(&here)), everywhere()));
         }
@@ -64,7 +64,7 @@ fn ports(sockets: &[&SocketAddr]) -> String {
     format!("{word} {}", ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
 
-/// The listening sockets in `/proc/net/tcp` and `/proc/net/tcp6`, without the engine's own name server.
+/// The listening sockets in `/proc/net/tcp` and `/proc/net/tcp6`, without the engine's DNS server.
 #[must_use]
 pub fn parse_sockets(text: &str) -> Vec<SocketAddr> {
     let mut sockets: Vec<SocketAddr> = text.lines().filter_map(socket).collect();
@@ -81,7 +81,7 @@ fn socket(line: &str) -> Option<SocketAddr> {
     if words.nth(1)? != LISTEN {
         return None;
     }
-    // Each word of 32 bits is written as the machine has it, lowest byte first.
+    // Each 32-bit word is in the machine's byte order (little-endian).
     let mut bytes = Vec::new();
     for at in (0..address.len()).step_by(8) {
         bytes.extend(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_le_bytes());
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_tables_are_read() {
+    fn kernel_tables_are_parsed() {
         let text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
                     0: 0100007F:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n   \
                     1: 0B00007F:9C41 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0 100 0 0 10 0\n   \
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_the_addresses() {
+    fn faults_name_the_addresses() {
         let only = "it listens on 127.0.0.1:3000 only";
         assert_eq!(fault(&["127.0.0.1:3000"], 3000).as_deref(), Some(only));
         assert_eq!(fault(&["[::1]:3000"], 3000).as_deref(), Some("it listens on [::1]:3000 only"));

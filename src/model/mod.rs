@@ -1,6 +1,6 @@
-//! The words of the domain: names, the desired state (`Project`) and the observed state (`Observed*`).
+//! Domain types: names, the desired state (`Project`) and the observed state (`Observed*`).
 //!
-//! Everything here is plain data. No I/O, no clock, no Docker types.
+//! Plain data: no I/O, no clock, no Docker types.
 
 mod accessory_change;
 mod address;

@@ -1,11 +1,11 @@
-//! Names, parsed once where they enter and trusted afterwards.
+//! Validated names. They are parsed at the boundary and trusted afterwards.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A name that the engine, the proxy or the compose specification would refuse.
+/// A name that the engine, the proxy or the compose specification does not accept.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {kind} name `{text}`: {rule}")]
 pub struct InvalidName {
@@ -69,7 +69,7 @@ fn starts_alphanumeric(text: &str) -> bool {
 }
 
 name!(
-    /// A compose project; prefixes the names of everything it owns on the engine.
+    /// A compose project. Its name prefixes everything that it owns on the engine.
     ProjectName,
     "project",
     |text| text.len() <= 40
@@ -79,7 +79,7 @@ name!(
 );
 
 name!(
-    /// A service of a project, whether it is rolled (an app) or not (an accessory).
+    /// A service of a project: an app (rolled) or an accessory (not rolled).
     AppName,
     "service",
     |text| text.len() <= 60
@@ -125,7 +125,7 @@ impl Default for ProxyName {
     }
 }
 
-/// An app on a host: the key under which the proxy keeps its record, `<project>/<app>`.
+/// An app on a host: the key of its record in the proxy, `<project>/<app>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AppKey {
@@ -164,7 +164,7 @@ impl From<AppKey> for String {
     }
 }
 
-/// A release of one app: rises by one with each attempt and is never used again, shown as `r7`.
+/// A release of one app, shown as `r7`. It rises by one with each attempt and is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReleaseNumber(pub u32);
@@ -182,7 +182,7 @@ impl fmt::Display for ReleaseNumber {
     }
 }
 
-/// The number of a flip. The proxy raises it; 0 means that the app has no record.
+/// The number of a flip. The proxy increments it; 0 means that the app has no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub u64);

@@ -1,4 +1,4 @@
-//! What there is: one look at the engine and the proxy, in our own types.
+//! The observed state: one snapshot of engine and proxy, in our own types.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -12,58 +12,58 @@ use super::observed_container::ObservedContainer;
 use super::record::AppRecord;
 use super::stored::StoredRelease;
 
-/// Everything the planner may know of reality.
+/// Everything that the planner knows about the current state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObservedState {
     pub engine: ObservedEngine,
     pub proxy: ObservedProxy,
-    /// Per service of the project: the image it would run, as far as it is known before a build.
+    /// The image of each service, as far as it is known before a build.
     pub images: BTreeMap<AppName, ResolvedImage>,
-    /// Per app that is looked at: what the proxy keeps of its releases, highest first.
+    /// The stored releases of each selected app, highest number first.
     #[serde(default)]
     pub releases: BTreeMap<AppKey, Vec<StoredRelease>>,
-    /// What bind mounts of the services lead to, by path; empty where the engine's host is not this machine.
+    /// The targets of bind mounts, by path; empty when the engine runs on another machine.
     #[serde(default)]
     pub host_files: BTreeMap<String, HostFile>,
 }
 
-/// What there is at a path of the engine's host.
+/// What exists at a path of the engine's host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostFile {
     Missing,
-    /// A regular file with the digest of its content; `None` for one that is too large to be a configuration.
+    /// A regular file with the digest of its content; `None` when it is too large for a configuration file.
     File(Option<String>),
     /// A folder, a socket, a device.
     Other,
 }
 
-/// What the engine has. Containers of other projects on the same proxy are listed too: they hold addresses.
+/// The state of the engine. It includes containers of other projects on the same proxy, as they hold addresses.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObservedEngine {
     pub networks: Vec<ObservedNetwork>,
     pub volumes: BTreeSet<String>,
-    /// Those of `volumes` that were made for a project, and for which.
+    /// The volumes that were created for a project, with the project.
     pub project_volumes: BTreeMap<String, ProjectName>,
     pub containers: Vec<ObservedContainer>,
-    /// Images with our labels or our tags.
+    /// Images with our labels or tags.
     pub images: Vec<ObservedImage>,
-    /// Of the engine's machine, where that is this one; elsewhere they are not known.
+    /// Routes of the engine's host; empty when it is another machine.
     #[serde(default)]
     pub host_routes: Vec<HostRoute>,
-    /// Those that docker compose made, of every project.
+    /// Containers created by docker compose, of all projects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub composed: Vec<ComposeContainer>,
 }
 
-/// A network that the machine itself reaches, by which of its devices.
+/// A network that the host reaches, and through which device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRoute {
     pub subnet: Subnet,
     pub device: String,
 }
 
-/// A running container on the proxy's network, whoever made it.
+/// A running container on the proxy's network, created by us or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
     pub name: String,
@@ -89,53 +89,54 @@ pub struct EngineInfo {
     pub version: String,
     /// Such as `1.45`.
     pub api: String,
-    /// How it was reached, such as `unix:///var/run/docker.sock`.
+    /// The address used, such as `unix:///var/run/docker.sock`.
     pub address: String,
-    /// The name or address of its host as we reach it; `None` for a socket of this machine.
+    /// The host name or address of a remote engine; `None` for a local socket.
     pub host: Option<String>,
-    /// Whether published ports are reachable as `localhost` from here.
+    /// Whether published ports are reachable at `localhost`.
     pub local: bool,
 }
 
-/// A disk of the engine's host, in bytes.
+/// Disk space of the engine's host, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskSpace {
-    /// What lies on it, on the engine's host.
+    /// A path on the disk, on the engine's host.
     pub path: String,
     pub size: u64,
-    /// What an ordinary process may still write.
+    /// Free space for unprivileged processes.
     pub free: u64,
 }
 
 impl DiskSpace {
-    /// A build or a pull of less than this is rare. On a small disk a twentieth must do.
+    /// Enough for most builds and pulls. On a small disk, 1/20 of it is enough.
     const WANTED: u64 = 1 << 30;
 
-    /// Bytes that must be free before a build or a pull begins, when nobody says another number.
+    /// The default for the bytes that must be free before a build or a pull starts.
     #[must_use]
     pub fn minimum(&self) -> u64 {
         Self::WANTED.min(self.size / 20)
     }
 }
 
-/// What an engine tells of its machine.
+/// Facts about the engine's host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
     pub name: String,
     pub system_time: Option<jiff::Timestamp>,
-    /// The engine runs on this very machine.
+    /// Whether the engine runs on this machine.
     pub is_here: bool,
-    /// In the engine's own words.
+    /// Warnings as reported by the engine.
     pub warnings: Vec<String>,
 }
 
-/// A process in a container that its engine does not know any more; an engine killed in the middle of a start leaves such.
+/// A process in a container that the engine no longer knows. It is left when the engine is killed while it starts a
+/// container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForgottenProcess {
     pub pid: u32,
-    /// Without its arguments, which may hold secrets.
+    /// The program without its arguments, which may contain secrets.
     pub program: String,
-    /// The engine's id of it, in no list now.
+    /// The container's id, which the engine no longer lists.
     pub container: String,
 }
 
@@ -144,21 +145,21 @@ pub struct ObservedNetwork {
     pub id: String,
     pub name: String,
     pub subnets: Vec<Subnet>,
-    /// The project that it was made for.
+    /// The project that it was created for.
     pub project: Option<ProjectName>,
 }
 
-/// Something else at the address of a replica.
+/// A foreign container at the address of a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stranger {
     pub container: String,
     pub address: Ipv4Addr,
-    /// The replica that the proxy takes it for, and its app.
+    /// The replica that the proxy expects there, and its app.
     pub peer: String,
     pub app: AppKey,
 }
 
-/// Of what runs on the proxy's network, everything that gets a replica's requests without being it.
+/// The neighbours that receive a replica's requests without being that replica.
 #[must_use]
 pub fn strangers_among(proxy: &ObservedProxy, neighbours: &[Neighbour]) -> Vec<Stranger> {
     let records = proxy.apps.iter().filter_map(|(key, known)| Some((key, known.record.as_ref()?)));
@@ -175,22 +176,22 @@ pub fn strangers_among(proxy: &ObservedProxy, neighbours: &[Neighbour]) -> Vec<S
 pub struct ObservedImage {
     pub id: String,
     pub tags: Vec<String>,
-    /// The digest of the source that it was built from, for images that we built.
+    /// The digest of the source, for images that we built.
     pub source: Option<String>,
 }
 
-/// The image of a service before the plan is made.
+/// The image of a service at planning time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResolvedImage {
-    /// To be built from a source of this digest, or built already.
+    /// Built from a source with this digest; `built` is set when the image exists.
     Source { digest: String, built: Option<String> },
-    /// Present on the engine under this id.
+    /// An image that exists on the engine.
     Image { id: String },
 }
 
 impl ResolvedImage {
-    /// The image's half of a release's identity.
+    /// The image part of a release's identity.
     #[must_use]
     pub fn identity(&self) -> &str {
         match self {
@@ -200,17 +201,18 @@ impl ResolvedImage {
     }
 }
 
-/// The proxy's state. Empty when there is no proxy yet.
+/// The proxy's state; empty when there is no proxy yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObservedProxy {
     pub generation: Generation,
     pub apps: BTreeMap<AppKey, ObservedApp>,
-    /// Per peer id, for every peer with open requests, also those that get no new ones.
+    /// Open requests by peer id, also of peers that get no new requests.
     pub in_flight: BTreeMap<String, InFlight>,
-    /// It keeps releases and the number that `scale` has set. One of an older build does neither.
+    /// Whether it stores releases and the number set by `scale`. A proxy of an older build does not.
     #[serde(default)]
     pub keeps_releases: bool,
-    /// It takes a record's `metrics`, and lists the replicas for a scraper. One of an older build refuses such a record.
+    /// Whether it stores a record's `metrics` and lists the replicas for a scraper. A proxy of an older build refuses
+    /// such a record.
     #[serde(default)]
     pub lists_targets: bool,
 }
@@ -218,16 +220,16 @@ pub struct ObservedProxy {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObservedApp {
     pub generation: Generation,
-    /// The highest release number ever used.
+    /// The highest release number that was ever used.
     pub last_release: ReleaseNumber,
-    /// The releases that ever got traffic, at most the last 50; the one that came last is at the end.
+    /// The releases that have served, at most the last 50, the latest last.
     #[serde(default)]
     pub served: Vec<ReleaseNumber>,
     /// `None` when the app has only history.
     pub record: Option<AppRecord>,
 }
 
-/// Open requests and open WebSockets.
+/// Numbers of open requests and WebSockets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
     pub requests: u64,
@@ -240,8 +242,8 @@ impl InFlight {
         self.requests == 0 && self.websockets == 0
     }
 
-    /// What of this came to its end by itself, where `cut` was left. A request that has become a WebSocket meanwhile is
-    /// among those that were open as requests.
+    /// The part of these that ended by itself, when `cut` were left. A request that was upgraded to a WebSocket
+    /// meanwhile counts as the request that was open before.
     #[must_use]
     pub fn finished(self, cut: Self) -> Self {
         let upgraded = cut.websockets.saturating_sub(self.websockets);

@@ -1,4 +1,4 @@
-//! One container as the engine shows it.
+//! A container as reported by the engine.
 
 use std::net::Ipv4Addr;
 
@@ -14,15 +14,15 @@ pub struct ObservedContainer {
     pub image_id: String,
     pub labels: OwnLabels,
     pub state: ContainerState,
-    /// `None` when the container has no HEALTHCHECK.
+    /// `None` when the container has no health check.
     pub health: Option<DockerHealth>,
-    /// Its fixed address on the proxy's network, running or not.
+    /// Its fixed address on the proxy's network, also while it is stopped.
     pub address: Option<Ipv4Addr>,
-    /// As it was made with them.
+    /// The hooks that it was created with.
     pub hooks: Hooks,
-    /// The volumes it mounts, by name.
+    /// Names of the mounted volumes.
     pub volumes: Vec<String>,
-    /// The first port of the host that leads to it while it runs.
+    /// The first host port that is published for it while it runs.
     #[serde(default)]
     pub published: Option<u16>,
 }
@@ -46,7 +46,7 @@ pub enum ContainerState {
         code: i64,
         oom_killed: bool,
     },
-    /// Being removed, or left in a state from which only removal leads.
+    /// Being removed, or in a state that only allows removal.
     Dead,
 }
 

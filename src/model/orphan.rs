@@ -1,4 +1,4 @@
-//! What is deployed of a project although its compose file has no such service any more.
+//! Services that are deployed but no longer in the compose file.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::names::AppName;
 
-/// A service that only the host has.
+/// A service that exists on the host but not in the compose file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Orphan {
     pub service: AppName,
     pub kind: OrphanKind,
-    /// Its containers, sorted; an app that is scaled to zero has none.
+    /// Its containers, sorted; empty for an app that is scaled to zero.
     pub containers: Vec<String>,
 }
 
@@ -19,7 +19,7 @@ pub struct Orphan {
 #[serde(rename_all = "snake_case")]
 pub enum OrphanKind {
     App,
-    /// Also one that runs once and ends.
+    /// An accessory, or a one-shot service.
     Accessory,
 }
 

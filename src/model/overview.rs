@@ -1,4 +1,4 @@
-//! What a look at the host tells beyond what a plan needs: who is at work, how long things run, what they are asked.
+//! Observations beyond what a plan needs: running deploys, uptimes and traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use jiff::Timestamp;
 use super::names::{AppKey, AppName, ReleaseNumber};
 use super::observed::ObservedProxy;
 
-/// How long a container has been what it is.
+/// Start, end and restarts of a container.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lifetime {
     pub created_at: Option<Timestamp>,
-    /// Of the last start; `None` when it never ran.
+    /// The last start; `None` when it has never run.
     pub started_at: Option<Timestamp>,
     /// `None` while it runs.
     pub finished_at: Option<Timestamp>,
-    /// By its restart policy, not by hand.
+    /// Restarts by its restart policy, without manual ones.
     pub restarts: u64,
 }
 
-/// Who deploys an app right now.
+/// The holder of an app's lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldLease {
     pub app: AppKey,
@@ -29,11 +29,11 @@ pub struct HeldLease {
     pub since: Timestamp,
 }
 
-/// Requests by how they were answered.
+/// Requests by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestCounts {
     pub requests: u64,
-    /// Answered with 5xx, by the app or by the proxy for it.
+    /// Answers with 5xx, from the app or from the proxy on its behalf.
     pub errors: u64,
 }
 
@@ -46,21 +46,21 @@ impl std::iter::Sum for RequestCounts {
     }
 }
 
-/// Requests since a proxy started, by the release that answered, `r0` where none was reached. They only grow, and begin
-/// again with the proxy.
+/// Requests since the proxy started, by the release that answered; `r0` when no release was reached. The counters only
+/// grow, and restart with the proxy.
 pub type RequestTotals = BTreeMap<AppName, BTreeMap<ReleaseNumber, RequestCounts>>;
 
-/// What an app was asked lately.
+/// Recent traffic of an app.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AppTraffic {
-    /// Of the long window, in milliseconds.
+    /// Median latency of the long window, in milliseconds.
     pub p50_ms: Option<f64>,
     pub p99_ms: Option<f64>,
-    /// By the release that answered, `r0` where none was reached: in the short window, and in the long one.
+    /// By the release that answered (`r0` when none was reached): counts of the short window and of the long one.
     pub releases: BTreeMap<ReleaseNumber, (RequestCounts, RequestCounts)>,
 }
 
-/// What a proxy has counted lately. How long its windows are differs by a few seconds from look to look.
+/// Recent counts of a proxy. The length of its windows varies by a few seconds between observations.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Traffic {
     pub short_ms: u64,
@@ -68,15 +68,15 @@ pub struct Traffic {
     pub apps: BTreeMap<AppKey, AppTraffic>,
 }
 
-/// Everything that a proxy can tell in one call.
+/// Everything that the proxy reports in one call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProxyOverview {
     pub state: ObservedProxy,
     /// The digest of the `nginx/` folder that it was built from.
     pub build: String,
     pub leases: Vec<HeldLease>,
-    /// Peers that are left out because they could not be reached.
+    /// Peers that get no requests because they could not be reached.
     pub ejected: BTreeSet<String>,
-    /// `None` from a proxy that does not count this yet.
+    /// `None` from a proxy of an older build, which does not count.
     pub traffic: Option<Traffic>,
 }

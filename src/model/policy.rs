@@ -1,4 +1,4 @@
-//! How an app is rolled. Every default stands here, once, with its reason.
+//! Rollout policies of an app. All defaults are defined here, with their reasons.
 
 use std::time::Duration;
 
@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealthPolicy {
-    /// Asked with GET through the proxy; 2xx and 3xx are healthy.
+    /// Requested with GET through the proxy; 2xx and 3xx are healthy.
     pub path: String,
-    /// Successes in a row before a replica gets traffic.
+    /// Consecutive successes before a replica gets traffic.
     pub successes: u32,
-    /// From one probe to the next.
+    /// Pause between two probes.
     pub interval: Duration,
-    /// From the container's start to its last chance; of an app without a port, too, which is not asked.
+    /// From the container's start to the failure of its gate. Also applies to an app without a port, which is not
+    /// probed.
     pub timeout: Duration,
-    /// For a single probe.
+    /// Timeout of one probe.
     pub probe_timeout: Duration,
 }
 
@@ -26,7 +27,8 @@ impl Default for HealthPolicy {
             path: "/".to_owned(),
             // One success is not enough: an app that answers once and then crashes must not get traffic.
             successes: 2,
-            // Short, because a probe costs under a millisecond and every interval is added to the deploy's time.
+            // Short, because a probe costs less than a millisecond and every interval adds to the duration of the
+            // deploy.
             interval: Duration::from_millis(25),
             timeout: Duration::from_secs(30),
             probe_timeout: Duration::from_secs(2),
@@ -34,14 +36,14 @@ impl Default for HealthPolicy {
     }
 }
 
-/// How long an old replica may go on with what it has begun.
+/// How long an old replica may finish its open requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DrainPolicy {
     pub timeout: Duration,
-    /// WebSockets end when their users leave, not when a request ends; so they have a limit of their own.
+    /// WebSockets end when their users leave, not when a request ends, so they have a separate limit.
     pub websocket_timeout: Duration,
-    /// For both, while all new requests wait for the old replica's end: with `order: stop-first`.
+    /// For both with `order: stop-first`, where new requests wait until the old replica has stopped.
     pub stop_first_timeout: Duration,
 }
 
@@ -50,43 +52,44 @@ impl Default for DrainPolicy {
         Self {
             timeout: Duration::from_secs(60),
             websocket_timeout: Duration::from_secs(300),
-            // Nobody is served meanwhile, so a stream that never ends must not decide for how long. Most requests need far less;
-            // it is also what an engine gives a container to stop.
+            // No request is served meanwhile, so an endless stream must not set the duration. Most requests need far
+            // less; it is also the engine's default stop grace period.
             stop_first_timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// Which of old and new runs first.
+/// Whether the old or the new replicas run first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// The new replicas run beside the old ones until the flip.
+    /// The new replicas run concurrently with the old ones until the flip.
     StartFirst,
-    /// The old replicas stop before the new ones start: for a single writer. Requests wait at the proxy.
+    /// The old replicas stop before the new ones start, for a single writer. Requests wait at the proxy.
     StopFirst,
 }
 
-/// What becomes of a rollout one of whose new replicas does not pass its gate.
+/// What happens when a new replica does not pass its gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureAction {
-    /// All batches are taken back: one version serves, the old one.
+    /// All batches are rolled back, so only the old version serves.
     #[default]
     Rollback,
-    /// The batches before stay, the rest is not begun: as many serve as before, in two versions. The next deploy goes on.
+    /// Completed batches stay and the rest is not started: the number of replicas is unchanged, in two versions. The
+    /// next deploy continues.
     Pause,
 }
 
-/// `deploy.update_config`, and `deploy.rollback_config` for a rollback.
+/// `deploy.update_config`, or `deploy.rollback_config` for a rollback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutPolicy {
     pub order: Order,
-    /// Replicas replaced at a time; 0 is all at once, which is quickest and never shows two versions for long.
+    /// Replicas replaced at a time; 0: all at once, which is fastest and keeps the time with two versions short.
     pub parallelism: u32,
-    /// Between two batches.
+    /// Pause between two batches.
     pub delay: Duration,
-    /// How long a new replica must stay up after its gate before it gets traffic.
+    /// How long a new replica must stay healthy after its gate before it gets traffic.
     pub monitor: Duration,
     pub failure_action: FailureAction,
 }
@@ -103,7 +106,7 @@ impl Default for RolloutPolicy {
     }
 }
 
-/// Which of the healthy replicas gets the next request.
+/// How the next replica is picked among the healthy ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Balance {
@@ -112,5 +115,5 @@ pub enum Balance {
     RoundRobin,
 }
 
-/// What the engine gives a container between the stop signal and SIGKILL when nothing else is said.
+/// The engine's default for the time between the stop signal and SIGKILL.
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The desired state: one compose file, parsed, checked and complete.
+//! The desired state: one parsed and validated compose file.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,31 +20,32 @@ use super::trusted::TrustedProxy;
 use super::tuning::{AccessLog, ProxyTuning};
 use super::webhook::Webhook;
 
-/// A compose project. Defaults are filled in, paths are absolute, references are resolved.
+/// A compose project, with defaults filled in, absolute paths and resolved references.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Project {
     pub name: ProjectName,
-    /// The folder of the compose file; relative paths in it start here.
+    /// The folder of the compose file, the base of relative paths.
     pub folder: PathBuf,
-    /// There is no compose file: this is what the engine and the proxy know of the project.
+    /// There is no compose file: the project is reconstructed from the engine and the proxy.
     #[serde(skip)]
     pub remembered: bool,
     pub proxy: ProxySpec,
-    /// Who is told of a run's end.
+    /// Webhooks that are notified when a run ends.
     pub notify: Vec<Webhook>,
-    /// In the file's order.
+    /// Apps in the order of the file.
     pub apps: IndexMap<AppName, App>,
     pub accessories: IndexMap<AppName, Accessory>,
-    /// Every app of the file with a port, also where its profile is not active: by these names services reach the proxy.
-    /// They must not hang on the profiles of a run, or each change of those would change every container.
+    /// All apps of the file with a port, including those with inactive profiles: services reach the proxy by these
+    /// names. They do not depend on the active profiles, as a change of profiles would otherwise change every
+    /// container.
     pub hosts: BTreeSet<AppName>,
-    /// Services of the file that take no part, because none of their profiles is active.
+    /// Services of the file that are inactive because none of their profiles is active.
     #[serde(skip)]
     pub dormant: BTreeSet<AppName>,
-    /// By their names on the engine, project prefix included. External ones are not listed.
+    /// By name on the engine, including the project prefix. External networks are not listed.
     pub networks: IndexMap<String, NetworkSettings>,
     pub volumes: Vec<NewVolume>,
-    /// Networks and volumes that must exist already.
+    /// Networks and volumes that must already exist.
     pub external_networks: Vec<String>,
     pub external_volumes: Vec<String>,
 }
@@ -55,15 +56,15 @@ impl Project {
         AppKey { project: self.name.clone(), app: app.clone() }
     }
 
-    /// The app or accessory of this name.
+    /// The app or accessory with this name.
     #[must_use]
     pub fn service(&self, name: &AppName) -> Option<&Service> {
         let app = self.apps.get(name).map(|app| &app.service);
         app.or(self.accessories.get(name).map(|accessory| &accessory.service))
     }
 
-    /// Whether it does one thing and ends, such as a migration: the engine does not start it again, and another service
-    /// waits for its success. It runs once for each image and configuration.
+    /// Whether the service runs once and exits, such as a migration: the engine does not restart it, and another
+    /// service waits for its success. It runs once for each image and configuration.
     #[must_use]
     pub fn is_one_shot(&self, name: &AppName) -> bool {
         let Some(accessory) = self.accessories.get(name) else { return false };
@@ -76,8 +77,8 @@ impl Project {
         ends && services.any(|service| service.depends_on.iter().any(awaits))
     }
 
-    /// Where an app is reached, one for each route; wildcard hosts have none. `host` is the engine's as it is reached
-    /// from here: what a route of any host has in its URL, unless the proxy listens on an address that is its own.
+    /// The URLs of an app, one per route without a wildcard. `host` is the engine's address as seen from here. It is
+    /// used for routes without a host, unless the proxy listens on a specific address.
     #[must_use]
     pub fn urls(&self, app: &AppName, host: &str) -> Vec<String> {
         let port = if self.proxy.http_port == 80 { String::new() } else { format!(":{}", self.proxy.http_port) };
@@ -92,90 +93,90 @@ impl Project {
     }
 }
 
-/// An address that stands for all of a host's; none of them is one to connect to.
+/// Whether `bind` is a wildcard address, which cannot be connected to.
 fn is_any(bind: &str) -> bool {
     bind.parse().is_ok_and(|address: IpAddr| address.is_unspecified())
 }
 
-/// The host's proxy as this project wants it.
+/// The desired proxy of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProxySpec {
     pub name: ProxyName,
     /// On the host, 1–65535.
     pub http_port: u16,
-    /// The address of the host it listens on; `None` is all of them.
+    /// The host address that it listens on; `None`: all.
     pub bind: Option<String>,
-    /// `None` takes the first free /20; see [`super::address::AddressPool`].
+    /// `None`: the first free /20; see [`super::address::AddressPool`].
     pub subnet: Option<Subnet>,
     /// The image that the proxy is built from.
     pub base_image: String,
-    /// Of its access log; `None` limits what the engine keeps in files.
+    /// Log driver for the access log; `None`: the engine's, limited if it writes local files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logging: Option<Logging>,
-    /// Who is believed about a client's address and scheme; nobody when it is empty.
+    /// Addresses that may set a client's address and scheme; empty: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<TrustedProxy>,
-    /// The published port takes connections that begin with a PROXY line, and no others.
+    /// The published port accepts only connections that begin with a PROXY line.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub proxy_protocol: bool,
-    /// Of the proxy's container; see [`ProxySpec::MEMORY`].
+    /// Memory limit of the proxy's container; see [`ProxySpec::MEMORY`].
     pub memory_bytes: i64,
     pub access_log: AccessLog,
 }
 
 impl ProxySpec {
-    /// The tables in shared memory may take 154 MiB, each worker 20 MiB, and the most connections that two workers take at once
-    /// another 500 MiB. `nginx/start.sh` makes workers and connections fit into whatever limit there is.
+    /// The shared-memory tables need up to 154 MiB, each worker 20 MiB, and the maximum of connections of two workers
+    /// another 500 MiB. `nginx/start.sh` adapts workers and connections to the limit.
     pub const MEMORY: i64 = 1 << 30;
-    /// The tables, one worker and some thousand connections.
+    /// Enough for the tables, one worker and a few thousand connections.
     pub const LEAST_MEMORY: i64 = 256 << 20;
 
-    /// What a proxy that is made now gets besides its identity.
+    /// Settings of a proxy that do not belong to its identity.
     #[must_use]
     pub fn tuning(&self) -> ProxyTuning {
         ProxyTuning { memory_bytes: Some(self.memory_bytes), access_log: self.access_log }
     }
 }
 
-/// A service that is rolled.
+/// A rolled service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct App {
     pub service: Service,
     /// From `git describe` or the app's VERSION file, without the build number.
     pub version: String,
-    /// Where the app listens; `None` makes it a worker, which is never routed.
+    /// The port that the app listens on; `None` makes it a worker, which is never routed.
     pub port: Option<u16>,
     pub routes: Vec<Route>,
-    /// What the compose file asks for, or else 1; see [`App::file_replicas`].
+    /// The number in the compose file, or 1; see [`App::file_replicas`].
     pub replicas: u32,
-    /// The compose file says the number. Else it is the default.
+    /// Whether the compose file sets `replicas`.
     pub replicas_stated: bool,
     pub health: HealthPolicy,
     pub drain: DrainPolicy,
     pub rollout: RolloutPolicy,
-    /// How a rollback is rolled: `rollback_config`, or as `rollout` where the file has none.
+    /// The policy of a rollback: `rollback_config`, or `rollout` if the file has none.
     pub rollback: RolloutPolicy,
     pub balance: Balance,
-    /// Where each replica tells its own metrics; `None`: no scraper is sent there.
+    /// The path of each replica's metrics; `None`: it is not listed for scrapers.
     pub metrics: Option<String>,
     pub release: Option<ReleaseCommand>,
-    /// An app that this one takes over from: it leaves the proxy in the flip that brings this one in.
+    /// An app that this one replaces: its record is removed in the same flip that adds this one.
     pub replaces: Option<AppKey>,
 }
 
 impl App {
-    /// The number of replicas that the compose file says, if it says one.
+    /// The number of replicas in the compose file, if set.
     #[must_use]
     pub fn file_replicas(&self) -> Option<u32> {
         self.replicas_stated.then_some(self.replicas)
     }
 }
 
-/// A service that apps depend on: created when missing, never restarted by a deploy.
+/// A service that apps depend on. It is created when missing, and a deploy never restarts it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Accessory {
-    /// Runs in its container before it is replaced. Not part of the container's configuration: a changed backup replaces
-    /// nothing.
+    /// Runs in its container before the container is replaced. Not part of the container's configuration: a changed
+    /// backup does not replace it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<Hook>,
     pub service: Service,
@@ -190,14 +191,14 @@ impl Accessory {
         self.container_name.clone().unwrap_or_else(|| Self::default_name(project, self.service.name.as_str()))
     }
 
-    /// Compose's own naming, so that a project that it started is carried on.
+    /// Compose's naming scheme, so that a project started with compose can be taken over.
     #[must_use]
     pub fn default_name(project: &ProjectName, service: &str) -> String {
         format!("{project}-{service}-1")
     }
 }
 
-/// What apps and accessories have in common.
+/// The common part of apps and accessories.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Service {
     pub name: AppName,
@@ -212,7 +213,7 @@ pub struct Dependency {
     pub condition: Condition,
 }
 
-/// What a service must be for those who depend on it; the later, the stricter.
+/// The state that a dependent service requires, from the weakest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -237,7 +238,7 @@ pub enum PullPolicy {
     Never,
 }
 
-/// How an image is built.
+/// How to build an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct BuildSpec {
     /// An absolute folder on this machine.
@@ -252,20 +253,20 @@ pub struct BuildSpec {
     pub extra_hosts: Vec<String>,
     pub no_cache: bool,
     pub pull: bool,
-    /// References whose layers the builder may take.
+    /// Images whose layers the builder may reuse.
     pub cache_from: Vec<String>,
-    /// Of the build's containers, in bytes.
+    /// `/dev/shm` of the build containers, in bytes.
     pub shm_bytes: Option<i64>,
     pub ulimits: Vec<Ulimit>,
     pub platform: Option<String>,
-    /// More tags for the image; the service's `image` is one of them.
+    /// Additional tags; the service's `image` is one of them.
     pub tags: Vec<String>,
-    /// Instead of the context's folder, which then means nothing.
+    /// Used as the build context; `context` is then ignored.
     #[serde(skip)]
     pub carried: Option<Carried>,
 }
 
-/// Files that the program itself carries, by their paths in a build context. Scripts (`.sh`) may be executed.
+/// Embedded files, by their paths in a build context. Scripts (`.sh`) are executable.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Carried(pub &'static [(&'static str, &'static [u8])]);
 
@@ -275,7 +276,7 @@ impl fmt::Debug for Carried {
     }
 }
 
-/// Runs once in the new image before anything is flipped, such as a migration.
+/// Runs once in the new image before the first flip, such as a migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseCommand {
     pub command: Vec<String>,

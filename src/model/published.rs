@@ -1,4 +1,4 @@
-//! What came of a connection to the proxy's published port.
+//! The result of a connection to the proxy's published port.
 
 use super::names::ProxyName;
 
@@ -7,19 +7,19 @@ pub enum PortAnswer {
     Answers {
         address: String,
     },
-    /// Nobody answers there, although the proxy runs.
+    /// No answer, although the proxy runs.
     Silent {
         address: String,
         why: String,
     },
-    /// No way leads there from here.
+    /// The port is not reachable from here.
     NotAsked {
         why: String,
     },
 }
 
 impl PortAnswer {
-    /// As a sentence; `None` when it answers, or was not asked.
+    /// The problem as a sentence; `None` when the port answers or was not checked.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         match self {
@@ -30,7 +30,7 @@ impl PortAnswer {
         }
     }
 
-    /// The engine forwards again when the container starts again; connections wait about a second.
+    /// A restart makes the engine set up its port forwarding again; connections wait for about one second.
     #[must_use]
     pub fn remedy(proxy: &ProxyName) -> String {
         let name = proxy.container();

@@ -1,6 +1,6 @@
-//! Names of images, as an engine lists them.
+//! Image names in the form that the engine lists.
 
-/// An image's name in its short form with its tag, so that two ways to write it compare as equal:
+/// The short form of an image name, with its tag, so that different spellings compare as equal:
 /// `docker.io/library/redis` is `redis:latest`.
 #[must_use]
 pub fn familiar_reference(reference: &str) -> String {
@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_ways_to_write_a_name_are_one() {
+    fn spellings_of_a_name_are_equal() {
         for (written, familiar) in [
             ("redis", "redis:latest"),
             ("docker.io/library/redis:8", "redis:8"),

@@ -1,4 +1,4 @@
-//! A release: which image with which configuration.
+//! A release: an image with a configuration.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -6,24 +6,24 @@ use sha2::{Digest, Sha256};
 use super::container::ContainerSpec;
 use super::names::ReleaseNumber;
 
-/// A release of one app as the plan fixes it.
+/// A release of one app in a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     pub number: ReleaseNumber,
-    /// Version text with the build number, such as `1.4.0+8`.
+    /// The version with the build number, such as `1.4.0+8`.
     pub version: String,
-    /// The tag or id that its containers are made from.
+    /// The tag or id that its containers use.
     pub image: String,
     pub identity: String,
 }
 
-/// What makes two releases the same: the image and the effective configuration of its containers.
+/// A release's identity: the hash of its image and the effective configuration of its containers.
 ///
 /// Replica count, routes and policies are left out: they change without new containers.
 #[must_use]
 pub fn identity(image: &str, spec: &ContainerSpec) -> String {
-    // Field order is fixed by the struct and map order by the compose file, so equal specs give equal text.
-    // The order in which variables and labels are written down means nothing.
+    // The struct fixes the order of fields and the compose file that of maps, so equal specs serialise equally. The
+    // order of variables and labels is not significant.
     let mut spec = spec.clone();
     spec.environment.sort_keys();
     spec.labels.sort_keys();
@@ -32,7 +32,7 @@ pub fn identity(image: &str, spec: &ContainerSpec) -> String {
     for part in [image, "\0", &text] {
         hash.update(part.as_bytes());
     }
-    // A changed secret is a changed release. Its digest goes into the hash and nowhere else, so that no text has it.
+    // A changed secret is a changed release. Its digest is only added to the hash, so that it appears in no text.
     for file in &spec.files {
         hash.update(file.content.digest());
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_of_variables_is_no_change_and_their_values_are() {
+    fn the_order_of_variables_does_not_change_the_identity() {
         let spec = |variables: [(&str, &str); 2]| ContainerSpec {
             environment: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
             ..ContainerSpec::default()

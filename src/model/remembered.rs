@@ -1,4 +1,4 @@
-//! A project as the engine and the proxy remember it, for commands that run without its compose file.
+//! A project reconstructed from engine and proxy, for commands that run without its compose file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use super::stored::StoredRelease;
 use super::tuning::AccessLog;
 
 impl Project {
-    /// The apps that the proxy routes or the engine runs, each as the release that serves it was stored, and the
-    /// accessories by their names. What only the compose file says (networks, webhooks, secrets' values) is empty.
+    /// The apps that the proxy routes or the engine runs, from their stored releases, and the accessories by name. What
+    /// only the compose file has (networks, webhooks, contents of secrets) is empty.
     #[must_use]
     pub fn remembered(
         name: &ProjectName,
@@ -82,7 +82,7 @@ fn bare_service(name: AppName) -> Service {
     Service { name, image, container: ContainerSpec::default(), depends_on: Vec::new() }
 }
 
-/// The release that serves, else the newest that is kept, with the routes of now.
+/// The release that serves, or the newest stored one, with the current routes.
 fn remembered_app(name: AppName, record: Option<&AppRecord>, kept: &[StoredRelease]) -> App {
     let serving = record.and_then(|record| kept.iter().find(|stored| stored.number == record.release));
     let stored = serving.or(kept.first());
@@ -90,7 +90,7 @@ fn remembered_app(name: AppName, record: Option<&AppRecord>, kept: &[StoredRelea
     let container = stored.map(|stored| stored.container.clone()).unwrap_or_default();
     let rollout = policy.as_ref().map_or_else(|| careful(&container), |policy| policy.rollout.clone());
     let serves = record.map_or(0, |record| u32::try_from(record.peers.len()).unwrap_or(u32::MAX));
-    // A number that was set by hand holds for as long as the file says what it said then.
+    // A number set by `scale` is valid while the number in the compose file is unchanged.
     let file = match (record.and_then(|record| record.scale), &policy) {
         (Some(scale), _) => scale.file,
         (None, Some(policy)) => policy.replicas,
@@ -114,7 +114,8 @@ fn remembered_app(name: AppName, record: Option<&AppRecord>, kept: &[StoredRelea
     }
 }
 
-/// For a release that an older build has stored without its policy: what writes to a volume gets no second writer.
+/// For a release stored by an older build without its policy: an app that writes to a volume must not get a second
+/// writer.
 fn careful(container: &ContainerSpec) -> RolloutPolicy {
     let writes = container
         .mounts
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_set_by_hand_stays_valid_for_the_compose_file() {
+    fn a_scaled_number_stays_valid() {
         let scale = Scale { replicas: 4, file: Some(2) };
         let project = project(record(Some(scale)), Vec::new());
         assert_eq!(project.apps[0].file_replicas(), Some(2));

@@ -1,14 +1,14 @@
-//! How many replicas an app has, and who says so.
+//! The number of replicas of an app, and its source.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A number that `scale` has set, as the proxy remembers it.
+/// A number set by `scale`, as stored by the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scale {
     pub replicas: u32,
-    /// What the compose file said at that time; `None`: nothing.
+    /// The number in the compose file at that time; `None`: not set.
     pub file: Option<u32>,
 }
 
@@ -19,23 +19,23 @@ pub struct ReplicaCount {
     pub source: ReplicaSource,
 }
 
-/// Who says how many replicas there are.
+/// Where the number of replicas comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaSource {
-    /// `scale` or `--replicas`, since the compose file last said another number.
+    /// `scale` or `--replicas`; the number in the compose file has not changed since.
     Scaled,
     /// `deploy.replicas` or `scale` of the compose file.
     ComposeFile,
-    /// Nobody: one.
+    /// Not set: one replica.
     Default,
 }
 
 impl ReplicaCount {
-    /// Far more than one host serves well; a typing mistake must not start thousands of containers.
+    /// Far more than one host serves well. Prevents a typo from starting thousands of containers.
     pub const MOST: u32 = 100;
 
-    /// What the compose file alone asks for.
+    /// The number without `scale`.
     #[must_use]
     pub fn of_file(file: Option<u32>) -> Self {
         match file {
@@ -44,7 +44,7 @@ impl ReplicaCount {
         }
     }
 
-    /// The number that counts: what was scaled to holds for as long as the compose file says what it said then.
+    /// The effective number: the one set by `scale` is valid while the number in the compose file is unchanged.
     #[must_use]
     pub fn wanted(file: Option<u32>, memory: Option<Scale>) -> Self {
         match memory {
@@ -53,7 +53,7 @@ impl ReplicaCount {
         }
     }
 
-    /// What is to be remembered after scaling to `replicas`: nothing where the file asks for the same anyway.
+    /// The number after scaling to `replicas`, and what to store: nothing when the file has the same number.
     #[must_use]
     pub fn scaled(replicas: u32, file: Option<u32>) -> (Self, Option<Scale>) {
         let own = Self::of_file(file);
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_scaled_to_holds_until_the_file_says_another_number() {
+    fn a_scaled_number_is_valid_until_the_file_changes() {
         for file in [None, Some(2)] {
             let (count, memory) = ReplicaCount::scaled(4, file);
             assert_eq!((count.count, count.source), (4, ReplicaSource::Scaled));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn scaling_to_what_the_file_says_leaves_nothing_to_remember() {
+    fn scaling_to_the_number_in_the_file_stores_nothing() {
         assert_eq!(ReplicaCount::scaled(2, Some(2)), (ReplicaCount::of_file(Some(2)), None));
         assert_eq!(ReplicaCount::scaled(1, None), (ReplicaCount::of_file(None), None));
     }

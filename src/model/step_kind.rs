@@ -1,29 +1,29 @@
-//! What kind of work a step is: the few words by which programs and traces group steps.
+//! The kind of a step: a stable word by which programs and traces group steps.
 
 use serde::Serialize;
 
-/// A step's kind. Texts of steps are for people and may change; these words do not.
+/// A step's kind. The texts of steps may change; these words do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// Networks, volumes and the like, which containers need.
+    /// Creates what containers need, such as networks and volumes.
     Setup,
-    /// A line in the proxy's memory, such as a release's number.
+    /// Writes to the proxy's storage, such as a release's number.
     Record,
-    /// An image, built or named.
+    /// Builds or tags an image.
     Build,
     Create,
     Start,
-    /// A command in a container that runs.
+    /// Runs a command in a running container.
     Hook,
-    /// Until a started container counts as good.
+    /// Waits until a started container is healthy.
     Gate,
-    /// Until the command that runs once per release has ended.
+    /// Runs the release command, once per release.
     Release,
-    /// Until the services that it depends on are ready.
+    /// Waits until the services that it depends on are ready.
     Dependency,
     Flip,
-    /// The proxy is asked what it routes.
+    /// Asks the proxy for its routes.
     Confirm,
     Drain,
     Stop,

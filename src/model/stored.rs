@@ -1,4 +1,4 @@
-//! What the proxy keeps of each release, so that it can be run again without its source, its registry or its file.
+//! What the proxy stores of each release, so that it can run again without source, registry or compose file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,45 +10,45 @@ use super::names::ReleaseNumber;
 use super::policy::{DrainPolicy, HealthPolicy, RolloutPolicy};
 use super::project::ReleaseCommand;
 
-/// One release as it was planned. Its environment may hold secrets: no command shows it, and nor does `Debug`.
+/// One release as planned. Its environment may contain secrets: neither commands nor `Debug` show it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredRelease {
     #[serde(rename = "release")]
     pub number: ReleaseNumber,
-    /// Version text with the build number, such as `1.4.0+8`.
+    /// The version with the build number, such as `1.4.0+8`.
     pub version: String,
-    /// As in the labels of its containers; see [`super::release::identity`].
+    /// The identity in the labels of its containers; see [`super::release::identity`].
     pub identity: String,
-    /// The image's half of the identity: the digest of its source, or its id when it was not built here.
+    /// The image part of the identity: the digest of its source, or its id when it was not built here.
     pub image: String,
     /// `None` for a worker.
     pub port: Option<u16>,
     pub health: HealthPolicy,
-    /// The app's own, without what each replica gets.
+    /// The app's spec, without settings of single replicas.
     pub container: ContainerSpec,
-    /// Run again by a rollback only when that is asked for.
+    /// The release command. A rollback runs it only on request.
     #[serde(default, rename = "release_command")]
     pub release: Option<ReleaseCommand>,
-    /// The digests of the files that its bind mounts led to, by path.
+    /// The digests of its bind-mounted files, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mounted: BTreeMap<String, String>,
-    /// How the compose file rolled it, for commands that run without the file. `None`: stored by an older build.
+    /// The rollout policy, for commands that run without the compose file. `None`: stored by an older build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<StoredPolicy>,
-    /// When it was stored, in milliseconds since 1970; the proxy's clock says so.
+    /// When it was stored, in milliseconds since 1970, by the proxy's clock.
     #[serde(default, skip_serializing)]
     pub at: u64,
-    /// Who stored it, and from which machine. Filled in by the run, not by the plan.
+    /// User and machine that stored it. Set by the run, not by the plan.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
 }
 
-/// What of the compose file is no part of a release, as it was when the release was stored.
+/// Settings of the compose file that are not part of a release, at the time it was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPolicy {
-    /// What the file said; `None`: nothing.
+    /// The number in the file; `None`: not set.
     pub replicas: Option<u32>,
     pub drain: DrainPolicy,
     pub rollout: RolloutPolicy,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_environment_is_not_shown() {
+    fn the_environment_is_not_shown() {
         let mut container = ContainerSpec::default();
         container.environment.insert("PASSWORD".to_owned(), "hunter2".to_owned());
         let stored = StoredRelease {

@@ -1,21 +1,21 @@
-//! Why a container outlived its stop signal, as far as its processes tell.
+//! Why a container did not stop on its stop signal, judged by its processes.
 
 use serde::Serialize;
 
-/// What its main process did with the signal.
+/// What the main process did with the signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KillCause {
-    /// It handles the signal, and needed longer than its grace period.
+    /// It handles the signal, but needed longer than its grace period.
     Slow,
-    /// It has no handler, and the kernel passes a signal without one not on to PID 1.
+    /// It has no handler. The kernel does not deliver unhandled signals to PID 1.
     Unhandled,
-    /// Its PID 1 is a shell that runs the app as a child and passes no signal on.
+    /// PID 1 is a shell that runs the app as a child and does not forward signals.
     Shell,
 }
 
 impl KillCause {
-    /// What helps.
+    /// A suggested fix.
     #[must_use]
     pub fn hint(cause: Option<Self>) -> &'static str {
         match cause {
@@ -31,12 +31,12 @@ impl KillCause {
     }
 }
 
-/// A process of a container, as `ps` on the engine's machine has it.
+/// A process of a container, from `ps` on the engine's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     pub pid: i64,
     pub parent: i64,
-    /// The signals that it has a handler for, the lowest bit for signal 1.
+    /// Bit mask of the signals that have a handler; the lowest bit is signal 1.
     pub caught: u64,
     pub command: String,
 }
@@ -44,13 +44,13 @@ pub struct Process {
 const SHELLS: [&str; 6] = ["sh", "ash", "bash", "dash", "ksh", "zsh"];
 const INITS: [&str; 5] = ["docker-init", "tini", "dumb-init", "catatonit", "podman-init"];
 
-/// What the processes say while the signal has been sent and the container runs on. `main` is its PID 1.
+/// The cause, judged by the processes that still run after the signal was sent. `main` is PID 1.
 #[must_use]
 pub fn kill_cause(main: i64, signal: u32, processes: &[Process]) -> Option<KillCause> {
     let first = processes.iter().find(|process| process.pid == main)?;
     let child = processes.iter().find(|process| process.parent == main);
     let is_init = INITS.contains(&program(&first.command));
-    // An init waits for its signals without a handler, and passes them on to its child.
+    // An init such as tini waits for signals without a handler and forwards them to its child.
     let asked = if is_init { child? } else { first };
     let has_children = processes.iter().any(|process| process.parent == asked.pid);
     let catches = 1_u64.checked_shl(signal.checked_sub(1)?).is_some_and(|bit| asked.caught & bit != 0);
@@ -61,7 +61,7 @@ pub fn kill_cause(main: i64, signal: u32, processes: &[Process]) -> Option<KillC
     })
 }
 
-/// The name of the program in a command line; a login shell has a dash before it.
+/// The program name of a command line; that of a login shell starts with a dash.
 fn program(command: &str) -> &str {
     let path = command.split_whitespace().next().unwrap_or_default();
     path.rsplit('/').next().unwrap_or_default().trim_start_matches('-')
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_tells_a_slow_app_from_one_that_never_gets_the_signal() {
+    fn a_signal_handler_means_a_slow_app() {
         let cause = |processes: &[Process]| kill_cause(7, TERM, processes);
         assert_eq!(cause(&[process(7, 1, CATCHES_TERM, "node server.js")]), Some(KillCause::Slow));
         assert_eq!(cause(&[process(7, 1, 0b10, "python app.py")]), Some(KillCause::Unhandled));
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_with_a_child_passes_nothing_on() {
+    fn a_shell_forwards_no_signal() {
         let app = process(8, 7, CATCHES_TERM, "./app");
         for shell in ["sh -c ./app", "/bin/bash /entrypoint.sh", "-ash"] {
             let processes = [process(7, 1, 0x10002, shell), app.clone()];
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn an_init_is_asked_by_its_child() {
+    fn an_init_is_judged_by_its_child() {
         let init = process(7, 1, 0, "/sbin/docker-init -- ./app");
         let cause = |caught| kill_cause(7, TERM, &[init.clone(), process(8, 7, caught, "./app")]);
         assert_eq!(cause(CATCHES_TERM), Some(KillCause::Slow));

@@ -1,33 +1,34 @@
-//! Answers and failures over time, kept so finely that any stretch of a run can be looked at again.
+//! Answers and failures over time, at a resolution that allows a plot of any part of a run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// As fine as a picture of one deploy needs it.
+/// Resolution for a plot of one deploy.
 const FINEST: Duration = Duration::from_millis(250);
-/// At the finest, more than two hours; a longer run is kept half as finely, and so on, so that memory has a bound.
+/// More than two hours at the finest resolution. A longer run halves the resolution as often as needed, which bounds
+/// memory.
 const MOST_SLOTS: usize = 32_768;
-/// Latencies keep so many binary digits: less than one percent off, which no picture shows.
+/// Binary digits that latencies are rounded to: an error below one percent, which is invisible in a plot.
 const DIGITS: u32 = 7;
 
-/// What happened in each of many short, equal times, from the beginning on.
+/// Results in short slots of equal length, from the start on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
     slot: Duration,
     slots: Vec<Slot>,
 }
 
-/// What ended in one stretch of time.
+/// Results in one slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slot {
     pub ok: u64,
-    /// By cause.
+    /// Failures by cause.
     pub failed: BTreeMap<String, u64>,
-    /// Of the slowest answer with a latency that counts.
+    /// The slowest latency in the slot.
     pub max_us: Option<u64>,
-    /// Answers by the release that gave them, where answers say so.
+    /// Answers by release, where answers name it.
     pub releases: BTreeMap<String, u64>,
-    /// How many took about so many microseconds.
+    /// A histogram: number of answers by rounded microseconds.
     latencies: BTreeMap<u64, u64>,
 }
 
@@ -38,8 +39,7 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// An answer that came `at` after the beginning; with the time it took, if that is one to compare, and the release
-    /// that gave it, if that is known.
+    /// Adds an answer that arrived `at` after the start, with its latency if it counts, and its release if known.
     pub fn answered(&mut self, at: Duration, took: Option<Duration>, release: &str) {
         let slot = self.slot_at(at);
         slot.ok += 1;
@@ -59,7 +59,7 @@ impl Timeline {
         *self.slot_at(at).failed.entry(cause.to_owned()).or_default() += 1;
     }
 
-    /// How long each slot is.
+    /// The length of a slot.
     #[must_use]
     pub fn slot(&self) -> Duration {
         self.slot
@@ -89,7 +89,7 @@ impl Timeline {
 }
 
 impl Slot {
-    /// All of several slots in one.
+    /// Merges several slots into one.
     #[must_use]
     pub fn merged(slots: &[Self]) -> Self {
         let mut whole = Self::default();
@@ -109,7 +109,7 @@ impl Slot {
         whole
     }
 
-    /// The microseconds within which the `share` of the answers came, from 0 to 1; `None` without any.
+    /// The quantile `share` (0 to 1) of the latencies, in microseconds; `None` without any.
     #[must_use]
     pub fn quantile_us(&self, share: f64) -> Option<u64> {
         let wanted = (self.latencies.values().sum::<u64>() as f64 * share).ceil() as u64;
@@ -118,12 +118,12 @@ impl Slot {
             seen += **count;
             seen >= wanted.max(1)
         });
-        // What was rounded up must not be slower than the slowest.
+        // Rounding must not give a value above the maximum.
         found.map(|(us, _)| (*us).min(self.max_us.unwrap_or(*us)))
     }
 }
 
-/// The middle of the values that have the same first digits.
+/// The middle of the values that share the same leading digits.
 fn rounded(us: u64) -> u64 {
     let lost = (u64::BITS - us.leading_zeros()).saturating_sub(DIGITS);
     let half = if lost == 0 { 0 } else { 1 << (lost - 1) };
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_off_by_less_than_a_percent_and_never_above_the_slowest() {
+    fn quantiles_are_precise() {
         let mut timeline = Timeline::default();
         for took in 1..=1000 {
             timeline.answered(ms(10), Some(Duration::from_micros(took * 37)), "");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_that_are_merged_lose_nothing() {
+    fn merged_slots_lose_nothing() {
         let (mut apart, mut together) = (Timeline::default(), Timeline::default());
         for number in 0..100 {
             apart.answered(ms(number * 40), Some(ms(number)), "r1");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_days_is_kept_more_coarsely_and_completely() {
+    fn a_long_run_is_kept_at_a_lower_resolution() {
         let mut timeline = Timeline::default();
         for hour in 0..72 {
             timeline.answered(Duration::from_secs(hour * 3600), Some(ms(5)), "");

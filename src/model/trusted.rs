@@ -1,4 +1,4 @@
-//! Whom the proxy believes about a client: addresses and networks of both families.
+//! Trusted proxies: addresses whose information about a client the proxy accepts, IPv4 and IPv6.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +10,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(into = "String")]
 pub enum TrustedProxy {
-    /// The engine's machine itself: what runs there and connects to the published port.
+    /// The engine's host: processes there that connect to the published port.
     Host,
     Range {
         address: IpAddr,
@@ -18,26 +18,27 @@ pub enum TrustedProxy {
     },
 }
 
-/// Why a text is no entry of `trusted_proxies`.
+/// Why a text is not a valid entry of `trusted_proxies`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidRange {
     Malformed,
-    /// Bits are set that the prefix leaves out; this is the network around the address.
+    /// Host bits are set; the value is the network that contains the address.
     HostBits(String),
 }
 
 impl TrustedProxy {
-    /// Of loopback, private and unique local addresses: networks that nobody reaches from the internet.
+    /// Loopback, private and unique local networks, which are not reachable from the internet.
     pub const PRIVATE: [&'static str; 6] =
         ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
 
-    /// Whether it is every address there is.
+    /// Whether it contains every address.
     #[must_use]
     pub fn is_everybody(self) -> bool {
         matches!(self, Self::Range { prefix: 0, .. })
     }
 
-    /// As the proxy reads it. The machine itself comes from the gateway of the proxy's network.
+    /// The entry in the form that the proxy parses. Connections from the host come from the gateway of the proxy's
+    /// network.
     #[must_use]
     pub fn range(self, gateway: Ipv4Addr) -> String {
         match self {

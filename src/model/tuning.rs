@@ -1,4 +1,4 @@
-//! Settings of the proxy that do not make it another one: a running proxy keeps its own until it is replaced.
+//! Proxy settings that are not part of its identity: a running proxy keeps them until it is replaced.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 
-/// What applies settings of the proxy that differ from those of the compose file.
+/// How to apply the settings of the compose file.
 pub const PROXY_DRIFT_REMEDY: &str = "`deploy-apps proxy upgrade` applies what the compose file asks for";
 
-/// Where the proxy writes a line for each request.
+/// Where the proxy writes its access log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccessLog {
-    /// Into files of its own, which nginx writes without the engine: `deploy-apps logs proxy` reads them.
+    /// To its own files, written by nginx without the engine: `deploy-apps logs proxy` reads them.
     #[default]
     File,
-    /// To the engine, as every container does: for those who collect the logs of containers.
+    /// To stdout, so that log collectors for containers see it.
     Stdout,
     Off,
 }
@@ -41,19 +41,19 @@ impl fmt::Display for AccessLog {
     }
 }
 
-/// As the proxy's container has them, in a label, so that a list of containers tells them.
+/// The settings in a label of the proxy's container, so that a list of containers shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyTuning {
-    /// `None` in a proxy of before there was a limit.
+    /// `None` for a proxy made before there was a limit.
     pub memory_bytes: Option<i64>,
     pub access_log: AccessLog,
 }
 
 impl ProxyTuning {
-    /// A proxy without the label.
+    /// The settings of a proxy without the label.
     pub const BEFORE: Self = Self { memory_bytes: None, access_log: AccessLog::Stdout };
 
-    /// The settings that differ from `wanted`, as `memory unlimited instead of 1 GiB`; `None` when none does.
+    /// The settings that differ from `wanted`, such as `memory unlimited instead of 1 GiB`; `None` when they are equal.
     #[must_use]
     pub fn difference(self, wanted: Self) -> Option<String> {
         let memory = (self.memory_bytes != wanted.memory_bytes)
@@ -77,14 +77,14 @@ impl fmt::Display for ProxyTuning {
     }
 }
 
-/// The text of a label is of no known form.
+/// A label in an unknown format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownTuning;
 
 impl FromStr for ProxyTuning {
     type Err = UnknownTuning;
 
-    /// Words of a newer version are passed over.
+    /// Words of a newer version are ignored.
     fn from_str(text: &str) -> Result<Self, UnknownTuning> {
         let mut tuning = Self::BEFORE;
         for word in text.split_whitespace() {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_is_read_as_it_was_written() {
+    fn a_label_round_trips() {
         let tuning = ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File };
         assert_eq!(tuning.to_string(), "memory=1073741824 access_log=file");
         for tuning in [tuning, ProxyTuning::BEFORE] {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_named() {
+    fn differences_are_named() {
         let wanted = ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File };
         assert_eq!(wanted.difference(wanted), None);
         assert_eq!(

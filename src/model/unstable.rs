@@ -1,4 +1,4 @@
-//! Containers that end again and again, and that the engine starts again each time.
+//! Crash loops: containers that exit repeatedly and are restarted by the engine.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,26 +7,26 @@ use jiff::Timestamp;
 
 use super::overview::Lifetime;
 
-/// A container whose last restart is recent.
+/// A container that was restarted recently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unstable {
     pub name: String,
-    /// The service that it is a container of, where it is known.
+    /// Its service, if known.
     pub service: Option<String>,
-    /// By the engine, since it was made.
+    /// Restarts by the engine since it was created.
     pub restarts: u64,
-    /// Since it was made.
+    /// Time since it was created.
     pub within: Duration,
-    /// Since its last start.
+    /// Time since its last start.
     pub up: Duration,
     /// The last lines of its log.
     pub log: Vec<String>,
 }
 
-/// After this long without another restart it counts as stable.
+/// A container that ran this long without a restart counts as stable.
 const STABLE_AFTER: Duration = Duration::from_secs(600);
 
-/// Whether a container with this life ends again and again; its log is yet to be read.
+/// Whether a container with this lifetime is in a crash loop. The caller adds its log.
 #[must_use]
 pub fn unstable(name: &str, service: Option<String>, lifetime: &Lifetime, now: Timestamp) -> Option<Unstable> {
     let since = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
@@ -49,7 +49,7 @@ impl fmt::Display for Unstable {
     }
 }
 
-/// In the unit that people would take.
+/// The duration in one rounded unit.
 fn rough(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..120 => format!("{seconds}s"),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recent_restart_is_told_with_how_many_there_were() {
+    fn a_recent_restart_is_reported_with_the_count() {
         let told = |restarts, started, now| {
             unstable("web-1", None, &life(restarts, started), at(now)).map(|one| one.to_string())
         };

@@ -1,21 +1,22 @@
-//! Text of others on its way to a terminal or a log: it must not move the cursor, change colours or pass for a line of ours.
+//! Makes foreign text safe for a terminal or a log: it must not move the cursor, change colours or imitate our own
+//! lines.
 
 use std::borrow::Cow;
 
-/// One line, in which what is not to be seen is written out: `\n`, `\u{1b}`.
+/// Escapes a single line: control characters become `\n`, `\u{1b}`.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     written_out(text, is_hidden)
 }
 
-/// As [`visible`], of a text that has lines of its own.
+/// Like [`visible`], but keeps line breaks.
 #[must_use]
 pub fn visible_lines(text: &str) -> Cow<'_, str> {
     written_out(text, |c| c != '\n' && is_hidden(c))
 }
 
 fn is_hidden(c: char) -> bool {
-    // Marks that end a line, and those that reverse or isolate the direction of writing.
+    // Unicode line separators, and marks that reverse or isolate the writing direction.
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_written_out() {
+    fn control_characters_are_escaped() {
         assert_eq!(visible("plain, ü"), "plain, ü");
         assert_eq!(visible("a\u{1b}[2Jb\nerror: c\r\u{9b}\t"), "a\\u{1b}[2Jb\\nerror: c\\r\\u{9b}\\t");
         assert_eq!(visible("user\u{202e}txt"), "user\\u{202e}txt");

@@ -1,4 +1,4 @@
-//! Who is told of a run's end.
+//! Webhooks that are notified when a run ends.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
-/// A text that must not be shown, such as a URL with a token in it.
+/// Text that must not be shown, such as a URL with a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -16,7 +16,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The text itself, for where it is used.
+    /// The text, for its actual use.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -39,28 +39,28 @@ impl Serialize for Secret {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Webhook {
     pub url: Secret,
-    /// The URL's host and port: all of it that may be shown.
+    /// The URL's host and port, the only parts that may be shown.
     pub place: String,
     pub on_success: bool,
     pub on_failure: bool,
-    /// Names are shown, values are not.
+    /// Header names may be shown, values may not.
     pub headers: IndexMap<String, Secret>,
     pub format: WebhookFormat,
-    /// For one try.
+    /// Timeout of one try.
     pub timeout: Duration,
 }
 
 impl Webhook {
-    /// Long enough for a busy chat service, short enough that nobody waits long for one that hangs.
+    /// Long enough for a busy chat service, short enough not to delay a pipeline when one hangs.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookFormat {
-    /// Everything, as `docs/schema/notify.json` says.
+    /// All fields, as in `docs/schema/notify.json`.
     #[default]
     Json,
-    /// One `text`, as chat services take it.
+    /// A single `text` field, as chat services expect.
     Slack,
 }
