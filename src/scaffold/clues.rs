@@ -1,6 +1,6 @@
-//! Ports and health paths, read off commands, variables and checks.
+//! Finds ports and health paths in commands, variables and health checks.
 
-/// Options whose value is a port or an address with one.
+/// Options whose value is a port or an address with a port.
 const OPTIONS: [&str; 17] = [
     "--port",
     "-port",
@@ -20,7 +20,7 @@ const OPTIONS: [&str; 17] = [
     "-s",
     "runserver",
 ];
-/// What some programs listen at when nobody tells them.
+/// Default ports of some programs.
 const DEFAULTS: [(&str, u16); 26] = [
     ("manage.py runserver", 8000),
     ("gunicorn", 8000),
@@ -50,20 +50,20 @@ const DEFAULTS: [(&str, u16); 26] = [
     ("nginx -g", 80),
 ];
 
-/// The number at the end of `8000`, `:8000`, `0.0.0.0:8000`, `tcp://0.0.0.0:3000` and `${PORT:-8000}`.
+/// The port at the end of `8000`, `:8000`, `0.0.0.0:8000`, `tcp://0.0.0.0:3000` and `${PORT:-8000}`.
 pub(super) fn trailing_port(text: &str) -> Option<u16> {
     let text = text.trim_matches(|c: char| matches!(c, '"' | '\'' | '/' | ';' | ',' | '}' | ')'));
     let last = text.rsplit(':').next()?.trim_start_matches(['-', '?']);
     last.parse().ok().filter(|port| *port > 0)
 }
 
-/// Words of a command in either form, `CMD ["a", "--port=1"]` and `a --port=1` alike.
+/// The words of a command in either form: `CMD ["a", "--port=1"]` or `a --port=1`.
 fn words(command: &str) -> Vec<String> {
     let plain = |c: char| if matches!(c, '[' | ']' | ',' | '"' | '\'') { ' ' } else { c };
     command.chars().map(plain).collect::<String>().split_whitespace().map(str::to_owned).collect()
 }
 
-/// The port that a command names.
+/// The port in a command's options.
 pub(super) fn port_in_command(command: &str) -> Option<u16> {
     let words = words(command);
     for (index, word) in words.iter().enumerate() {
@@ -74,14 +74,14 @@ pub(super) fn port_in_command(command: &str) -> Option<u16> {
                 return Some(port);
             }
         }
-        // `-p` is more than one thing (`mkdir -p`): what follows must be a number or an address.
+        // `-p` is ambiguous (`mkdir -p`): its value must be a number or an address.
         if OPTIONS.contains(&lower.as_str()) || lower.ends_with("http.server") {
             let next = words.get(index + 1).filter(|next| next.ends_with(|c: char| c.is_ascii_digit() || c == '}'));
             if let Some(port) = next.and_then(|next| trailing_port(next)) {
                 return Some(port);
             }
         }
-        // gunicorn's short form without a blank, `-b:8000`.
+        // gunicorn's short form without a space: `-b:8000`.
         if let Some(port) = lower.strip_prefix("-b").filter(|rest| rest.contains(':')).and_then(trailing_port) {
             return Some(port);
         }
@@ -89,14 +89,14 @@ pub(super) fn port_in_command(command: &str) -> Option<u16> {
     None
 }
 
-/// Where the command's program listens when nobody tells it, with the program's name.
+/// The default port of the command's program, with the program's name.
 pub(super) fn usual_port(command: &str) -> Option<(u16, &'static str)> {
     let command = words(command).join(" ");
     let found = DEFAULTS.iter().find(|(program, _)| command.contains(program));
     found.map(|(program, port)| (*port, *program))
 }
 
-/// The port that a variable names, such as `PORT` or `ASPNETCORE_URLS`.
+/// The port in a variable such as `PORT` or `ASPNETCORE_URLS`.
 pub(super) fn port_in_variables<'v>(
     variables: impl Iterator<Item = (&'v str, &'v str)> + Clone,
 ) -> Option<(u16, String)> {
@@ -118,7 +118,7 @@ pub(super) fn port_in_variables<'v>(
     })
 }
 
-/// Port and path of the address that a health check asks, such as `curl -f http://localhost:3000/health || exit 1`.
+/// Port and path of a health check's URL, such as `curl -f http://localhost:3000/health || exit 1`.
 pub(super) fn asked_by_check(test: &str) -> Option<(u16, String)> {
     let at = test.find("http://")?;
     let rest: String = test[at + 7..]

@@ -1,10 +1,10 @@
-//! The compose file itself, with a word on everything that a reader may want to change.
+//! Generates a compose file with comments on everything that a user may want to change.
 
 use std::fmt::Write as _;
 
 use super::look::{FoundApp, Port};
 
-/// What the user has said; it wins over what was found.
+/// Values given by the user. They take precedence over detected ones.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     pub project: String,
@@ -24,7 +24,7 @@ impl Desired {
     }
 }
 
-/// A whole `compose.yaml`.
+/// A complete `compose.yaml`.
 #[must_use]
 pub fn compose_file(desired: &Desired, apps: &[FoundApp]) -> String {
     let mut text = format!(
@@ -66,13 +66,13 @@ services:",
     text
 }
 
-/// A path that YAML might take for something else.
+/// A path that YAML could parse as something else.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '-' | '_');
     if text.chars().all(plain) { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
-/// The block that makes a service an app, indented for its place below the service.
+/// The block that makes a service an app, indented for its position in the service.
 #[must_use]
 pub fn service_block(desired: &Desired, app: &FoundApp) -> String {
     let (port, why) = desired.port(&app.port);

@@ -1,4 +1,4 @@
-//! A small Dockerfile, where what is needed for one can be read off the folder; otherwise what is missing.
+//! Generates a small Dockerfile, if the folder has the information that it needs.
 
 use std::fs;
 use std::path::Path;
@@ -7,18 +7,18 @@ use serde_json::Value;
 
 use super::look::Language;
 
-/// What is written, and what should be known about it.
+/// A generated Dockerfile with notes for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dockerfile {
     pub text: String,
-    /// What must not get into the image, for `.dockerignore`.
+    /// Content of `.dockerignore`.
     pub ignore: &'static str,
 }
 
-/// Makes a Dockerfile.
+/// Generates a Dockerfile.
 ///
 /// # Errors
-/// With what the folder does not say, as a lowercase fragment.
+/// What is missing in the folder, as a lowercase fragment.
 pub fn dockerfile(folder: &Path, language: Language) -> Result<Dockerfile, String> {
     match language {
         Language::Go => go(folder),
@@ -28,12 +28,14 @@ pub fn dockerfile(folder: &Path, language: Language) -> Result<Dockerfile, Strin
     }
 }
 
-/// A `.dockerignore` for a folder with a Dockerfile and without one: what would be sent to the engine at each build, and
-/// would make a new release of an edit that changes nothing of the app. What the Dockerfile names is not left out.
+/// A `.dockerignore` for a folder that has a Dockerfile but no ignore file. It excludes files that would be sent to the
+/// engine at each build and create a new release without a change to the app. Files that the Dockerfile names are not
+/// excluded.
 #[must_use]
 pub fn ignored(folder: &Path) -> Option<String> {
     let text = fs::read_to_string(folder.join("Dockerfile")).ok()?;
-    // Sources may name what is made while the image is built; what lies there on this machine is another one's.
+    // Sources may refer to build output. It is created in the image; a copy from this machine may be for another
+    // platform.
     let made: &[&str] = match Language::of(folder) {
         Some(Language::Node) => &["node_modules"],
         Some(Language::Python) => &[".venv", "venv", "__pycache__"],
@@ -50,7 +52,7 @@ fn read(folder: &Path, file: &str) -> Result<String, String> {
     crate::local::text(&folder.join(file), 4 << 20).map_err(|error| format!("`{file}` {error}"))
 }
 
-/// The first number of a version, such as `1.24` of `go 1.24.4`.
+/// Major and minor number of a version, such as `1.24` for `go 1.24.4`.
 fn minor(version: &str) -> Option<String> {
     let mut parts = version.split('.').map(|part| part.parse::<u16>().ok());
     Some(format!("{}.{}", parts.next()??, parts.next()??))
@@ -109,7 +111,7 @@ fn node(folder: &Path) -> Result<Dockerfile, String> {
     let package: Value = serde_json::from_str(&read(folder, "package.json")?)
         .map_err(|error| format!("`package.json` is not valid JSON: {error}"))?;
     let started = package["scripts"]["start"].as_str().and_then(|script| {
-        // npm does not pass signals on, so node is started itself; a script that does more cannot be.
+        // npm does not forward signals, so node is started directly. That is not possible for a more complex script.
         let words: Vec<&str> = script.split_whitespace().collect();
         let plain =
             words.first() == Some(&"node") && words.len() > 1 && !script.contains(['&', '|', ';', '$', '\'', '"', '>']);

@@ -1,4 +1,4 @@
-//! What each service of an existing project is: an app, a worker, a job that ends, or an accessory of the others.
+//! Classifies the services of an existing project: app, worker, one-shot job or accessory.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,30 +8,30 @@ use super::known::{self, Known};
 use super::look::{health_path, instructions, port_of};
 use crate::model::{Healthcheck, ImageSource, PortBinding, Service};
 
-/// One service, with what is known of it besides its own keys.
+/// A service with additional information about it.
 #[derive(Debug, Clone)]
 pub struct Candidate<'a> {
     pub service: &'a Service,
-    /// Somebody waits for its end.
+    /// Whether another service waits for it to complete.
     pub is_awaited: bool,
     pub expose: Vec<u16>,
-    /// Text of its Dockerfile, where it is built.
+    /// The text of its Dockerfile, if it is built.
     pub dockerfile: Option<String>,
-    /// Folder of its sources, where it is built.
+    /// The folder of its sources, if it is built.
     pub folder: Option<PathBuf>,
-    /// Services of the project that its configuration names, such as those behind a reverse proxy.
+    /// Services that its configuration names, such as the upstreams of a reverse proxy.
     pub passes_to: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// Routed, checked and drained by the proxy.
+    /// Routed, probed and drained by the proxy.
     App(Web),
-    /// Rolled, never routed. `alone`: two at once would do everything twice.
+    /// Rolled, but not routed. `alone`: two instances would do the work twice.
     Worker { alone: bool },
-    /// Ends when its work is done.
+    /// Exits when its work is done.
     Job,
-    /// Created when an app needs it.
+    /// Created when an app depends on it.
     Accessory,
 }
 
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// Whether it gets a block.
+    /// Whether it gets an `x-deploy-apps` block.
     #[must_use]
     pub fn is_rolled(&self) -> bool {
         matches!(self, Self::App(_) | Self::Worker { .. })
@@ -56,13 +56,13 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Web {
     pub port: u16,
-    /// Who says so, such as `` `ports` ``; `None` is a guess.
+    /// The source of the port, such as `` `ports` ``; `None`: a guess.
     pub from: Option<String>,
-    /// A path, and who names it.
+    /// A path and its source.
     pub health: Option<(String, String)>,
-    /// Where its users reach it today.
+    /// The host port at which users reach it today.
     pub published: Option<PortBinding>,
-    /// What it publishes besides and the proxy does not carry, without harm.
+    /// Other published ports that the proxy does not serve and that are not needed.
     pub lost: Vec<PortBinding>,
 }
 
@@ -71,7 +71,7 @@ pub struct Judged {
     pub service: String,
     pub kind: Kind,
     pub because: String,
-    /// Why something that looks like an app is left as it is, and the key that is to blame.
+    /// Why a service that looks like an app is not one, with the key that prevents it.
     pub obstacle: Option<(&'static str, String)>,
 }
 
@@ -86,13 +86,13 @@ impl Judged {
     }
 }
 
-/// Looks at all services together: who else is there decides about some.
+/// Classifies all services together, since some depend on the others.
 #[must_use]
 pub fn judge(candidates: &[Candidate<'_>]) -> Vec<Judged> {
     let is_front = |candidate: &&Candidate<'_>| known_as(candidate) == Some(Known::Front);
     let mut apps: BTreeSet<String> = BTreeSet::new();
     let mut judged: Vec<Judged> = Vec::new();
-    // Those that pass requests on come last: what is behind them decides.
+    // Reverse proxies come last: they depend on the kinds of their upstreams.
     let ordered = candidates.iter().filter(|one| !is_front(one)).chain(candidates.iter().filter(is_front));
     for candidate in ordered {
         let one = one(candidate, candidates, &apps);
@@ -101,7 +101,7 @@ pub fn judge(candidates: &[Candidate<'_>]) -> Vec<Judged> {
         }
         judged.push(one);
     }
-    // A project of nothing but such pages is there for them.
+    // In a project with only such pages, they are the apps.
     if !judged.iter().any(|one| one.kind.is_rolled()) {
         for candidate in candidates.iter().filter(|one| known_as(one) == Some(Known::Console)) {
             let place = judged.iter_mut().find(|one| one.service == candidate.service.name.as_str());
@@ -115,7 +115,7 @@ pub fn judge(candidates: &[Candidate<'_>]) -> Vec<Judged> {
     judged
 }
 
-/// By its image, or by that which its Dockerfile ends with.
+/// By its image, or by the final base image of its Dockerfile.
 fn known_as(candidate: &Candidate<'_>) -> Option<Known> {
     match (&candidate.service.image, &candidate.dockerfile) {
         (ImageSource::Pull { reference, .. }, _) => Known::of(reference),
@@ -133,7 +133,7 @@ fn is_built(candidate: &Candidate<'_>) -> bool {
     matches!(candidate.service.image, ImageSource::Build(_))
 }
 
-/// Entrypoint and command as one line; what the Dockerfile says where the service is silent.
+/// Entrypoint and command as one line; from the Dockerfile if the service sets none.
 fn command(candidate: &Candidate<'_>) -> String {
     let container = &candidate.service.container;
     let own: Vec<&str> = container.entrypoint.iter().chain(&container.command).flatten().map(String::as_str).collect();
@@ -147,7 +147,7 @@ fn dockerfile_command(candidate: &Candidate<'_>) -> String {
     [last("ENTRYPOINT"), last("CMD")].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// One that speaks FastCGI, which no HTTP proxy forwards by itself.
+/// Whether it speaks FastCGI, which an HTTP proxy does not forward.
 fn is_fastcgi(candidate: &Candidate<'_>) -> bool {
     let base = match &candidate.service.image {
         ImageSource::Pull { reference, .. } => Some(reference.clone()),
@@ -205,7 +205,7 @@ fn one(candidate: &Candidate<'_>, all: &[Candidate<'_>], apps: &BTreeSet<String>
     if is_built(candidate) || !container.ports.is_empty() || !candidate.expose.is_empty() || has_host_label(candidate) {
         return served(candidate);
     }
-    // The same image with another command, as a worker beside its web app.
+    // The same image with another command: a worker of a web app.
     let image = |other: &Candidate<'_>| {
         other.service.name != candidate.service.name && other.service.image == candidate.service.image
     };
@@ -219,14 +219,14 @@ fn one(candidate: &Candidate<'_>, all: &[Candidate<'_>], apps: &BTreeSet<String>
     accessory("it has no port, and its image is not built here")
 }
 
-/// Labels and variables by which other proxies find what they publish.
+/// Labels and variables that other reverse proxies use for routing.
 fn has_host_label(candidate: &Candidate<'_>) -> bool {
     let container = &candidate.service.container;
     let routed = container.labels.keys().any(|label| label.starts_with("traefik.http.routers.") || label == "caddy");
     routed || container.environment.contains_key("VIRTUAL_HOST")
 }
 
-/// Where it listens, by whoever says so first.
+/// The port it listens on, from the first source that has one.
 fn port(candidate: &Candidate<'_>, tcp: &[&PortBinding]) -> Option<(u16, Option<String>)> {
     let container = &candidate.service.container;
     let said = |text: &str| Some(text.to_owned());
@@ -257,14 +257,14 @@ fn port(candidate: &Candidate<'_>, tcp: &[&PortBinding]) -> Option<(u16, Option<
     if tcp.is_empty() {
         return hints().next().cloned();
     }
-    // What is published is what the container listens on; of several the one that something else names, too.
+    // A published port is one that the container listens on. Of several, prefer one that another source names too.
     let named = hints().find(|(port, _)| published(*port));
     let likely = tcp.iter().min_by_key(|binding| known::rank(binding.container_port));
     let port = named.map(|(port, _)| *port).or(likely.map(|binding| binding.container_port))?;
     Some((port, said("`ports`")))
 }
 
-/// What the service's own check asks for.
+/// Port and path of the service's health check.
 fn check(candidate: &Candidate<'_>) -> Option<(u16, String)> {
     let own = match &candidate.service.container.healthcheck {
         Some(Healthcheck::Test { test, .. }) if !test.is_empty() => Some(test.join(" ")),
@@ -291,10 +291,10 @@ fn health(candidate: &Candidate<'_>, port: u16) -> Option<(String, String)> {
     Some((path.to_owned(), format!("{} names it", file.display())))
 }
 
-/// One that answers requests, if a port for them can be found.
+/// A service that answers requests, if a port can be found.
 fn served(candidate: &Candidate<'_>) -> Judged {
     let container = &candidate.service.container;
-    // A port that debuggers use is the app's own where there is no other: n8n listens on 5678.
+    // A debugger port is the app's port if there is no other: n8n listens on 5678.
     let alone = container.ports.iter().all(|port| known::is_debugger(port.container_port));
     let debugs = |port: &PortBinding| known::is_debugger(port.container_port);
     let http = |port: &PortBinding| known::is_http(port.container_port) || (alone && debugs(port));
@@ -302,7 +302,7 @@ fn served(candidate: &Candidate<'_>) -> Judged {
     if let Some(port) = container.ports.iter().find(|port| port.protocol != "tcp" || !(http(port) || debugs(port))) {
         let number = format!("{}/{}", port.container_port, port.protocol);
         let judged = Judged::new(candidate, Kind::Accessory, format!("publishes {number}, which is not plain HTTP"));
-        // Nobody would take a foreign image that speaks no HTTP for an app.
+        // A third-party image that does not speak HTTP is not an app.
         if tcp.is_empty() && !is_built(candidate) {
             return judged;
         }

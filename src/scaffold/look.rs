@@ -1,19 +1,19 @@
-//! What a folder says about the apps in it.
+//! Detects the apps in a folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::clues::port_in_command;
 
-/// Folders that hold other people's code or results.
+/// Folders with dependencies or build output.
 const SKIPPED: [&str; 10] =
     [".git", "node_modules", "target", "vendor", "dist", "build", ".venv", "venv", "__pycache__", ".next"];
-/// Apps lie at most this deep, as in `services/shop/api`.
+/// Maximum depth of apps, such as `services/shop/api`.
 const DEPTH: usize = 3;
-/// Enough for a guess; a monorepo must not make `init` slow.
+/// Limits the search, so that `init` is fast in a monorepo.
 const MOST_FILES: usize = 400;
 const LARGEST_FILE: u64 = 256 * 1024;
-/// Best first.
+/// Most likely first.
 const HEALTH_PATHS: [&str; 12] = [
     "/healthz",
     "/readyz",
@@ -31,7 +31,7 @@ const HEALTH_PATHS: [&str; 12] = [
 const SOURCES: [&str; 14] =
     ["go", "js", "mjs", "cjs", "ts", "py", "rb", "rs", "java", "kt", "php", "cs", "ex", "scala"];
 
-/// By the file that every project of its kind has.
+/// A language, detected by the file that all its projects have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     Go,
@@ -67,7 +67,7 @@ impl Language {
         mark.map(|(_, language)| *language)
     }
 
-    /// As its people write it.
+    /// The usual spelling of the name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -84,34 +84,34 @@ impl Language {
     }
 }
 
-/// A port, and how it is known.
+/// A port with its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     pub number: u16,
-    /// Such as `EXPOSE of the Dockerfile`; `None` is a guess.
+    /// Such as `EXPOSE of the Dockerfile`; `None`: a guess.
     pub from: Option<&'static str>,
 }
 
-/// One folder with a Dockerfile.
+/// A folder with a Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundApp {
     pub name: String,
-    /// Relative to the folder that was looked at; empty for that folder itself.
+    /// Relative to the searched folder; empty for that folder itself.
     pub folder: PathBuf,
     pub port: Port,
     pub healthcheck: bool,
-    /// A path, and the file that names it.
+    /// A path, and the file that contains it.
     pub health: Option<(&'static str, PathBuf)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     pub apps: Vec<FoundApp>,
-    /// Of the folder itself.
+    /// Language of the searched folder itself.
     pub language: Option<Language>,
 }
 
-/// Looks at a folder and those below it. What cannot be read counts as not there.
+/// Searches a folder and its subfolders. Unreadable entries are skipped.
 #[must_use]
 pub fn look(folder: &Path) -> Found {
     let mut apps = Vec::new();
@@ -120,7 +120,7 @@ pub fn look(folder: &Path) -> Found {
     } else {
         below(folder, Path::new(""), DEPTH, &mut apps);
     }
-    // Folders of the same name in different places.
+    // Folders in different places may have the same name.
     for index in 1..apps.len() {
         while apps[..index].iter().any(|earlier| earlier.name == apps[index].name) {
             apps[index].name.push_str("-2");
@@ -140,7 +140,7 @@ fn below(root: &Path, at: &Path, depth: usize, apps: &mut Vec<FoundApp>) {
     }
 }
 
-/// By name, so that the same folder always gives the same file.
+/// Sorted by name, so that the same folder always gives the same file.
 fn folders(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
@@ -165,7 +165,7 @@ fn app(root: &Path, at: &Path) -> Option<FoundApp> {
     })
 }
 
-/// A folder's name, made fit for a service and a host name.
+/// Converts a folder's name to a valid name for a service and a host.
 #[must_use]
 pub fn app_name(folder: &str) -> String {
     let fit = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
@@ -174,7 +174,7 @@ pub fn app_name(folder: &str) -> String {
     if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
 
-/// Instructions of a Dockerfile: the word in capitals, and the rest.
+/// The instructions of a Dockerfile: keyword in upper case, and the rest.
 pub(super) fn instructions(text: &str) -> impl Iterator<Item = (String, String)> {
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let lines: Vec<(String, String)> = joined
@@ -185,7 +185,7 @@ pub(super) fn instructions(text: &str) -> impl Iterator<Item = (String, String)>
     lines.into_iter()
 }
 
-/// What the last stage of a Dockerfile says about its port.
+/// The port that the last stage of a Dockerfile exposes.
 #[must_use]
 pub fn port_of(dockerfile: &str) -> Port {
     let (mut exposed, mut variable, mut command) = (None, None, None);
@@ -214,7 +214,7 @@ pub fn port_of(dockerfile: &str) -> Port {
     }
 }
 
-/// A path that looks like the one for health, as a text in the sources.
+/// A string in the sources that looks like the health path.
 pub(super) fn health_path(folder: &Path) -> Option<(&'static str, PathBuf)> {
     let mut files = Vec::new();
     sources(folder, Path::new(""), DEPTH, &mut files);
@@ -223,7 +223,7 @@ pub(super) fn health_path(folder: &Path) -> Option<(&'static str, PathBuf)> {
         let Ok(text) = fs::read_to_string(folder.join(&file)) else { continue };
         let named = |path: &str| {
             ["\"", "'", "`"].iter().any(|quote| {
-                // Go's own patterns may have a method before the path.
+                // Patterns in Go may have the method before the path.
                 text.contains(&format!("{quote}{path}{quote}")) || text.contains(&format!("{quote}GET {path}{quote}"))
             })
         };

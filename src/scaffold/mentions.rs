@@ -1,8 +1,9 @@
-//! Where one service names another one with a port, as `http://api:3000` does.
+//! Finds places where a service addresses another one with a port, such as `http://api:3000`.
 //!
-//! The name of an app leads to the proxy, which listens on port 80 there: an address with the app's own port leads nowhere.
+//! The name of an app resolves to the proxy, which listens on port 80: the app's own port cannot be reached by that
+//! name.
 
-/// A place where a name stands.
+/// A place where the name occurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention {
     /// From 1.
@@ -10,7 +11,7 @@ pub struct Mention {
     pub port: Option<u16>,
 }
 
-/// Where `text` names the host `name`: with a port behind it, or as the host of an address.
+/// Finds the host `name` in `text`, with a port or as the host of a URL.
 #[must_use]
 pub fn mentions(text: &str, name: &str) -> Vec<Mention> {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -35,7 +36,7 @@ pub fn mentions(text: &str, name: &str) -> Vec<Mention> {
     found
 }
 
-/// The same address by the way of the proxy: `http://api:3000/v1` becomes `http://api/v1`, `api:3000` becomes `api:80`.
+/// Rewrites an address to use the proxy: `http://api:3000/v1` becomes `http://api/v1`, `api:3000` becomes `api:80`.
 pub(super) fn through_proxy(value: &str, name: &str, port: u16) -> String {
     let with_port = format!("{name}:{port}");
     value.replace(&format!("http://{with_port}"), &format!("http://{name}")).replace(&with_port, &format!("{name}:80"))

@@ -1,8 +1,8 @@
-//! A first compose file, from what lies in a folder.
+//! Generates a first compose file from the contents of a folder.
 //!
-//! [`look`] finds Dockerfiles, languages, ports and health paths; [`compose`] makes the file of it, [`dockerfile`] a
-//! Dockerfile where there is none. Where there is a compose file, [`judge()`] tells what its services are, and [`overlay()`]
-//! writes the override that makes apps of them. Everything that is a guess is called one, in a comment beside it.
+//! [`look`] detects Dockerfiles, languages, ports and health paths; [`compose`] generates the file, and [`dockerfile`]
+//! a missing Dockerfile. For an existing compose file, [`judge()`] classifies its services, and [`overlay()`] writes
+//! the override that makes apps of them. A comment in the file marks every guess.
 
 mod clues;
 mod compose;

@@ -1,4 +1,4 @@
-//! The override that makes apps of the services of an existing compose file, without a change to that file.
+//! Generates the override that makes apps of the services of an existing compose file, which stays unchanged.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,41 +8,41 @@ use super::judge::{Judged, Kind, Web};
 use super::mentions::through_proxy;
 use crate::model::PortBinding;
 
-/// What the files say of a service that is to be rolled, as far as an app may not have it.
+/// Keys of a service that an app may not have, so that the override must reset them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     pub ports: bool,
     pub container_name: bool,
     pub network_mode: bool,
     pub mac_address: bool,
-    /// Networks with the keys of an address of its own, such as `ipv4_address`.
+    /// Networks with fixed-address keys, such as `ipv4_address`.
     pub addresses: BTreeMap<String, Vec<String>>,
-    /// `order` is said already.
+    /// Whether `order` is already set.
     pub order: bool,
-    /// Where a volume stands that two versions would both write to.
+    /// The path of a volume that both versions would write to.
     pub writes: Option<String>,
-    /// A job of a swarm: `deploy.mode`.
+    /// Whether `deploy.mode` is that of a swarm job.
     pub job: bool,
-    /// Variables that name an app with its own port, as they are to be.
+    /// Variables that address an app by its own port, with their new values.
     pub environment: BTreeMap<String, String>,
 }
 
-/// A service with a block, or another one that must change for it.
+/// A service with a block, or another service that needs a change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rolled<'j> {
     pub judged: &'j Judged,
     pub facts: Facts,
 }
 
-/// The override's text, and how each app is reached.
+/// The override's text and the URLs of the apps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay {
     pub text: String,
-    /// By the name of the app, its URL on the engine's host.
+    /// Each app's URL on the engine's host.
     pub urls: BTreeMap<String, String>,
 }
 
-/// Where the proxy listens, and the app that answers whatever host is asked for.
+/// The port of the proxy, and the app that answers for any host.
 fn front<'j>(services: &[Rolled<'j>]) -> (u16, Option<String>, Option<&'j str>) {
     const NAMES: [&str; 9] = ["web", "app", "frontend", "nginx", "www", "site", "ui", "client", "proxy"];
     let apps: Vec<(&str, &Web)> =
@@ -71,12 +71,12 @@ fn web(judged: &Judged) -> Option<&Web> {
     }
 }
 
-/// Writes the override of these services. `taken` are host ports that stay with accessories.
+/// Generates the override. `taken`: host ports that accessories keep.
 #[must_use]
 pub fn overlay(desired: &Desired, file: &str, services: &[Rolled<'_>], has_proxy: bool, taken: &[u16]) -> Overlay {
     let (mut port, bind, front) = front(services);
     let mut urls = BTreeMap::new();
-    // Only a port that was not anybody's is free to be moved.
+    // Only a default port may be moved to a free one.
     while front.is_none() && taken.contains(&port) {
         port += 1;
     }
@@ -123,7 +123,7 @@ x-deploy-apps:
             Kind::Worker { .. } => {
                 let _ = writeln!(text, "    # {}.\n    x-deploy-apps: {{}}", sentence(&one.judged.because));
             }
-            // It is here for its variables alone.
+            // It is in the override only for its variables.
             Kind::Job | Kind::Accessory => {}
         }
     }
@@ -135,7 +135,7 @@ fn sentence(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// A key or value as YAML takes it for text.
+/// Quotes a key or value so that YAML reads it as text.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let word = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain);
@@ -146,7 +146,7 @@ fn quoted(text: &str) -> String {
     if word && !special { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
-/// What the service may not have any more.
+/// The keys that the override resets.
 fn taken_away(one: &Rolled<'_>) -> String {
     let facts = &one.facts;
     let mut text = String::new();
@@ -222,7 +222,7 @@ fn deploy(one: &Rolled<'_>) -> String {
     text
 }
 
-/// The block of an app; without a host it answers whatever host is asked for.
+/// The block of an app; without a host it answers for any host.
 fn block(desired: &Desired, web: &Web, host: Option<&str>) -> String {
     let (port, why) = match (desired.port, &web.from) {
         (Some(port), _) => (port, "Where the app listens.".to_owned()),
@@ -250,7 +250,7 @@ fn quoted_path(path: &str) -> String {
 }
 
 impl Facts {
-    /// Notes a variable whose value names an app with the port that it has inside.
+    /// Records a variable whose value addresses an app by its container port.
     pub fn rewrites(&mut self, variable: &str, value: &str, app: &str, port: u16) {
         let value = self.environment.get(variable).cloned().unwrap_or_else(|| value.to_owned());
         self.environment.insert(variable.to_owned(), through_proxy(&value, app, port));

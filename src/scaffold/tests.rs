@@ -1,4 +1,4 @@
-//! Folders in, files out.
+//! Generates files from test folders.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ fn a_folder_of_apps_has_one_app_each() {
 }
 
 #[test]
-fn names_are_fit_for_hosts() {
+fn names_are_valid_host_names() {
     assert_eq!(app_name("My_App.v2"), "my-app-v2");
     assert_eq!(app_name("-é-"), "app");
 }
@@ -120,7 +120,7 @@ fn made(files: &[(&str, &str)], language: Language) -> Result<String, String> {
 }
 
 #[test]
-fn a_dockerfile_is_made_of_what_the_folder_says() {
+fn a_dockerfile_uses_the_facts_of_the_folder() {
     let go = made(&[("go.mod", "module x\n\ngo 1.24.4\n"), ("cmd/shop/main.go", "package main\n")], Language::Go);
     let go = go.expect("made");
     assert!(go.starts_with("FROM golang:1.24 AS build\n") && go.contains("-o /out/app ./cmd/shop\n"), "{go}");
@@ -144,7 +144,7 @@ fn a_dockerfile_is_made_of_what_the_folder_says() {
 }
 
 #[test]
-fn a_dockerfile_is_not_made_up() {
+fn a_dockerfile_without_facts_is_refused() {
     let refused = |files: &[(&str, &str)], language| made(files, language).expect_err("too little is known");
     assert_eq!(refused(&[("go.mod", "module x\n")], Language::Go), "no `package main` is in this folder or in `cmd/`");
     let two = [("go.mod", ""), ("cmd/a/main.go", "package main\n"), ("cmd/b/main.go", "package main\n")];
