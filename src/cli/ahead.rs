@@ -1,11 +1,11 @@
-//! Work that is begun before it is known to be needed.
+//! Speculative work: started before it is known to be needed.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-/// Runs `second` beside `first`, whose result does not wait for it; what is returned with that is the rest of `second`. Who
-/// does not await the rest drops it.
+/// Runs `first` and `second` concurrently and returns as soon as `first` is done, with its result and the future for
+/// the rest of `second`. Drop that future to cancel `second`.
 pub async fn ahead<A, B>(
     first: impl Future<Output = A>,
     second: impl Future<Output = B>,
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn both_take_as_long_as_the_longer_one() {
+    async fn both_run_concurrently() {
         let work = |seconds| async move {
             sleep(Duration::from_secs(seconds)).await;
             seconds
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_does_not_wait_for_what_never_ends() {
+    async fn the_first_does_not_wait_for_the_second() {
         let (first, _) = ahead(async { 7 }, pending::<()>()).await;
         assert_eq!(first, 7);
     }

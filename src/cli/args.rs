@@ -1,4 +1,4 @@
-//! The command line. Its help is the first documentation that a user reads, so it teaches by example.
+//! The command line. Its help is what users read first, so it contains examples.
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -33,7 +33,7 @@ use super::help;
 
 const ABOUT: &str = "Replaces running versions of HTTP apps on a Docker host without dropping one request";
 
-/// With `--help`, what else there is to know.
+/// Additional text for `--help`.
 fn after_long_help() -> String {
     format!(
         "{}\n\n{}\n\n{}\n\nAn app that is named like a command is deployed by `deploy-apps deploy NAME`.",
@@ -68,14 +68,14 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What this process was asked. Options that all commands take may stand before the command's name.
+    /// Parses the arguments of this process. Global options may be before the command's name.
     ///
     /// # Errors
-    /// With clap's own words, also for `--help`.
+    /// With clap's error, also for `--help`.
     pub fn read() -> Result<Self, clap::Error> {
         let mut grammar = Self::command();
         let matches = grammar.try_get_matches_from_mut(std::env::args_os())?;
-        // What only a deploy takes would be dropped in silence before the name of another command.
+        // Options that only a deploy takes would otherwise be ignored when another command follows.
         if let Some(command) = matches.subcommand_name() {
             let given =
                 |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
@@ -88,7 +88,7 @@ impl Cli {
         Self::from_arg_matches(&matches)
     }
 
-    /// The name under which traces and webhooks know this command; `None` when it changes no app.
+    /// The command's name in traces and webhooks; `None` when it changes no app.
     pub fn operation(&self) -> Option<&'static str> {
         match &self.command {
             None | Some(Command::Deploy(_)) => Some("deploy"),
@@ -171,7 +171,7 @@ pub enum Command {
 }
 
 impl Cli {
-    /// The apps that the command names.
+    /// The apps named on the command line.
     pub fn named(&self) -> Vec<String> {
         match &self.command {
             None => self.deploy.named(),
@@ -193,13 +193,14 @@ impl Cli {
         }
     }
 
-    /// Whether the command makes something of the compose file, so that every value must be here.
+    /// Whether the command uses the values of the compose file, so that none may be missing.
     pub fn deploys(&self) -> bool {
         matches!(self.command, None | Some(Command::Deploy(_) | Command::Plan(_) | Command::DrainTest(_)))
     }
 }
 
-/// The apps of words such as `web=3`, `web=r7` or `web`. A release such as `r7` names no app, and so activates nothing.
+/// The apps in words such as `web=3`, `web=r7` or `web`. A release such as `r7` is not an app, so it activates no
+/// profile.
 fn before_equals(words: &[String]) -> Vec<String> {
     words.iter().map(|word| word.split('=').next().unwrap_or(word).to_owned()).collect()
 }

@@ -12,7 +12,7 @@ use crate::report::Verbosity;
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct CommonArgs {
-    // The loader reads the variables itself: it knows what they may hold.
+    // The loader reads the variables itself, as it knows their formats.
     /// A compose file, `-` for the standard input; several are merged. Else $COMPOSE_FILE, else compose.yaml and
     /// compose.override.yaml here or in a folder above
     #[arg(short, long = "file", value_name = "FILE", global = true)]
@@ -26,10 +26,10 @@ pub struct CommonArgs {
     /// Activate this profile, `*` for all; default $COMPOSE_PROFILES
     #[arg(long = "profile", value_name = "NAME", global = true)]
     pub profiles: Vec<String>,
-    // Not an option: what the command names takes part whatever its profiles are.
+    // Not an option: named apps are active whatever their profiles are.
     #[arg(skip)]
     pub named: Vec<String>,
-    // Nor this: what only looks needs no values that may be on another machine.
+    // Not an option: a command that only reads needs no values, which may be missing on this machine.
     #[arg(skip)]
     pub deploys: bool,
     /// The project's name; else $COMPOSE_PROJECT_NAME, else `name:` of the compose file, else its folder's name
@@ -79,7 +79,7 @@ pub enum Format {
 }
 
 impl CommonArgs {
-    /// The format that was asked for, else that of the place this runs in.
+    /// The requested format, or the default in this environment.
     pub fn format(&self) -> Format {
         let is_true = |name| std::env::var(name).is_ok_and(|value| value == "true");
         match self.format {
@@ -104,7 +104,7 @@ fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "a size in bytes or with its unit, such as `500m` or `2g`".to_owned())
 }
 
-/// A run that is over before it began would be told as one that was cancelled.
+/// With a limit of 0 the run would be reported as cancelled.
 fn limit(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("longer than zero, such as `10m`".to_owned()),
@@ -116,7 +116,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "a duration with its unit, such as `10s`, `1m30s` or `250ms`".to_owned())
 }
 
-/// A number of replicas, or what is wanted instead.
+/// A number of replicas, or an error that says what is expected.
 pub fn replicas(text: &str) -> Result<u32, String> {
     let count = text.parse().ok().filter(|count| *count <= ReplicaCount::MOST);
     count.ok_or_else(|| format!("give a whole number from 0 to {}", ReplicaCount::MOST))

@@ -1,8 +1,7 @@
-//! What a shell is told while its user types: apps from the compose file, or with `-p` alone from the engine; releases from
-//! the proxy.
+//! Shell completions: apps from the compose file, or with only `-p` from the engine; releases from the proxy.
 //!
-//! Which argument means what is told by its value's name in the help, such as `APP`, so a new command completes by itself.
-//! Whatever goes wrong here is an empty answer: a shell's prompt is no place for errors.
+//! The value name of an argument, such as `APP`, selects its completions, so new commands need no code here. All errors
+//! give an empty answer: they must not disturb the prompt.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -24,26 +23,26 @@ use crate::local;
 use crate::model::{AppKey, AppName, Project, StoredRelease};
 use crate::ports::Proxy as _;
 
-/// A person holds the tab key: later than this is not at all.
+/// The user waits: later answers are useless.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Whether a shell asks. Cheap, because every start of the program comes by here.
+/// Whether the program was called by a shell's completion. Cheap, as every start of the program calls it.
 pub fn is_asked() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|shell| !shell.is_empty())
 }
 
-/// Answers the shell that has called.
+/// Answers the shell.
 pub fn answer() {
     std::panic::set_hook(Box::new(|_| {}));
     let folder = std::env::current_dir().ok();
     let answered = std::panic::catch_unwind(|| {
         CompleteEnv::with_factory(command).var(VARIABLE).try_complete(std::env::args_os(), folder.as_deref())
     });
-    // Also a shell that is not known gets nothing: `deploy-apps completions` is where that is said.
+    // An unknown shell gets no answer: `deploy-apps completions` reports that.
     drop(answered);
 }
 
-/// The grammar, with what its values may be.
+/// The grammar with the completers of its values.
 pub fn command() -> clap::Command {
     with_candidates(Cli::command())
 }
@@ -73,12 +72,12 @@ fn with(arg: clap::Arg, candidates: fn() -> Vec<CompletionCandidate>) -> clap::A
     add(arg, ArgValueCandidates::new(candidates))
 }
 
-/// What has been typed so far, the program's name first.
+/// The words typed so far, starting with the program's name.
 fn typed() -> Vec<OsString> {
     std::env::args_os().skip_while(|word| word != "--").skip(1).collect()
 }
 
-/// The options that every command takes, as far as they are typed.
+/// The global options typed so far.
 fn common() -> Option<CommonArgs> {
     let matches = Cli::command().ignore_errors(true).try_get_matches_from(typed()).ok()?;
     fn innermost(matches: &ArgMatches) -> &ArgMatches {
@@ -87,11 +86,11 @@ fn common() -> Option<CommonArgs> {
     CommonArgs::from_arg_matches(innermost(&matches)).ok()
 }
 
-/// The project that the line means: of its compose file, or, where only a name is given, as the engine remembers it.
+/// The project that the command line refers to: from its compose file, or from the engine if only a name is given.
 fn project() -> Option<Project> {
     let common = common()?;
     let mut request = load_request(&common).ok()?;
-    // The standard input is the shell's.
+    // Stdin belongs to the shell.
     request.files.retain(|file| file.as_os_str() != "-");
     request.without_git = true;
     match compose::load(&request) {
@@ -105,7 +104,7 @@ fn project() -> Option<Project> {
     }
 }
 
-/// Apps that are not named yet.
+/// Apps that the command line does not name yet.
 fn apps() -> Vec<CompletionCandidate> {
     let typed = typed();
     let (_, before) = typed.split_last().unzip();
@@ -115,14 +114,14 @@ fn apps() -> Vec<CompletionCandidate> {
     apps.map(|app| CompletionCandidate::new(app.as_str())).collect()
 }
 
-/// The number is for the user to say.
+/// Apps with `=`; the number is not completed.
 fn apps_to_scale() -> Vec<CompletionCandidate> {
     let project = project();
     let apps = project.iter().flat_map(|project| project.apps.keys());
     apps.map(|app| CompletionCandidate::new(format!("{app}="))).collect()
 }
 
-/// Docker's contexts, by the names in its own files.
+/// Names of docker contexts, from docker's files.
 fn contexts() -> Vec<CompletionCandidate> {
     let config = std::env::var_os("DOCKER_CONFIG").map(std::path::PathBuf::from);
     let config = config.or_else(|| Some(std::env::home_dir()?.join(".docker")));
@@ -136,23 +135,23 @@ fn contexts() -> Vec<CompletionCandidate> {
     std::iter::once("default".to_owned()).chain(known).map(CompletionCandidate::new).collect()
 }
 
-/// An app, or a release of the app before it.
+/// An app, or a release of the preceding app.
 fn apps_and_releases() -> Vec<CompletionCandidate> {
     let typed = typed();
     let [.., before, current] = typed.as_slice() else { return apps() };
     let is_app = |word: &OsString| project().is_some_and(|project| project.apps.keys().any(|app| word == app.as_str()));
-    // The engine is only asked where its answer may be meant.
+    // Ask the engine only if the word can be a release.
     let may_be_release = current.is_empty() || current.to_string_lossy().starts_with('r');
     let releases = if may_be_release && is_app(before) { kept_of(std::slice::from_ref(before)) } else { Vec::new() };
     releases.into_iter().chain(apps()).collect()
 }
 
-/// Releases of the apps that are named on the line.
+/// Releases of the apps on the command line.
 fn releases() -> Vec<CompletionCandidate> {
     kept_of(&typed())
 }
 
-/// Releases that the proxy keeps of the apps among these words, newest first.
+/// Stored releases of the apps among `words`, newest first.
 fn kept_of(words: &[OsString]) -> Vec<CompletionCandidate> {
     let asked = || {
         let (common, project) = (common()?, project()?);
@@ -166,12 +165,12 @@ fn kept_of(words: &[OsString]) -> Vec<CompletionCandidate> {
     asked().unwrap_or_default().into_iter().map(candidate).collect()
 }
 
-/// What the engine answers in time.
+/// Runs a request with a time limit.
 fn answered<T>(question: impl Future<Output = T>) -> Option<T> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().ok()?;
     let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, question).await.ok() });
-    // An engine that hangs must not hold the shell.
+    // A hung engine must not block the shell.
     runtime.shutdown_background();
     answer
 }
@@ -187,7 +186,7 @@ async fn kept(common: &CommonArgs, project: &Project, apps: &[AppName]) -> Vec<S
 mod tests {
     use super::*;
 
-    /// Whoever names a value `APP` gets completions; whoever calls it otherwise is reminded here.
+    /// Completions are selected by the value name `APP`; this test fails for an argument for apps with another name.
     #[test]
     fn every_argument_for_apps_completes() {
         fn walk(command: &clap::Command, found: &mut usize) {

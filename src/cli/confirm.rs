@@ -1,14 +1,14 @@
-//! The question before something goes.
+//! Asks for confirmation before something is removed.
 
 use std::io::{self, BufRead, IsTerminal};
 
 use super::context::Context;
 use super::exit::{Exit, Failure};
 
-/// Shows what will go and waits for a yes. `false`: the user does not want it.
+/// Shows what will be removed and waits for a yes. `false`: the user declined.
 ///
 /// # Errors
-/// When there is nobody to ask.
+/// When there is no terminal to ask on.
 pub async fn confirm(context: &Context, goes: &[String], yes: bool) -> Result<bool, Failure> {
     if yes {
         return Ok(true);

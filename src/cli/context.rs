@@ -1,4 +1,4 @@
-//! What every command begins with: the project, the engine, the proxy and the way out for events.
+//! What every command starts with: project, engine, proxy and event sink.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
@@ -24,7 +24,7 @@ use crate::proxy::{self, ControlClient};
 use crate::report::{self, Manner, Reporter, Surroundings};
 use crate::rollout::{DiskBudget, Run, Sink};
 
-/// Everything that a command works with.
+/// The environment of a command.
 pub struct Context {
     pub project: Project,
     pub engine: Arc<DockerEngine>,
@@ -32,28 +32,29 @@ pub struct Context {
     pub reporter: Arc<dyn Reporter>,
     pub operator: Operator,
     pub lock_wait: std::time::Duration,
-    /// Bytes; `None` is what the disk's size suggests.
+    /// In bytes; `None`: depends on the disk's size.
     pub min_free: Option<u64>,
     pub format: Format,
-    /// The command's name, when it changes something: then others hear of it as well.
+    /// The command's name if it changes something: then traces and webhooks observe it.
     operation: Option<&'static str>,
     listeners: Arc<Listeners>,
-    /// When a command begins to change something, git is asked, and a far engine's bind mounts are warned of.
+    /// Git is queried, and warnings about a remote engine's bind mounts are shown, only once and only for a command
+    /// that changes something.
     asked_origin: Once,
 }
 
 impl Context {
-    /// Reads the compose file and reaches the engine.
+    /// Reads the compose file and connects to the engine.
     ///
     /// # Errors
-    /// With the exit code of what is missing or wrong.
+    /// With the exit code for the failed part.
     pub async fn open(args: &CommonArgs, basis: Basis) -> Result<Self, Failure> {
         let signals =
             Signals::listen().map_err(|error| Failure::new(Exit::Failed, format!("no signal handlers: {error}")))?;
         if let Some(limit) = args.timeout {
             signals.cancel_after(limit);
         }
-        // What is wrong with the file is said without waiting for an engine that does not answer.
+        // Errors in the file are reported without waiting for the engine.
         let (loaded, connecting) = ahead(Box::pin(load_project(args, &signals)), Box::pin(connect(args))).await;
         let (project, engine) = match loaded {
             Ok(project) => (project, connecting.await?),
@@ -91,14 +92,14 @@ impl Context {
         })
     }
 
-    /// Lets these hear of the runs of this command.
+    /// Makes `listeners` observe the runs of this command.
     #[must_use]
     pub fn observed_by(mut self, listeners: &Arc<Listeners>, operation: Option<&'static str>) -> Self {
         (self.listeners, self.operation) = (Arc::clone(listeners), operation);
         self
     }
 
-    /// A run whose events go to the reporter and to all who listen.
+    /// A run whose events go to the reporter and the listeners.
     pub fn run(&self) -> Run<DockerEngine, ControlClient> {
         let (reporter, signals) = (Arc::clone(&self.reporter), self.signals.clone());
         let listeners = Arc::clone(&self.listeners);
@@ -112,11 +113,11 @@ impl Context {
         }))
     }
 
-    /// A run whose events go elsewhere.
+    /// A run with another event sink.
     pub fn run_into(&self, sink: Sink) -> Run<DockerEngine, ControlClient> {
         self.asked_origin.call_once(|| {
             if self.project.remembered {
-                // There is no folder that a commit or a bind mount could be of.
+                // Without a compose file there is no folder to check for a commit or bind mounts.
                 return;
             }
             for warning in remote::binds(&self.project, self.engine.about()) {
@@ -131,45 +132,45 @@ impl Context {
             .in_room(DiskBudget { proxy: self.project.proxy.name.clone(), minimum: self.min_free })
     }
 
-    /// A client of the project's proxy; it opens nothing before the first call.
+    /// A client of the project's proxy. It connects on the first call.
     pub fn proxy(&self) -> ControlClient {
         control_client(&self.engine, &self.project.proxy.name)
     }
 
-    /// Whether results may be redrawn in place.
+    /// Whether stdout is a terminal that can be redrawn.
     pub fn stdout_is_live(&self) -> bool {
         let Surroundings { dumb, ci, .. } = surroundings();
         console::user_attended() && !dumb && !ci
     }
 
-    /// Whether results for people may have colour.
+    /// Whether text on stdout may be coloured.
     pub fn stdout_has_colour(&self) -> bool {
         self.stdout_is_live() && !surroundings().no_color
     }
 
-    /// The embedded proxy, ready to be built.
+    /// The embedded proxy image, ready to build.
     pub fn proxy_image(&self) -> ProxyImage {
         ProxyImage { build_id: proxy::build_id(), build: proxy::build(&self.project.proxy.base_image) }
     }
 }
 
-/// What a command works with.
+/// What a command needs to know of the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// What the compose file says.
+    /// The compose file.
     File,
-    /// What the engine remembers is enough.
+    /// The compose file, or else what the engine knows.
     Memory,
 }
 
-/// Why there is no project.
+/// Why no project was loaded.
 enum Unloaded {
     Compose(ComposeError),
     Other(Failure),
 }
 
 impl Unloaded {
-    /// None was named, and none was found.
+    /// Whether no file was named and none was found.
     fn is_without_file(&self) -> bool {
         matches!(self, Self::Compose(error) if error.kind == ComposeErrorKind::NoFile)
     }
@@ -184,7 +185,7 @@ impl From<Unloaded> for Failure {
     }
 }
 
-/// Which project is meant where there is no file.
+/// The project's name if there is no file.
 fn remembered_name(args: &CommonArgs, basis: Basis, error: Unloaded) -> Result<ProjectName, Failure> {
     let named = args.project_name.clone().or_else(|| std::env::var("COMPOSE_PROJECT_NAME").ok());
     let named = named.filter(|name| !name.is_empty());
@@ -204,7 +205,7 @@ fn remembered_name(args: &CommonArgs, basis: Basis, error: Unloaded) -> Result<P
     }
 }
 
-/// The error with one more hint.
+/// The error with an additional hint.
 fn without_file(error: Unloaded, hint: &str) -> Failure {
     match error {
         Unloaded::Compose(mut error) => {
@@ -218,8 +219,8 @@ fn without_file(error: Unloaded, hint: &str) -> Failure {
     }
 }
 
-/// The files may be a pipe that nobody writes into, or lie on a disk that does not answer: a signal ends the wait. The
-/// thread ends with the process.
+/// Loads the project in a thread. Files may be pipes or on a hung disk, so a signal ends the wait; the thread ends with
+/// the process.
 async fn load_project(args: &CommonArgs, signals: &Signals) -> Result<Project, Unloaded> {
     let request = load_request(args).map_err(Unloaded::Other)?;
     let (send, receive) = tokio::sync::oneshot::channel();
@@ -240,14 +241,14 @@ async fn load_project(args: &CommonArgs, signals: &Signals) -> Result<Project, U
     Ok(loaded.project)
 }
 
-/// What the options and the surroundings of this process ask to load.
+/// The load request from the options and the environment.
 ///
 /// # Errors
 /// When there is no current folder.
 pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
     let folder = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Failed, format!("the current folder is not to be read: {error}")))?;
-    // Values that are not UTF-8 cannot stand in a compose file either.
+    // Values that are not UTF-8 cannot be used in a compose file.
     let env: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -270,7 +271,7 @@ pub(super) fn load_request(args: &CommonArgs) -> Result<LoadRequest, Failure> {
     })
 }
 
-/// Lets the reporter say now and then what a long wait is for, for as long as it lives.
+/// Makes the reporter repeat what a long wait is for, as long as the reporter exists.
 fn keep_telling(reporter: &Arc<dyn Reporter>) {
     let reporter = Arc::downgrade(reporter);
     tokio::spawn(async move {
@@ -285,7 +286,7 @@ fn keep_telling(reporter: &Arc<dyn Reporter>) {
     });
 }
 
-/// How wide results may be: as the terminal is, or as they like where there is none.
+/// The width of the terminal; `None` (unlimited) if stdout is not a terminal.
 pub(super) fn stdout_width() -> Option<usize> {
     if !console::user_attended() {
         return None;
@@ -309,12 +310,12 @@ fn surroundings() -> Surroundings {
     }
 }
 
-/// Who deploys: in a pipeline the person who started it, else the user of this machine.
+/// Who deploys: the person who started the pipeline, or else the local user.
 fn operator(project: &Project) -> Operator {
     operator_of(&project.name)
 }
 
-/// The same where there is only a name.
+/// The operator for a project known by name only.
 pub(super) fn operator_of(project: &ProjectName) -> Operator {
     let first =
         |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));

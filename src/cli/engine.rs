@@ -1,4 +1,4 @@
-//! The way to the engine, and through it to the proxy's control channel.
+//! Connects to the engine, and through it to the proxy's control socket.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::model::ProxyName;
 use crate::ports::EngineError;
 use crate::proxy::{CONTROL_SOCKET, ControlClient};
 
-/// Reaches the engine that the command line or the environment names.
+/// Connects to the engine named by the command line or the environment.
 ///
 /// # Errors
-/// When it is not there, not permitted, or too old.
+/// When it is not reachable, access is denied, or it is too old.
 pub(super) async fn connect(args: &CommonArgs) -> Result<DockerEngine, EngineError> {
     let chosen = EngineChoice { host: args.host.clone(), context: args.context.clone() };
     docker::connect_to(&chosen, |name| std::env::var(name).ok()).await

@@ -1,16 +1,16 @@
-//! The variables that choose engine, files and settings.
+//! Checks the environment variables that select engine, files and settings.
 
 use std::ffi::OsString;
 
 use super::exit::{Exit, Failure};
 
-/// How their names begin.
+/// Prefixes of these variables.
 const CHOOSING: [&str; 3] = ["COMPOSE_", "DEPLOY_APPS_", "DOCKER_"];
 
-/// What cannot be read would count as not set: another engine would be taken, or another file.
+/// Refuses values that are not UTF-8. They would count as not set, and another engine or file would be used.
 ///
 /// # Errors
-/// Naming the first variable whose value is not UTF-8.
+/// Names the first variable whose value is not UTF-8.
 pub(super) fn check(mut variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
     let unreadable = variables.find_map(|(name, value)| {
         let name = name.into_string().ok()?;
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_choice_that_cannot_be_read_is_named_and_other_variables_are_left_alone() {
+    fn invalid_values_are_named_and_other_variables_ignored() {
         let check_one = |name: &str, value: &[u8]| {
             check(std::iter::once((name.into(), OsString::from_vec(value.to_vec()))))
                 .err()

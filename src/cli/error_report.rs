@@ -1,5 +1,5 @@
-//! The last word of a command that did not get to its result: for people on standard error, for programs also as one
-//! object on standard output, which is a document of its own and the last line of an event stream at the same time.
+//! Reports why a command failed: as text on stderr, and in JSON formats also as an object on stdout, which is both a
+//! complete document and the last line of an event stream.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use crate::compose::{Finding, Place, Warning};
 use crate::report::ci::{annotation, append_summary, failure_summary};
 
-/// Says why the command ended.
+/// Reports why the command failed.
 pub fn tell(failure: &Failure, format: Format, elapsed: Duration) {
     match format {
         Format::Github if !failure.is_told() => annotate(failure),
@@ -23,7 +23,7 @@ pub fn tell(failure: &Failure, format: Format, elapsed: Duration) {
     }
 }
 
-/// Something harmless in a compose file.
+/// Reports a warning from a compose file.
 pub fn warn(warning: &Warning, format: Format) {
     match (format, &warning.0) {
         (Format::Github, Finding { message, place, hint }) => {
@@ -34,7 +34,7 @@ pub fn warn(warning: &Warning, format: Format) {
     }
 }
 
-/// Each finding at its place in the file, so that a review shows it beside the line; anything else as a whole.
+/// Annotates each finding at its line, so that a review shows it there; other errors as a whole.
 fn annotate(failure: &Failure) {
     let text = failure.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -56,7 +56,7 @@ fn annotation_at(level: &str, place: Option<&Place>, message: &str) -> String {
     annotation(level, &[("file", &in_workspace(&place.file)), ("line", &line), ("col", &column)], message)
 }
 
-/// The runner wants paths as the repository has them; ours begin at the current folder.
+/// The CI runner expects paths relative to the repository; ours are relative to the current folder.
 fn in_workspace(file: &str) -> String {
     let path = std::env::current_dir().map(|here| here.join(file));
     let workspace = std::env::var_os("GITHUB_WORKSPACE");
@@ -68,9 +68,9 @@ fn in_workspace(file: &str) -> String {
     }
 }
 
-/// Prints the help or the version that was asked for, or what is wrong with the command line.
+/// Prints the requested help or version, or the error in the command line.
 pub fn usage(error: &clap::Error) -> ExitCode {
-    // Nowhere to say it is no reason to fail in another way.
+    // If that fails, there is no other place to report it.
     drop(error.print());
     if !error.use_stderr() {
         return Exit::Done.into();
@@ -85,14 +85,14 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     Exit::Usage.into()
 }
 
-/// What was typed cannot be parsed, but whoever reads the output still counts on its form.
+/// Whether the arguments ask for JSON. They could not be parsed, but the reader still expects the format.
 fn asks_for_json(args: impl Iterator<Item = String>) -> bool {
     let args: Vec<String> = args.collect();
     args.iter().any(|arg| arg == "--format=json") || args.windows(2).any(|pair| pair == ["--format", "json"])
 }
 
 fn document(failure: &Failure, elapsed: Duration) -> Value {
-    // The events before it have told the rest.
+    // The preceding events contain the details.
     let message =
         if failure.is_told() { "a step failed before the apps' own began" } else { failure.message.trim_end() };
     let findings: Vec<Value> = failure.findings.iter().map(finding).collect();
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_asked_for_in_either_spelling() {
+    fn json_is_detected_in_either_spelling() {
         let asks = |args: &[&str]| asks_for_json(args.iter().map(ToString::to_string));
         assert!(asks(&["deploy-apps", "--bad", "--format", "json"]));
         assert!(asks(&["deploy-apps", "--format=json"]));

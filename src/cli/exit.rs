@@ -1,4 +1,4 @@
-//! How the process ends. The codes are part of the interface: they are documented in `--help` and never change.
+//! Exit codes. They are part of the interface: documented in `--help`, and never changed.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, in the order of their numbers.
+    /// All codes in ascending order.
     pub const ALL: [Self; 17] = [
         Self::Done,
         Self::Failed,
@@ -55,13 +55,13 @@ impl Exit {
         Self::Terminated,
     ];
 
-    /// The name that programs read in JSON; it never changes.
+    /// The stable name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.words().0
     }
 
-    /// What it means for whoever reads it; `--help` and docs/reference/commands.md say it in these words.
+    /// The description in `--help` and docs/reference/commands.md.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.words().1
@@ -109,7 +109,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The worst of several apps' outcomes; `interrupted` is the code of the signal that cancelled.
+    /// The worst of several outcomes; `interrupted` is the exit code of the signal that cancelled the run.
     #[must_use]
     pub fn of(outcomes: impl IntoIterator<Item = Outcome>, interrupted: Self) -> Self {
         let rank = |exit: &Self| match exit {
@@ -134,14 +134,14 @@ impl Exit {
     }
 }
 
-/// The end of a command that did not get to its work.
+/// Why a command ended early.
 #[derive(Debug)]
 pub struct Failure {
     pub exit: Exit,
     pub message: String,
     pub hint: Option<String>,
     pub details: Vec<Detail>,
-    /// What is wrong in a compose file. `message` holds all of it, for people.
+    /// The findings in a compose file. `message` contains them as text.
     pub findings: Vec<Finding>,
 }
 
@@ -150,7 +150,7 @@ impl Failure {
         Self { exit, message: message.into(), hint: None, details: Vec::new(), findings: Vec::new() }
     }
 
-    /// The reporter has shown it already, as the failure of a step.
+    /// A failure that the reporter has already shown as a failed step.
     pub fn told(exit: Exit) -> Self {
         Self::new(exit, "")
     }
@@ -169,7 +169,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The message of a compose file has lines of its own; those of the engine and the proxy were made one line.
+        // The message about a compose file has several lines; those of the engine and the proxy were joined to one.
         write!(f, "error: {}", visible_lines(self.message.trim_end()))?;
         for Detail { title, lines } in &self.details {
             write!(f, "\n  {}:", visible(title))?;
@@ -190,7 +190,7 @@ impl From<ComposeError> for Failure {
             ComposeErrorKind::UnknownApp => Exit::Usage,
             ComposeErrorKind::NoFile | ComposeErrorKind::NotFound | ComposeErrorKind::Invalid => Exit::InvalidFile,
         };
-        // The compose error renders its place, its source line and its hint itself.
+        // The compose error renders its position, source line and hint itself.
         let message = error.to_string();
         Self { findings: error.findings, ..Self::new(exit, message) }
     }
@@ -255,7 +255,7 @@ impl From<PlanRefused> for Failure {
     }
 }
 
-/// To the minute, in UTC: the proxy's clock is that of another machine.
+/// In UTC, to the minute: it comes from the proxy's clock, which may be that of another machine.
 fn moment(milliseconds: u64) -> String {
     let moment = i64::try_from(milliseconds).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     moment.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_codes_are_numbers_of_their_own_in_rising_order() {
+    fn the_codes_are_unique_and_ascending() {
         let numbers: Vec<u8> = Exit::ALL.iter().map(|exit| *exit as u8).collect();
         assert!(numbers.is_sorted_by(|before, after| before < after), "{numbers:?}");
     }

@@ -1,6 +1,6 @@
-//! What `--help`, the man pages and the README say of environment and files.
+//! The texts about environment and files in `--help`, the man pages and the README.
 
-/// How a command line looks; the table of exit codes follows.
+/// Examples of command lines, followed by the table of exit codes.
 pub const EXAMPLES: &str = "\
 Examples:
   deploy-apps go-app node-app             deploy what has changed; both apps beside each other
@@ -27,7 +27,7 @@ an app's deploy creates those that it needs, and one that is named itself is rep
 
 Exit codes:";
 
-/// The environment variables, and what each does.
+/// The environment variables and their effects.
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("DOCKER_HOST", "the engine, such as `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`"),
     ("DOCKER_CONTEXT, DOCKER_CONFIG", "Docker's context, and the folder of Docker's own settings"),
@@ -59,7 +59,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("~/.docker/config.json", "logins for registries"),
 ];
 
-/// As an aligned list below a title; long names stand on a line of their own.
+/// An aligned list with a title; long names get a separate line.
 pub fn list(title: &str, entries: &[(&str, &str)]) -> String {
     const NAME: usize = 28;
     let mut text = format!("{title}:");

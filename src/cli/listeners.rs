@@ -1,4 +1,4 @@
-//! Who else hears of a run that changes something: a trace, and webhooks. Both learn its end last, after the user has.
+//! Observers of a run that changes something: a trace and webhooks. They are notified of its end after the user.
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use crate::notify::{self, Gathered};
 use crate::ports::{Ending, Operator, RunInfo};
 use crate::telemetry::{Settings, Trace};
 
-/// Empty until a run begins.
+/// Empty until a run starts.
 #[derive(Default)]
 pub struct Listeners {
     heard: OnceLock<Heard>,
@@ -29,7 +29,7 @@ struct Heard {
 }
 
 impl Listeners {
-    /// Begins to listen; the first run of a command decides.
+    /// Starts to observe. Only the first run of a command has an effect.
     pub fn begin(&self, command: &'static str, project: &Project, operator: &Operator, cancel: &CancellationToken) {
         self.heard.get_or_init(|| {
             let mut warnings = Vec::new();
@@ -63,7 +63,7 @@ impl Listeners {
         }
     }
 
-    /// Tells the end. What cannot be told is a warning on standard error, and never changes the exit code.
+    /// Reports the end. A failed delivery is a warning on stderr and does not change the exit code.
     pub async fn close(&self, result: &Result<Exit, Failure>) {
         let Some(heard) = self.heard.get() else { return };
         let ending = heard.ending(result);
@@ -74,7 +74,7 @@ impl Listeners {
         let warnings = if heard.cancel.is_cancelled() {
             ended.await
         } else {
-            // The work is done, so A cancellation means this.
+            // The work is done, so a signal now cancels the delivery.
             tokio::select! {
                 warnings = ended => warnings,
                 () = heard.cancel.cancelled() => Vec::new(),

@@ -1,4 +1,4 @@
-//! Projects without their compose file: what the engine's labels and the proxies' state tell of them.
+//! Projects without their compose file, reconstructed from the engine's labels and the proxies' state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::docker::DockerEngine;
 use crate::model::{AppKey, ObservedProxy, Project, ProjectName, ProxyName, Role};
 use crate::ports::{Engine as _, InspectEngine as _, Proxy as _, Resident};
 
-/// A proxy that hangs must not keep the others from being told of.
+/// A hung proxy must not prevent the others from being listed.
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Everything of ours on an engine, before anybody is asked about a project.
+/// All of our containers and proxies on an engine, for all projects.
 pub(super) struct Memory {
     pub residents: Vec<Resident>,
-    /// What each proxy that answers knows.
+    /// The state of each proxy that answers.
     states: BTreeMap<ProxyName, ObservedProxy>,
 }
 
 impl Memory {
-    /// Asks the engine for its containers, then each proxy that runs for its routes.
+    /// Lists the engine's containers, then reads the routes of each running proxy.
     ///
     /// # Errors
-    /// When the engine cannot be asked.
+    /// When the engine does not answer.
     pub async fn of(engine: &DockerEngine) -> Result<Self, Failure> {
         let residents = engine.residents().await?;
         let running = residents.iter().filter(|resident| resident.labels.role == Role::Proxy && resident.running);
@@ -39,7 +39,7 @@ impl Memory {
         Ok(Self { residents, states })
     }
 
-    /// Every project that has a container or a route, with the proxies that know it.
+    /// Every project that has a container or a route, with its proxies.
     pub fn projects(&self) -> BTreeMap<ProjectName, BTreeSet<ProxyName>> {
         let labels = self.residents.iter().map(|resident| &resident.labels);
         let contained = labels.filter_map(|labels| Some((labels.project.clone()?, labels.proxy.clone())));
@@ -61,7 +61,7 @@ impl Memory {
         })
     }
 
-    /// The proxy of a project: the one that has something of it, else the one that remembers its history.
+    /// The proxy of a project: the one that serves it, or else one that has its history.
     fn home(&self, project: &ProjectName) -> Result<ProxyName, Failure> {
         let present = self.projects();
         let remembered =
@@ -78,7 +78,7 @@ impl Memory {
         }
     }
 
-    /// The refusal of a name that nothing here has.
+    /// The error for an unknown project name.
     pub fn unknown(&self, project: &ProjectName) -> Failure {
         let names: Vec<String> = self.projects().keys().map(|name| format!("`{name}`")).collect();
         Failure::new(Exit::Usage, format!("unknown project `{project}`")).hint(match names.is_empty() {
@@ -88,10 +88,10 @@ impl Memory {
     }
 }
 
-/// The project of this name as it is on the engine.
+/// The project of this name as found on the engine.
 ///
 /// # Errors
-/// When the engine cannot be asked or knows no such project.
+/// When the engine does not answer or has no such project.
 pub(super) async fn project(engine: &DockerEngine, name: &ProjectName) -> Result<Project, Failure> {
     let memory = Memory::of(engine).await?;
     let home = memory.home(name)?;
@@ -99,7 +99,7 @@ pub(super) async fn project(engine: &DockerEngine, name: &ProjectName) -> Result
     let nothing = ObservedProxy::default();
     let state = memory.states.get(&home).unwrap_or(&nothing);
     let keys: Vec<AppKey> = state.apps.keys().filter(|key| key.project == *name).cloned().collect();
-    // Without what the proxy keeps there is still what the engine says; what needs more says so itself.
+    // Without the stored releases the engine's labels remain. Commands that need more report that themselves.
     let releases = match state.keeps_releases && !keys.is_empty() {
         true => control_client(engine, &home).releases(&keys).await.unwrap_or_default(),
         false => BTreeMap::new(),

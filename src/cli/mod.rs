@@ -1,6 +1,6 @@
-//! Arguments, wiring, exit codes; each command has a file in [`commands`], with its arguments.
+//! Arguments, wiring and exit codes. Each command has a file in [`commands`].
 
-// Its macros are for all that follows.
+// First, as its macros are used in the modules below.
 #[macro_use]
 mod output;
 
@@ -48,7 +48,7 @@ use listeners::Listeners;
 
 use crate::plan::Intent;
 
-/// The command line's grammar, for whoever makes something of it: completions, man pages, tests.
+/// The grammar of the command line, for completions, man pages and tests.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
@@ -67,7 +67,7 @@ pub fn main() -> ExitCode {
     };
     let format = cli.common.format();
     let limit = cli.common.timeout;
-    // Several parts speak TLS, and each would ask for a provider of its own. An error says that there is one already.
+    // Several crates use TLS and need a process-wide provider. An error means that one is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -82,12 +82,12 @@ pub fn main() -> ExitCode {
         error_report::tell(failure, format, started.elapsed());
     }
     runtime.block_on(listeners.close(&result));
-    // A cancelled pull or a closed lease may still have a task; none of them holds anything that matters.
+    // Tasks of a cancelled pull or a closed lease may remain; they hold nothing important.
     runtime.shutdown_background();
     result.unwrap_or_else(|failure| failure.exit).into()
 }
 
-/// The end by `--timeout` looks like one by a signal; it has words of its own.
+/// `--timeout` ends a run like a signal, but has its own message.
 fn timed_out(result: Result<Exit, Failure>, limit: Option<Duration>) -> Result<Exit, Failure> {
     match (&result, limit) {
         (Ok(Exit::TimedOut), Some(limit)) => {
@@ -105,7 +105,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
     environment::check(std::env::vars_os())?;
     check_format(&cli)?;
     let operation = cli.operation();
-    // A word without a command may be a command that is mistyped.
+    // A word without a command may be a mistyped command.
     let word = cli.deploy.desired.apps.first().filter(|_| cli.command.is_none()).cloned();
     let common = &cli.common;
     let basis = basis(cli.command.as_ref());
@@ -120,13 +120,13 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
             suggest::command(&context.project, &cli.deploy.desired.apps)?;
             boxed(|| deploy::run(&context, &cli.deploy)).await
         }
-        // These read files, or nothing.
+        // These commands do not use the engine.
         Some(Command::Config(args)) => config::run(common, &args),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::Init(args)) => init::run(common, &args),
         Some(Command::Man(args)) => man::run(&args, command()),
         Some(Command::Schema(args)) => schema::run(&args),
-        // What is missing is what it looks for.
+        // Doctor reports missing parts itself.
         Some(Command::Doctor(args)) => boxed(|| doctor::run(common, args)).await,
         Some(Command::Ls(args)) => boxed(|| ls::run(common, args)).await,
         Some(Command::Deploy(args)) => boxed(|| async { deploy::run(&open.await?, &args).await }).await,
@@ -161,18 +161,18 @@ fn basis(command: Option<&Command>) -> Basis {
         | Some(
             Command::Deploy(_) | Command::Plan(_) | Command::DrainTest(_) | Command::Proxy(_) | Command::Dashboard(_),
         ) => Basis::File,
-        // What the others need is on the engine.
+        // The other commands only need what is on the engine.
         Some(_) => Basis::Memory,
     }
 }
 
-/// A command's future is made on the heap. Without optimizations the caller would have room on its stack for those of
-/// all commands, megabytes in all.
+/// Boxes a command's future. In debug builds the caller's stack frame would otherwise have room for the futures of all
+/// commands, several megabytes.
 fn boxed<'a, F: Future + 'a>(make: impl FnOnce() -> F) -> Pin<Box<dyn Future<Output = F::Output> + 'a>> {
     Box::pin(make())
 }
 
-/// Two formats are for one command each.
+/// Two of the formats are for a single command each.
 fn check_format(cli: &Cli) -> Result<(), Failure> {
     let reads_files = matches!(
         cli.command,

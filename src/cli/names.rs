@@ -1,12 +1,12 @@
-//! Names of apps that the host may know although the compose file does not any more.
+//! Checks names of apps, which may exist on the host only.
 
 use super::exit::{Exit, Failure};
 use crate::model::{AppName, Project};
 
-/// Refuses what neither the file nor the host knows as an app.
+/// Refuses a name that is an app neither in the file nor on the host.
 ///
 /// # Errors
-/// With the names that are meant, perhaps.
+/// With suggested names.
 pub fn known_apps<'a>(
     project: &'a Project,
     names: &[String],
@@ -15,10 +15,10 @@ pub fn known_apps<'a>(
     known_names(project, names, on_host.map(AppName::as_str))
 }
 
-/// The same with `others`, which may be named as well as apps.
+/// Like [`known_apps`], and also accepts the names in `others`.
 ///
 /// # Errors
-/// With the names that are meant, perhaps.
+/// With suggested names.
 pub fn known_names<'a>(
     project: &'a Project,
     names: &[String],
@@ -28,7 +28,7 @@ pub fn known_names<'a>(
     known.sort_unstable();
     known.dedup();
     let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) else { return Ok(()) };
-    // One slip for every four letters, and one for a short name.
+    // Allow one typo per four letters, and one in a short name.
     let slips = known.iter().map(|other| (strsim::osa_distance(other, unknown), other));
     let near = slips.filter(|(slips, _)| *slips <= 1 + unknown.len() / 4).min_by_key(|(slips, _)| *slips);
     let hint = match near {

@@ -1,4 +1,4 @@
-//! Where a run comes from: the commit of the compose file's folder and the pipeline's address, for the history.
+//! The origin of a run for the history: the commit of the compose file's folder, and the pipeline's URL.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::local;
 use crate::ports::Origin;
 
-/// A deploy takes longer than this, so git never holds one up; on a slow disk the history goes without a commit.
+/// Shorter than any deploy, so git never delays one. On a slow disk the history has no commit.
 const GIT_LIMIT: Duration = Duration::from_millis(200);
-/// Longer than any pipeline's address is.
+/// Longer than any pipeline's URL.
 const LONGEST: usize = 512;
 
-/// Starts to find out and returns at once; `found` has the answer when there is one.
+/// Starts the lookup and returns immediately; `found` is set when it is done.
 pub fn find_out(folder: &Path, found: &Arc<OnceLock<Origin>>) {
     let (folder, found) = (folder.to_owned(), Arc::clone(found));
     tokio::spawn(async move {
@@ -21,15 +21,15 @@ pub fn find_out(folder: &Path, found: &Arc<OnceLock<Origin>>) {
         let asked = tokio::task::spawn_blocking(move || of_git(&folder));
         if let Ok(Some((commit, branch))) = asked.await {
             origin.commit = Some(commit);
-            // A pipeline checks out a commit, not a branch, and says the branch itself.
+            // A pipeline checks out a detached commit and provides the branch in a variable.
             origin.branch = origin.branch.or(branch);
         }
-        // Set once: only the first who asks starts this.
+        // Already set if another call was faster.
         let _ = found.set(origin);
     });
 }
 
-/// The commit, with `+dirty` when a tracked file has changed, and the branch.
+/// The commit, with `+dirty` if a tracked file has changed, and the branch.
 fn of_git(folder: &Path) -> Option<(String, Option<String>)> {
     let (head, changed) = std::thread::scope(|scope| {
         let head = scope.spawn(|| local::head(folder, GIT_LIMIT));
@@ -41,7 +41,7 @@ fn of_git(folder: &Path) -> Option<(String, Option<String>)> {
     Some((format!("{commit}{dirty}"), Some(branch).filter(|branch| branch != "HEAD")))
 }
 
-/// What the pipelines that we know of say about themselves. Nothing else of the environment is ever recorded.
+/// The variables of known CI systems. Nothing else of the environment is recorded.
 fn of_pipeline(env: &impl Fn(&str) -> Option<String>) -> Origin {
     let set = |name: &str| env(name).filter(|value| !value.is_empty() && value.len() <= LONGEST);
     let first = |names: &[&str]| names.iter().find_map(|name| set(name));
@@ -66,7 +66,7 @@ fn of_pipeline(env: &impl Fn(&str) -> Option<String>) -> Origin {
     }
 }
 
-/// An address may carry a login before the `@`, which nobody wants to find in a history.
+/// Removes a login before the `@`, which must not be stored in the history.
 fn without_login(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     if !matches!(scheme, "http" | "https") {

@@ -1,4 +1,5 @@
-//! Whether the proxy's published port answers, asked as a client would: a port that the engine has lost looks fine to everybody else.
+//! Checks the proxy's published port as a client would: a port whose forwarding the engine has lost looks fine to all
+//! other checks.
 
 use std::time::Duration;
 
@@ -10,16 +11,16 @@ use super::remote;
 use crate::compose::{Finding, Warning};
 use crate::model::{EngineInfo, PortAnswer, Project};
 
-/// nginx answers such a request at once, without a look at any app; no `Host`, so no app is meant.
+/// Without `Host` nginx answers it immediately, and no app is involved.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nUser-Agent: deploy-apps\r\nConnection: close\r\n\r\n";
-/// The PROXY protocol's own word for a connection that nobody sent on.
+/// The PROXY protocol's header for a connection without a client address.
 const UNKNOWN: &[u8] = b"PROXY UNKNOWN\r\n";
-/// A working port answers in a millisecond. Longer than the first retry of a lost packet.
+/// A working port answers within a millisecond. Longer than the first retransmission of a lost packet.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The port of a proxy that was started just now may come a moment after its control socket.
+/// The port of a new proxy may be ready slightly later than its control socket.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Opens the port once, and once more if it was silent.
+/// Connects to the port, and retries once if there is no answer.
 pub async fn ask(project: &Project, engine: &EngineInfo) -> PortAnswer {
     let (host, port) = match remote::proxy_target(project, engine) {
         Ok(target) => target,
@@ -34,7 +35,7 @@ pub async fn ask(project: &Project, engine: &EngineInfo) -> PortAnswer {
     }
     match answer {
         Ok(()) => PortAnswer::Answers { address },
-        // From elsewhere a firewall may be in the way, which is nobody's fault.
+        // From another machine, a firewall may be the reason.
         Err(Silence::Unreached(why)) if !engine.local => {
             PortAnswer::NotAsked { why: format!("`{address}` is not reached from here: {why}") }
         }
@@ -43,9 +44,9 @@ pub async fn ask(project: &Project, engine: &EngineInfo) -> PortAnswer {
 }
 
 enum Silence {
-    /// No connection came about.
+    /// The connection failed.
     Unreached(String),
-    /// A connection did, and no answer came on it.
+    /// The connection was accepted, but there was no answer.
     Mute(String),
 }
 
@@ -71,7 +72,7 @@ async fn once(host: &str, port: u16, request: &[u8]) -> Result<(), Silence> {
     }
 }
 
-/// What a deploy says at its end; nothing when all is well, or nobody could ask.
+/// The warning at the end of a deploy; none if the port answers or was not checked.
 pub fn warning(project: &Project, answer: &PortAnswer) -> Option<Warning> {
     let message = answer.trouble()?;
     let hint = Some(PortAnswer::remedy(&project.proxy.name));
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tells_an_answer_from_silence() {
+    async fn an_answer_is_distinguished_from_silence() {
         let asked = async |port| once("127.0.0.1", port, REQUEST).await;
         assert!(asked(served(b"HTTP/1.1 400 Bad Request\r\n\r\n").await).await.is_ok());
         assert!(matches!(asked(served(b"SSH-2.0-x\r\n").await).await, Err(Silence::Mute(why)) if why.contains("HTTP")));
@@ -109,8 +110,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn does_not_wait_for_ever() {
-        // Nobody accepts, as where a forwarder has run out of files: the kernel takes the connection, and no answer comes.
+    async fn the_check_has_a_timeout() {
+        // A listener that never accepts, like a forwarder without file descriptors: the kernel completes the
+        // connection, and no answer comes.
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         assert!(

@@ -1,4 +1,4 @@
-//! What is different when the engine runs on another host than this command.
+//! Special cases for an engine on another host.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
@@ -6,7 +6,7 @@ use super::exit::{Exit, Failure};
 use crate::compose::{Finding, Warning};
 use crate::model::{EngineInfo, MountSource, Project};
 
-/// Bind mounts of the project's own folder, which the engine takes for paths of its host.
+/// Warnings for bind mounts of the project's folder: the engine uses the same paths on its own host.
 pub fn binds(project: &Project, engine: &EngineInfo) -> Vec<Warning> {
     if engine.local {
         return Vec::new();
@@ -30,10 +30,10 @@ pub fn binds(project: &Project, engine: &EngineInfo) -> Vec<Warning> {
     found.map(warning).collect()
 }
 
-/// The host and port to which requests to the proxy have to go from here.
+/// Host and port of the proxy, as reachable from this machine.
 ///
 /// # Errors
-/// When no way leads there from this machine.
+/// When it is not reachable from this machine.
 pub fn proxy_target(project: &Project, engine: &EngineInfo) -> Result<(String, u16), Failure> {
     let port = project.proxy.http_port;
     let bind = project.proxy.bind.as_deref().and_then(|bind| bind.parse::<IpAddr>().ok());
@@ -51,10 +51,10 @@ pub fn proxy_target(project: &Project, engine: &EngineInfo) -> Result<(String, u
     }
 }
 
-/// The same as an address.
+/// The address of the proxy, as reachable from this machine.
 ///
 /// # Errors
-/// When no way leads there from this machine, or the host's name means nothing here.
+/// When it is not reachable from this machine, or the host's name does not resolve.
 pub fn proxy_address(project: &Project, engine: &EngineInfo) -> Result<SocketAddr, Failure> {
     let (host, port) = proxy_target(project, engine)?;
     let found = (host.as_str(), port).to_socket_addrs().ok().and_then(|mut found| found.next());

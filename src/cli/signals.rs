@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: the first asks the run to undo, the second leaves at once. SIGHUP, the end of the terminal, is a
-//! first one only: a shell and the kernel both send it.
+//! SIGINT and SIGTERM: the first one makes the run undo its work, the second one exits immediately. SIGHUP (the
+//! terminal was closed) only counts as a first one, as both the shell and the kernel send it.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Exit;
 use crate::event::{Event, Fact};
 
-/// What the signals have to tell the run, and the run the signals.
+/// State shared between the signal handlers and the run.
 #[derive(Clone, Default)]
 pub struct Signals {
     pub cancel: CancellationToken,
@@ -22,7 +22,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Installs the signal handlers.
     ///
     /// # Errors
     /// When the process may not install signal handlers.
@@ -45,14 +45,14 @@ impl Signals {
                 if stream.recv().await.is_some() && !heard.cancel.is_cancelled() {
                     heard.receive(Exit::Terminated);
                 }
-                // The handler stays, so that a second one changes nothing.
+                // Keep the handler, so that a second SIGHUP is ignored.
                 while stream.recv().await.is_some() {}
             });
         }
         Ok(signals)
     }
 
-    /// The exit code of the signal that was heard, or of the time that is over.
+    /// The exit code for the received signal, or for the timeout.
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self.code.load(Ordering::Relaxed) {
@@ -62,12 +62,12 @@ impl Signals {
         }
     }
 
-    /// Cancels when `limit` is over, as a signal would.
+    /// Cancels the run after `limit`, as a signal would.
     pub fn cancel_after(&self, limit: Duration) {
         let signals = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(limit).await;
-            // Whoever has asked to stop before is told so.
+            // A signal that came before the timeout determines the exit code.
             if !signals.cancel.is_cancelled() {
                 signals.code.store(Exit::TimedOut as u8, Ordering::Relaxed);
                 signals.cancel.cancel();
@@ -75,7 +75,7 @@ impl Signals {
         });
     }
 
-    /// Remembers what would be left if the process ended right now.
+    /// Records which containers would be left behind if the process exited now.
     pub fn follow(&self, event: &Event) {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         match &event.fact {
@@ -85,7 +85,7 @@ impl Signals {
             Fact::ReplicaStopped { name, .. } => {
                 started.remove(name);
             }
-            // What serves is no leftover.
+            // Serving containers are not leftovers.
             Fact::Flipped { .. } => started.clear(),
             _ => {}
         }
@@ -107,8 +107,7 @@ impl Signals {
     }
 }
 
-/// Whether SIGHUP would end the process. Under `nohup` it is ignored, and must stay so; where nobody can tell, it is left
-/// alone.
+/// Whether SIGHUP would end the process. `nohup` ignores it, and it must stay ignored; if unknown, it is not handled.
 fn hangup_ends() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());

@@ -1,4 +1,4 @@
-//! A command in a container, joined to this process's own streams and terminal.
+//! Attaches a command in a container to this process's streams and terminal.
 
 use std::io::{Read, Write};
 
@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use super::exit::Failure;
 use crate::ports::{OutputStream, Shell};
 
-/// The engine says so in place of the command's own output.
+/// The engine sends this in place of the command's output.
 const NOT_RUN: &[u8] = b"OCI runtime exec failed";
 
-/// Passes everything in both directions until the command ends. What the engine says in place of the command is
-/// returned, not passed.
+/// Copies data in both directions until the command exits. An error that the engine sends in place of the command's
+/// output is returned, not printed.
 pub(super) async fn pass(
     mut shell: Shell,
     has_terminal: bool,
@@ -28,7 +28,7 @@ pub(super) async fn pass(
         tokio::select! {
             bytes = next(&mut typed) => match bytes {
                 Some(bytes) => {
-                    // A command that does not read any more has closed it; its output still counts.
+                    // The command may have closed its stdin; its output is still copied.
                     if shell.input.write_all(&bytes).await.is_err() || shell.input.flush().await.is_err() {
                         typed = None;
                     }
@@ -68,7 +68,7 @@ async fn window_change(resized: &mut Option<tokio::signal::unix::Signal>) {
     }
 }
 
-/// A thread of its own: a read from a terminal cannot be taken back, and must not hold up the end.
+/// Reads stdin in a thread: a read from a terminal cannot be cancelled and must not delay the exit.
 fn stdin() -> mpsc::Receiver<Vec<u8>> {
     let (sender, typed) = mpsc::channel(16);
     std::thread::spawn(move || {
@@ -82,7 +82,7 @@ fn stdin() -> mpsc::Receiver<Vec<u8>> {
     typed
 }
 
-/// Returns false when nobody reads any more.
+/// Writes to stdout or stderr; false when the reader has gone.
 fn write(stream: OutputStream, bytes: &[u8]) -> bool {
     let write = |mut out: Box<dyn Write>| out.write_all(bytes).and_then(|()| out.flush());
     match stream {
@@ -100,7 +100,7 @@ pub(super) fn size() -> (u16, u16) {
     }
 }
 
-/// Every key goes to the command as it is, until this is dropped.
+/// Puts the terminal in raw mode until it is dropped, so that every key reaches the command.
 pub(super) struct RawTerminal {
     before: Option<Termios>,
 }

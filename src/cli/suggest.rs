@@ -1,4 +1,4 @@
-//! Apps are named right away, so a mistyped command looks like an app.
+//! Suggestions for mistyped commands, which are parsed as the name of an app.
 
 use clap::CommandFactory;
 
@@ -7,21 +7,21 @@ use super::exit::{Exit, Failure};
 use crate::compose::nearest;
 use crate::model::Project;
 
-/// The command that was meant by a word, if it is near to one.
+/// The command most similar to `word`, if any is similar.
 fn meant(word: &str) -> Option<String> {
     let root = Cli::command();
     let names = root.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
     nearest(word, names).map(str::to_owned)
 }
 
-/// Refuses a word that is no app, but nearly a command.
+/// Refuses a word that is not an app, but similar to a command.
 ///
 /// # Errors
-/// With the command that was meant.
+/// With the suggested command.
 pub fn command(project: &Project, words: &[String]) -> Result<(), Failure> {
     let services = || project.apps.keys().chain(project.accessories.keys()).map(crate::model::AppName::as_str);
     for word in words.iter().filter(|word| services().all(|service| service != word.as_str())) {
-        // An app that is as near is meant rather: apps are what is named here.
+        // A similar app takes precedence, since apps are expected here.
         if nearest(word, services()).is_none()
             && let Some(command) = meant(word)
         {
@@ -32,7 +32,7 @@ pub fn command(project: &Project, words: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Without a compose file there is no app either, so the command is what was likely meant.
+/// Adds the suggested command to an error about a missing compose file.
 pub fn without_file(failure: Failure, word: Option<&str>) -> Failure {
     let word = word.filter(|_| failure.exit == Exit::InvalidFile);
     let no_file = failure.findings.iter().all(|finding| finding.place.is_none());

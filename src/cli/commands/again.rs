@@ -42,12 +42,12 @@ pub struct StartArgs {
     pub apps: Vec<String>,
 }
 
-/// Carries the intent out for the named services beside each other, and says how each ended.
+/// Runs the intent for the named services concurrently and reports the outcome of each.
 pub async fn run(context: &Context, names: &[String], intent: Intent) -> Result<Exit, Failure> {
     let accessories = context.project.accessories.keys();
     known_apps(&context.project, names, accessories.clone())?;
     let known = context.project.apps.keys().chain(accessories);
-    // In the file's order, each once.
+    // In the file's order, without duplicates.
     let services: Vec<AppName> =
         known.filter(|name| names.iter().any(|named| named == name.as_str())).cloned().collect();
     carry_out(context, &services, DeployOptions { intent, ..DeployOptions::default() }, None).await

@@ -1,4 +1,4 @@
-//! `deploy-apps completions`: the script that makes a shell ask this binary.
+//! `deploy-apps completions`: prints the script that makes a shell call this binary for completions.
 
 use clap::{Args, ValueEnum};
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
@@ -6,7 +6,7 @@ use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 
-/// Set by the shell's script, to the shell's name.
+/// The variable in which the shell's script passes the shell's name.
 pub const VARIABLE: &str = "DEPLOY_APPS_COMPLETE";
 
 #[derive(Debug, Clone, Args)]
@@ -48,7 +48,7 @@ pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// As it was called, so that a binary outside of PATH completes too.
+/// The name or path it was called by, so that a binary outside of PATH completes too.
 fn called_as() -> String {
     let called = std::env::args_os().next().unwrap_or_default();
     let path = std::path::Path::new(&called);

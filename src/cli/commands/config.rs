@@ -1,4 +1,4 @@
-//! `deploy-apps config`: the compose files as they are understood.
+//! `deploy-apps config`: prints the merged compose files.
 
 use clap::Args;
 
@@ -45,7 +45,7 @@ pub struct ListArgs {
     pub environment: bool,
 }
 
-/// Reads the files; no engine is asked.
+/// Reads only the files, not the engine.
 pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
     let mut request = load_request(common)?;
     request.named = args.only.clone();
@@ -82,7 +82,7 @@ pub fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<Exit, Failure> {
     } else if list.environment {
         config.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()
     } else if common.format() == Format::Json {
-        // No `v` here: the document is a compose file, and that has a schema of its own.
+        // No `v` field here: the document is a compose file, which has its own schema.
         vec![serde_json::to_string_pretty(&config.model).unwrap_or_default()]
     } else {
         vec![config.yaml().trim_end().to_owned()]

@@ -19,7 +19,7 @@ use crate::model::Project;
 use crate::ports::InspectProxy;
 use crate::proxy::ControlClient;
 
-/// Of each app; the page has room for no more.
+/// Runs shown per app, limited by the space on the page.
 const RUNS: u16 = 10;
 
 #[derive(Debug, Clone, Args)]
@@ -35,7 +35,7 @@ pub struct DashboardArgs {
     pub port: u16,
 }
 
-/// Serves the page until Ctrl-C, which is how it is meant to end.
+/// Serves the page until Ctrl-C, which is a success.
 pub async fn run(context: Context, common: &CommonArgs, args: DashboardArgs) -> Result<Exit, Failure> {
     let dashboard = Dashboard::bind(args.port).await.map_err(|error| not_bound(args.port, &error))?;
     let url = dashboard.url();
@@ -43,7 +43,7 @@ pub async fn run(context: Context, common: &CommonArgs, args: DashboardArgs) -> 
         Format::Json => json!({ "v": 1, "project": context.project.name, "url": url }).to_string(),
         _ => url,
     };
-    // Whoever started it and went away may still look at the page.
+    // The page stays up even if nobody reads stdout any more.
     drop(writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush()));
     if context.format == Format::Text {
         errln!("live page of project `{}`, for this machine only; Ctrl-C ends it", context.project.name);
@@ -69,16 +69,16 @@ fn not_bound(port: u16, error: &std::io::Error) -> Failure {
     }
 }
 
-/// Looks as `status` and `history` do, again and again.
+/// Observes like `status` and `history`, repeatedly.
 struct Eyes {
     context: Context,
     common: CommonArgs,
     proxy: ControlClient,
-    /// As the compose file was when it could last be read: people edit it while they look at the page.
+    /// The compose file as last read successfully: it may be edited while the page is open.
     project: Mutex<Project>,
 }
 
-/// What the page says is wrong.
+/// An error on the page.
 fn trouble(what: &str, failure: &Failure) -> Value {
     let message = failure.message.lines().next().unwrap_or_default();
     json!({ "what": what, "message": message, "hint": failure.hint })
@@ -91,7 +91,7 @@ impl Eyes {
             .map(|loaded| loaded.project);
         let mut project = self.project.lock().unwrap_or_else(PoisonError::into_inner);
         match loaded {
-            // Under another name it would be another project, with a proxy that this page does not ask.
+            // With another name it would be another project, with a proxy that this page does not observe.
             Ok(read) if read.name == project.name && read.proxy.name == project.proxy.name => *project = read,
             Ok(read) => {
                 let message = format!("the compose file is of project `{}` now; start the dashboard again", read.name);
@@ -112,7 +112,7 @@ impl Source for Eyes {
         let past = HistoryArgs { apps: Vec::new(), limit: RUNS };
         let (status, (history, totals)) = tokio::join!(status::gather(view, &what), async {
             let history = history::gather(&project, &self.proxy, &past).await;
-            // Without one answer there is no other.
+            // If one request fails, the other would fail too.
             let totals = match &history {
                 Ok(_) => self.proxy.totals(&project.name).await.ok(),
                 Err(_) => None,
@@ -123,7 +123,7 @@ impl Source for Eyes {
         match &status {
             Ok(status) => {
                 text.extend(status.lines(false, None));
-                // A host without any deploy has no proxy, and misses none.
+                // A host without a deploy has no proxy, which is not an error.
                 if let (Some(error), Some(_)) = (&status.proxy.error, status.proxy.state) {
                     let failure = Failure::new(Exit::NoProxy, format!("proxy `{}`: {error}", status.proxy.name));
                     troubles.push(trouble("proxy", &failure));

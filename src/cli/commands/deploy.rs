@@ -16,7 +16,7 @@ use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
 use crate::rollout::deploy;
 use crate::rollout::{DeployRequest, deploy_saved};
 
-/// Enough to find the last good release of a bad week, few enough that disks do not fill.
+/// Covers several failed releases in a row without filling disks.
 pub(super) const KEEP: u32 = 5;
 /// The proxy remembers the last 50 releases that served.
 pub(super) const MOST_KEPT: i64 = 40;
@@ -31,7 +31,7 @@ pub struct DeployArgs {
 }
 
 impl DeployArgs {
-    /// The apps that are named here or in the saved plan; what is wrong with that is said when it is run.
+    /// The apps named here or in the saved plan. Errors in the plan are reported when it is run.
     pub fn named(&self) -> Vec<String> {
         let text = self.plan_file.as_ref().and_then(|file| local::text(file, LARGEST_PLAN).ok());
         match text.and_then(|text| SavedPlan::parse(&text).ok()) {
@@ -78,16 +78,16 @@ impl SelectionArgs {
             replicas: self.replicas,
             no_backup: self.no_backup,
             keep: (!self.no_prune).then_some(self.keep),
-            // Who asks for everything does not ask for a restart of the database.
+            // `--all` does not replace accessories such as databases.
             keep_accessories: self.apps.is_empty(),
             intent: Intent::Deploy,
         }
     }
 
-    /// What is to be deployed.
+    /// The services to deploy.
     ///
     /// # Errors
-    /// When a name is not known, or an option does not go with it.
+    /// When a name is unknown, or options contradict each other.
     pub fn services(&self, project: &Project) -> Result<Vec<AppName>, Failure> {
         if self.apps.is_empty() && !project.apps.is_empty() {
             return Ok(project.apps.keys().chain(project.accessories.keys()).cloned().collect());
@@ -104,7 +104,7 @@ impl SelectionArgs {
     }
 }
 
-/// Deploys the named apps and says how each ended.
+/// Deploys the named apps and reports the outcome of each.
 pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> {
     let Some(file) = &args.plan_file else {
         let apps = named(context, &args.desired)?;
@@ -114,8 +114,8 @@ pub async fn run(context: &Context, args: &DeployArgs) -> Result<Exit, Failure> 
     carry_out(context, &saved.apps, saved.options.clone(), Some(&saved)).await
 }
 
-/// What every command that changes what serves does: plan, execute, and the outcome as an exit code. With a saved plan
-/// that is run, or nothing.
+/// Shared by all commands that change serving apps: plan, execute, and map the outcome to an exit code. With a saved
+/// plan, execute exactly that plan.
 pub async fn carry_out(
     context: &Context,
     apps: &[AppName],
@@ -149,10 +149,10 @@ pub async fn carry_out(
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
 }
 
-/// Of a saved plan: thousands of apps stay far below it.
+/// Size limit of a saved plan. Plans with thousands of apps are far smaller.
 const LARGEST_PLAN: u64 = 64 << 20;
 
-/// Reads a saved plan and makes sure that it is one of this project.
+/// Reads a saved plan and checks that it belongs to this project.
 fn saved_plan(context: &Context, file: &Path) -> Result<SavedPlan, Failure> {
     let save = "`deploy-apps plan --out FILE` saves one";
     let shown = file.display();

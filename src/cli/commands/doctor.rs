@@ -26,7 +26,7 @@ use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy};
 use crate::proxy;
 use crate::rollout::{Repaired, Run, repair, restarting};
 
-/// What only the proxy's own processes see: its clock, its limits and its nginx.
+/// Facts that only a process in the proxy's container can read: clock, limits and nginx version.
 const INSIDE: &str = "date +%s.%N; sed -n 's/^Max open files *\\([0-9]*\\).*/\\1/p' /proc/1/limits; \
                       cat /proc/sys/net/core/somaxconn; nginx -v 2>&1 | sed 's/.*nginx.//; s/ .*//'";
 
@@ -37,7 +37,7 @@ pub struct DoctorArgs {
     pub fix: bool,
 }
 
-/// Looks at everything that a deploy relies on. Works also without a compose file, an engine or a proxy.
+/// Checks everything that a deploy relies on. Also works without a compose file, an engine or a proxy.
 pub async fn run(common: &CommonArgs, args: DoctorArgs) -> Result<Exit, Failure> {
     let mut findings = Vec::new();
     let project = compose_file(common, &mut findings);
@@ -100,7 +100,7 @@ async fn fix(engine: &DockerEngine, project: Option<&Project>) -> Result<Repaire
     }
 }
 
-/// Where there is no file, any name will do: it is only shown.
+/// Without a file any name works: it is only displayed.
 fn any_project(project: Option<&Project>) -> Result<ProjectName, Failure> {
     match project {
         Some(project) => Ok(project.name.clone()),
@@ -127,7 +127,7 @@ async fn gather(
         ..Facts::default()
     };
     let Some(engine) = engine else { return facts };
-    // What the way to the engine really uses, be it of the environment or of a docker context.
+    // The certificates in use, from the environment or from a docker context.
     if !engine.certificates().is_empty() {
         let used = engine.certificates().iter();
         facts.certificates = used
@@ -192,7 +192,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
     })
 }
 
-/// A container that publishes it, or something else on this very machine.
+/// A container that publishes the port, or another process on this machine.
 async fn port_holder(
     engine: &DockerEngine,
     desired: &ProxySpec,
@@ -211,13 +211,14 @@ async fn port_holder(
     Ok(taken.then(|| format!("a process (`sudo ss -ltnp 'sport = :{}'` names it)", desired.http_port)))
 }
 
-/// What is no problem: a deploy takes the port over.
+/// A note for a case that needs no fix: a deploy takes the port over.
 fn composes(desired: &ProxySpec, observed: &ObservedEngine) -> &'static str {
     let holds = observed.composed.iter().any(|one| one.ports.contains(&desired.http_port));
     if holds { ", which docker compose made: a deploy of that service as an app takes the port over" } else { "" }
 }
 
-/// The planner knows which settings make another proxy; the image plays no part in that. That a deploy is refused for it, and how to fix that.
+/// Why a deploy would be refused because the proxy's settings differ, and how to fix it. The planner decides which
+/// settings matter; the image does not.
 pub(super) fn differs(desired: &ProxySpec, observed: &ObservedEngine) -> Option<(String, String)> {
     let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&desired.base_image) };
     let refused = plan_proxy(desired, &image, observed).err()?;
@@ -225,7 +226,7 @@ pub(super) fn differs(desired: &ProxySpec, observed: &ObservedEngine) -> Option<
 }
 
 async fn proxy_facts(name: &ProxyName, project: Option<&Project>, engine: &DockerEngine) -> Option<ProxyFacts> {
-    // Whose traffic is counted does not matter here.
+    // The traffic counters are not used here, so any project works.
     let any = any_project(project).ok()?;
     let client = control_client(engine, name);
     let (overview, inside) = tokio::join!(client.overview(&any), engine.in_proxy(name, INSIDE));
@@ -245,7 +246,7 @@ async fn proxy_facts(name: &ProxyName, project: Option<&Project>, engine: &Docke
     })
 }
 
-/// Those that the docker command would use too.
+/// The certificates that the docker command would use.
 fn certificates() -> Vec<Certificate> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if set("DOCKER_CERT_PATH").is_none() && set("DOCKER_TLS_VERIFY").is_none() {

@@ -17,7 +17,7 @@ pub struct DownArgs {
     pub proxy: bool,
 }
 
-/// Takes everything of the project away.
+/// Removes the whole project.
 pub async fn run(context: &Context, args: &DownArgs) -> Result<Exit, Failure> {
     let options = DownOptions { remove: args.removal.options(), proxy: args.proxy };
     let request = request(context, RemovalScope::Project { options });

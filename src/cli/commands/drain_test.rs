@@ -1,4 +1,4 @@
-//! `deploy-apps drain-test APP…`: load and redeploys at the same time, and a count of every failure.
+//! `deploy-apps drain-test APP…`: redeploys apps under load and counts every failure.
 
 mod files;
 mod page;
@@ -29,11 +29,11 @@ use files::Files;
 use page::Part;
 use recorder::Recorder;
 
-/// More than any run within its time limit can send; the time limit is the bound that counts.
+/// Cannot be reached within the time limit, which is the effective limit.
 const MOST_REQUESTS: u64 = 1_000_000_000;
-/// How often the number of requests is looked at, for `--min-requests`.
+/// Interval at which the number of requests is checked for `--min-requests`.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// For one question before the load begins.
+/// Timeout of the single request that checks each path before the load starts.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Args)]
@@ -91,12 +91,12 @@ pub struct DrainTestArgs {
     pub svg: Option<PathBuf>,
 }
 
-/// Sends load to the apps, redeploys them again and again, and reports what was lost.
+/// Sends load to the apps, redeploys them repeatedly, and reports failed requests.
 pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failure> {
     let apps = compose::select(&context.project, &args.apps)?;
     let (files, recorder) = (Files::reserve(args.html.as_deref(), args.svg.as_deref())?, Arc::new(Recorder::default()));
     let image = context.proxy_image();
-    // Boxed here and below: a deploy within a campaign within a choice would be too large for the stack.
+    // Boxed here and below: the nested futures would be too large for the stack.
     let first = Box::pin(redeploy(context, &apps, &image, None)).await?;
     if first != Exit::Done {
         return Err(Failure::new(first, "the apps could not be deployed, so there is nothing to send load to"));
@@ -111,7 +111,7 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
     }
     let began: Vec<_> = loads.iter().map(|(_, load)| load.began()).collect();
     let ended = Box::pin(campaign(context, args, &apps, &image, &loads, &recorder));
-    // Who wants no picture has a proxy that is asked for nothing but requests.
+    // Without plots the proxy is not polled.
     let ended = if files.are_wanted() || context.format == Format::Json {
         let proxy = context.proxy();
         tokio::select! {
@@ -138,7 +138,7 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
     Ok(if exit == Exit::Done && lost > 0 { Exit::LostRequests } else { exit })
 }
 
-/// Steady load, the redeploys one after the other, steady load again.
+/// Steady load, the redeploys one after the other, then steady load again.
 async fn campaign(
     context: &Context,
     args: &DrainTestArgs,
@@ -190,8 +190,8 @@ async fn steady(context: &Context, time: Duration) {
     }
 }
 
-/// One deploy of all the apps; only failures are shown, since the table at the end says the rest. With a recorder it is
-/// one under load, which also replaces what has not changed.
+/// One deploy of all apps. Only failures are shown, since the table at the end has the rest. With a recorder it runs
+/// under load and also replaces unchanged apps.
 async fn redeploy(
     context: &Context,
     apps: &[AppName],
@@ -227,7 +227,7 @@ async fn redeploy(
     Ok(Exit::of(results.iter().map(|result| result.outcome), context.signals.exit()))
 }
 
-/// Where an app is reached through the proxy.
+/// The address of an app behind the proxy.
 struct Target {
     app: AppName,
     address: SocketAddr,
@@ -258,7 +258,7 @@ impl Target {
     }
 }
 
-/// A wrong path would count as thousands of failures; so each is asked once before.
+/// Requests each path once, as a wrong one would count as thousands of failures.
 async fn check_paths(target: &Target, args: &DrainTestArgs) -> Result<(), Failure> {
     let client = reqwest::Client::builder()
         .timeout(CHECK_TIMEOUT)
@@ -287,7 +287,7 @@ async fn check_paths(target: &Target, args: &DrainTestArgs) -> Result<(), Failur
 
 fn config(target: &Target, args: &DrainTestArgs) -> LoadConfig {
     let long = args.long_clients as usize;
-    // Half of the clients post where there is something to post to; a tenth of those after an idle time.
+    // Half of the clients use POST if there is a path for it, a tenth of those after an idle time.
     let posting = if args.post_path.is_some() { args.clients as usize / 2 } else { 0 };
     let pooled = posting / 10;
     let mut config = LoadConfig::new(target.address, &target.host)

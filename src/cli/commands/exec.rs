@@ -1,4 +1,4 @@
-//! `deploy-apps exec APP -- COMMAND…`: a command beside an app's own, in a replica that serves.
+//! `deploy-apps exec APP -- COMMAND…`: runs a command in a serving replica.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::cli::streams::{RawTerminal, pass, size};
 use crate::model::{ContainerState, ObservedContainer, ObservedEngine, ReleaseNumber, Role};
 use crate::ports::{Engine, InspectEngine, Proxy, ShellRequest};
 
-/// What the docker command ends with when a command cannot be run, or is not there.
+/// Exit codes of the docker command when the command cannot be run or does not exist.
 const CANNOT_RUN: [i64; 2] = [126, 127];
-/// Between the end of a command's output and the engine's knowing its exit code lie milliseconds.
+/// The engine knows the exit code some milliseconds after the end of the output.
 const EXIT_INTERVAL: Duration = Duration::from_millis(20);
 const EXIT_ATTEMPTS: u32 = 250;
 
@@ -39,10 +39,10 @@ pub struct ExecArgs {
     pub command: Vec<String>,
 }
 
-/// Runs the command and ends with its exit code.
+/// Runs the command and exits with its exit code.
 pub async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Failure> {
     let proxy = context.proxy();
-    // Without an answer of the proxy the newest that runs is as good as any.
+    // If the proxy does not answer, the newest running replica is used.
     let (observed, state) = tokio::join!(context.engine.observe(&context.project.proxy.name), proxy.state());
     let observed = observed?;
     let record = state.ok().and_then(|state| {
@@ -56,12 +56,12 @@ pub async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Failure> {
     let request = ShellRequest { container: container.name.clone(), command: args.command.clone(), terminal };
     let shell = context.engine.shell(&request).await?;
     let id = shell.id.clone();
-    // A command that has just ended has no terminal any more.
+    // Resizing fails for a command that has just ended.
     let resize = async |columns, rows| drop(context.engine.resize_shell(&id, columns, rows).await);
     let raw = terminal.map(|_| RawTerminal::begin());
     let refusal = tokio::select! {
         biased;
-        // As with docker: the command in the container loses its stdin and stdout, and is left to notice.
+        // As with docker: the command in the container loses its stdin and stdout, but is not stopped.
         () = context.signals.cancel.cancelled() => return Ok(context.signals.exit()),
         refusal = pass(shell, terminal.is_some(), resize) => refusal?,
     };
@@ -71,7 +71,7 @@ pub async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Failure> {
         let what = format!("`{}` cannot be run in `{}`", args.command[0], container.name);
         errln!("error: {what}: {}\n\nhint: name a command that is in the image", reason(&refusal));
     }
-    // Any number may be the command's own, so it cannot be one of ours; and a thread may still wait for input.
+    // Every number may be the command's exit code, so `Exit` does not fit. A thread may still be reading stdin.
     std::process::exit(i32::try_from(code).unwrap_or(1));
 }
 
@@ -92,7 +92,7 @@ fn choose<'a>(
     };
     let mut running: Vec<&ObservedContainer> =
         ours.filter(named).filter(|container| container.state == ContainerState::Running).collect();
-    // Who serves first, then the newest, then the first replica.
+    // Serving replicas first, then the newest release, then the lowest number.
     running.sort_by_key(|container| {
         let labels = &container.labels;
         (!serves(&container.name), std::cmp::Reverse(labels.release), labels.replica)
@@ -125,7 +125,7 @@ async fn exit_code(context: &Context, id: &str) -> Result<i64, Failure> {
     }
 }
 
-/// Of the runtime's chain of causes only the last, which names the command.
+/// The last part of the runtime's error chain, which names the command.
 pub(super) fn reason(refusal: &[u8]) -> String {
     let text = String::from_utf8_lossy(refusal);
     let text = text.trim().trim_end_matches(": unknown");
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_runtimes_chain_of_causes_is_cut_to_its_end() {
+    fn only_the_last_cause_of_the_runtime_is_shown() {
         let text = b"OCI runtime exec failed: exec failed: unable to start container process: exec: \"nope\": executable file not found in $PATH: unknown\r\n";
         assert_eq!(reason(text), "\"nope\": executable file not found in $PATH");
     }

@@ -26,7 +26,7 @@ pub struct HistoryArgs {
     pub limit: u16,
 }
 
-/// Tells what has been done to the apps, by whom and how it went.
+/// Shows the runs of the apps.
 pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     let proxy = context.proxy();
     let history = tokio::select! {
@@ -42,18 +42,18 @@ pub async fn run(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// All that a history tells.
+/// Collects the history.
 pub(super) async fn gather(project: &Project, proxy: &ControlClient, args: &HistoryArgs) -> Result<History, Failure> {
     let overview = proxy.overview(&project.name).await?;
     let on_host: Vec<&AppName> = ours(project, &overview).map(|key| &key.app).collect();
-    // Accessories have a history, too: when they were created, replaced, restarted.
+    // Accessories have a history too: when they were created, replaced or restarted.
     let others = project.accessories.keys();
     known_apps(project, &args.apps, on_host.iter().copied().chain(others.clone()))?;
     let all: BTreeSet<&AppName> = project.apps.keys().chain(on_host).chain(others).collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
     let keys: Vec<AppKey> = all.into_iter().filter(|name| named(name)).map(|name| project.key(name)).collect();
     let limit = usize::from(args.limit);
-    // A run that begins a release has two records, and the oldest may have lost its first one.
+    // A run with a new release has two records, and the first one of the oldest run may be missing.
     let records = proxy.histories(&keys, 2 * limit + 1).await?;
     let is_busy = |app: &AppKey| overview.leases.iter().any(|lease| lease.app == *app);
     let runs = past_runs(&records, limit, is_busy);
@@ -65,7 +65,7 @@ pub(super) async fn gather(project: &Project, proxy: &ControlClient, args: &Hist
     Ok(History { project: project.name.clone(), now: Timestamp::now(), runs: runs.collect(), apps: keys.len() })
 }
 
-/// The project's apps that the proxy remembers.
+/// The project's apps that have a record in the proxy.
 fn ours<'a>(project: &'a Project, overview: &'a ProxyOverview) -> impl Iterator<Item = &'a AppKey> {
     overview.state.apps.keys().filter(|key| key.project == project.name)
 }

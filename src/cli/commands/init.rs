@@ -1,4 +1,4 @@
-//! `deploy-apps init`: a first compose file for the folder, or an override of the one that is there.
+//! `deploy-apps init`: writes a first compose file for the folder, or an override of the existing one.
 
 mod args;
 mod existing;
@@ -17,10 +17,10 @@ use crate::scaffold::{self, Desired, Found, FoundApp};
 pub use args::InitArgs;
 use new_file::write_new;
 
-/// As the loader looks for them.
+/// In the loader's order.
 const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 
-/// Looks at the current folder and writes.
+/// Inspects the current folder and writes the files.
 pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
     let folder = std::env::current_dir()
         .map_err(|error| Failure::new(Exit::Failed, format!("the current folder is not to be read: {error}")))?;
@@ -58,7 +58,7 @@ pub fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What the user says is for one app.
+/// Applies the options, which are for a single app.
 fn fit(args: &InitArgs, found: &mut Found) -> Result<(), Failure> {
     let single = args.name.is_some() || args.port.is_some() || args.host.is_some();
     if single && found.apps.len() > 1 {
@@ -74,7 +74,7 @@ fn fit(args: &InitArgs, found: &mut Found) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Names relative to the folder, and texts.
+/// File names relative to the folder, with their texts.
 type Files = Vec<(String, String)>;
 
 fn with_dockerfile(folder: &Path, args: &InitArgs, found: &Found) -> Result<(FoundApp, Files), Failure> {
@@ -106,7 +106,7 @@ fn with_dockerfile(folder: &Path, args: &InitArgs, found: &Found) -> Result<(Fou
     Ok((FoundApp { name: scaffold::app_name(&own), folder: PathBuf::new(), port, healthcheck: false, health }, files))
 }
 
-/// A file that would not load is not written.
+/// Refuses files that would not load, before they are written.
 fn check(folder: &Path, files: &Files) -> Result<(), Failure> {
     let text =
         &files.iter().find(|(name, _)| name == "compose.yaml").map(|(_, text)| text).cloned().unwrap_or_default();
@@ -122,7 +122,7 @@ fn check(folder: &Path, files: &Files) -> Result<(), Failure> {
     };
     match compose::load(&request) {
         Ok(_) => Ok(()),
-        // Only the user's own words can make it wrong, and they are in the message.
+        // Only the user's options can make it invalid, and the message names them.
         Err(error) => {
             let finding = error.findings.first();
             let message = finding.map(|finding| finding.message.clone()).unwrap_or_default();

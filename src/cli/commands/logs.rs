@@ -1,4 +1,4 @@
-//! `deploy-apps logs [APP…]`: what the containers write, merged in the order of time.
+//! `deploy-apps logs [APP…]`: the logs of the containers, merged by time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use crate::model::{AccessLog, ContainerState, ObservedContainer, ReleaseNumber, 
 use crate::ports::{Engine, EngineError, EngineErrorKind, InspectEngine, LogLine, LogRequest, LogStream, OutputStream};
 use crate::report::logs::{LogSource, LogStyle, document, has_log};
 
-/// Lines of several containers that come at the same time are put into their order; none is held back longer.
+/// How long a line is held to sort it with lines of other containers.
 const HOLD: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Args)]
@@ -72,7 +72,7 @@ pub(super) fn release(text: &str) -> Result<ReleaseNumber, String> {
     number.parse().map(ReleaseNumber).map_err(|_| "a release such as `r7`".to_owned())
 }
 
-/// Writes the logs of what is named.
+/// Writes the selected logs.
 pub async fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Failure> {
     let begun = Timestamp::now();
     let observed = context.engine.observe(&context.project.proxy.name).await?;
@@ -88,13 +88,13 @@ pub async fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Failure> {
         let backlog = backlog(context, args, &containers, &mut printer).await?;
         match (backlog, args.follow) {
             (Some(backlog), true) => follow(context, args, backlog, begun, &mut printer).await,
-            // The reader has gone, or everything has been said.
+            // The reader has gone, or all lines were written.
             _ => Ok(()),
         }
     };
     tokio::select! {
         biased;
-        // The way to end a log that goes on is no failure.
+        // Ctrl-C is the normal way to end `--follow`.
         () = context.signals.cancel.cancelled() => Ok(if args.follow { Exit::Done } else { context.signals.exit() }),
         read = reading => read.map(|()| Exit::Done),
     }
@@ -133,16 +133,16 @@ fn nothing(args: &LogsArgs) -> Failure {
         .hint("`deploy-apps status` shows what there is; the log of a replica goes with its container")
 }
 
-/// One of the logs that a container has.
+/// One log of a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum LogKey {
-    /// What it writes to the engine.
+    /// Its output, through the engine.
     Output(String),
-    /// What the proxy writes into files of its own.
+    /// The proxy's access log files.
     Access(String),
 }
 
-/// A proxy that is stopped has nobody who could read its files.
+/// The log files of a stopped proxy cannot be read.
 fn keys(container: &ObservedContainer) -> impl Iterator<Item = LogKey> {
     let writes_files = container.labels.tuning.is_some_and(|tuning| tuning.access_log == AccessLog::File);
     let access = (writes_files && container.state == ContainerState::Running).then(|| container.name.clone());
@@ -156,17 +156,18 @@ fn open(context: &Context, key: &LogKey, request: &LogRequest) -> LogStream {
     }
 }
 
-/// What was written before the command began.
+/// The lines written before the command started.
 #[derive(Default)]
 struct Backlog {
     /// The time of each log's last line.
     last: BTreeMap<LogKey, Option<Timestamp>>,
-    /// Logs that go on in the stream that was read: workers write into one file in turns, so a time does not say where to go on.
+    /// Access log streams that stay open for following: workers write to a file in turns, so a timestamp is not a
+    /// position in it.
     open: Vec<(LogKey, LogSource, LogStream)>,
 }
 
-/// What has been written so far: each log's lines are in order, so the earliest of their next ones comes next.
-/// `None` when nobody reads any more.
+/// Writes the existing lines. Each log is ordered, so the earliest of their next lines is next. `None` when the output
+/// has no reader any more.
 async fn backlog(
     context: &Context,
     args: &LogsArgs,
@@ -206,19 +207,19 @@ async fn backlog(
     Ok(Some(backlog))
 }
 
-/// An empty line of a stream that goes on ends what was there.
+/// The next line. In a stream that stays open, an empty line marks the end of the existing lines.
 async fn next_line(lines: &mut LogStream, goes_on: bool) -> Result<Option<LogLine>, Failure> {
     match lines.next().await {
         Some(Ok(line)) if goes_on && line.text.is_empty() => Ok(None),
         Some(Ok(line)) => Ok(Some(line)),
-        // It was removed meanwhile.
+        // The container was removed meanwhile.
         Some(Err(error)) if error.kind == EngineErrorKind::NotFound => Ok(None),
         Some(Err(error)) => Err(error.into()),
         None => Ok(None),
     }
 }
 
-/// What a follower of one container, or of the engine's events, has to tell.
+/// An event from a follower of one container, or of the engine.
 enum News {
     Line(LogKey, LogSource, LogLine),
     Started,
@@ -226,7 +227,7 @@ enum News {
     Failed(EngineError),
 }
 
-/// Follows every container that is wanted, those that are there and those that come.
+/// Follows all selected containers, existing and new ones.
 async fn follow(
     context: &Context,
     args: &LogsArgs,
@@ -242,7 +243,7 @@ async fn follow(
         |(key, source, lines): (LogKey, _, _)| (key.clone(), follower(key, source, lines, None, sender.clone()));
     let mut followers: Followers = open.into_iter().map(begin).collect();
     attach(context, args, &last, &start, &mut followers, printer, &sender).await?;
-    // Lines that have arrived and wait for earlier ones of other containers.
+    // Lines that are held until earlier lines of other containers have arrived.
     let mut held: BTreeMap<(Timestamp, u64), (Instant, LogSource, LogLine)> = BTreeMap::new();
     let mut count = 0;
     loop {
@@ -288,7 +289,7 @@ fn watch_starts(context: &Context, begun: Timestamp, news: mpsc::Sender<News>) -
     }))
 }
 
-/// When the command began, and the logs that it has found.
+/// When the command started, and the logs found then.
 struct Start {
     at: Timestamp,
     known: BTreeSet<LogKey>,
@@ -296,7 +297,7 @@ struct Start {
 
 type Followers = BTreeMap<LogKey, AbortOnDropHandle<()>>;
 
-/// Passes on the lines that are younger than `seen`.
+/// Follows one log and passes on the lines after `seen`.
 fn follower(
     key: LogKey,
     source: LogSource,
@@ -312,12 +313,12 @@ fn follower(
                 return;
             }
         }
-        // It has stopped. Should it start again, its start is told.
+        // It has stopped. If it starts again, there is an event.
         drop(news.send(News::Ended(key)).await);
     }))
 }
 
-/// Begins to follow what is wanted and not followed yet.
+/// Starts to follow selected containers that are not followed yet.
 async fn attach(
     context: &Context,
     args: &LogsArgs,
@@ -336,10 +337,10 @@ async fn attach(
             continue;
         }
         let is_known = start.known.contains(&key);
-        // Files outlive the proxy that wrote them.
+        // Log files outlive the proxy that wrote them.
         let earliest = (!is_known && matches!(key, LogKey::Access(_))).then_some(start.at);
         let seen = last.get(&key).copied().flatten().or(earliest);
-        // Of what is new everything is; what was there before has shown what was asked for.
+        // New containers are shown from their first line; existing ones have already shown the requested lines.
         let nothing_yet = is_known && seen.is_none() && args.tail.0 == Some(0);
         let since = seen.or(args.since.filter(|_| is_known));
         let request = LogRequest { tail: nothing_yet.then_some(0), since, follow: true };
@@ -372,7 +373,7 @@ impl Printer {
         self.stderr.width = self.stdout.width;
     }
 
-    /// Returns false when nobody reads any more.
+    /// Prints a line; false when the output has no reader any more.
     fn print(&self, source: &LogSource, line: &LogLine) -> bool {
         let written = match (self.json, line.stream) {
             (true, _) => writeln!(io::stdout(), "{}", document(source, line)),

@@ -1,4 +1,4 @@
-//! `deploy-apps ls`: every project on the engine, without any compose file.
+//! `deploy-apps ls`: lists all projects on the engine, without a compose file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::plan::{Seen, accessory_statuses, app_statuses};
 use crate::ports::{Engine as _, InspectProxy as _};
 use crate::report::ls::{ListedProject, ListedProxy, Listing};
 
-/// A proxy that hangs is told of as such.
+/// When a proxy takes longer, it is reported as not answering.
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// List all projects on the engine with their apps, releases and routes
@@ -34,7 +34,7 @@ pub struct LsArgs {
     pub routes: bool,
 }
 
-/// Lists what there is; an engine with nothing on it is no failure.
+/// Lists the projects. An empty engine is not an error.
 pub async fn run(common: &CommonArgs, args: LsArgs) -> Result<Exit, Failure> {
     let limit = common.timeout.unwrap_or(Duration::MAX);
     let listed = async {
@@ -119,7 +119,7 @@ async fn overview(engine: &DockerEngine, name: &ProxyName, running: Option<bool>
         Some(false) => return Err("it does not run".to_owned()),
         Some(true) => {}
     }
-    // Traffic is of one project, and is not shown here.
+    // Traffic belongs to one project and is not shown here.
     let nobody: ProjectName = "0".parse().map_err(|error: crate::model::InvalidName| error.to_string())?;
     let client = control_client(engine, name);
     match timeout(PROXY_PATIENCE, client.overview(&nobody)).await {

@@ -1,4 +1,4 @@
-//! `deploy-apps man`: the manual, from the same words as `--help`.
+//! `deploy-apps man`: man pages from the same texts as `--help`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct ManArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Prints the page of the program with this grammar, or writes all pages.
+/// Prints the main page, or writes all pages.
 pub fn run(args: &ManArgs, grammar: Command) -> Result<Exit, Failure> {
     let mut root = grammar.disable_help_subcommand(true);
     root.build();
@@ -82,7 +82,7 @@ fn page(command: &Command, is_root: bool) -> io::Result<Vec<u8>> {
     Ok(in_ascii(&String::from_utf8_lossy(&out)).into_bytes())
 }
 
-/// Troff reads bytes, so what is not ASCII is named; then no reader depends on a locale.
+/// Escapes non-ASCII characters, so that the page does not depend on the locale.
 fn in_ascii(page: &str) -> String {
     let mut ascii = String::with_capacity(page.len());
     for c in page.chars() {
@@ -95,7 +95,7 @@ fn in_ascii(page: &str) -> String {
     ascii
 }
 
-/// Examples are aligned by hand.
+/// Preformatted text: examples are aligned by hand.
 fn as_it_is(title: &str, text: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", [title]).control("nf", []);

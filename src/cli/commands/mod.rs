@@ -1,4 +1,4 @@
-//! One file a command: its arguments, and what it does with them.
+//! One file per command, with its arguments and implementation.
 
 pub(super) mod again;
 pub(super) mod completions;

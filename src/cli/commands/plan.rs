@@ -52,7 +52,7 @@ pub async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Failure> {
         lock_wait: context.lock_wait,
     };
     let pulls = if args.pull { Pulls::Done } else { Pulls::Foreseen };
-    // A plan has no events; what a pull tells on its way is not part of it.
+    // A plan has no events; the progress of a pull is not shown.
     let run = context.run_into(Arc::new(|_| ()));
     let preview = tokio::select! {
         preview = preview(&run, &request, pulls) => preview?,
@@ -83,7 +83,7 @@ fn print(context: &Context, preview: &Preview) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the file beside its place first, so that there is never half of one.
+/// Writes a temporary file and renames it, so that no partial file is visible.
 fn save(context: &Context, request: &DeployRequest<'_>, preview: &Preview, file: &Path) -> Result<(), Failure> {
     if let Some(unknown) = preview.unknowns.first() {
         let message = format!("the plan cannot be saved, because it is not certain: {unknown}");
@@ -97,7 +97,7 @@ fn save(context: &Context, request: &DeployRequest<'_>, preview: &Preview, file:
     text.push('\n');
     let write = || -> io::Result<()> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Else the error would name the file beside it, which nobody asked for.
+        // Otherwise the error would name the temporary file.
         folder.metadata()?;
         let mut beside = tempfile::NamedTempFile::new_in(folder)?;
         beside.write_all(text.as_bytes())?;

@@ -28,7 +28,7 @@ pub struct PruneArgs {
     pub dry_run: bool,
 }
 
-/// Removes what nobody needs any more, and says what that has won.
+/// Removes unused containers, images and releases, and reports the disk space freed.
 pub async fn run(context: &Context, args: &PruneArgs) -> Result<Exit, Failure> {
     let run = context.run();
     let (engine, proxy) = (run.engine.observe(&context.project.proxy.name).await?, run.proxy.state().await?);

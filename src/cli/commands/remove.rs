@@ -43,7 +43,8 @@ impl RemovalArgs {
     }
 }
 
-/// Takes the named apps away. What is not deployed is said, and is no error: a pipeline may say it twice.
+/// Removes the named apps. One that is not deployed is reported but is not an error, so a pipeline can repeat the
+/// command.
 pub async fn run(context: &Context, args: &RemoveArgs) -> Result<Exit, Failure> {
     let mut names = Vec::new();
     for text in &args.apps {
@@ -72,7 +73,7 @@ pub(super) fn request<'a>(context: &'a Context, goal: RemovalScope<'a>) -> Remov
     RemoveRequest { project: &context.project, goal, operator: &context.operator, lock_wait: context.lock_wait }
 }
 
-/// Asks, removes, and says how it ended.
+/// Asks for confirmation, removes, and reports the outcome.
 pub(super) async fn carry_out(
     context: &Context,
     request: &RemoveRequest<'_>,
@@ -103,7 +104,7 @@ pub(super) async fn carry_out(
     Ok(Exit::of(outcomes, context.signals.exit()))
 }
 
-/// The whole plan, on standard output.
+/// Prints the plan to stdout.
 fn show(context: &Context, removal: &Removal) -> Exit {
     match context.format {
         Format::Text | Format::Yaml | Format::Github | Format::Gitlab | Format::Markdown => out!("{removal}"),
@@ -120,7 +121,7 @@ fn show(context: &Context, removal: &Removal) -> Exit {
     Exit::Done
 }
 
-/// A name that neither the compose file nor the host knows is a slip of the fingers.
+/// Refuses a name that neither the compose file nor the host knows: it is probably mistyped.
 fn check(project: &Project, name: &AppName, engine: &ObservedEngine, proxy: &ObservedProxy) -> Result<(), Failure> {
     let accessories = accessories_on_host(&project.name, engine);
     let is_dormant = project.dormant.contains(name) && accessories.contains(name);

@@ -35,7 +35,7 @@ pub struct RollbackArgs {
     pub release_command: bool,
 }
 
-/// Rolls the named apps back beside each other and says how each ended.
+/// Rolls the named apps back concurrently and reports the outcome of each.
 pub async fn run(context: &Context, args: &RollbackArgs) -> Result<Exit, Failure> {
     let mut wanted = wanted(&context.project, &args.words)?;
     if let Some(to) = args.to {
@@ -55,7 +55,7 @@ pub async fn run(context: &Context, args: &RollbackArgs) -> Result<Exit, Failure
 
 type Wanted = Vec<(AppName, Option<ReleaseNumber>)>;
 
-/// A release behind an app belongs to it.
+/// A release belongs to the app before it.
 fn wanted(project: &Project, words: &[String]) -> Result<Wanted, Failure> {
     let mut wanted: Wanted = Vec::new();
     for word in words {
@@ -101,7 +101,7 @@ fn usage(message: String, hint: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
-/// `r7` or `7`, or what is wanted instead.
+/// `r7` or `7`, or an error that says what is expected.
 fn release(text: &str) -> Result<ReleaseNumber, String> {
     let number = text.strip_prefix('r').unwrap_or(text);
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());

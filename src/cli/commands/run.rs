@@ -1,4 +1,4 @@
-//! `deploy-apps run APP COMMAND…`: a command in a container of its own.
+//! `deploy-apps run APP COMMAND…`: runs a command in a new container.
 
 use std::io::IsTerminal;
 
@@ -33,14 +33,14 @@ pub struct RunArgs {
     pub command: Vec<String>,
 }
 
-/// Runs the command and ends with its exit code.
+/// Runs the command and exits with its exit code.
 pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     known_apps(&context.project, std::slice::from_ref(&args.app), std::iter::empty())?;
     let app: AppName =
         args.app.parse().map_err(|error: crate::model::InvalidName| Failure::new(Exit::Usage, error.to_string()))?;
     let terminal = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let desired = OneOff { app: &app, command: &args.command, terminal, stdin: true };
-    // The command's own output is all that is to be seen.
+    // Only the command's output is shown.
     let run = context.run_into(std::sync::Arc::new(|event: Event| {
         if let Fact::Warned { message } = event.fact {
             errln!("warning: {message}");
@@ -62,7 +62,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
         Ended::NotRun(message) => {
             let what = format!("`{}` cannot be run in `{}`", args.command[0], args.app);
             errln!("error: {what}: {}\n\nhint: name a command that is in the image", reason(message.as_bytes()));
-            // As a shell has it: not to be executed, or not found.
+            // The exit codes of a shell: 126 not executable, 127 not found.
             std::process::exit(if message.contains("permission denied") { 126 } else { 127 });
         }
     }
@@ -71,11 +71,11 @@ pub async fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
 enum Ended {
     With(i64),
     Cancelled,
-    /// The engine could not start it, and says why.
+    /// The engine could not start it, for this reason.
     NotRun(String),
 }
 
-/// Starts it with its streams joined to ours, and waits for its end.
+/// Starts the command with our streams attached, and waits for it to exit.
 async fn attached(context: &Context, name: &str, terminal: bool) -> Result<Ended, Failure> {
     let engine = &context.engine;
     let shell = engine.attach(name).await?;
@@ -93,7 +93,7 @@ async fn attached(context: &Context, name: &str, terminal: bool) -> Result<Ended
     }
     let raw = terminal.then(RawTerminal::begin);
     let working = async {
-        // The exit is awaited from the start: a container that is gone has no code to tell.
+        // Wait for the exit from the start: a removed container has no exit code.
         let (passed, exit) = tokio::join!(pass(shell, terminal, resize), engine.await_exit(name));
         passed?;
         Ok(Ended::With(exit?.code))
@@ -101,7 +101,7 @@ async fn attached(context: &Context, name: &str, terminal: bool) -> Result<Ended
     let ended = tokio::select! {
         biased;
         () = context.signals.cancel.cancelled() => {
-            // The command gets its stop signal and its time, as with any stop.
+            // The command gets its stop signal and grace period, as with any stop.
             drop(engine.stop_container(name, None, None).await);
             Ok(Ended::Cancelled)
         }

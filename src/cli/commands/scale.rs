@@ -25,7 +25,7 @@ pub struct ScaleArgs {
     pub counts: Vec<String>,
 }
 
-/// Scales the named apps beside each other and says how each ended.
+/// Scales the named apps concurrently and reports the outcome of each.
 pub async fn run(context: &Context, args: &ScaleArgs) -> Result<Exit, Failure> {
     let counts = counts(&context.project, &args.counts)?;
     let apps: Vec<AppName> = counts.iter().map(|(app, _)| app.clone()).collect();

@@ -1,4 +1,4 @@
-//! `deploy-apps schema`: the published schemas, from the binary itself.
+//! `deploy-apps schema`: prints the published schemas, which are embedded in the binary.
 
 use clap::Args;
 
@@ -29,7 +29,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     SCHEMAS.iter().map(|(name, _)| *name)
 }
 
-/// Prints one schema, or the names of all with their titles.
+/// Prints one schema, or all names with their titles.
 pub fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
     let Some(wanted) = &args.name else {
         let width = names().map(str::len).max().unwrap_or(0);

@@ -24,9 +24,9 @@ use crate::report::status::{ProxyStanding, Status};
 use crate::report::watch::Watch;
 use crate::rollout::{Snapshot, look, restarting};
 
-/// From one look of `--watch` to the next.
+/// Interval of `--watch`.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many looks of `--watch` share one question to the published port.
+/// `--watch` checks the published port once in this many refreshes.
 const LOOKS_TO_A_QUESTION: u64 = 10;
 
 #[derive(Debug, Clone, Args)]
@@ -42,7 +42,7 @@ pub struct StatusArgs {
     pub no_drift: bool,
 }
 
-/// Shows how the apps stand.
+/// Shows the state of the apps.
 pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     let proxy = context.proxy();
     if args.watch {
@@ -61,21 +61,21 @@ pub async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> 
     Ok(exit(&status))
 }
 
-/// Whoever asks for a status gets one, also when the proxy is down; the code tells a script that it is.
+/// The status is always printed; the exit code tells a script that the proxy is down.
 fn exit(status: &Status) -> Exit {
     let is_needed = status.apps.iter().any(|app| !app.replicas.is_empty());
     match (&status.proxy.error, status.proxy.state) {
         (None, _) => Exit::Done,
-        // A host without any deploy has nothing that could be down.
+        // A host without a deploy needs no proxy.
         (Some(_), None) if !is_needed => Exit::Done,
         (Some(_), _) => Exit::NoProxy,
     }
 }
 
-/// With the port that clients come to.
+/// The status, including a check of the published port.
 async fn checked(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Status, Failure> {
     let asking = published::ask(&context.project, context.engine.about());
-    // Boxed: they are too large to be moved about on a stack.
+    // Boxed: the futures are too large for the stack.
     let (status, answer) = ahead(Box::pin(gather(View::of(context, proxy), args)), Box::pin(asking)).await;
     let mut status = status?;
     if status.proxy.error.is_none() {
@@ -84,14 +84,14 @@ async fn checked(context: &Context, proxy: &ControlClient, args: &StatusArgs) ->
     Ok(status)
 }
 
-/// Until Ctrl-C, which is how it is meant to end.
+/// Refreshes until Ctrl-C, which is a success.
 async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> Result<Exit, Failure> {
     let mut screen = (context.format == Format::Text && context.stdout_is_live()).then(Watch::default);
     let (mut looks, mut published) = (0_u64, None);
     loop {
         let next = Instant::now() + INTERVAL;
         let look = async {
-            // Each question is a line in the access log, so not every look asks.
+            // Each check is a line in the access log, so not every refresh makes one.
             let mut status = match looks % LOOKS_TO_A_QUESTION {
                 0 => Box::pin(checked(context, proxy, args)).await?,
                 _ => Box::pin(gather(View::of(context, proxy), args)).await?,
@@ -122,7 +122,7 @@ async fn watch(context: &Context, proxy: &ControlClient, args: &StatusArgs) -> R
     }
 }
 
-/// Whose project is looked at, and through what.
+/// The observed project, and the clients to observe it with.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub project: &'a Project,
@@ -136,10 +136,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// All that a status tells.
+/// Collects the status.
 pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, Failure> {
     let View { project, engine, proxy } = view;
-    // Without the file there is nothing that the apps could differ from.
+    // Without a compose file there is no drift.
     let compares = !args.no_drift && !project.remembered;
     let in_file: Vec<AppName> = project.apps.keys().cloned().collect();
     let named = |name: &AppName| args.apps.is_empty() || args.apps.iter().any(|named| named == name.as_str());
@@ -182,7 +182,7 @@ fn proxy_standing(project: &Project, seen: &Snapshot) -> ProxyStanding {
     let error = match (&seen.proxy, container.map(|container| container.state)) {
         (Ok(_), _) => None,
         (Err(_), None) => Some("there is none on this host".to_owned()),
-        // Why nothing answers is plain when nothing runs.
+        // When the proxy does not run, that is the reason.
         (Err(_), Some(state)) if state != ContainerState::Running => Some("it does not run".to_owned()),
         (Err(error), Some(_)) => Some(error.to_string()),
     };

@@ -1,5 +1,5 @@
-//! Where the report goes besides standard output. All of it is tried before the load begins: nobody loses an hour's load
-//! to a wrong path.
+//! The output files of the report. They are opened before the load starts, so that a wrong path does not waste an hour
+//! of load.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::page::{Part, page};
 use crate::cli::exit::{Exit, Failure};
 
-/// The places that were asked for.
+/// The requested output files.
 #[derive(Debug)]
 pub struct Files {
     html: Option<(PathBuf, NamedTempFile)>,
@@ -39,7 +39,7 @@ impl Files {
     }
 
     /// # Errors
-    /// When a place cannot be written to any more.
+    /// When a file can no longer be written.
     pub fn write(self, parts: &[Part<'_>], deploys: u32, is_done: bool) -> Result<(), Failure> {
         let failed = |path: &Path, error: &io::Error| {
             Failure::new(Exit::Failed, format!("the report cannot be written to `{}`: {error}", path.display()))
@@ -68,12 +68,12 @@ fn refused(path: &Path, error: &io::Error, hint: &str) -> Failure {
     Failure::new(Exit::Usage, format!("the report cannot be written to `{}`: {error}", path.display())).hint(hint)
 }
 
-/// A file beside the one that is meant, which takes its place when it is whole: there is never half of one.
+/// A temporary file in the same folder, which is renamed to `path` when complete, so that no partial file is visible.
 fn beside(path: &Path) -> io::Result<NamedTempFile> {
     if path.is_dir() || path.file_name().is_none() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // As any file of the user's own; their umask still counts.
+    // The usual mode of new files; the umask still applies.
     tempfile::Builder::new().prefix(".drain-test").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
 }

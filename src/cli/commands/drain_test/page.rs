@@ -1,4 +1,4 @@
-//! The report as a page and as pictures.
+//! The report as an HTML page and as SVG files.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use crate::model::{AppName, Course, TimedDeploy};
 use crate::report::drain::{Shown, close_up, overview};
 use crate::report::page::{Cell, Page, Section, Table, Tile, Unit, Verdict};
 
-/// More would be finer than a pixel.
+/// More slots would be narrower than a pixel.
 const MOST_SLOTS: usize = 320;
-/// Around the deploy that is shown close up.
+/// Time shown before and after the deploy in the close-up.
 const MARGIN_MS: u64 = 1500;
 
-/// One app's part.
+/// The report of one app.
 #[derive(Debug)]
 pub struct Part<'a> {
     pub app: &'a AppName,
@@ -30,7 +30,7 @@ impl<'a> Part<'a> {
         Self { app, report, record, course }
     }
 
-    /// All plots, those of a close-up last.
+    /// All plots, those of the close-up last.
     fn plots(&self) -> Vec<Shown> {
         let mut plots = overview(&self.course);
         if let Some((deploy, why)) = self.closest() {
@@ -41,7 +41,7 @@ impl<'a> Part<'a> {
         plots
     }
 
-    /// The deploy most worth a closer look; none where the overview shows a single one.
+    /// The deploy for the close-up; none if the overview has only one deploy.
     fn closest(&self) -> Option<(&TimedDeploy, &'static str)> {
         if self.record.deploys.len() < 2 {
             return None;
@@ -56,7 +56,7 @@ impl<'a> Part<'a> {
         worst.or(slow.map(|(deploy, _)| (*deploy, "The deploy with the slowest answer")))
     }
 
-    /// Each plot as a file of its own: its name, and the drawing.
+    /// Each plot as a file: name and SVG text.
     pub fn drawings(&self) -> Vec<(String, String)> {
         let under = format!("{}: {}", self.app, summary(self.report, self.record.deploys.len()));
         let plots = self.plots().into_iter();
@@ -86,7 +86,7 @@ fn course(report: &Report, record: &Record, stretch: (u64, u64), most: usize) ->
     Course::of(&report.timeline, (&record.open, &record.counted), &record.deploys, stretch, most)
 }
 
-/// The whole page. `is_done`: all redeploys ended well.
+/// The HTML page. `is_done`: all redeploys succeeded.
 pub fn page(parts: &[Part<'_>], deploys: u32, is_done: bool) -> String {
     let lost: u64 = parts.iter().map(|part| part.report.failures()).sum();
     let sent: u64 = parts.iter().map(|part| part.report.ok).sum::<u64>() + lost;
@@ -104,7 +104,7 @@ pub fn page(parts: &[Part<'_>], deploys: u32, is_done: bool) -> String {
     parts.iter().fold(page, |page, part| page.section(part.section())).html()
 }
 
-/// As it was typed, so that the run can be repeated; values with blanks are quoted.
+/// The command line as typed, to repeat the run; values with spaces are quoted.
 fn command_line() -> String {
     let words = std::env::args_os().skip(1).map(|word| {
         let word = word.to_string_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! Writes down what deploys do and what the proxy says while load flows, for the report.
+//! Records the deploys and the proxy's counters under load, for the report.
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -14,16 +14,16 @@ use crate::model::{
 use crate::ports::{InspectProxy, Proxy};
 use crate::proxy::ControlClient;
 
-/// Fine enough to see requests of a fraction of a second move over.
+/// Short enough to show requests of a fraction of a second moving to the new release.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// The proxy's workers add up once a second.
+/// The proxy's workers publish their counters once a second.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
-/// On a host with many apps a look takes longer; then they are rarer, by this factor.
+/// On a host with many apps an observation takes longer. The pause is at least this many times its duration.
 const SHARE: u32 = 3;
 
 type ByRelease = BTreeMap<ReleaseNumber, u64>;
 
-/// All of it on one clock, for all apps.
+/// Records all apps on one clock.
 #[derive(Debug, Default)]
 pub struct Recorder {
     book: Mutex<Book>,
@@ -34,7 +34,7 @@ struct Book {
     deploys: Vec<Deploy>,
     open: Vec<(Instant, BTreeMap<AppKey, ByRelease>)>,
     counted: Vec<(Instant, BTreeMap<AppKey, ByRelease>)>,
-    /// Whose a replica is that is no longer routed to.
+    /// App and release of replicas that are no longer routed.
     replicas: HashMap<String, (AppKey, ReleaseNumber)>,
 }
 
@@ -56,7 +56,7 @@ struct Step {
     to: Option<Instant>,
 }
 
-/// What was written down of one app, in milliseconds since its load began.
+/// The recording of one app, in milliseconds since its load started.
 #[derive(Debug)]
 pub struct Record {
     pub deploys: Vec<TimedDeploy>,
@@ -76,7 +76,7 @@ impl Recorder {
         }
     }
 
-    /// Steps of the host, such as the proxy's own, are no app's and not shown.
+    /// Steps of the host, such as those of the proxy, belong to no app and are ignored.
     pub fn event(&self, event: &Event) {
         let now = Instant::now();
         let (Some(app), mut book) = (&event.app, self.book()) else { return };
@@ -97,7 +97,7 @@ impl Recorder {
         }
     }
 
-    /// Looks at the proxy for as long as it is polled. A look that fails is left out: the picture has a gap there.
+    /// Observes the proxy for as long as it is polled. A failed observation leaves a gap in the plot.
     pub async fn watch(&self, proxy: &ControlClient, project: &ProjectName) -> Infallible {
         let mut counted: Option<Instant> = None;
         loop {
@@ -119,7 +119,7 @@ impl Recorder {
         }
     }
 
-    /// Everything about one app; a deploy that has not ended ends now.
+    /// The recording of one app; a deploy that is still running ends now.
     pub fn record(&self, app: &AppKey, began: Instant) -> Record {
         let book = self.book();
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! What `init` is asked.
+//! The arguments of `init`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `deploy-apps init` where there is a compose file: the override that makes apps of its services.
+//! `deploy-apps init` with an existing compose file: writes the override that makes apps of its services.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,12 +16,12 @@ use crate::compose::{self, LoadRequest, Outline};
 use crate::model::{Condition, ImageSource, MountSource, Project};
 use crate::scaffold::{self, Candidate, Desired, Facts, Judged, Kind, Overlay, Rolled};
 
-/// What is written without a name of its own: compose and deploy-apps both load it beside the main file.
+/// The default file name: compose and deploy-apps both load it after the main file.
 const OVERRIDE: &str = "compose.override.yaml";
-/// A file with more is no configuration that somebody wrote.
+/// A larger file is not a hand-written configuration.
 const LARGEST: u64 = 256 * 1024;
 
-/// One thing that the override cannot take away.
+/// An address that the override cannot change.
 struct Obstacle {
     service: String,
     place: Option<String>,
@@ -49,12 +49,12 @@ pub(super) fn run(common: &CommonArgs, args: &InitArgs) -> Result<Exit, Failure>
     Ok(Exit::Done)
 }
 
-/// As the user would name the file.
+/// The path as the user would write it.
 fn shown(folder: &Path, file: &Path) -> String {
     file.strip_prefix(folder).unwrap_or(file).display().to_string()
 }
 
-/// What is known of each service that is no app yet.
+/// The services that are not apps yet, with what is known of them.
 fn candidates<'p>(project: &'p Project, outline: &Outline) -> Vec<Candidate<'p>> {
     let services =
         || project.apps.values().map(|app| &app.service).chain(project.accessories.values().map(|one| &one.service));
@@ -92,13 +92,13 @@ fn candidates<'p>(project: &'p Project, outline: &Outline) -> Vec<Candidate<'p>>
     project.accessories.values().map(|accessory| candidate(&accessory.service)).collect()
 }
 
-/// A regular file of the size of a configuration.
+/// The text of a regular file below the size limit.
 fn small(file: &Path) -> Option<String> {
     let about = fs::metadata(file).ok()?;
     (about.is_file() && about.len() <= LARGEST).then(|| fs::read_to_string(file).ok())?
 }
 
-/// The configuration that a service mounts, or that a web server is built with.
+/// Configuration files that a service mounts, or that are built into a web server's image.
 fn configuration(service: &crate::model::Service) -> Vec<(PathBuf, String)> {
     let is_configuration = |file: &Path| {
         let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -138,7 +138,7 @@ fn configuration(service: &crate::model::Service) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// `--name` chooses one service; `--port` and `--host` are for one app.
+/// `--name` selects one service; `--port` and `--host` are for one app.
 fn choose(args: &InitArgs, judged: &mut [Judged], files: &[String]) -> Result<(), Failure> {
     if let Some(name) = &args.name {
         let Some(chosen) = judged.iter().position(|one| one.service == name.as_str()) else {
@@ -175,7 +175,7 @@ fn hindered(outline: &Outline, one: &Judged) -> Option<Obstacle> {
     Some(Obstacle { service: one.service.clone(), place, message: message.clone() })
 }
 
-/// All that it takes to write the override again and again until it loads.
+/// The inputs for generating the override repeatedly until it loads.
 struct Maker<'a> {
     request: &'a LoadRequest,
     outline: &'a Outline,
@@ -185,7 +185,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// The override of as many services as can be apps; those that cannot are named.
+    /// The override with as many apps as possible, and the services that cannot be apps.
     fn that_loads(
         &self,
         mut judged: Vec<Judged>,
@@ -198,7 +198,7 @@ impl Maker<'_> {
         if let Ok(overlay) = self.attempt(&judged) {
             return Ok((judged, Some(overlay)));
         }
-        // One after the other: what cannot be an app beside those that can stays what it is.
+        // Add them one by one: a service that fails together with the others stays unchanged.
         let wanted: Vec<Kind> = judged.iter().map(|one| one.kind.clone()).collect();
         for index in &rolled {
             judged[*index].kind = Kind::Accessory;
@@ -226,7 +226,7 @@ impl Maker<'_> {
         Ok((judged, last))
     }
 
-    /// Writes it, and loads it together with the files.
+    /// Generates the override and loads it together with the files.
     fn attempt(&self, judged: &[Judged]) -> Result<Overlay, Vec<compose::Finding>> {
         let rolled: Vec<Rolled<'_>> = judged
             .iter()
@@ -265,7 +265,7 @@ impl Maker<'_> {
         for other in judged.iter().filter(|other| other.service != one.service) {
             let Kind::App(web) = &other.kind else { continue };
             for (variable, value) in &service.container.environment {
-                // Where there may be a password, the value must not get into another file.
+                // The value may contain a password, which must not be copied to another file.
                 let plain = !value.contains(['@', '?']) && value.len() < 500;
                 if plain
                     && scaffold::mentions(value, &other.service)
@@ -305,7 +305,7 @@ impl Maker<'_> {
         facts
     }
 
-    /// Places that reach an app at its own port, where the proxy does not listen, and that no override changes.
+    /// Addresses with an app's own port, which the proxy does not listen on, in places that an override cannot change.
     fn addresses(&self, judged: &[Judged], candidates: &[Candidate<'_>]) -> Vec<Obstacle> {
         let mut obstacles = Vec::new();
         for app in judged {
@@ -362,7 +362,7 @@ fn nothing(project: &Project, files: &[String], obstacles: &[Obstacle]) -> Failu
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
-/// Writes the override where nothing is yet.
+/// Writes the override to a new file.
 fn write(args: &InitArgs, request: &LoadRequest, overlay: &Overlay) -> Result<PathBuf, Failure> {
     let name = args.write.as_deref().unwrap_or(Path::new(OVERRIDE));
     let folder = &request.folder;
@@ -419,7 +419,7 @@ fn tell(
         errln!("\nwhat no override changes:");
         obstacles.iter().for_each(|obstacle| errln!("  {}", line(obstacle)));
     }
-    // The override beside the main file is found by itself; files that are named are the only ones that are read.
+    // The default override is loaded automatically, but not if files are named explicitly.
     let found = maker.request.files.is_empty() && written.is_none_or(|path| path.ends_with(OVERRIDE));
     let files = if found {
         String::new()
@@ -435,7 +435,7 @@ fn tell(
     Ok(())
 }
 
-/// The files and the project that were named, to be named again.
+/// The options for files and project, to repeat them in a command.
 fn options(common: &CommonArgs) -> String {
     let files = common.files.iter().fold(String::new(), |all, file| format!("{all}-f {} ", file.display()));
     common.project_name.iter().fold(files, |all, name| format!("{all}-p {name} "))
