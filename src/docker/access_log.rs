@@ -1,4 +1,4 @@
-//! The access log that the proxy keeps in files of its own, read by a script of its image.
+//! Reads the access log files of the proxy with a script in its container.
 
 use std::future::ready;
 use std::pin::Pin;
@@ -37,10 +37,10 @@ pub(super) fn access_log(engine: &DockerEngine, container: &str, request: &LogRe
 }
 
 struct Reader {
-    /// The script ends when this is closed.
+    /// The script exits when its stdin is closed.
     _input: Pin<Box<dyn AsyncWrite + Send>>,
     partial: Vec<u8>,
-    /// Of the line before: a text that is no line of the log is as old.
+    /// Time of the previous line, used for text that is not a valid log line.
     at: Timestamp,
     since: Option<Timestamp>,
 }
@@ -62,7 +62,7 @@ impl Reader {
         last.map(Ok).into_iter().collect()
     }
 
-    /// `None` when it is too old; the script compares whole seconds.
+    /// `None` when the line is too old: the script only compares whole seconds.
     fn line(&mut self, text: &[u8]) -> Option<LogLine> {
         self.at = ended_at(text).unwrap_or(self.at);
         let is_wanted = text.is_empty() || self.since.is_none_or(|since| self.at >= since);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_time_at_which_its_request_ended() {
+    fn a_line_has_the_end_time_of_its_request() {
         let mut reader = reader(None);
         let line = b"{\"time\":\"2026-11-20T12:52:10+00:00\",\"at\":1795179130.007,\"path\":\"/\"}\n";
         let read = reader.push(line).remove(0).unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_survive_any_cut_and_old_ones_are_left_out() {
+    fn lines_are_joined_and_old_ones_dropped() {
         let mut reader = reader(Some("2026-11-20T12:52:10.5Z".parse().unwrap()));
         assert!(reader.push(b"{\"at\":1795179130.499,\"n\":1}\n{\"at\":17951").is_empty());
         assert_eq!(texts(reader.push(b"79130.500,\"n\":2}\n\n")), ["{\"at\":1795179130.500,\"n\":2}", ""]);

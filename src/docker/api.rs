@@ -1,4 +1,4 @@
-//! The API that both sides speak, and what bollard's requests lack of it.
+//! Negotiates the API version, and adds to bollard's requests what they lack.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use hyper::http::uri::PathAndQuery;
 use super::DockerEngine;
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// Engine 20.10: the first with BuildKit mounts and the API that every call here was written for.
+/// Engine 20.10: the first with BuildKit mounts, and the API for which all calls here are written.
 const OLDEST: ApiVersion = ApiVersion { major: 1, minor: 41 };
-/// A newer engine is spoken to in this version, whose answers are known.
+/// Newest supported version. A newer engine is used with this version, whose responses are known.
 pub(super) const NEWEST: ApiVersion = ApiVersion { major: 1, minor: 51 };
 
 /// A version of the Engine API, such as `1.45`.
@@ -24,22 +24,22 @@ pub(super) struct ApiVersion {
 }
 
 impl ApiVersion {
-    /// The first that keeps annotations.
+    /// First version with annotations.
     pub(super) const ANNOTATIONS: Self = Self { major: 1, minor: 43 };
-    /// The first that checks quicker while a container starts.
+    /// First version with a separate check interval during start.
     pub(super) const START_INTERVAL: Self = Self { major: 1, minor: 44 };
-    /// The first that can be told not to go below a bind mount for `read_only`.
+    /// First version that can exclude mounts below a bind mount from `read_only`.
     pub(super) const RECURSIVE_BINDS: Self = Self { major: 1, minor: 44 };
-    /// The first that takes a MAC address for each network.
+    /// First version with a MAC address per network.
     pub(super) const MAC_PER_NETWORK: Self = Self { major: 1, minor: 44 };
-    /// The first that mounts a part of a volume.
+    /// First version that can mount a subpath of a volume.
     pub(super) const SUBPATH: Self = Self { major: 1, minor: 45 };
-    /// The first that mounts images, and that can be told which network has the default route.
+    /// First version that can mount images and set the network of the default route.
     pub(super) const IMAGE_MOUNTS: Self = Self { major: 1, minor: 48 };
     pub(super) const GW_PRIORITY: Self = Self { major: 1, minor: 48 };
-    /// The first that takes several networks when a container is created.
+    /// First version that accepts several networks when a container is created.
     pub(super) const SEVERAL_NETWORKS: Self = Self { major: 1, minor: 44 };
-    /// The first whose `stop` takes a signal.
+    /// First version whose `stop` accepts a signal.
     pub(super) const STOP_SIGNAL: Self = Self { major: 1, minor: 42 };
 }
 
@@ -64,7 +64,7 @@ impl FromStr for ApiVersion {
     }
 }
 
-/// The highest version that both know.
+/// The highest version that both sides support.
 pub(super) fn negotiate(engine: &str, newest: Option<&str>, oldest: Option<&str>) -> Result<ApiVersion, EngineError> {
     let parse = |text: Option<&str>| text.and_then(|text| text.parse::<ApiVersion>().ok());
     let server = parse(newest).ok_or_else(|| {
@@ -88,10 +88,10 @@ pub(super) fn negotiate(engine: &str, newest: Option<&str>, oldest: Option<&str>
     }
 }
 
-/// Sets right what every request of bollard 0.21.1 has wrong.
+/// Corrects two mistakes in every request of bollard 0.21.1.
 ///
-/// It names no version, so the engine answers in whichever it likes best. And it writes credentials in base64's
-/// standard alphabet where the engine reads the one for URLs, so that some passwords arrive as none.
+/// It sends no API version, so the engine uses its own default. And it encodes credentials in standard base64, but the
+/// engine expects the URL-safe alphabet, so that some passwords are lost.
 pub(super) fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
     let mut parts = request.uri().clone().into_parts();
     let path = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
@@ -109,7 +109,7 @@ pub(super) fn versioned(mut request: BollardRequest, api: ApiVersion) -> Bollard
     request
 }
 
-/// A client all of whose requests go to this path and query: for an answer that bollard has no call for.
+/// A client whose requests all use this path and query, for responses that bollard has no call for.
 pub(super) fn redirected(engine: &DockerEngine, target: &'static str) -> Docker {
     let api = engine.api;
     engine.client.clone().with_request_modifier(move |mut request: BollardRequest| {
@@ -122,7 +122,7 @@ pub(super) fn redirected(engine: &DockerEngine, target: &'static str) -> Docker 
     })
 }
 
-/// A client whose builds have `addition` in their query: bollard's options hold one extra host, not several.
+/// A client that adds `addition` to the query of builds: bollard's options only have one extra host.
 pub(super) fn with_query(engine: &DockerEngine, addition: String) -> Docker {
     let api = engine.api;
     engine.client.clone().with_request_modifier(move |mut request: BollardRequest| {
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_version_that_both_know_is_spoken() {
+    fn the_highest_common_version_is_used() {
         assert_eq!(negotiate("20.10.24", Some("1.41"), Some("1.12")).unwrap(), OLDEST);
         assert_eq!(negotiate("26.1.5", Some("1.45"), Some("1.24")).unwrap().to_string(), "1.45");
         assert_eq!(negotiate("29.0.0", Some("1.99"), Some("1.44")).unwrap(), NEWEST);

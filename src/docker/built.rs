@@ -1,7 +1,7 @@
-//! How an image of our own builds is known.
+//! Identifies images of our own builds.
 //!
-//! Labels alone do not tell: whatever is built `FROM` such an image, or committed from a container of it, inherits them.
-//! Names are not inherited, so a build also names its image after its source, and only what has that name counts.
+//! Labels are not enough: an image built `FROM` such an image, or committed from one of its containers, inherits them.
+//! Names are not inherited, so a build also names its image after its source, and only an image with that name counts.
 
 use std::collections::HashMap;
 use std::process;
@@ -15,20 +15,20 @@ use crate::model::Label;
 use crate::ports::EngineError;
 
 const PREFIX: &str = "deploy-apps/built:";
-/// The names of all images that we have tagged for a release or an accessory.
+/// Prefix of the tags of our releases and accessories.
 const OWN: &str = "deploy-apps/";
-/// One whose release has no tag yet may be about to get it, so only what was made a while ago is removed.
+/// A recent image may be about to get the tag of its release, so only older ones are removed.
 const UNUSED_FOR_SECONDS: i64 = 600;
 
-/// A name for the image of one build of this source. Another build of the same source has another name: it would take
-/// this one away from an image that still serves.
+/// A new name for the image of one build of this source. Each build has its own name, since two builds with the same
+/// name would take it away from an image that still serves.
 pub(super) fn name(digest: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     format!("{PREFIX}{digest}-{now:x}-{:x}-{:x}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Whether a tag is such a name, which keeps nothing: without another one the image is of no more use.
+/// Whether a tag is a build's name. An image with no other tag is unused.
 pub(super) fn is_built_tag(tag: &str) -> bool {
     tag.starts_with(PREFIX)
 }
@@ -41,13 +41,13 @@ pub(super) fn source(labels: &HashMap<String, String>, tags: &[String]) -> Optio
             let of = built.strip_prefix(PREFIX).and_then(|name| name.strip_prefix(source.as_str()));
             of.is_some_and(|build| build.starts_with('-')) && tags.contains(built)
         }
-        // Built by a version that did not name its images so.
+        // Built by a version that did not set such names.
         None => tags.is_empty() || tags.iter().any(|tag| tag.starts_with(OWN)),
     };
     is_own.then(|| source.clone())
 }
 
-/// Removes a name of ours; an image that then has only its build's name goes too.
+/// Removes one of our tags. An image that then has only its build's name is removed too.
 pub(super) async fn untag(engine: &DockerEngine, tag: &str) -> Result<(), EngineError> {
     let doing = format!("untag image `{tag}`");
     let image = present(engine.call(&doing, engine.client.inspect_image(tag)).await)?;
@@ -59,7 +59,7 @@ pub(super) async fn untag(engine: &DockerEngine, tag: &str) -> Result<(), Engine
     }
     for other in &others {
         if let Err(error) = remove(engine, other, &doing).await {
-            // A container needs it, as a rule: then it keeps the name by which people know it.
+            // Usually because a container uses it: then keep the tag.
             images::tag_image(engine, other, tag).await?;
             return Err(error);
         }
@@ -67,10 +67,11 @@ pub(super) async fn untag(engine: &DockerEngine, tag: &str) -> Result<(), Engine
     Ok(())
 }
 
-/// Removes the images of ours that only their build's name keeps, and that no container uses.
+/// Removes our images that have only their build's name and that no container uses.
 pub(super) async fn remove_unused(engine: &DockerEngine) -> Result<(), EngineError> {
     let doing = "remove images that nothing uses";
-    // Not by the names: the engine would then list those that match alone, and leave out the ones that keep an image.
+    // Do not filter by name: the engine would list only the matching names of an image, without the others that keep
+    // it.
     let options = ListImagesOptionsBuilder::default().filters(&filter("label", Label::BUILT)).build();
     let listed = engine.call(doing, engine.client.list_images(Some(options))).await?;
     let before = jiff::Timestamp::now().as_second() - UNUSED_FOR_SECONDS;
@@ -85,7 +86,7 @@ pub(super) async fn remove_unused(engine: &DockerEngine) -> Result<(), EngineErr
     Ok(())
 }
 
-/// Not by force: that would take the image from under a stopped container, which then cannot start again.
+/// Not forced: that would remove the image of a stopped container, which then could not start again.
 async fn remove(engine: &DockerEngine, tag: &str, doing: &str) -> Result<(), EngineError> {
     let options = RemoveImageOptionsBuilder::default().force(false).build();
     present(engine.call(doing, engine.client.remove_image(tag, Some(options), None)).await).map(drop)
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_inherits_the_labels_is_no_build_of_ours() {
+    fn inherited_labels_do_not_make_a_build_ours() {
         let ours = [(Label::SOURCE, "5"), (Label::BUILT, "deploy-apps/built:5-a")];
         assert_eq!(source_of(&ours, &["deploy-apps/shop-web:r1", "deploy-apps/built:5-a"]).as_deref(), Some("5"));
         assert_eq!(source_of(&ours, &["deploy-apps/built:5-a"]).as_deref(), Some("5"));
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_of_an_older_version_is_known_by_its_tag() {
+    fn an_image_of_an_older_version_is_identified_by_its_tag() {
         let old = [(Label::SOURCE, "5")];
         assert_eq!(source_of(&old, &["deploy-apps/shop-web:r1"]).as_deref(), Some("5"));
         assert_eq!(source_of(&old, &[]).as_deref(), Some("5"));

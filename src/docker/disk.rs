@@ -1,4 +1,4 @@
-//! How much room the engine has, and how much its images take.
+//! Free disk space of the engine, and the space used by its images.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -12,15 +12,15 @@ use super::{CALL_LIMIT, DockerEngine, bounded};
 use crate::model::{DiskSpace, ProxyName};
 use crate::ports::{Dial, EngineError, EngineErrorKind};
 
-/// Where the proxy's state volume is mounted: it lies where the engine keeps its data.
+/// Mount point of the proxy's state volume, which is on the engine's disk.
 const STATE: &str = "/var/lib/deploy-apps";
 
-/// On this machine the file system is asked. On another one the proxy's container is: its state volume lies on the
-/// engine's disk. Without either nobody can tell.
+/// For a local engine the file system is queried. For a remote engine, `df` runs in the proxy's container, whose state
+/// volume is on the engine's disk. Without a proxy the answer is unknown.
 pub(super) async fn disk(engine: &DockerEngine, proxy: &ProxyName) -> Result<Option<DiskSpace>, EngineError> {
     let info = engine.call("ask the engine where it keeps its data", engine.client.info()).await?;
     let root = info.docker_root_dir.unwrap_or_default();
-    // A socket may be forwarded: the engine is here only if it says the name and the kernel of this machine.
+    // A local socket may be forwarded: the engine is local only if host name and kernel match.
     let here = rustix::system::uname();
     let same =
         |known: Option<&str>, ours: &std::ffi::CStr| known.is_some_and(|known| ours.to_bytes() == known.as_bytes());
@@ -35,7 +35,7 @@ pub(super) async fn disk(engine: &DockerEngine, proxy: &ProxyName) -> Result<Opt
     Ok(through_the_proxy(engine, proxy).await.map(|(size, free)| DiskSpace { path: root, size, free }))
 }
 
-/// `None` when the proxy does not run, which is no error: it is the first deploy then.
+/// `None` when the proxy does not run, as before the first deploy.
 async fn through_the_proxy(engine: &DockerEngine, proxy: &ProxyName) -> Option<(u64, u64)> {
     let command = ["df", "-P", "-B1", STATE].map(str::to_owned).to_vec();
     let dial = ExecDial::new(engine.clone(), proxy.container(), command);
@@ -48,7 +48,7 @@ async fn through_the_proxy(engine: &DockerEngine, proxy: &ProxyName) -> Option<(
     parse_df(&text)
 }
 
-/// Size and free bytes in the last line of `df -P -B1`.
+/// Size and free bytes from the last line of `df -P -B1`.
 fn parse_df(text: &str) -> Option<(u64, u64)> {
     let mut words = text.trim().lines().next_back()?.split_whitespace().skip(1);
     let size = words.next()?.parse().ok()?;
@@ -56,7 +56,7 @@ fn parse_df(text: &str) -> Option<(u64, u64)> {
     Some((size, free))
 }
 
-/// The part of the engine's answer that bollard's own type leaves out.
+/// The field of the engine's answer that bollard's type lacks.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Usage {
@@ -65,7 +65,7 @@ struct Usage {
 
 pub(super) async fn image_bytes(engine: &DockerEngine) -> Result<u64, EngineError> {
     let doing = "ask the engine what its images take";
-    // Engines before 23 do not know `type` and count everything, which takes longer and says the same.
+    // Engines before 23 ignore `type` and count everything, which is slower but gives the same result.
     let client = redirected(engine, "/system/df?type=image");
     let answer = bounded(doing, CALL_LIMIT, async {
         let chunks: Vec<Bytes> =

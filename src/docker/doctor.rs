@@ -1,4 +1,4 @@
-//! What the engine can tell a doctor, besides what every command asks.
+//! Engine queries that only `doctor` uses.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::model::{ForgottenProcess, HostFacts, Neighbour, ObservedEngine, Proxy
 use crate::ports::{Dial, EngineError};
 
 impl DockerEngine {
-    /// What the engine says of its machine.
+    /// Facts about the engine's host.
     ///
     /// # Errors
     /// When the engine does not answer.
@@ -37,7 +37,7 @@ impl DockerEngine {
         })
     }
 
-    /// Replicas and proxies that stay down after a reboot, with their restart policy.
+    /// Replicas and proxies that do not start after a reboot, with their restart policy.
     ///
     /// # Errors
     /// When the engine does not answer.
@@ -59,7 +59,7 @@ impl DockerEngine {
         Ok(found)
     }
 
-    /// Processes on this machine, which must be the engine's, in containers that it has forgotten.
+    /// Processes in containers that the engine has lost. The engine must run on this machine.
     ///
     /// # Errors
     /// When the engine does not answer.
@@ -67,11 +67,11 @@ impl DockerEngine {
         let listed = self.call("list the containers", self.client.list_containers(None)).await?;
         let running = listed.into_iter().filter_map(|container| container.id).collect();
         let look = tokio::task::spawn_blocking(move || forgotten(Path::new("/proc"), &running));
-        // A look that came to no end has found nothing; it changes nothing either.
+        // If the search is aborted, nothing was found; it changes nothing either.
         Ok(look.await.unwrap_or_default())
     }
 
-    /// The container that publishes this port of the host.
+    /// The container that publishes this host port.
     ///
     /// # Errors
     /// When the engine does not answer.
@@ -83,7 +83,7 @@ impl DockerEngine {
         Ok(name.map(|name| name.trim_start_matches('/').to_owned()))
     }
 
-    /// Everything that runs on the proxy's network.
+    /// The running containers on the proxy's network.
     ///
     /// # Errors
     /// When the engine does not answer.
@@ -101,7 +101,7 @@ impl DockerEngine {
         Ok(listed.into_iter().filter_map(neighbour).collect())
     }
 
-    /// The output of a small program in the proxy's container; `None` when it does not run.
+    /// The output of a script in the proxy's container; `None` when it does not run.
     pub async fn in_proxy(&self, proxy: &ProxyName, script: &str) -> Option<String> {
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
         let dial = ExecDial::new(self.clone(), proxy.container(), command);
@@ -115,10 +115,10 @@ impl DockerEngine {
     }
 }
 
-/// Until when the certificate in a PEM file is valid.
+/// The expiry of the certificate in a PEM file.
 ///
 /// # Errors
-/// With the reason, when it cannot be read.
+/// Why it cannot be read.
 pub fn certificate_end(path: &Path) -> Result<jiff::Timestamp, String> {
     let certificate = CertificateDer::from_pem_file(path).map_err(|error| error.to_string())?;
     let info = CertificateInfo::read(path, &certificate).ok_or_else(|| "it is no X.509 certificate".to_owned())?;

@@ -1,4 +1,4 @@
-//! What the engine says, in our words: the kind that the rollout reacts to, the subject, and how to fix it.
+//! Converts the engine's errors to our own: the kind for the rollout, the subject, and a hint.
 
 use std::error::Error as _;
 use std::io;
@@ -12,7 +12,7 @@ use crate::ports::{EngineError, EngineErrorKind};
 
 /// `doing` completes the sentence "could not …" and names the subject, such as "start container `shop-r3-1`".
 pub(super) fn explain(doing: &str, error: &Error) -> EngineError {
-    // Of our own connections, whose reason is clear already.
+    // Errors of our own connections are already clear.
     if let Some(ours) = cause::<EngineError>(error) {
         return lost(ours.kind, doing, &ours.message);
     }
@@ -41,12 +41,12 @@ const SLOW: &str = "`docker info` shows whether the engine still works";
 pub(super) const FREE_DISK: &str =
     "`deploy-apps prune` removes old releases; `docker system df` shows what else takes the space";
 
-/// Of the engine, or of a command that it ran.
+/// Whether the text is the disk-full error of the engine or of a command that it ran.
 pub(super) fn is_disk_full(text: &str) -> bool {
     text.to_lowercase().contains("no space left on device")
 }
 
-/// From the engine's own words; its status alone says too little (409 is many things).
+/// Classifies the engine's message; the status alone is ambiguous (409 has many meanings).
 pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineError {
     let text = text.trim();
     let lower = text.to_lowercase();
@@ -83,7 +83,7 @@ pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineE
     if has("already exists") && status == Some(409) {
         return error(EngineErrorKind::Conflict, "that name exists already");
     }
-    // The second is said of an image that is removed in the very moment.
+    // The second message appears when an image is removed at that moment.
     if has("no such image") || (has("failed to get digest") && has("no such file or directory")) {
         return error(EngineErrorKind::ImageNotFound, "the engine does not have that image");
     }
@@ -99,7 +99,7 @@ pub(super) fn from_text(doing: &str, status: Option<u16>, text: &str) -> EngineE
 
 fn from_io(doing: &str, error: &Error) -> EngineError {
     let Some(cause) = cause::<io::Error>(error) else {
-        // A connection that ends before the answer has no cause at all.
+        // The error for a connection that ends before the answer has no source.
         if let Some(early) =
             cause::<hyper::Error>(error).filter(|early| early.is_incomplete_message() || early.is_closed())
         {
@@ -117,13 +117,13 @@ fn from_io(doing: &str, error: &Error) -> EngineError {
     }
 }
 
-/// The end of a connection in the middle of something.
+/// A connection that ended during a call.
 fn lost(kind: EngineErrorKind, doing: &str, why: &str) -> EngineError {
     EngineError::new(kind, format!("could not {doing}: the connection to the engine was lost ({why})"))
         .hint("run the same command again when the engine is reachable: it finishes or undoes what was begun")
 }
 
-/// The first error of this type in the chain of causes, also inside of an [`io::Error`], which hides what it wraps.
+/// The first error of this type in the chain of sources, also inside of an [`io::Error`], which hides what it wraps.
 pub(super) fn cause<'e, T: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e T> {
     let mut next = Some(error);
     while let Some(current) = next {
@@ -148,7 +148,7 @@ fn chain(error: &Error) -> String {
     text
 }
 
-/// What an error holds without naming it as its source.
+/// The error wrapped by an error that does not return it as its source.
 fn wrapped<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e (dyn std::error::Error + 'static)> {
     match error.downcast_ref::<Error>() {
         Some(Error::IOError { err }) => return Some(err),
@@ -159,13 +159,13 @@ fn wrapped<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e (dyn 
     inner.map(|inner| inner as &(dyn std::error::Error + 'static))
 }
 
-/// Bollard reports it when the last line end of a stream arrives in a read of its own, and equally when the
-/// stream was cut. So the end of a stream proves nothing, and its outcome is looked up instead.
+/// Bollard reports this when the last newline of a stream arrives in a separate read, and also when the stream was cut.
+/// So the end of a stream proves nothing, and its result is looked up instead.
 pub(super) fn is_ragged_end(error: &Error) -> bool {
     cause::<io::Error>(error).is_some_and(|cause| cause.to_string().contains("bytes remaining on stream"))
 }
 
-/// The port in `0.0.0.0:8080`, `[::]:8080` or `:::8080`. The last of several is the one that was wanted first.
+/// The port in `0.0.0.0:8080`, `[::]:8080` or `:::8080`. Of several, the last one is the requested one.
 fn host_port(text: &str) -> Option<u16> {
     static PORT: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]*\]|::):(\d{1,5})\b").expect("a valid pattern")
@@ -173,12 +173,12 @@ fn host_port(text: &str) -> Option<u16> {
     PORT.captures(text).and_then(|found| found[1].parse().ok())
 }
 
-/// What a runtime's long chain of causes comes down to.
+/// The last part of a runtime's long error chain.
 fn innermost(text: &str) -> &str {
     text.find("exec: ").map_or(text, |start| text[start + "exec: ".len()..].trim_end_matches(": unknown"))
 }
 
-/// As a fragment: no capital, no full stop, on one line.
+/// Converts the text to a fragment: lowercase, no full stop, on one line.
 fn sentence(text: &str) -> String {
     let text = text.strip_prefix("Error response from daemon: ").unwrap_or(text);
     let text = text.trim().trim_end_matches('.').split_whitespace().collect::<Vec<_>>().join(" ");
@@ -202,8 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn every_engine_text_gets_its_kind() {
-        // The texts of engines 20.10 to 28; the wording moved between them.
+    fn every_engine_message_is_classified() {
+        // The messages of engines 20.10 to 28; the wording has changed between them.
         let table = [
             (
                 409,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_command_is_said_without_the_runtimes_chain() {
+    fn a_missing_command_is_reported_without_the_error_chain() {
         let text = r#"failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown"#;
         assert_eq!(
             explain("start container `a`", &server(400, text)).message,
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_and_a_timeout_are_told_apart() {
+    fn a_lost_connection_differs_from_a_timeout() {
         let io = |kind: io::ErrorKind| Error::IOError { err: kind.into() };
         assert_eq!(explain("list", &io(io::ErrorKind::ConnectionReset)).kind, Unreachable);
         assert_eq!(explain("list", &io(io::ErrorKind::PermissionDenied)).kind, PermissionDenied);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_texts_become_fragments() {
+    fn unknown_messages_become_fragments() {
         assert_eq!(sentence("Something odd happened.\n"), "something odd happened");
         assert_eq!(sentence("OCI runtime failed"), "OCI runtime failed");
     }

@@ -1,4 +1,4 @@
-//! A byte stream to a process inside a container: how the proxy's control socket is reached without a port.
+//! A byte stream to a process in a container, used to reach the proxy's control socket without a port.
 
 use std::io;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use super::text::plain;
 use super::{CALL_LIMIT, DockerEngine, bounded, errors};
 use crate::ports::{Dial, Dialing, Duplex, EngineError, EngineErrorKind};
 
-/// A frame of the engine's is at most this large, so a read never waits for the buffer to grow.
+/// Maximum size of an engine's frame, so that a read never has to grow the buffer.
 const FRAME: usize = 32 * 1024 + 8;
-/// Enough for any message; a process that talks on and on must not fill our memory.
+/// Enough for any error message; bounds the memory for a process with endless output.
 const KEPT_STDERR: usize = 4 * 1024;
 
-/// Runs a command in a container for each dial; its stdin and stdout are the stream.
+/// Runs a command in a container for each connection; its stdin and stdout are the stream.
 #[derive(Clone)]
 pub struct ExecDial {
     engine: DockerEngine,
@@ -74,11 +74,11 @@ impl Dial for ExecDial {
 
 type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 
-/// Dropping it closes the process's stdin, on which the process ends.
+/// Dropping it closes the process's stdin, which makes the process exit.
 struct ExecStream {
     output: Output,
     input: Pin<Box<dyn AsyncWrite + Send>>,
-    /// What has arrived and not been read.
+    /// Received and not yet read.
     chunk: Bytes,
     stderr: Vec<u8>,
     /// Whether the process has written to stdout.
@@ -87,7 +87,7 @@ struct ExecStream {
 }
 
 impl ExecStream {
-    /// An end before the first answer is a failure, and stderr says why; a later one is the peer's.
+    /// An end before the first output is a failure explained by stderr; a later one was made by the peer.
     fn end(&self) -> io::Result<()> {
         if self.answered {
             return Ok(());
@@ -98,7 +98,7 @@ impl ExecStream {
         Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("`{}` failed: {reason}", self.command)))
     }
 
-    /// The engine writes its own failure to start the command into the stream.
+    /// The engine writes its own error into the stream when the command cannot be started.
     fn refusal(&self, bytes: &Bytes) -> Option<io::Error> {
         let refused = !self.answered && bytes.starts_with(b"OCI runtime exec failed");
         refused.then(|| {

@@ -1,7 +1,7 @@
-//! Secrets and configs on their way into a container: an archive that is unpacked in it before it starts.
+//! Copies secrets and configs into a container before it starts, as an archive.
 //!
-//! Nothing of this machine is mounted, so the engine may be anywhere; and what is unpacked stays in the container over
-//! its restarts and those of the engine.
+//! Nothing is mounted from this machine, so the engine may be remote. The files stay in the container over restarts of
+//! container and engine.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::DockerEngine;
 use crate::model::{ContainerFile, Mount, MountSource, NewContainer};
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// Whether `path` is `folder` or lies in it.
+/// Whether `path` is `folder` or below it.
 fn is_below(path: &str, folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -24,8 +24,8 @@ fn folder_of(file: &ContainerFile) -> &str {
     }
 }
 
-/// The container with a new volume of its own for each folder that could not be written to otherwise: the engine
-/// unpacks nothing into a read-only root, and a tmpfs would hide what it has unpacked. The volume goes with the container.
+/// Adds an anonymous volume for each folder that could not be written to otherwise: the engine cannot unpack into a
+/// read-only root, and a tmpfs would hide the files. The volume is removed with the container.
 pub(super) fn with_room(container: &NewContainer) -> Result<NewContainer, EngineError> {
     let spec = &container.spec;
     let mut rooms = BTreeSet::new();
@@ -35,7 +35,7 @@ pub(super) fn with_room(container: &NewContainer) -> Result<NewContainer, Engine
         let cover = covers.filter(|(target, _)| is_below(&file.target, target)).max_by_key(|(target, _)| target.len());
         match cover {
             Some((_, Some(mount))) if mount.source == MountSource::Anonymous && !mount.read_only => continue,
-            // Others see a shared volume too, and a folder of the host would keep the file for good.
+            // A shared volume would show the file to other containers, and a host folder would keep it permanently.
             Some((target, Some(_))) => {
                 let reason = format!("its place `{}` lies in the mount `{target}`", file.target);
                 return Err(
@@ -54,7 +54,7 @@ pub(super) fn with_room(container: &NewContainer) -> Result<NewContainer, Engine
         rooms.insert(folder.to_owned());
     }
     let mut container = container.clone();
-    // A folder inside of another's has its room there.
+    // A nested folder uses the volume of the outer one.
     let outer: Vec<&String> =
         rooms.iter().filter(|room| !rooms.iter().any(|other| other != *room && is_below(room, other))).collect();
     container.spec.mounts.extend(outer.into_iter().map(|room| Mount {
@@ -70,10 +70,10 @@ fn not_put(container: &NewContainer, file: &ContainerFile, reason: &str) -> Engi
     EngineError::new(EngineErrorKind::Other, message)
 }
 
-/// Unpacks the container's files in it. One call for each mount that holds some.
+/// Unpacks the container's files, with one call per mount.
 pub(super) async fn put(engine: &DockerEngine, container: &NewContainer) -> Result<(), EngineError> {
     let spec = &container.spec;
-    // The engine decides by the folder that is named whether it may be written to, so a room is named itself.
+    // The engine checks whether the named folder is writable, so the volume's folder is named.
     let root_of = |file: &ContainerFile| {
         let rooms = spec.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous);
         let room = rooms.filter(|mount| is_below(&file.target, &mount.target)).max_by_key(|mount| mount.target.len());

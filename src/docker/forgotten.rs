@@ -1,7 +1,7 @@
-//! Processes of containers that the engine has forgotten.
+//! Finds processes of containers that the engine no longer knows.
 //!
-//! An engine that is killed while it starts a container takes it for one that never ran, and removes it when it is asked to.
-//! The process lives on, in no list of the engine, and no call reaches it. Only the engine's own machine can see it.
+//! An engine that is killed while it starts a container treats it as never started, and removes it on request. The
+//! process keeps running without being listed or reachable by any call. It is visible only on the engine's host.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,29 +9,31 @@ use std::path::{Path, PathBuf};
 
 use crate::model::ForgottenProcess;
 
-/// A start takes a second or two on a busy machine, and until its end the engine does not list the container as running.
+/// A start takes one or two seconds on a busy machine, and until its end the engine does not list the container as
+/// running.
 const OLD_ENOUGH_S: u64 = 10;
 
-/// What stands between containerd and a container's processes, one for each container.
+/// The containerd shim of a container; there is one per container.
 struct Shim {
     pid: u32,
     container: String,
     engine: EngineMark,
 }
 
-/// What the shims of one engine have in common, and those of two engines have not.
+/// Identifies the engine that a shim belongs to.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct EngineMark {
-    /// The socket of its containerd. An engine in a container (Docker-in-Docker) has the same path in its own file system.
+    /// The socket of its containerd. An engine in a container (Docker-in-Docker) has the same path in its own file
+    /// system.
     address: String,
-    /// Its mount and its process namespace; `None` where this user may not see them.
+    /// Its mount and process namespaces; `None` when this user may not read them.
     namespaces: Option<[PathBuf; 2]>,
-    /// The containers that it runs in, outermost first: none for the engine of a machine.
+    /// The containers that it runs in, outermost first; empty for an engine on the host.
     inside: Vec<String>,
 }
 
-/// Those on this machine that belong to an engine of which `running` are containers (whole ids), as `/proc` at `root` shows
-/// them. An engine of which no running container is known cannot be told from another one: nothing is said of it.
+/// Lost processes of the engine that runs the containers `running` (full ids), from `/proc` at `root`. Without a known
+/// running container the engine cannot be identified, and nothing is reported.
 pub(super) fn forgotten(root: &Path, running: &BTreeSet<String>) -> Vec<ForgottenProcess> {
     let pids = || {
         let entries = fs::read_dir(root).into_iter().flatten().flatten();
@@ -43,7 +45,7 @@ pub(super) fn forgotten(root: &Path, running: &BTreeSet<String>) -> Vec<Forgotte
     let lost: Vec<&Shim> = shims
         .iter()
         .filter(|shim| ours.contains(&shim.engine) && !running.contains(&shim.container))
-        // What lives in a container that the engine knows is that container's own business.
+        // Processes inside of a container that the engine knows are not lost.
         .filter(|shim| !shim.engine.inside.iter().any(|outer| running.contains(outer)))
         .collect();
     if lost.is_empty() {
@@ -72,10 +74,10 @@ impl Shim {
     }
 }
 
-/// The process `pid`, when it is the first one of a container of these.
+/// The process `pid`, if it is the first one of a container of these shims.
 fn first_process(root: &Path, pid: u32, lost: &[&Shim], now_s: u64) -> Option<ForgottenProcess> {
     let stat = fs::read_to_string(file(root, pid, "stat")).ok()?;
-    // The name of the process may hold spaces and brackets: fields are counted from the last bracket.
+    // The process name may contain spaces and brackets, so fields are counted from the last bracket.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let parent: u32 = fields.get(1)?.parse().ok()?;
     let shim = lost.iter().find(|shim| shim.pid == parent)?;
@@ -87,8 +89,8 @@ fn first_process(root: &Path, pid: u32, lost: &[&Shim], now_s: u64) -> Option<Fo
     Some(ForgottenProcess { pid, program, container: shim.container.clone() })
 }
 
-/// The containers that a process is in, by the path of its control group, which everybody may read: an engine names the
-/// group of a container by its id of 64 digits. `None` when it cannot be read: then nothing is said of the process.
+/// The containers that a process runs in, from the path of its cgroup, which every user may read: an engine names a
+/// container's cgroup by its id of 64 digits. `None` when it cannot be read; the process is then not reported.
 fn containers_of(root: &Path, pid: u32) -> Option<Vec<String>> {
     let text = fs::read_to_string(file(root, pid, "cgroup")).ok()?;
     let ids = |line: &str| -> Vec<String> {
@@ -96,7 +98,7 @@ fn containers_of(root: &Path, pid: u32) -> Option<Vec<String>> {
         let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
         words.filter(|word| is_id(word)).map(str::to_owned).collect()
     };
-    // Version 1 has a line for each controller, and a process may be in the root of some.
+    // Cgroups v1 have a line per controller, and a process may be in the root of some.
     text.lines().map(ids).max_by_key(Vec::len)
 }
 
@@ -110,7 +112,7 @@ fn command_line(root: &Path, pid: u32) -> Option<Vec<String>> {
     Some(args.map(|arg| String::from_utf8_lossy(arg).into_owned()).collect())
 }
 
-/// Whole seconds since the machine started.
+/// Seconds since the machine started.
 fn uptime(root: &Path) -> Option<u64> {
     let text = fs::read_to_string(root.join("uptime")).ok()?;
     text.split('.').next()?.parse().ok()
@@ -135,7 +137,7 @@ mod tests {
         enclose(root, pid, "/", "host");
     }
 
-    /// Puts a process into a control group, and into namespaces of this name.
+    /// Puts a process into a cgroup and into namespaces of this name.
     fn enclose(root: &Path, pid: u32, group: &str, namespace: &str) {
         fs::write(file(root, pid, "cgroup"), format!("1:name=systemd:/\n0::{group}\n")).unwrap();
         let folder = root.join(pid.to_string()).join("ns");
@@ -152,7 +154,7 @@ mod tests {
         process(root, pid, 1, 0, &args);
     }
 
-    /// A machine that is up for 100 s: a container that runs, and one that the engine does not list.
+    /// A machine with an uptime of 100 s, one running container, and one container that the engine does not list.
     fn machine() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("uptime"), "100.52 190.00\n").unwrap();
@@ -170,16 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn the_process_of_a_container_that_is_in_no_list_is_found() {
+    fn the_process_of_an_unlisted_container_is_found() {
         let root = machine();
         let expected = ForgottenProcess { pid: 31, program: "worker".to_owned(), container: "bb".to_owned() };
         assert_eq!(forgotten(root.path(), &running()), [expected]);
     }
 
     #[test]
-    fn containers_of_an_engine_in_a_container_are_left_alone() {
+    fn containers_of_an_engine_in_a_container_are_ignored() {
         let (outer, inner) = ("a".repeat(64), "b".repeat(64));
-        // The same path of the socket, in a container that runs: by its group alone, by its namespaces alone, by both.
+        // The same socket path in a running container: detected by cgroup only, by namespaces only, or by both.
         for (group, namespace) in [
             (format!("/docker/{outer}/x"), "host"),
             ("/".to_owned(), "dind"),
@@ -193,7 +195,7 @@ mod tests {
             let running = BTreeSet::from(["aa".to_owned(), outer.clone()]);
             let pids: Vec<u32> = forgotten(root.path(), &running).into_iter().map(|process| process.pid).collect();
             assert_eq!(pids, [31], "{group} {namespace}");
-            // Nor when that container is in no list either: its own processes are what may be told then.
+            // If that container is not listed either, only its own processes may be reported.
             let pids: Vec<u32> =
                 forgotten(root.path(), &super::tests::running()).into_iter().map(|found| found.pid).collect();
             assert_eq!(pids, [31], "{group} {namespace}");
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_runs_in_a_container_itself_still_tells_its_own() {
+    fn an_engine_in_a_container_finds_its_own() {
         let root = machine();
         let outer = "c".repeat(64);
         for pid in [20, 21, 30, 31] {
@@ -211,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_whose_group_cannot_be_read_is_left_alone() {
+    fn a_process_with_an_unreadable_cgroup_is_ignored() {
         let root = machine();
         fs::remove_file(file(root.path(), 31, "cgroup")).unwrap();
         assert!(forgotten(root.path(), &running()).is_empty());
     }
 
     #[test]
-    fn a_container_of_another_engine_or_one_that_is_just_being_started_is_left_alone() {
+    fn containers_of_other_engines_and_new_ones_are_ignored() {
         let root = machine();
         shim(root.path(), 40, "cc", "/elsewhere/containerd.sock");
         process(root.path(), 41, 40, 50, &["another", "engine's"]);

@@ -1,4 +1,4 @@
-//! The engine's own check of a container: when it asks first, and what it heard last.
+//! The engine's health check of a container: its timing during start, and its last result.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::{DockerEngine, containers, present};
 use crate::model::{Healthcheck, NewContainer, Role};
 use crate::ports::EngineError;
 
-/// What the engine takes for a time that nobody has named.
+/// The engine's default interval and timeout.
 const DEFAULT_TIME: Duration = Duration::from_secs(30);
-/// A check whose interval is at most this answers soon enough by itself.
+/// A check with at most this interval is quick enough by itself.
 const SOON: Duration = Duration::from_secs(5);
-/// From one check to the next while a replica starts. Each starts a process, so it is not asked as often as the proxy asks.
+/// Interval during start. Each check starts a process, so it is longer than the proxy's probe interval.
 const START_INTERVAL: Duration = Duration::from_secs(1);
-/// As long as a replica may take to become healthy by default.
+/// The default time for a replica to become healthy.
 const START_PERIOD: Duration = Duration::from_secs(30);
-/// Of the last check's output.
+/// Lines of the last check's output.
 const MOST_LINES: usize = 10;
 
-/// The check of a new replica, asked every second while it starts. Otherwise the engine asks for the first time after a
-/// whole interval, 30 s by default, and a deploy would wait for nothing else. What the file or the image says of its
-/// start stays; so does a check of an engine that knows no such times.
+/// The health check of a new replica, run every second during start. By default the engine runs the first check after a
+/// whole interval (30 s), and a deploy would only wait for that. Start settings of the compose file or the image take
+/// precedence, and engines without them keep the check unchanged.
 pub(super) async fn asked_early(
     engine: &DockerEngine,
     container: &NewContainer,
@@ -38,7 +38,7 @@ pub(super) async fn asked_early(
     Ok(early(own, image.as_ref()))
 }
 
-/// `own` comes from the file; what it does not name the engine takes from the image.
+/// `own` is from the compose file; the engine takes missing fields from the image.
 fn early(own: Option<HealthConfig>, image: Option<&HealthConfig>) -> Option<HealthConfig> {
     let of = |field: fn(&HealthConfig) -> Option<i64>| {
         own.as_ref().and_then(field).or_else(|| image.and_then(field).filter(|time| *time != 0))
@@ -47,7 +47,7 @@ fn early(own: Option<HealthConfig>, image: Option<&HealthConfig>) -> Option<Heal
     let test = own.as_ref().and_then(words).or_else(|| image.and_then(words));
     let is_check = test.is_some_and(|test| test.first().is_some_and(|word| word != "NONE"));
     let interval = duration(of(|check| check.interval)).unwrap_or(DEFAULT_TIME);
-    // A period of zero is somebody's decision, too.
+    // An explicit start period of zero is kept.
     let period = of(|check| check.start_period);
     if !is_check || interval <= SOON || period == Some(0) {
         return own;
@@ -57,7 +57,7 @@ fn early(own: Option<HealthConfig>, image: Option<&HealthConfig>) -> Option<Heal
     Some(HealthConfig { start_interval, start_period, ..own.unwrap_or_default() })
 }
 
-/// How long after the start the first answer may take.
+/// The maximum time from the start to the first result.
 pub(super) fn first_within(check: &HealthConfig) -> Duration {
     let interval = duration(check.interval).unwrap_or(DEFAULT_TIME);
     let period = duration(check.start_period).unwrap_or_default();
@@ -67,19 +67,19 @@ pub(super) fn first_within(check: &HealthConfig) -> Duration {
     }
 }
 
-/// What the check said last, and how it ended.
+/// Output and result of the last check.
 pub(super) async fn last(engine: &DockerEngine, name: &str) -> Result<Vec<String>, EngineError> {
     let container = containers::inspect(engine, name).await?;
     let health = container.and_then(|container| container.state).and_then(|state| state.health);
     let Some(last) = health.and_then(|health| health.log).and_then(|mut log| log.pop()) else { return Ok(Vec::new()) };
     let code = last.exit_code.unwrap_or_default();
     let output = last.output.unwrap_or_default();
-    // The engine keeps 4 KB of it.
+    // The engine keeps 4 KB of output.
     let lines = output.lines().map(str::trim_end).filter(|line| !line.is_empty()).take(MOST_LINES).map(str::to_owned);
     Ok(std::iter::once(format!("exit code {code}")).chain(lines).collect())
 }
 
-/// `None` for what nobody has named: the engine says 0.
+/// `None` if not set: the engine reports 0.
 fn duration(nanoseconds: Option<i64>) -> Option<Duration> {
     nanoseconds.and_then(|time| u64::try_from(time).ok()).filter(|time| *time > 0).map(Duration::from_nanos)
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_when_the_first_answer_is_due() {
+    fn the_first_result_has_a_deadline() {
         let plain = check(&["CMD", "true"]);
         assert_eq!(first_within(&plain), Duration::from_secs(60));
         let own = HealthConfig { interval: Some(60 * SECOND), timeout: Some(5 * SECOND), ..plain.clone() };

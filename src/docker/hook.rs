@@ -1,4 +1,4 @@
-//! A command in a running container, to its end.
+//! Runs a command in a running container and waits for its end.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use super::{CALL_LIMIT, DockerEngine, bounded, containers, errors};
 use crate::model::{ContainerState, Hook};
 use crate::ports::{EngineError, EngineErrorKind, HookReport};
 
-/// Enough to show why a command gave up.
+/// Enough lines to show why a command failed.
 const TAIL: usize = 20;
 
 pub(super) async fn run_hook(
@@ -33,7 +33,7 @@ pub(super) async fn run_hook(
     };
     let exec = match engine.call(&doing, engine.client.create_exec(name, config)).await {
         Ok(exec) => exec,
-        // The engine's words for a container that is not running differ from version to version.
+        // The engine's message for a container that is not running differs between versions.
         Err(error) if runs(engine, name).await? => return Err(error),
         Err(_) => return Ok(None),
     };

@@ -1,4 +1,4 @@
-//! What a container may see and use of its host, in the engine's own form.
+//! Converts access to host resources to the engine's form.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +19,7 @@ pub(super) fn host_config(spec: &ContainerSpec, networks: &[NetworkAttachment]) 
     let (host, shares, dns) = (&spec.host, &spec.shares, &spec.dns);
     let own_network = || networks.first().map(|network| network.network.clone());
     HostConfig {
-        // Without it the engine would join its default bridge as well.
+        // Without it the engine would also connect its default bridge.
         network_mode: host.network.clone().or_else(own_network),
         binds: Some(binds.into_iter().filter_map(bind_text).collect()),
         mounts: Some(mounts.into_iter().map(mount).collect()),
@@ -91,7 +91,7 @@ pub(super) fn host_config(spec: &ContainerSpec, networks: &[NetworkAttachment]) 
     }
 }
 
-/// An empty list is left out: to some keys the engine gives a meaning of its own then.
+/// An empty list is omitted: for some keys the engine gives it a special meaning.
 fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
     (!list.is_empty()).then(|| list.to_vec())
 }
@@ -120,8 +120,8 @@ fn device_request(request: DeviceRequest) -> EngineDeviceRequest {
     }
 }
 
-/// The short form, which makes a missing folder on the host as compose does. It cannot hold a path with a colon, nor
-/// say what becomes of mounts below.
+/// The short form, which creates a missing host folder like compose does. It cannot express a path with a colon or
+/// options for mounts below it.
 fn bind_text(mount: &Mount) -> Option<String> {
     let MountSource::Bind(source) = &mount.source else { return None };
     let options = &mount.options;
@@ -187,7 +187,7 @@ pub(super) fn port_key(port: &PortBinding) -> String {
     format!("{}/{}", port.container_port, port.protocol)
 }
 
-/// One container port may be published at several addresses of the host.
+/// One container port may be published at several host addresses.
 fn port_bindings(ports: &[PortBinding]) -> PortMap {
     let mut bindings: PortMap = HashMap::new();
     for port in ports {
@@ -210,7 +210,7 @@ mod tests {
     use crate::model::MountOptions;
 
     #[test]
-    fn binds_take_the_short_form_unless_it_cannot_say_what_is_meant() {
+    fn binds_use_the_short_form_if_possible() {
         let bind = |source: &str, options: MountOptions| Mount {
             source: MountSource::Bind(source.to_owned()),
             target: "/data".to_owned(),

@@ -1,4 +1,4 @@
-//! Files of the engine's host that bind mounts lead to.
+//! Reads bind-mounted files on the engine's host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,31 +10,31 @@ use super::DockerEngine;
 use crate::model::HostFile;
 use crate::ports::EngineError;
 
-/// A configuration is smaller; larger files are data, and reading them would take its time at every command.
+/// Configuration files are smaller. Larger files are data, and reading them would slow down every command.
 const MOST_BYTES: u64 = 1 << 20;
-/// No project mounts more single files than this.
+/// More than any project mounts.
 const MOST_FILES: usize = 256;
 
 pub(super) async fn host_files(
     engine: &DockerEngine,
     paths: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, HostFile>, EngineError> {
-    // In a container that was given the engine's socket, the same path is another file.
+    // In a container with the engine's socket, the same path is a different file.
     if paths.is_empty() || engine.link.is_some() || !engine.host_facts().await?.is_here {
         return Ok(BTreeMap::new());
     }
     let paths: Vec<String> = paths.iter().take(MOST_FILES).cloned().collect();
     let look = move || paths.into_iter().filter_map(|path| Some((path.clone(), look(&path)?))).collect();
-    // A look that came to no end has found nothing; it changes nothing either.
+    // If the read is aborted, nothing was found; it changes nothing either.
     Ok(tokio::task::spawn_blocking(look).await.unwrap_or_default())
 }
 
-/// `None` where this user may not look.
+/// `None` when this user has no access.
 fn look(path: &str) -> Option<HostFile> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some(HostFile::Missing),
         Err(_) => None,
-        // A FIFO would be read without an end.
+        // A FIFO could be read forever.
         Ok(meta) if !meta.is_file() => Some(HostFile::Other),
         Ok(meta) if meta.len() > MOST_BYTES => Some(HostFile::File(None)),
         Ok(_) => digest(path).ok().map(HostFile::File),
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_files_by_their_content_and_reads_no_large_or_special_ones() {
+    fn files_are_compared_by_content_and_large_ones_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         fs::write(path("a"), "one").unwrap();

@@ -1,4 +1,4 @@
-//! Images that are on the engine, and their tags.
+//! Images on the engine and their tags.
 
 use std::collections::HashMap;
 
@@ -32,12 +32,13 @@ pub(super) async fn untag_image(engine: &DockerEngine, tag: &str) -> Result<(), 
     })
 }
 
-/// A build whose image has no tag yet may be under way, so only what was made a while ago is removed.
+/// A recent image may belong to a build in progress that has not tagged it yet, so only older ones are removed.
 const DANGLING_SINCE: &str = "10m";
 
 pub(super) async fn remove_dangling(engine: &DockerEngine) -> Result<(), EngineError> {
     built::remove_unused(engine).await?;
-    // Those of older versions have no name after their source; what inherits the labels of a build with one is not ours.
+    // Images of older versions are not named after their source. An image that inherits the labels of one that is, is
+    // not ours.
     let filters = HashMap::from([
         ("dangling", vec!["true"]),
         ("label", vec![Label::SOURCE]),
@@ -56,7 +57,7 @@ pub(super) fn user_of_image(message: &str) -> Option<&str> {
     words.find(|word| word.len() >= 12 && word.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// `host:5000/name:tag` → name and tag; a digest belongs to neither.
+/// `host:5000/name:tag` → name and tag; a digest is part of neither.
 pub(super) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     let name = reference.split('@').next().unwrap_or(reference);
     match name.rsplit_once(':') {
@@ -70,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_registrys_port_is_no_tag() {
+    fn a_registry_port_is_not_a_tag() {
         assert_eq!(split_tag("shop:r1"), ("shop", Some("r1")));
         assert_eq!(split_tag("host:5000/team/shop"), ("host:5000/team/shop", None));
         assert_eq!(split_tag("host:5000/shop:1.2"), ("host:5000/shop", Some("1.2")));

@@ -1,7 +1,7 @@
-//! Containers that bear our labels only because their image does.
+//! Containers that have our labels only because their image has them.
 //!
-//! An image that was committed from a container of ours has all of its labels, and so has whatever is started from that
-//! image. What we make ourselves from such an image has labels of its own, which differ.
+//! An image committed from one of our containers has all of its labels, and so do containers of that image. Containers
+//! that we create from such an image have their own labels, which differ.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use super::{DockerEngine, filter};
 use crate::model::{Label, OwnLabels};
 use crate::ports::EngineError;
 
-/// By image id: what its containers inherit. Nearly always empty.
+/// By image id: the labels that its containers inherit. Usually empty.
 pub(super) struct Inherited(HashMap<String, OwnLabels>);
 
 impl Inherited {
@@ -26,7 +26,7 @@ impl Inherited {
         Ok(Self(known.collect()))
     }
 
-    /// Whether these labels of a container say nothing of it.
+    /// Whether all of our labels of a container are inherited.
     pub(super) fn is_all_of(&self, summary: &ContainerSummary, labels: &OwnLabels) -> bool {
         let image = summary.image_id.as_ref().and_then(|image| self.0.get(image));
         image.is_some_and(|inherited| inherited == labels)
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_labels_that_are_those_of_the_image_are_inherited() {
+    fn only_labels_of_the_image_are_inherited() {
         let labels = |replica: &str| {
             let pairs = [(Label::ROLE, "replica"), (Label::PROXY, "main"), (Label::REPLICA, replica)];
             let map: BTreeMap<String, String> =

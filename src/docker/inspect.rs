@@ -1,4 +1,4 @@
-//! The engine as those see it who only look.
+//! Read-only queries of the engine.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{DockerEngine, access_log, containers, logs, observe, shell};
 use crate::model::{Lifetime, ProxyName};
 use crate::ports::{EngineError, InspectEngine, LogRequest, LogStream, Resident, Shell, ShellRequest, Starts};
 
-/// Enough to hide the round trips, few enough not to crowd the engine out for others.
+/// Concurrent requests: enough to hide round trips, without slowing down the engine for others.
 const AT_ONCE: usize = 16;
 
 async fn lifetime(engine: &DockerEngine, id: String) -> Result<Option<(String, Lifetime)>, EngineError> {
@@ -25,7 +25,7 @@ async fn lifetime(engine: &DockerEngine, id: String) -> Result<Option<(String, L
     Ok(Some((id, lifetime)))
 }
 
-/// The engine says `0001-01-01T00:00:00Z` for never.
+/// The engine reports `0001-01-01T00:00:00Z` for never.
 fn time(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|at| *at > Timestamp::UNIX_EPOCH)
 }

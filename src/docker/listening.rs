@@ -1,5 +1,5 @@
-//! Where a container's processes listen. A short-lived container of the proxy's image is put into its network for that:
-//! images of apps have no shell, and the engine may be on another machine.
+//! Finds the listening sockets of a container, with a short-lived container of the proxy's image in its network: app
+//! images may have no shell, and the engine may be remote.
 
 use std::net::SocketAddrV4;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::{DockerEngine, bounded, containers, errors, filter};
 use crate::model::{Label, Listening, parse_sockets};
 use crate::ports::EngineError;
 
-/// A start takes it half a second, and whoever waits for the answer has waited in vain for an app already.
+/// The container starts in half a second. The user has already waited for the app's timeout.
 const LIMIT: Duration = Duration::from_secs(8);
 const MOST_BYTES: usize = 64 * 1024;
 const MARK: &str = "--";
 
-/// `None` where the proxy does not run: nobody is asked for an image then.
+/// `None` when the proxy does not run: then its image may be missing.
 pub(super) async fn listening(
     engine: &DockerEngine,
     name: &str,
@@ -29,7 +29,7 @@ pub(super) async fn listening(
     let text = bounded(&doing, LIMIT, look(engine, &image, &id, address, &doing)).await?;
     let (tables, answer) = text.split_once(MARK).unwrap_or((&text, ""));
     let mut answer = answer.split_whitespace();
-    // A record of TLS: an alert or a handshake, of version 3.
+    // A TLS record: alert or handshake, version 3.
     let speaks_tls = matches!((answer.next(), answer.next()), (Some("15" | "16"), Some("03")));
     Ok(Some(Listening { sockets: parse_sockets(tables), speaks_tls }))
 }
@@ -41,7 +41,7 @@ async fn proxy_image(engine: &DockerEngine) -> Result<Option<String>, EngineErro
     Ok(listed.into_iter().find_map(|container| container.image_id))
 }
 
-/// The kernel's tables, and the first bytes of what answers to the beginning of a TLS handshake.
+/// Prints the kernel's tables, and the first bytes of the answer to the start of a TLS handshake.
 fn script(address: SocketAddrV4) -> String {
     format!(
         "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep ' 0A '; echo {MARK}; \
@@ -88,7 +88,7 @@ async fn look(
         Ok(String::from_utf8_lossy(&text).into_owned())
     };
     let text = read.await;
-    // It is gone by itself when it has run; one that did not start is not.
+    // The container is removed automatically after it ran, but not if it failed to start.
     let _ = containers::remove(engine, &created.id).await;
     text
 }

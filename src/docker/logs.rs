@@ -1,4 +1,4 @@
-//! What containers write, line by line, with the time that the engine gave each line; and when containers start.
+//! Container logs, line by line with the engine's timestamps; and events of container starts.
 
 use bollard::container::LogOutput;
 use bollard::models::EventMessage;
@@ -16,7 +16,7 @@ pub(super) fn logs(engine: &DockerEngine, container: &str, request: &LogRequest)
     if let Some(tail) = request.tail {
         options = options.tail(&tail.to_string());
     }
-    // Whole seconds is all that bollard can say; what is too early is dropped below.
+    // Bollard only supports whole seconds; earlier lines are dropped below.
     if let Some(since) = request.since {
         options = options.since(i32::try_from(since.as_second()).unwrap_or(i32::MAX));
     }
@@ -39,12 +39,12 @@ pub(super) fn logs(engine: &DockerEngine, container: &str, request: &LogRequest)
     Box::pin(parsed.flat_map(futures_util::stream::iter).filter(move |line| std::future::ready(wanted(line))))
 }
 
-/// Lines of one stream, each behind the time at which the engine took it in.
+/// Parses lines that start with the engine's timestamp.
 struct Stamped {
     stream: OutputStream,
-    /// The beginning of a line: the engine cuts one that is longer than 16 KiB, and stamps each part.
+    /// An incomplete line: the engine splits lines longer than 16 KiB and stamps each part.
     open: Option<(Timestamp, Vec<u8>)>,
-    /// What has arrived of a terminal's output and is no whole line yet.
+    /// Terminal output that is not a complete line yet.
     pending: Vec<u8>,
 }
 
@@ -53,7 +53,7 @@ impl Stamped {
         Self { stream, open: None, pending: Vec::new() }
     }
 
-    /// A frame is one message of the engine's log: a line with its end, or a part of one without.
+    /// A frame is one message of the engine's log: a complete line, or a part without a newline.
     fn frame(&mut self, frame: &[u8]) -> Vec<Result<LogLine, EngineError>> {
         let (at, text) = stamp(frame);
         let (text, is_whole) = match text.strip_suffix(b"\n") {
@@ -74,7 +74,7 @@ impl Stamped {
         whole.split_inclusive(|byte| *byte == b'\n').flat_map(|line| self.frame(line)).collect()
     }
 
-    /// What came after the last line end.
+    /// The text after the last newline.
     fn finish(&mut self) -> Option<LogLine> {
         let (at, mut text) = self.open.take()?;
         if text.last() == Some(&b'\r') {
@@ -84,7 +84,7 @@ impl Stamped {
     }
 }
 
-/// The engine writes `2026-11-20T12:52:10.123456789Z `, always.
+/// The engine always writes `2026-11-20T12:52:10.123456789Z `.
 fn stamp(line: &[u8]) -> (Timestamp, &[u8]) {
     let stamped = || {
         let end = line.iter().position(|byte| *byte == b' ')?;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_lose_their_stamp_and_nothing_else() {
+    fn only_the_timestamp_is_removed_from_a_line() {
         let mut stdout = Stamped::new(OutputStream::Stdout);
         let line = stdout.frame(b"2026-11-20T12:52:10.123456789Z \x1b[1m{\"a\": 1} \xff\n").remove(0).unwrap();
         assert_eq!(line.text, b"\x1b[1m{\"a\": 1} \xff");
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_the_engine_has_cut_is_one_again() {
+    fn a_line_split_by_the_engine_is_joined() {
         let mut stdout = Stamped::new(OutputStream::Stdout);
         assert!(stdout.frame(b"2026-11-20T12:52:10.1Z begin").is_empty());
         assert_eq!(texts(stdout.frame(b"2026-11-20T12:52:10.2Z  end\n")), ["begin end"]);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminals_text_may_be_cut_anywhere() {
+    fn terminal_output_may_be_split_anywhere() {
         let mut stdout = Stamped::new(OutputStream::Stdout);
         assert!(stdout.text(b"2026-11-20T12:52:10.1Z on").is_empty());
         assert_eq!(texts(stdout.text(b"e\r\n2026-11-20T12:52:10.2Z two\r\n2026")), ["one", "two"]);

@@ -1,7 +1,7 @@
 //! The container engine; the only user of bollard.
 //!
-//! Each method of [`Engine`] is one call or one wait. Nothing here decides, prints or keeps state:
-//! what bollard gets wrong is set right here, what the engine says is put into our own types and words.
+//! Each method of [`Engine`] is one call or one wait, without decisions, output or state. Mistakes of bollard are
+//! corrected here, and the engine's answers are converted to our own types and errors.
 
 mod access_log;
 mod api;
@@ -63,7 +63,7 @@ use credentials::Credentials;
 
 /// Generous: creating twenty containers at once on a slow disk queues inside the engine.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
-/// A link that breaks this often under one call is of no use.
+/// When a link breaks this often during one call, the call fails.
 const CALL_ATTEMPTS: usize = 4;
 
 /// A Docker Engine, version 20.10 or later. Clones share one client.
@@ -75,27 +75,27 @@ pub struct DockerEngine {
     certificates: Arc<[CertificateInfo]>,
     credentials: Arc<Credentials>,
     classic_builder: bool,
-    /// `None` for a socket of this machine.
+    /// `None` for a local socket.
     link: Option<Arc<Link>>,
-    /// Ends with the last clone.
+    /// Dropped with the last clone.
     #[expect(dead_code, reason = "held for its drop, which ends the watch over the link")]
     watch: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 impl DockerEngine {
-    /// Who it is and how it was reached.
+    /// The engine's version and address.
     #[must_use]
     pub fn about(&self) -> &EngineInfo {
         &self.info
     }
 
-    /// The certificates that the way to the engine depends on: the authority's and our own; none without TLS.
+    /// The certificates used to connect to the engine: the CA's and ours; empty without TLS.
     #[must_use]
     pub fn certificates(&self) -> &[CertificateInfo] {
         &self.certificates
     }
 
-    /// For what may be asked twice: asks again when the connection broke under the call and the link may come back.
+    /// Runs an idempotent call, and repeats it when the connection broke and the link may recover.
     async fn again<T, F>(&self, call: impl Fn() -> F) -> Result<T, EngineError>
     where
         F: Future<Output = Result<T, EngineError>>,
@@ -113,8 +113,8 @@ impl DockerEngine {
         self.link.as_ref().is_some_and(|link| !link.is_given_up())
     }
 
-    /// Awaits one call; `doing` completes the sentence "could not …". The client's futures are large, so they are not
-    /// kept on the stack.
+    /// Awaits one call; `doing` completes the sentence "could not …". The client's futures are large, so they are
+    /// boxed.
     async fn call<T>(
         &self,
         doing: &str,
@@ -125,7 +125,7 @@ impl DockerEngine {
     }
 }
 
-/// Bollard's own limit ends with the response's headers, so bodies are bounded here as well.
+/// Bollard's timeout ends with the response's headers, so bodies are bounded here.
 async fn bounded<T>(
     doing: &str,
     limit: Duration,
@@ -137,7 +137,7 @@ async fn bounded<T>(
     }
 }
 
-/// `None` for what is not there.
+/// Converts a not-found error to `None`.
 fn present<T>(result: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -146,7 +146,7 @@ fn present<T>(result: Result<T, EngineError>) -> Result<Option<T>, EngineError> 
     }
 }
 
-/// A filter as the engine's list calls take it.
+/// A filter in the format of the engine's list calls.
 fn filter(key: &str, value: impl Into<String>) -> HashMap<String, Vec<String>> {
     HashMap::from([(key.to_owned(), vec![value.into()])])
 }

@@ -12,7 +12,7 @@ use crate::ports::{EngineError, EngineErrorKind};
 pub(super) async fn create_network(engine: &DockerEngine, network: &NewNetwork) -> Result<(), EngineError> {
     let name = &network.name;
     let doing = format!("create network `{name}`");
-    // Engines before 23 keep several networks of one name, and then refuse every use of that name.
+    // Engines before 23 allow several networks with the same name, and then refuse every use of that name.
     let options =
         bollard::query_parameters::ListNetworksOptionsBuilder::default().filters(&filter("name", name)).build();
     let namesakes = engine.call(&doing, engine.client.list_networks(Some(options))).await?;
@@ -65,7 +65,7 @@ fn pool(pool: &NetworkPool) -> IpamConfig {
     }
 }
 
-/// An existing volume is left as it is.
+/// Creates a volume; an existing one is left unchanged.
 pub(super) async fn create_volume(engine: &DockerEngine, volume: &NewVolume) -> Result<(), EngineError> {
     let map = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone().into_iter().collect());
     let request = VolumeCreateRequest {

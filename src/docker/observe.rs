@@ -1,4 +1,4 @@
-//! One look at the engine, in our own types.
+//! Observes the engine and converts its state to our own types.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -17,9 +17,9 @@ use crate::model::{
 };
 use crate::ports::{EngineError, Resident};
 
-/// Enough to hide the round trips, few enough not to crowd the engine out for others.
+/// Concurrent inspects: enough to hide round trips, without slowing down the engine for others.
 const INSPECTS_AT_ONCE: usize = 8;
-/// The names of all images that we have tagged for a release or an accessory.
+/// The tags of our releases and accessories.
 const OWN_TAGS: &str = "deploy-apps/*";
 
 pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<ObservedEngine, EngineError> {
@@ -31,7 +31,8 @@ pub(super) async fn observe(engine: &DockerEngine, proxy: &ProxyName) -> Result<
         Box::pin(images(engine))
     )?;
     let (volumes, project_volumes) = volumes;
-    // A local socket is the engine of this machine, or of one in it whose addresses are reached by way of this one.
+    // A local socket belongs to the engine of this machine, or to one in a container here, which is reached through
+    // this machine.
     let host_routes = if engine.info.local { routes::host_routes() } else { Vec::new() };
     Ok(ObservedEngine { networks, volumes, project_volumes, containers, images, host_routes, composed })
 }
@@ -53,7 +54,7 @@ async fn containers_of(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<O
     Ok(containers)
 }
 
-/// Every container of ours, whatever its proxy.
+/// All of our containers, of all proxies.
 pub(super) async fn residents(engine: &DockerEngine) -> Result<Vec<Resident>, EngineError> {
     let options = ListContainersOptionsBuilder::default().all(true).filters(&filter("label", Label::PROXY)).build();
     let (listed, inherited) = tokio::try_join!(
@@ -74,7 +75,7 @@ fn resident(summary: &ContainerSummary, inherited: &Inherited) -> Option<Residen
     })
 }
 
-/// What docker compose runs on this host: its containers stand for services that may be ours to deploy.
+/// Containers of docker compose on this host: they belong to services that we may deploy.
 async fn composed(engine: &DockerEngine, proxy: &ProxyName) -> Result<Vec<ComposeContainer>, EngineError> {
     let made = filter("label", ComposeLabel::PROJECT);
     let options = ListContainersOptionsBuilder::default().all(true).filters(&made).build();
@@ -95,7 +96,7 @@ async fn composed_one(
     summary: ContainerSummary,
 ) -> Result<Option<ComposeContainer>, EngineError> {
     let labels: BTreeMap<String, String> = summary.labels.clone().unwrap_or_default().into_iter().collect();
-    // What bears our labels is ours, whoever else has marked it.
+    // A container with our labels is ours, even with labels of compose.
     let own = labels.contains_key(Label::ROLE);
     let Some((project, service)) = ComposeLabel::service_of(&labels).filter(|_| !own) else { return Ok(None) };
     let labels = OwnLabels {
@@ -127,7 +128,7 @@ async fn observed(
     with_state(engine, proxy, summary, labels, hooks).await
 }
 
-/// The list says enough of a running container; how another one ended takes a call of its own.
+/// The list is sufficient for a running container; how another one ended needs an inspect.
 async fn with_state(
     engine: &DockerEngine,
     proxy: &ProxyName,
@@ -160,7 +161,7 @@ async fn with_state(
     }))
 }
 
-/// The engine puts it in brackets behind the uptime, in these words since version 1.12.
+/// The engine appends it in brackets to the uptime, with these words since version 1.12.
 fn health(status: &str) -> Option<DockerHealth> {
     match status.rsplit_once('(')?.1 {
         "healthy)" => Some(DockerHealth::Healthy),
@@ -170,14 +171,14 @@ fn health(status: &str) -> Option<DockerHealth> {
     }
 }
 
-/// As it was fixed at creation: a stopped container keeps its claim. A dynamic address counts while it runs.
+/// The fixed address, which a stopped container keeps. A dynamic address counts while it runs.
 fn address(summary: &ContainerSummary, proxy: &ProxyName) -> Option<Ipv4Addr> {
     let endpoint = summary.network_settings.as_ref()?.networks.as_ref()?.get(&proxy.network())?;
     let fixed = endpoint.ipam_config.as_ref().and_then(|config| config.ipv4_address.as_deref());
     [fixed, endpoint.ip_address.as_deref()].into_iter().flatten().find_map(|address| address.parse().ok())
 }
 
-/// Binds have a source only.
+/// Only volumes have a name; binds have a source.
 fn volume_of(mount: &MountPoint) -> Option<String> {
     mount.name.clone().filter(|name| !name.is_empty())
 }
@@ -187,7 +188,7 @@ async fn networks(engine: &DockerEngine) -> Result<Vec<ObservedNetwork>, EngineE
     Ok(listed.into_iter().filter_map(observed_network).collect())
 }
 
-/// Subnets of IPv6 are left out: they cannot collide with ours.
+/// IPv6 subnets are left out: they cannot overlap with ours.
 fn observed_network(network: Network) -> Option<ObservedNetwork> {
     let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let subnets = configs.iter().filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect();
@@ -195,7 +196,7 @@ fn observed_network(network: Network) -> Option<ObservedNetwork> {
     Some(ObservedNetwork { id: network.id?, name: network.name?, subnets, project })
 }
 
-/// All names, and the projects of those that we made for one.
+/// All names, and the projects of those that we created for one.
 type Volumes = (BTreeSet<String>, BTreeMap<String, ProjectName>);
 
 async fn volumes(engine: &DockerEngine) -> Result<Volumes, EngineError> {
@@ -210,10 +211,10 @@ async fn volumes(engine: &DockerEngine) -> Result<Volumes, EngineError> {
     Ok((names, projects))
 }
 
-/// Those that we built, and those that bear a tag of ours: a pulled image has only that.
+/// Images that we built, and pulled images with one of our tags.
 async fn images(engine: &DockerEngine) -> Result<Vec<ObservedImage>, EngineError> {
     let labelled = listed_images(engine, "label", Label::SOURCE);
-    // What was pulled bears no label of ours, only the tags of its releases.
+    // Pulled images have no labels of ours, only the tags of their releases.
     let (mut images, tagged) = tokio::try_join!(labelled, listed_images(engine, "reference", OWN_TAGS))?;
     images.retain(|image| image.source.is_some());
     images.extend(tagged.into_iter().filter(|image| image.source.is_none()));

@@ -1,15 +1,15 @@
-//! What runs in a container, as its engine's `ps` tells.
+//! Processes in a container, from the engine's `ps`.
 
 use bollard::query_parameters::TopOptionsBuilder;
 
 use super::DockerEngine;
 use crate::model::{KillCause, Process, kill_cause};
 
-/// `ps` of procps has these; an engine's machine with another `ps` tells nothing.
+/// Columns of procps' `ps`. An engine with another `ps` gives no information.
 const COLUMNS: &str = "-eo pid,ppid,caught,args";
 const SIGTERM: u32 = 15;
 
-/// Why a container runs on after its stop signal; `None` where nobody can tell.
+/// Why a container keeps running after its stop signal; `None` if unknown.
 pub(super) async fn cause(engine: &DockerEngine, name: &str, main: i64, signal: Option<&str>) -> Option<KillCause> {
     let number = signal.map_or(Some(SIGTERM), number_of)?;
     let options = TopOptionsBuilder::default().ps_args(COLUMNS).build();
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_are_known_by_name_and_number() {
+    fn signals_are_parsed_by_name_and_number() {
         let cases = [("SIGTERM", Some(15)), ("int", Some(2)), ("28", Some(28)), ("SIGRTMIN+3", None), ("0", None)];
         for (signal, number) in cases {
             assert_eq!(number_of(signal), number, "{signal}");

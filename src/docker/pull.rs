@@ -1,4 +1,4 @@
-//! Images from registries.
+//! Pulls images from registries.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::images::{image_id, split_tag};
 use super::{DockerEngine, errors};
 use crate::ports::{EngineError, EngineErrorKind, Progress};
 
-/// Between two messages of the engine: a registry that says nothing for this long will not begin any more.
+/// Limit between two messages of the engine.
 const SILENCE_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) async fn pull_image(
@@ -19,7 +19,7 @@ pub(super) async fn pull_image(
     progress: Progress,
 ) -> Result<String, EngineError> {
     let doing = format!("pull image `{reference}`");
-    // Without a tag the engine would pull every one there is.
+    // Without a tag the engine would pull all tags.
     let whole = match split_tag(reference) {
         (_, None) if !reference.contains('@') => format!("{reference}:latest"),
         _ => reference.to_owned(),
@@ -28,7 +28,7 @@ pub(super) async fn pull_image(
     let client = engine.client.clone().with_timeout(SILENCE_LIMIT);
     let login = match engine.credentials.for_image(reference).await {
         Ok(login) => Ok(login),
-        // Most images need no login, so the registry decides whether this is an error.
+        // Most images need no login, so it is the registry that decides whether this is an error.
         Err(trouble) => {
             progress(format!("without a login: {trouble}"));
             Err(trouble)
@@ -50,7 +50,7 @@ pub(super) async fn pull_image(
     })
 }
 
-/// Byte counters come many times a second, so only the steps of a layer are told.
+/// Reports only the steps of a layer: byte counters arrive many times a second.
 fn report(info: &bollard::models::CreateImageInfo, progress: &Progress) {
     let counting = info.progress_detail.as_ref().is_some_and(|detail| detail.current.is_some());
     if let (Some(status), false) = (&info.status, counting) {
@@ -61,7 +61,7 @@ fn report(info: &bollard::models::CreateImageInfo, progress: &Progress) {
     }
 }
 
-/// Whatever the reason, the image cannot be had; the registry's own words say why.
+/// The image cannot be pulled; the registry's message says why.
 fn refused(reference: &str, login: &Result<Option<Login>, EngineError>, error: EngineError) -> EngineError {
     use EngineErrorKind::{DiskFull, ImageNotFound, PermissionDenied, TimedOut, Unreachable};
     if matches!(error.kind, DiskFull | PermissionDenied | TimedOut | Unreachable) {
@@ -72,7 +72,7 @@ fn refused(reference: &str, login: &Result<Option<Login>, EngineError>, error: E
     let has = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
     let hint = if has(&["denied", "unauthorized", "authentication", "forbidden", "basic auth credentials"]) {
         let registry = registry(reference);
-        // The key of Docker Hub is what `docker login` takes for granted.
+        // For Docker Hub, `docker login` needs no argument.
         let login_command =
             if registry.contains("://") { "docker login".into() } else { format!("docker login {registry}") };
         match login {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registrys_reason_stays_and_the_hint_follows_it() {
+    fn the_registrys_reason_is_kept_before_the_hint() {
         let refuse =
             |text: &str| refused("shop:1", &Ok(None), errors::from_text("pull image `shop:1`", Some(404), text));
         let denied = refuse("pull access denied for shop, repository does not exist or may require 'docker login'");

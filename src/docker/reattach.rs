@@ -1,5 +1,5 @@
-//! Containers whose networks were removed while they were stopped. The engine remembers a network by its id, and another one of the
-//! same name is not the same to it.
+//! Reconnects containers whose networks were removed while they were stopped. The engine refers to a network by its id,
+//! so a new network of the same name does not count as the same.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use bollard::query_parameters::ListNetworksOptions;
 use super::{DockerEngine, containers};
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// How much of its id a container has as an alias, by older engines.
+/// Older engines add this many characters of the container's id as an alias.
 const SHORT_ID: usize = 12;
 
-/// Whether the engine has refused a start because a network of the container is gone.
+/// Whether the engine refused a start because a network of the container no longer exists.
 pub(super) fn is_due(error: &EngineError) -> bool {
     error.message.contains("network ") && error.message.contains("not found")
 }
 
-/// Connects the container to the networks that have the names of those that are gone, at its addresses of before.
+/// Connects the container to the new networks with the same names, at its previous addresses.
 ///
 /// # Errors
-/// When one of them has not been made again.
+/// When one of the networks has not been created again.
 pub(super) async fn reattach(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
     let Some(container) = containers::inspect(engine, name).await? else { return Ok(()) };
     let id = container.id.unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) async fn reattach(engine: &DockerEngine, name: &str) -> Result<(), En
     Ok(())
 }
 
-/// What somebody asked for, without what the engine has found for it.
+/// The requested settings, without those that the engine added.
 fn wanted(endpoint: EndpointSettings, id: &str) -> EndpointSettings {
     let own = id.get(..SHORT_ID).unwrap_or(id);
     let aliases = endpoint.aliases.map(|aliases| aliases.into_iter().filter(|alias| alias != own).collect());

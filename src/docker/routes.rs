@@ -1,14 +1,15 @@
-//! Where this machine's packets go: networks of its LAN and VPN, which the engine does not know.
+//! The host's routes: networks of a LAN or VPN that the engine does not know.
 
 use std::net::Ipv4Addr;
 
 use crate::model::{HostRoute, Subnet};
 
 const TABLE: &str = "/proc/net/route";
-/// The default route, and the halves and quarters by which a VPN takes its place: they leave no address out.
+/// Prefixes up to this length are ignored: the default route, and its halves and quarters, which VPNs use to replace
+/// it.
 const WIDEST: u32 = 8;
 
-/// Empty where there is no such table, as on another system than Linux.
+/// Empty when there is no such table, as on systems other than Linux.
 pub(super) fn host_routes() -> Vec<HostRoute> {
     std::fs::read_to_string(TABLE).map(|table| parse(&table)).unwrap_or_default()
 }
@@ -17,7 +18,7 @@ fn parse(table: &str) -> Vec<HostRoute> {
     table.lines().skip(1).filter_map(route).collect()
 }
 
-/// Addresses are in the machine's own order of bytes.
+/// Addresses are in the machine's byte order.
 fn route(line: &str) -> Option<HostRoute> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let number = |at: usize| u32::from_str_radix(fields.get(at)?, 16).ok().map(u32::from_be);
@@ -33,7 +34,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn reads_the_kernels_table() {
+    fn the_routing_table_is_parsed() {
         let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
                      eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
                      tun0\t00000080\t00000000\t0001\t0\t0\t0\t00000080\t0\t0\t0\n\

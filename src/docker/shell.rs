@@ -1,4 +1,4 @@
-//! A command beside a container's own, with its streams, its terminal and its exit code.
+//! Runs a command in a container with its streams, terminal and exit code.
 
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use super::{CALL_LIMIT, DockerEngine, bounded, errors};
 use crate::ports::{EngineError, EngineErrorKind, OutputStream, Shell, ShellOutput, ShellRequest};
 
-/// A frame of the engine's is at most this large, so a read never waits for the buffer to grow.
+/// Maximum size of an engine's frame, so that a read never has to grow the buffer.
 const FRAME: usize = 32 * 1024 + 8;
 
 fn doing(request: &ShellRequest) -> String {
@@ -42,7 +42,7 @@ pub(super) async fn shell(engine: &DockerEngine, request: &ShellRequest) -> Resu
     Ok(Shell { id: exec.id, input, output: streams(output, doing) })
 }
 
-/// The streams of a container's own command, which has not started yet.
+/// Attaches to the main command of a container that has not started yet.
 pub(super) async fn attach(engine: &DockerEngine, container: &str) -> Result<Shell, EngineError> {
     let doing = format!("attach to container `{container}`");
     let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();

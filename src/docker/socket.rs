@@ -1,4 +1,4 @@
-//! A unix socket inside a container: opened directly where the engine is on this machine, else through a process in there.
+//! Connects to a unix socket in a container: directly if the engine is local, else through a process in the container.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,23 +14,23 @@ use super::containers;
 use super::exec::ExecDial;
 use crate::ports::{Dial, Dialing, Duplex, EngineError};
 
-/// Dials a socket inside a container.
+/// Connects to a socket inside a container.
 ///
-/// Starting a process in there takes the engine about 100 ms; opening the socket itself takes none. The kernel allows that
-/// to whom it would allow to look into the process, most often root. Everybody else takes the longer way, which also says what is wrong
-/// where there is no way at all.
+/// Starting a process in the container takes the engine about 100 ms; a direct connection takes none. The kernel allows
+/// it to users who may inspect the process, usually root. In all other cases the process is used, which also reports
+/// what is wrong if both fail.
 #[derive(Clone)]
 pub struct SocketDial {
     engine: DockerEngine,
     container: String,
     socket: &'static str,
     process: ExecDial,
-    /// Until it was seen that it cannot be, so that each dial does not ask again.
+    /// Cleared when the direct way has failed, so that it is not tried again.
     may_be_near: Arc<AtomicBool>,
 }
 
 impl SocketDial {
-    /// `socket` is an absolute path in the container, in which there must be `socat` for the way through a process.
+    /// `socket` is an absolute path in the container. The container needs `socat` for the connection through a process.
     #[must_use]
     pub fn new(engine: DockerEngine, container: impl Into<String>, socket: &'static str) -> Self {
         let container = container.into();
@@ -52,7 +52,8 @@ impl SocketDial {
     async fn directly(&self) -> Option<UnixStream> {
         let container = containers::inspect(&self.engine, &self.container).await.ok()??;
         let state = container.state?;
-        // One that is paused takes connections and answers none; the engine says so to who starts a process in it.
+        // A paused process accepts connections but does not answer; the engine reports it when a process is to be
+        // started.
         if state.running != Some(true) || state.paused == Some(true) {
             return None;
         }
@@ -60,7 +61,7 @@ impl SocketDial {
             self.may_be_near.store(false, Ordering::Relaxed);
             return None;
         };
-        // Resolved as the container's own processes would: a link in there never leads out of it.
+        // Resolved as for the container's own processes: a symlink never leads out of it.
         let path = OFlags::PATH | OFlags::CLOEXEC;
         let socket = openat2(&root, self.socket, path, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
         UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await.ok()
@@ -75,12 +76,12 @@ impl Dial for SocketDial {
 
 /// The root folder of the container's process `pid`.
 ///
-/// `None` when this machine has no such process of this container, or does not show it to us. A socket to the engine may be
-/// forwarded from another machine, or we may be in a container ourselves; then the number is that of a stranger. Its
-/// control group tells: there the engine writes the container's whole random id.
+/// `None` when this machine has no such process of this container, or access is denied. The engine's socket may be
+/// forwarded from another machine, or we may run in a container; then the pid is that of another process. The cgroup
+/// identifies it: its path contains the container's full id.
 fn root_of(pid: i64, container_id: &str) -> Option<OwnedFd> {
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    // Held open, it stays this process's: when that ends and another gets its number, nothing is found in it.
+    // The open handle stays bound to this process: if it exits and the pid is reused, nothing is found in it.
     let process = open(format!("/proc/{pid}"), folder, Mode::empty()).ok()?;
     let mut groups = String::new();
     let file = openat(&process, "cgroup", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_of_another_container_or_machine_is_not_looked_into() {
+    fn a_process_of_another_container_is_refused() {
         let own = i64::from(std::process::id());
         assert!(root_of(own, &"0123456789abcdef".repeat(4)).is_none(), "the group of this test has no such name");
         assert!(root_of(own, "").is_none(), "no name is in every group");

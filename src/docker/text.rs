@@ -1,6 +1,6 @@
-//! Output of containers and builds, made safe to show.
+//! Makes the output of containers and builds safe to show.
 
-/// Without escape sequences and control characters; of a line that redraws itself, what stood there last.
+/// Removes escape sequences and control characters, and keeps only the last state of a line that redraws itself.
 pub(super) fn plain(line: &str) -> String {
     let text = console::strip_ansi_codes(line);
     let text = text.trim_end_matches(['\r', '\n']);
@@ -8,14 +8,14 @@ pub(super) fn plain(line: &str) -> String {
     last.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
 }
 
-/// Joins chunks to lines; a chunk may hold several lines or a part of one.
+/// Joins chunks to lines; a chunk may contain several lines or a part of one.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     partial: Vec<u8>,
 }
 
 impl Lines {
-    /// The lines that this chunk completes.
+    /// The lines completed by this chunk.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<String> {
         self.partial.extend_from_slice(chunk);
         let Some(end) = self.partial.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
@@ -24,7 +24,7 @@ impl Lines {
         complete[..end].split(|byte| *byte == b'\n').map(|line| plain(&String::from_utf8_lossy(line))).collect()
     }
 
-    /// What came after the last line end.
+    /// The text after the last newline.
     pub(super) fn finish(self) -> Option<String> {
         Some(plain(&String::from_utf8_lossy(&self.partial))).filter(|line| !line.is_empty())
     }
@@ -35,14 +35,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_bells_and_redrawn_progress_are_dropped() {
+    fn escapes_and_redrawn_progress_are_dropped() {
         assert_eq!(plain("\u{1b}[31mred\u{1b}[0m\u{7} end\r\n"), "red end");
         assert_eq!(plain("10%\r50%\r100%"), "100%");
         assert_eq!(plain("a\tb"), "a b");
     }
 
     #[test]
-    fn lines_survive_any_cut() {
+    fn lines_are_joined_across_chunks() {
         let mut lines = Lines::default();
         assert_eq!(lines.push(b"one\ntw"), ["one"]);
         assert_eq!(lines.push(b"o\n\nthree"), ["two", ""]);

@@ -1,4 +1,4 @@
-//! The build context as an archive that is written while it is sent.
+//! Streams the build context as a tar archive.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -14,24 +14,24 @@ use super::context::{Context, OWN_DOCKERFILE};
 use super::entries::Kind;
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// A context of any size takes this much memory, a few times.
+/// Chunk size. A few chunks are the memory needed for a context of any size.
 const CHUNK: usize = 256 * 1024;
 const CHUNKS_AHEAD: usize = 4;
-/// An upload ends right after its receiver; a file on a hung network folder must not keep us.
+/// An upload ends right after its receiver, unless a file is on a hung network folder.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// The writing side of an upload.
+/// The thread that writes an upload.
 pub(super) struct Upload(JoinHandle<io::Result<()>>);
 
 impl Upload {
-    /// Starts to write; the stream is what is written.
+    /// Starts to write; returns the stream to send.
     pub(super) fn begin(context: Context) -> (Self, impl Stream<Item = io::Result<Bytes>> + Send + 'static) {
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let writing = tokio::task::spawn_blocking(move || {
             let chunks = Chunks { sender: sender.clone(), buffer: BytesMut::with_capacity(CHUNK) };
             let result = write_tar(&context, chunks);
             if let Err(error) = &result {
-                // Without an error the archive would look complete, and its first half would be built.
+                // Without an error the archive would look complete, and its first part would be built.
                 let _ = sender.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
             }
             result
@@ -40,7 +40,7 @@ impl Upload {
         (Self(writing), body)
     }
 
-    /// Why it broke, unless the engine was the one to end it. To be asked when the stream is dropped.
+    /// Why the upload failed, unless the engine closed it. Call it after the stream is dropped.
     pub(super) async fn error(self) -> Option<EngineError> {
         match tokio::time::timeout(END_LIMIT, self.0).await {
             Ok(Ok(Err(error))) if error.kind() != io::ErrorKind::BrokenPipe => Some(
@@ -75,7 +75,7 @@ impl Write for Chunks {
     }
 }
 
-/// Writes the archive. Blocking. The files' times are kept: web servers make ETags of them.
+/// Writes the archive (blocking). Keeps modification times, as web servers derive ETags from them.
 pub(super) fn write_tar(context: &Context, to: impl Write) -> io::Result<()> {
     let mut archive = tar::Builder::new(to);
     for entry in &context.entries {
@@ -109,7 +109,7 @@ pub(super) fn write_tar(context: &Context, to: impl Write) -> io::Result<()> {
     archive.into_inner()?.flush()
 }
 
-/// A file that grows or shrinks while it is read would shift all that follows it in the archive.
+/// Reads exactly the announced size: a file that grows or shrinks while it is read would corrupt the archive.
 struct Exactly<'a> {
     content: File,
     left: u64,

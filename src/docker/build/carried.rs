@@ -1,4 +1,4 @@
-//! A build context that the program carries itself: it is a folder only while it is read.
+//! Embedded build contexts: written to a temporary folder while they are read.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use super::context::bad;
 use crate::model::Carried;
 use crate::ports::EngineError;
 
-/// Into a temporary folder, which goes with what is returned.
+/// Writes the files to a temporary folder, which is removed with the return value.
 pub(super) fn unpack(files: Carried) -> Result<TempDir, EngineError> {
     let write = || -> io::Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("deploy-apps-build-").tempdir()?;
@@ -20,7 +20,7 @@ pub(super) fn unpack(files: Carried) -> Result<TempDir, EngineError> {
                 fs::create_dir_all(parent)?;
             }
             fs::write(&path, content)?;
-            // A Dockerfile copies scripts with the mode that they have, and a binary carries no modes.
+            // A Dockerfile copies scripts with their mode, and embedded files have none.
             let mode = if path.extension().is_some_and(|extension| extension == "sh") { 0o755 } else { 0o644 };
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         }
@@ -42,7 +42,7 @@ mod tests {
     use crate::model::BuildSpec;
 
     #[test]
-    fn carried_files_are_a_context_for_as_long_as_it_is_read() {
+    fn embedded_files_are_a_context_while_it_is_read() {
         let carried = Carried(&[("Dockerfile", b"FROM a"), ("start.sh", b"#!/bin/sh"), ("lua/a.lua", b"return 1")]);
         let build =
             BuildSpec { carried: Some(carried), dockerfile: PathBuf::from("Dockerfile"), ..BuildSpec::default() };

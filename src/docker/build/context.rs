@@ -1,4 +1,4 @@
-//! The build context: which files it holds, their digest, and the archive that the engine gets.
+//! The build context: its files, their digest, and the archive for the engine.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,21 +14,21 @@ use crate::local::{self, FileError};
 use crate::model::BuildSpec;
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// Raised when what is hashed changes, so that no digest of an older form is taken for a newer one.
+/// Version of the hashed data. Raise it when that changes, so that old and new digests are never equal.
 const DIGEST_FORM: &str = "deploy-apps source 1";
-/// The Dockerfile's name in the archive when it has no place in the context.
+/// The Dockerfile's name in the archive when it is not part of the context.
 pub(super) const OWN_DOCKERFILE: &str = ".deploy-apps.Dockerfile";
 
-/// Everything that a build reads from this machine.
+/// All local inputs of a build.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) folder: PathBuf,
     /// Sorted by path, so that equal trees give equal archives and digests on every file system.
     pub(super) entries: Vec<Entry>,
     pub(super) dockerfile: String,
-    /// Where the archive has the Dockerfile.
+    /// The Dockerfile's path in the archive.
     pub(super) dockerfile_name: String,
-    /// Where the folder is that of carried files.
+    /// The temporary folder of embedded files.
     #[expect(dead_code, reason = "held for its drop, with which the folder goes")]
     unpacked: Option<TempDir>,
 }
@@ -38,10 +38,10 @@ pub(super) fn bad(message: String) -> EngineError {
 }
 
 impl Context {
-    /// Walks the folder once. Blocking.
+    /// Walks the folder once (blocking).
     ///
     /// # Errors
-    /// [`EngineErrorKind::BadBuild`] with the path of what is missing, unreadable or not valid.
+    /// [`EngineErrorKind::BadBuild`] with the path that is missing, unreadable or invalid.
     pub(super) fn read(build: &BuildSpec) -> Result<Self, EngineError> {
         let unpacked = build.carried.map(unpack).transpose()?;
         let folder = unpacked.as_ref().map_or(build.context.as_path(), TempDir::path).to_owned();
@@ -66,10 +66,10 @@ impl Context {
         self.entries.iter().any(|entry| entry.path == path && matches!(entry.kind, Kind::File { .. }))
     }
 
-    /// Of all that decides the image, except what the base images and the network give.
+    /// The digest of everything that determines the image, except base images and downloads.
     pub(super) fn digest(&self, build: &BuildSpec) -> Result<String, EngineError> {
         let mut hash = Sha256::new();
-        // Each part with its length: else two different trees could run together to the same bytes.
+        // Each part has a length prefix: otherwise different trees could give the same bytes.
         let mut part = |bytes: &[u8]| {
             hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
             hash.update(bytes);
@@ -98,7 +98,7 @@ impl Context {
                     part(target.as_os_str().as_encoded_bytes());
                 }
                 Kind::File { .. } => {
-                    // The rest of the mode differs between checkouts of one commit.
+                    // Other mode bits differ between checkouts of the same commit.
                     part(if entry.mode & 0o111 == 0 { b"file" } else { b"executable" });
                     let path = self.folder.join(&entry.path);
                     part(&hash_file(&path).map_err(|error| unreadable(&path, &error))?);
@@ -121,7 +121,7 @@ fn hash_file(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A file of the context may have become a named pipe since the folder was read.
+/// Refuses a file that was replaced by a named pipe since the folder was read.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     local::open(path).map_err(|error| match error {
         FileError::Io(error) => error,
@@ -129,10 +129,10 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     })
 }
 
-/// Of a Dockerfile, and of an ignore file.
+/// Size limit of a Dockerfile and of an ignore file.
 const LARGEST_TEXT: u64 = 4 << 20;
 
-/// The Dockerfile's text and, when it lies in the context, its place there.
+/// The Dockerfile's text, and its path in the context if it is part of it.
 fn read_dockerfile(build: &BuildSpec, folder: &Path) -> Result<(String, Option<PathBuf>), EngineError> {
     if let Some(text) = &build.dockerfile_inline {
         return Ok((text.clone(), None));
@@ -149,7 +149,7 @@ fn read_dockerfile(build: &BuildSpec, folder: &Path) -> Result<(String, Option<P
     Ok((text, place.filter(|place| place.components().all(|part| matches!(part, std::path::Component::Normal(_))))))
 }
 
-/// A file named after the Dockerfile wins over the context's own.
+/// An ignore file named after the Dockerfile takes precedence over `.dockerignore`.
 fn read_ignore(build: &BuildSpec, folder: &Path) -> Result<Ignore, EngineError> {
     let mut own = folder.join(&build.dockerfile).into_os_string();
     own.push(".dockerignore");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn ignored_files_stay_home_and_those_let_in_again_come_with_their_folder() {
+    fn ignored_files_are_left_out_and_included_ones_keep_their_folder() {
         let folder = tree(&[
             ("Dockerfile", "FROM scratch"),
             (".dockerignore", "node_modules\n*.log\ndocs\n!docs/keep/me\nDockerfile"),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn long_paths_and_inline_dockerfiles_are_carried() {
+    fn long_paths_and_inline_dockerfiles_are_archived() {
         let deep = format!("{}/file", "long-folder-name/".repeat(20).trim_end_matches('/'));
         let folder = tree(&[(deep.as_str(), "x")]);
         let build = BuildSpec { dockerfile_inline: Some("FROM scratch".to_owned()), ..spec(folder.path()) };
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_with_its_path() {
+    fn missing_files_are_named() {
         let folder = tree(&[("x", "")]);
         let missing = Context::read(&spec(folder.path())).unwrap_err();
         assert_eq!(missing.kind, EngineErrorKind::BadBuild);

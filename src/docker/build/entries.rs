@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::ignore::{Ignore, Matched};
 
-/// A file, folder or link that the build may read.
+/// A file, folder or link of the build context.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// Relative to the context's folder.
@@ -27,17 +27,17 @@ pub(super) enum Kind {
 
 pub(super) type WalkError = (PathBuf, io::Error);
 
-/// What is in the folder and not ignored, sorted by path. Links are not followed. Blocking.
+/// Lists the files that are not ignored, sorted by path (blocking). Links are not followed.
 ///
 /// # Errors
-/// With the path of what cannot be read.
+/// The path that cannot be read.
 pub(super) fn walk(root: &Path, ignore: &Ignore) -> Result<Vec<Entry>, WalkError> {
     let mut entries = Vec::new();
     add(root, Path::new(""), ignore, &ignore.root(), &mut entries)?;
     Ok(entries)
 }
 
-/// Adds what is in `folder` below `root`.
+/// Adds the contents of `folder`, a subfolder of `root`.
 fn add(
     root: &Path,
     folder: &Path,
@@ -63,7 +63,7 @@ fn add(
             let before = entries.len();
             entries.push(entry(path.clone(), Kind::Folder, &metadata));
             add(root, &path, ignore, &matched, entries)?;
-            // An ignored folder is there only for the sake of what is in again below it.
+            // An ignored folder is only kept if something in it is included again.
             if ignored && entries.len() == before + 1 {
                 entries.pop();
             }

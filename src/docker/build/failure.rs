@@ -1,4 +1,4 @@
-//! Why a build failed: the step, its last lines, and whose fault it is.
+//! Explains a failed build: the step, its last lines, and whether the build's files are wrong.
 
 use bollard::errors::Error;
 
@@ -8,7 +8,7 @@ use super::steps::Steps;
 use crate::docker::errors;
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// A build that failed, and whether another builder could do better.
+/// A failed build, and whether the other builder may succeed.
 pub(super) struct Failure {
     pub(super) error: EngineError,
     pub(super) lacks_buildkit: bool,
@@ -21,7 +21,7 @@ impl From<EngineError> for Failure {
 }
 
 impl Failure {
-    /// In our words, with the failed step and its last output.
+    /// Describes the error with the failed step and its last output.
     pub(super) fn new(tag: &str, error: BuildError, steps: Steps) -> Self {
         let doing = format!("build image `{tag}`");
         let text = match error {
@@ -38,7 +38,7 @@ impl Failure {
         let reason = reason(&text);
         let failed = steps.failed().filter(|(name, _)| !name.is_empty());
         let (kind, hint) = match &failed {
-            // The command met it, so the engine itself says only that the command failed.
+            // The disk was full inside the command; the engine only reports a failed command.
             Some((_, tail)) if tail.iter().any(|line| errors::is_disk_full(line)) => {
                 (EngineErrorKind::DiskFull, Some(errors::FREE_DISK))
             }
@@ -57,7 +57,7 @@ impl Failure {
         Failure { error, lacks_buildkit }
     }
 
-    /// A build whose base image was refused, where its login could not be had.
+    /// Adds why logins are missing if the base image was refused.
     pub(super) fn without_logins(mut self, troubles: &[EngineError]) -> Self {
         let registries = ["authoriz", "denied", "credentials", "authentication", "forbidden", "401", "403"];
         let is_refused = registries.iter().any(|word| self.error.message.to_lowercase().contains(word));
@@ -69,7 +69,7 @@ impl Failure {
     }
 }
 
-/// What is wrong with the build's files, and what only failed while running.
+/// Distinguishes errors in the build's files from failures at run time, and adds a hint.
 fn judge(text: &str) -> (EngineErrorKind, Option<&'static str>) {
     let lower = text.to_lowercase();
     let has = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
@@ -99,7 +99,7 @@ fn judge(text: &str) -> (EngineErrorKind, Option<&'static str>) {
     }
 }
 
-/// Without what the message says already: that it is a build, and which command.
+/// Removes parts that the message already contains: that it is a build, and the command.
 fn reason(text: &str) -> String {
     let text = text.trim().trim_start_matches("failed to solve: ");
     let text = match text.split_once("did not complete successfully: ") {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_builders_words_come_down_to_the_reason() {
+    fn a_builders_error_is_reduced_to_the_reason() {
         let buildkit = "failed to solve: process \"/bin/sh -c exit 3\" did not complete successfully: exit code: 3";
         assert_eq!(reason(buildkit), "exit code 3");
         assert_eq!(reason("The command '/bin/sh -c exit 3' returned a non-zero code: 3"), "exit code 3");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_the_files_are_told_from_faults_of_the_run() {
+    fn errors_in_files_differ_from_failures_at_run_time() {
         let kind = |text: &str| judge(text).0;
         assert_eq!(kind("dockerfile parse error on line 2: unknown instruction: RUNN"), EngineErrorKind::BadBuild);
         assert_eq!(kind("failed to compute cache key: \"/nope\": not found"), EngineErrorKind::BadBuild);

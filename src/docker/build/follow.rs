@@ -1,4 +1,4 @@
-//! Reads what a builder says, to its end.
+//! Reads a builder's output until its end.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::SILENCE_LIMIT;
 use super::steps::{StepNews, Steps};
 use crate::docker::errors;
 
-/// Why a build did not come to its end.
+/// Why a build failed.
 pub(super) enum BuildError {
     Engine(Error),
     Silent,
@@ -45,7 +45,7 @@ pub(super) async fn follow(
                         started: vertex.started.is_some(),
                         took,
                         cached: vertex.cached,
-                        // Steps beside the failed one are cancelled and must not be taken for it.
+                        // Concurrent steps are cancelled when one fails, and are not the failed step.
                         failed: !vertex.error.is_empty() && !vertex.error.contains("context canceled"),
                         id: vertex.digest,
                         name: vertex.name,
@@ -55,7 +55,7 @@ pub(super) async fn follow(
                     steps.output(&log.vertex, &log.msg);
                 }
             }
-            // The image's id is the last word of BuildKit; what would follow is the session, which only we end.
+            // The image's id is BuildKit's last message. The session stays open until we close it.
             Some(BuildInfoAux::Default(_)) if classic.step.is_none() => break,
             Some(BuildInfoAux::Default(_)) | None => {}
         }
@@ -70,7 +70,7 @@ fn took(started: Option<(i64, i32)>, completed: Option<(i64, i32)>) -> Option<Du
     Some(Duration::from_nanos(u64::try_from(between).unwrap_or_default()))
 }
 
-/// The classic builder's text, in which a step begins with `Step 3/7 : RUN …`.
+/// Parses the output of the classic builder, where a step starts with `Step 3/7 : RUN …`.
 #[derive(Default)]
 struct Classic {
     step: Option<String>,

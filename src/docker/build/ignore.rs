@@ -1,5 +1,5 @@
-//! `.dockerignore`, with the rules of the engine's own client, which are not those of `.gitignore`:
-//! patterns start at the context's root, the last match wins, and a match of a folder counts for all below it.
+//! `.dockerignore`, with the rules of the docker CLI, which differ from those of `.gitignore`: patterns start at the
+//! context's root, the last match wins, and a match of a folder applies to everything below it.
 
 use regex::Regex;
 
@@ -12,15 +12,15 @@ pub(super) struct Ignore {
 #[derive(Debug)]
 struct Pattern {
     matcher: Regex,
-    /// `!pattern`: what it matches is in again.
+    /// A `!pattern`, which includes matches again.
     readmits: bool,
 }
 
-/// Which patterns matched a folder or a folder above it. Children inherit it.
+/// The patterns that matched a folder or one of its parents. Children inherit it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Matched(Vec<bool>);
 
-/// A line that is no pattern.
+/// An invalid line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadPattern {
     /// From 1.
@@ -34,7 +34,7 @@ impl Ignore {
         let mut patterns = Vec::new();
         for (index, raw) in text.lines().enumerate() {
             let line = raw.trim();
-            // Only a `#` in the first column begins a comment.
+            // A comment starts with `#` in the first column.
             if raw.starts_with('#') || line.is_empty() {
                 continue;
             }
@@ -51,18 +51,18 @@ impl Ignore {
         Ok(Self { patterns })
     }
 
-    /// The root matches nothing: a context is never ignored as a whole.
+    /// The root matches no pattern: a context is never ignored as a whole.
     pub(super) fn root(&self) -> Matched {
         Matched(vec![false; self.patterns.len()])
     }
 
-    /// Whether `path`, relative with `/`, is ignored; `parent` is what its folder gave.
+    /// Whether `path` (relative, with `/`) is ignored; `parent` is the result for its folder.
     pub(super) fn check(&self, path: &str, parent: &Matched) -> (bool, Matched) {
         let mut ignored = false;
         let mut matched = Vec::with_capacity(self.patterns.len());
         for (pattern, inherited) in self.patterns.iter().zip(&parent.0) {
-            // A pattern that would change nothing is not looked at, and so not inherited either: `!docs` lets
-            // in again what is below `docs` only if something before it had ignored `docs` itself.
+            // A pattern that would change nothing is skipped and not inherited: `!docs` includes files below `docs`
+            // again only if an earlier pattern had ignored `docs` itself.
             let matches = *inherited || (pattern.readmits == ignored && pattern.matcher.is_match(path));
             if matches {
                 ignored = !pattern.readmits;
@@ -72,13 +72,13 @@ impl Ignore {
         (ignored, Matched(matched))
     }
 
-    /// Whether an ignored folder may hold something that is in again.
+    /// Whether an ignored folder may contain files that are included again.
     pub(super) fn may_readmit(&self) -> bool {
         self.patterns.iter().any(|pattern| pattern.readmits)
     }
 }
 
-/// Without `.`, doubled slashes and what `..` removes; a leading slash means the context's root.
+/// Removes `.`, double slashes and `..`; a leading slash means the context's root.
 fn clean(pattern: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in pattern.split('/') {
@@ -94,9 +94,9 @@ fn clean(pattern: &str) -> String {
     parts.join("/")
 }
 
-/// To a regular expression for the whole path; `None` when nothing follows an escape.
+/// Converts a pattern to a regular expression for the whole path; `None` when it ends with an escape.
 fn translate(pattern: &str) -> Option<String> {
-    // A pattern that is `**` and then plain text is a suffix; anywhere else `**` ends at a slash.
+    // `**` followed by plain text matches a suffix; elsewhere `**` matches up to a slash.
     if let Some(suffix) = pattern.strip_prefix("**").filter(|rest| !rest.contains(['*', '?', '[', ']', '\\'])) {
         return Some(match suffix.strip_prefix('/') {
             Some(name) => format!("(?s)^(?:.*/)?{}$", regex::escape(name)),
@@ -141,7 +141,7 @@ fn translate(pattern: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// As the walk asks: folder by folder from the root.
+    /// Checks the path as the walk does: folder by folder from the root.
     fn ignored(patterns: &str, path: &str) -> bool {
         let ignore = Ignore::parse(patterns).expect("valid patterns");
         let mut matched = ignore.root();

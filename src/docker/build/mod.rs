@@ -1,4 +1,4 @@
-//! Builds an image on the engine: with BuildKit, or with the classic builder where there is none.
+//! Builds an image on the engine, with BuildKit or else with the classic builder.
 
 mod archive;
 mod carried;
@@ -28,7 +28,8 @@ use failure::Failure;
 use follow::follow;
 use steps::Steps;
 
-/// Between two messages of the engine. A compiler may say nothing for long; the user can always stop the build.
+/// Limit between two messages of the engine. A compiler may print nothing for a long time; the user can cancel the
+/// build.
 const SILENCE_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) async fn source_digest(build: &BuildSpec) -> Result<String, EngineError> {
@@ -36,7 +37,7 @@ pub(super) async fn source_digest(build: &BuildSpec) -> Result<String, EngineErr
     blocking(move || Context::read(&build)?.digest(&build)).await
 }
 
-/// Dropping it stops the build on the engine.
+/// Builds an image. Dropping the future cancels the build on the engine.
 pub(super) async fn build_image(
     engine: &DockerEngine,
     build: &BuildSpec,
@@ -47,7 +48,7 @@ pub(super) async fn build_image(
     let builder = if engine.classic_builder { BuilderVersion::BuilderV1 } else { BuilderVersion::BuilderBuildKit };
     let order = Order { engine, build, tag, digest, name: built::name(digest) };
     match order.run(builder, &progress).await {
-        // Podman, and engines on Windows.
+        // Podman and engines on Windows have no BuildKit.
         Err(Failure { lacks_buildkit: true, .. }) => order.run(BuilderVersion::BuilderV1, &progress).await,
         other => other,
     }
@@ -86,7 +87,7 @@ impl Order<'_> {
         let outcome = follow(stream, &mut steps).await;
         match outcome {
             Ok(()) => Ok(()),
-            // A file that could not be read breaks the upload, of which the engine knows only that it ended.
+            // An unreadable file aborts the upload; the engine only knows that it ended.
             Err(error) => Err(match upload.error().await {
                 Some(error) => Failure::from(error),
                 None => Failure::new(self.tag, error, steps).without_logins(&troubles),
@@ -94,14 +95,14 @@ impl Order<'_> {
         }
     }
 
-    /// The logins at all registries that the build may ask, and why some could not be had.
+    /// The logins for all registries that the build may use, and why some are missing.
     async fn credentials(&self, dockerfile: &str) -> (HashMap<String, DockerCredentials>, Vec<EngineError>) {
         let build = self.build;
         let texts = build.args.values().chain(&build.cache_from).map(String::as_str).chain([dockerfile]);
         self.engine.credentials.for_build(&texts.collect::<Vec<_>>()).await
     }
 
-    /// What bollard's options have no room for: lists of extra hosts, ulimits and tags.
+    /// Query parameters that bollard's options lack: lists of extra hosts, ulimits and tags.
     fn addition(&self) -> String {
         let hosts = self.build.extra_hosts.iter().map(|host| ("extrahosts", host.clone()));
         let tags = self.build.tags.iter().cloned().chain([self.name.clone()]).map(|tag| ("t", tag));
@@ -136,7 +137,7 @@ impl Order<'_> {
         }
     }
 
-    /// A cut stream looks like a finished one, so only the image itself proves the build.
+    /// A cut stream looks like a finished one, so only the existence of the image proves the build.
     async fn built(&self) -> Result<String, EngineError> {
         let doing = format!("build image `{}`", self.tag);
         let image = super::present(self.engine.call(&doing, self.engine.client.inspect_image(self.tag)).await)?;

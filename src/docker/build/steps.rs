@@ -1,4 +1,4 @@
-//! What a build says of itself, for both builders: a line per step, and for a failed one its last output.
+//! The progress of a build, for both builders: one line per step, and the last output of a failed step.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::docker::text::Lines;
 use crate::ports::Progress;
 
-/// Enough to show why a compiler gave up.
+/// Enough lines to show why a compiler failed.
 const TAIL: usize = 20;
 
 /// The steps of one build.
@@ -16,7 +16,7 @@ pub(super) struct Steps {
     by_id: HashMap<String, usize>,
 }
 
-/// One instruction, or one of the builder's own steps.
+/// An instruction, or an internal step of the builder.
 struct Step {
     name: String,
     tail: VecDeque<String>,
@@ -27,13 +27,13 @@ struct Step {
 }
 
 impl Step {
-    /// The builder's own steps are told only when they fail.
+    /// Internal steps are only reported when they fail.
     fn is_internal(&self) -> bool {
         self.name.starts_with("[internal]") || self.name.is_empty()
     }
 }
 
-/// What a builder says of one step. `took` comes with its end.
+/// A builder's message about one step. `took` is set at its end.
 pub(super) struct StepNews {
     pub(super) id: String,
     pub(super) name: String,
@@ -87,7 +87,7 @@ impl Steps {
         }
     }
 
-    /// Output of a step, in chunks of any cut.
+    /// Adds a chunk of a step's output.
     pub(super) fn output(&mut self, id: &str, chunk: &[u8]) {
         let index = self.index(id);
         let step = &mut self.steps[index];
@@ -96,7 +96,7 @@ impl Steps {
         }
     }
 
-    /// The step that failed and its last lines. Without a mark it is the last one that began.
+    /// The failed step and its last lines. If none is marked as failed, it is the last one that started.
     pub(super) fn failed(mut self) -> Option<(String, Vec<String>)> {
         let marked = self.steps.iter().rposition(|step| step.failed);
         let index = marked.or_else(|| self.steps.iter().rposition(|step| step.begun.is_some() && !step.ended))?;
@@ -110,7 +110,7 @@ impl Steps {
         Some((step.name, step.tail.into()))
     }
 
-    /// Ends the step that the classic builder was at: it says only when the next one begins.
+    /// Ends the current step of the classic builder, which only announces the next one.
     pub(super) fn end(&mut self, id: &str, cached: bool) {
         let index = self.index(id);
         let Some(begun) = self.steps[index].begun else { return };
@@ -126,7 +126,7 @@ fn keep(tail: &mut VecDeque<String>, line: String) {
     tail.push_back(line);
 }
 
-/// A heredoc or a continued line makes a name of many lines.
+/// A heredoc or a continued line makes a name with several lines.
 fn one_line(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_is_told_once_at_its_start_and_once_at_its_end() {
+    fn each_step_reports_its_start_and_end_once() {
         let (mut steps, lines) = recording();
         steps.news(news("a", "[internal] load build definition"));
         steps.news(news("b", "[2/3] RUN npm  ci"));

@@ -1,8 +1,8 @@
-//! Where an engine listens, as the docker command writes it.
+//! The address of an engine, in the docker CLI's syntax.
 
 use std::fmt;
 
-/// The engine's own port, without and with TLS.
+/// The engine's default port, without and with TLS.
 const PLAIN_PORT: u16 = 2375;
 const TLS_PORT: u16 = 2376;
 pub(super) const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -16,21 +16,21 @@ pub(super) enum Address {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TcpAddress {
-    /// A name or an IP address; IPv6 without its brackets.
+    /// A host name or an IP address; IPv6 without brackets.
     pub host: String,
     pub port: u16,
     pub tls: bool,
-    /// It was written as `https://`, which says by itself what the variables say of `tcp://`.
+    /// Written as `https://`, which means TLS regardless of the variables for `tcp://`.
     pub https: bool,
 }
 
-/// What the `ssh` command is asked for; the rest is in the user's own configuration of it.
+/// The arguments for `ssh`; everything else is in the user's ssh configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SshAddress {
     pub user: Option<String>,
     pub host: String,
     pub port: Option<u16>,
-    /// The engine's socket on that host, if not the usual one.
+    /// The engine's socket on that host, if it is not the default.
     pub socket: Option<String>,
 }
 
@@ -39,10 +39,10 @@ impl Address {
         Self::Unix(DEFAULT_SOCKET.to_owned())
     }
 
-    /// `tls` says whether `tcp://` means TLS, which its text does not.
+    /// `tls`: whether `tcp://` means TLS, which the address does not say.
     ///
     /// # Errors
-    /// Says what is wrong with it, as a fragment.
+    /// What is wrong with the address, as a fragment.
     pub(super) fn parse(text: &str, tls: bool) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err("not an address of an engine".to_owned());
@@ -67,10 +67,10 @@ impl Address {
     }
 }
 
-/// An address that stands in a message: `tcp://ann:secret@host` as `tcp://ann:***@host`.
+/// Hides the password of an address in a message: `tcp://ann:secret@host` becomes `tcp://ann:***@host`.
 pub(super) fn without_login(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
-    // A password may hold a `/` that should have been encoded, so the last `@` of all is the one that counts.
+    // A password may contain an unencoded `/`, so the last `@` of the text counts.
     let Some((login, place)) = rest.rsplit_once('@') else { return text.to_owned() };
     let Some((user, _)) = login.split_once(':') else { return text.to_owned() };
     let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
@@ -91,12 +91,12 @@ fn ssh(rest: &str) -> Result<SshAddress, String> {
         None => (None, authority),
     };
     let (host, port) = host_and_port(place)?;
-    // `ssh` would take it for an option.
+    // `ssh` would read it as an option.
     if host.starts_with('-') || user.as_deref().is_some_and(|user| user.starts_with('-')) {
         return Err("neither a host nor a user begins with `-`".to_owned());
     }
     let socket = (path.len() > 1).then(|| path.to_owned());
-    // `ssh` takes a colon for the end of a path that it forwards.
+    // `ssh` reads a colon as the end of a forwarded path.
     if socket.as_deref().is_some_and(|socket| socket.contains(':')) {
         return Err("the path of a socket has no `:`".to_owned());
     }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_said_in_a_few_words() {
+    fn invalid_addresses_are_explained() {
         let table = [
             ("nonsense", "not an address of an engine"),
             ("ftp://host", "the scheme `ftp` is not known"),

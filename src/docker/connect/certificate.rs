@@ -1,4 +1,4 @@
-//! What we say about a certificate: whose it is, and until when it is valid. Read from its DER by hand: four fields.
+//! Reads subject and validity of a certificate, with a minimal DER parser.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// A certificate that the way to the engine depends on.
+/// A certificate used for the connection to the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateInfo {
     pub file: PathBuf,
-    /// Its common name; empty when it has none.
+    /// Its common name; empty if it has none.
     pub subject: String,
     pub not_before: Timestamp,
     pub not_after: Timestamp,
@@ -25,7 +25,7 @@ const OBJECT_ID: u8 = 0x06;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
 impl CertificateInfo {
-    /// `None` when it is no certificate.
+    /// `None` when it is not a certificate.
     pub(in crate::docker) fn read(file: &Path, der: &[u8]) -> Option<Self> {
         let mut certificate = Der(Der(der).content(SEQUENCE)?);
         let mut fields = Der(certificate.content(SEQUENCE)?);
@@ -40,16 +40,16 @@ impl CertificateInfo {
     }
 }
 
-/// What is left of a run of DER values.
+/// The rest of a sequence of DER values.
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
-    /// The tag and the content of the next value.
+    /// Tag and content of the next value.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&[tag, length], rest) = self.0.split_first_chunk::<2>()?;
         let (length, rest) = match length {
             short @ ..0x80 => (usize::from(short), rest),
-            // Certificates are shorter than 16 MB.
+            // Certificates are smaller than 16 MB.
             long => {
                 let count = usize::from(long & 0x7f);
                 let (bytes, rest) = rest.split_at_checked(count).filter(|_| (1..=3).contains(&count))?;
@@ -68,7 +68,7 @@ impl<'a> Der<'a> {
 
 fn time((tag, text): (u8, &[u8])) -> Option<Timestamp> {
     let text = std::str::from_utf8(text).ok()?;
-    // Two digits of a year are those from 1950 to 2049.
+    // A two-digit year is between 1950 and 2049.
     let text = match tag {
         UTC_TIME => format!("{}{text}", if text.get(..2)? < "50" { "20" } else { "19" }),
         GENERALIZED_TIME => text.to_owned(),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_certificate_is_taken_for_a_whole_one() {
+    fn a_truncated_certificate_is_refused() {
         let whole = made(Some("a"), 2031);
         for length in 0..whole.len() {
             assert_eq!(CertificateInfo::read(Path::new("c"), &whole[..length]), None, "{length} bytes");

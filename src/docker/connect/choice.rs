@@ -1,4 +1,4 @@
-//! Which engine is meant: the options, then the environment, then the docker command's own configuration.
+//! Selects the engine: from the options, the environment, or the docker CLI's configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -8,26 +8,26 @@ use super::tls::TlsPlan;
 use crate::docker::credentials::Credentials;
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// What the command line says about the engine; at most one of the two.
+/// The engine options of the command line; at most one of the two is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineChoice {
-    /// An address as `DOCKER_HOST` has it.
+    /// An address as in `DOCKER_HOST`.
     pub host: Option<String>,
     /// The name of a docker context.
     pub context: Option<String>,
 }
 
-/// An engine's address with all that is needed to get there.
+/// An engine's address with its TLS settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub address: Address,
-    /// What a `tcp://` address is spoken to with; `None` is plain.
+    /// TLS for a `tcp://` address; `None`: unencrypted.
     pub tls: Option<TlsPlan>,
 }
 
 const FORMS: &str = "write `unix:///path/of.sock`, `tcp://host:port`, `https://host:port` or `ssh://user@host:port`";
 
-/// The same engine as the docker command would go to.
+/// Selects the engine that the docker CLI would use.
 pub(super) fn choose(
     choice: &EngineChoice,
     env: &impl Fn(&str) -> Option<String>,
@@ -38,7 +38,7 @@ pub(super) fn choose(
     if let Some(text) = &choice.host {
         return by_address("--host", text, env, folder.as_deref());
     }
-    // A context that is named on the command line wins over DOCKER_HOST, one that is named elsewhere does not.
+    // A context on the command line takes precedence over DOCKER_HOST; a context from elsewhere does not.
     let named = choice.context.clone().or_else(|| {
         let elsewhere = || set("DOCKER_CONTEXT").or_else(|| credentials.current_context());
         if set("DOCKER_HOST").is_some() { None } else { elsewhere() }
@@ -73,7 +73,7 @@ fn by_address(
         Address::Tcp(tcp) if tcp.tls => {
             let certificates = env("DOCKER_CERT_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
             let certificates = certificates.or_else(|| folder.map(Path::to_owned));
-            // `https://` without any of the variables is verified as every other https is.
+            // `https://` without any of the variables verifies the server like any https client.
             let verify = verify || (tcp.https && !is_set("DOCKER_TLS"));
             Some(TlsPlan::of_folder(certificates.as_deref(), verify, verify && !tcp.https)?)
         }
@@ -86,7 +86,7 @@ pub(super) fn wrong_address(what: &str, why: &str) -> EngineError {
     EngineError::new(EngineErrorKind::Unreachable, format!("{what}: {why}")).hint(FORMS)
 }
 
-/// Where the docker command keeps its configuration.
+/// The docker CLI's configuration folder.
 pub(super) fn config_folder(env: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let set = |name| env(name).filter(|value| !value.is_empty());
     set("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HOME")?).join(".docker")))
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_named_with_where_it_stands() {
+    fn an_invalid_address_is_named_with_its_source() {
         let error = chosen(&host("ftp://x"), &[]).unwrap_err();
         assert_eq!(error.message, "--host is `ftp://x`: the scheme `ftp` is not known");
         let error = chosen(&EngineChoice::default(), &[("DOCKER_HOST", "x")]).unwrap_err();

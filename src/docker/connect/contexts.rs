@@ -1,4 +1,4 @@
-//! The docker command's contexts: one folder each, named after the digest of the context's name.
+//! Contexts of the docker CLI: one folder each, named after the digest of the context's name.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::tls::TlsPlan;
 use crate::local::{self, FileError};
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// Of a context's file, which holds a few lines.
+/// Size limit of a context's file, which has a few lines.
 const LARGEST_META: u64 = 1 << 20;
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ struct DockerEndpoint {
     skip_tls_verify: bool,
 }
 
-/// The endpoint of the context `name`, which `chosen_by` names.
+/// The endpoint of the context `name`; `chosen_by` says where the name comes from.
 pub(super) fn load(folder: Option<&Path>, name: &str, chosen_by: &str) -> Result<Endpoint, EngineError> {
     let refuse = |why: String| EngineError::new(EngineErrorKind::Unreachable, why);
     let contexts = folder.map(|folder| folder.join("contexts")).unwrap_or_default();
@@ -70,7 +70,7 @@ fn unreadable(file: &Path, why: &str) -> EngineError {
         .hint("`docker context ls` shows the contexts that are valid")
 }
 
-/// The names of all contexts, `default` first.
+/// The names of all contexts, starting with `default`.
 fn known(meta: &Path) -> Vec<String> {
     let files = std::fs::read_dir(meta).into_iter().flatten().flatten().map(|entry| entry.path().join("meta.json"));
     let name = |file: PathBuf| serde_json::from_str::<Meta>(&local::text(&file, LARGEST_META).ok()?).ok();
@@ -109,7 +109,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_unknown_context_is_told_with_those_that_are_known() {
+    fn an_unknown_context_is_reported_with_the_known_ones() {
         let config = tempfile::tempdir().unwrap();
         for name in ["stage", "prod"] {
             write(config.path(), name, "ssh://x");

@@ -1,7 +1,7 @@
-//! The connections to an engine on another host: opened, kept for the next call, watched, and opened again when they broke.
+//! Connections to an engine on another host: opened, reused, monitored, and reopened after a failure.
 //!
-//! The rule for a link that is down: what begins meanwhile waits for it up to [`PATIENCE`]; what was under way fails.
-//! A link that shows no sign of life for that long is given up as a whole, so that nothing waits for it twice.
+//! While a link is down, new calls wait for it up to [`PATIENCE`], and calls in progress fail. A link without a sign of
+//! life for that long is given up, so that the wait happens only once.
 
 use std::future::Future;
 use std::io;
@@ -33,17 +33,17 @@ use crate::docker::api::NEWEST;
 use crate::docker::{CALL_LIMIT, errors};
 use crate::ports::{Duplex, EngineError, EngineErrorKind};
 
-/// As long as a lease that is not confirmed: a run whose link is back by then still has its apps.
+/// As long as an unconfirmed lease is valid: a run whose link recovers by then still holds its apps.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
-/// From one sign of life to the question for the next.
+/// A link that is quiet for this long is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
-/// Between two tries to connect again.
+/// Pause between two attempts to reconnect.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
-/// Opening a connection costs one to three round trips, so one that is free is kept for the next call.
+/// Opening a connection takes one to three round trips, so an idle one is kept for the next call.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 const KEPT: usize = 8;
 
-/// How one connection is opened.
+/// How to open a connection.
 pub(super) enum Way {
     Tcp(TcpAddress),
     Tls { address: TcpAddress, name: ServerName<'static>, connector: TlsConnector, plan: TlsPlan },
@@ -52,11 +52,11 @@ pub(super) enum Way {
 
 pub(in crate::docker) struct Link {
     pub(super) way: Way,
-    /// The first connection is not waited for: whatever is wrong with it is told at once.
+    /// The first connection is not retried: its errors are reported immediately.
     established: AtomicBool,
     given_up: CancellationToken,
     begun: Instant,
-    /// Milliseconds from `begun` to the last byte that arrived.
+    /// Milliseconds from `begun` to the last received byte.
     alive: Arc<AtomicU64>,
 }
 
@@ -71,7 +71,7 @@ impl Link {
         })
     }
 
-    /// A client whose connections are this link's.
+    /// A client that uses this link's connections.
     pub(super) fn client(self: &Arc<Self>) -> Result<Docker, EngineError> {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -87,7 +87,7 @@ impl Link {
             .map_err(|error| errors::explain("use the engine", &error))
     }
 
-    /// From now on connections are opened again when they broke, and the link is watched while `client` is in use.
+    /// From now on broken connections are reopened, and the link is monitored while `client` is in use.
     pub(super) fn establish(self: &Arc<Self>, client: Docker) -> AbortOnDropHandle<()> {
         self.sign_of_life();
         self.established.store(true, Ordering::Relaxed);
@@ -106,14 +106,14 @@ impl Link {
         self.begun.elapsed().saturating_sub(Duration::from_millis(self.alive.load(Ordering::Relaxed)))
     }
 
-    /// Neither a cut cable nor a frozen host ends a connection, so a quiet link is asked whether it still lives.
+    /// A cut cable or a frozen host does not end a connection, so a quiet link is pinged.
     async fn watch(self: Arc<Self>, client: Docker) {
         loop {
             sleep(PING_INTERVAL.saturating_sub(self.silence()).max(Duration::from_millis(100))).await;
             if self.silence() < PING_INTERVAL {
                 continue;
             }
-            // Any answer is one: what is wrong with the engine itself is told by the calls.
+            // Any answer proves that the link works: errors of the engine itself are reported by the calls.
             drop(timeout(PATIENCE.saturating_sub(self.silence()), client.ping()).await);
             if self.silence() >= PATIENCE {
                 self.given_up.cancel();
@@ -122,7 +122,7 @@ impl Link {
         }
     }
 
-    /// Opens one connection, waiting for a link that is down.
+    /// Opens a connection, waiting for a link that is down.
     async fn open(self: Arc<Self>) -> Result<TokioIo<Wire>, EngineError> {
         let begun = Instant::now();
         loop {
@@ -181,7 +181,7 @@ async fn tcp(address: &TcpAddress) -> Result<TcpStream, EngineError> {
         Ok(Err(error)) => return Err(unreachable(&error)),
         Err(_) => return Err(unreachable(&io::ErrorKind::TimedOut.into())),
     };
-    // Calls are small and wait for each other. A socket that does not take an option works without it.
+    // Calls are small and sequential. A socket that refuses an option works without it.
     let _ = stream.set_nodelay(true);
     let _ = sockopt::set_socket_keepalive(&stream, true);
     let _ = sockopt::set_tcp_keepidle(&stream, PING_INTERVAL);

@@ -1,4 +1,4 @@
-//! Finds the engine, reaches it, and agrees with it on an API version.
+//! Selects the engine, connects to it, and negotiates the API version.
 
 mod address;
 mod certificate;
@@ -39,18 +39,18 @@ pub(super) use link::Link;
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const FIRST_ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Connects to the engine that the environment names: `DOCKER_HOST`, a docker context, else the local socket.
+/// Connects to the engine named by the environment: `DOCKER_HOST`, a docker context, or the local socket.
 ///
 /// # Errors
-/// When there is no engine, when it may not be used, or when it is too old.
+/// When there is no engine, access is denied, or it is too old.
 pub async fn connect(env: impl Fn(&str) -> Option<String>) -> Result<DockerEngine, EngineError> {
     connect_to(&EngineChoice::default(), env).await
 }
 
-/// Connects to the engine that is chosen, or else to the one that the environment names.
+/// Connects to the engine of `choice`, or to the one named by the environment.
 ///
 /// # Errors
-/// As [`connect`].
+/// Like [`connect`].
 pub async fn connect_to(
     choice: &EngineChoice,
     env: impl Fn(&str) -> Option<String>,
@@ -78,7 +78,7 @@ pub async fn connect_to(
     };
     let version = match &link {
         None => ask_version(&client, &name).await?,
-        // Too late is not there, for a first call: nothing can have happened yet.
+        // For the first call a timeout means that the engine is not reachable: nothing can have happened yet.
         Some(link) => first_answer(link, &client, &name).await.map_err(|error| match error.kind {
             EngineErrorKind::TimedOut => EngineError { kind: EngineErrorKind::Unreachable, ..error },
             _ => error,
@@ -120,16 +120,16 @@ async fn ask_version(client: &Docker, name: &str) -> Result<SystemVersion, Engin
         .await
 }
 
-/// The first call over a link is where most of what can be wrong with it shows.
+/// The first call over a link, which is where most connection problems appear.
 async fn first_answer(link: &Arc<Link>, client: &Docker, name: &str) -> Result<SystemVersion, EngineError> {
     let doing = format!("ask the engine at `{name}` for its version");
-    // A login takes its time; what is slower than this is as good as not there.
+    // A login takes time; an engine slower than this counts as not reachable.
     let error = match tokio::time::timeout(FIRST_ANSWER_LIMIT, client.version()).await {
         Ok(Ok(version)) => return Ok(version),
         Ok(Err(error)) => error,
         Err(_) => return Err(errors::timed_out(&doing, FIRST_ANSWER_LIMIT)),
     };
-    // Our own reason for not getting there is better than what becomes of it on the way up.
+    // Our own error is more specific than the HTTP client's error around it.
     if let Some(ours) = errors::cause::<EngineError>(&error) {
         return Err(ours.clone());
     }
@@ -150,7 +150,7 @@ async fn first_answer(link: &Arc<Link>, client: &Docker, name: &str) -> Result<S
                 Ok(version) => Ok(version),
                 Err(error) => Err(match ssh.last_words().await {
                     Some(words) => words,
-                    // What the HTTP client calls a line that is none of the engine's.
+                    // The HTTP client's error for a line that does not come from the engine.
                     None if error.message.contains("invalid HTTP version") => ssh.noisy(),
                     None => error,
                 }),
@@ -159,7 +159,7 @@ async fn first_answer(link: &Arc<Link>, client: &Docker, name: &str) -> Result<S
     }
 }
 
-/// Connects once by hand: the system's own reason is clearer than what the HTTP client makes of it.
+/// Connects directly: the system's error is clearer than that of the HTTP client.
 async fn reach(path: &str) -> Result<(), EngineError> {
     let name = format!("unix://{path}");
     match tokio::time::timeout(CONNECT_LIMIT, UnixStream::connect(path)).await {

@@ -1,7 +1,7 @@
-//! An engine behind ssh: one `ssh` process whose forwarded socket carries every connection.
+//! An engine behind ssh: all connections use the forwarded socket of one `ssh` process.
 //!
-//! The user's own `ssh` command is run, so that its configuration, agent, known hosts and jump hosts count. It never
-//! asks anything: a deploy must not stop at a prompt, least of all when it has to connect again in the middle.
+//! The user's `ssh` command is used with its configuration, agent, known hosts and jump hosts. It never prompts: a
+//! deploy must not stop at a prompt, especially when it reconnects during the run.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,18 +19,18 @@ use super::address::{DEFAULT_SOCKET, SshAddress};
 use super::ssh_trouble;
 use crate::ports::{Duplex, EngineError, EngineErrorKind};
 
-/// From the start of `ssh` to a login; its own limit for the network's part of it is shorter.
+/// Limit from the start of `ssh` to the login; its own connect timeout is shorter.
 const LOGIN_LIMIT: Duration = Duration::from_secs(20);
-/// For one command over a login that is there.
+/// Limit of one command over an existing login.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// The longest path that a socket may have, less what `ssh` appends to its own.
+/// Maximum length of a socket path, minus what `ssh` appends to its own.
 const LONGEST_FOLDER: usize = 70;
-/// Enough for any message; a login banner must not fill our memory.
+/// Enough for any error message; bounds the memory for a login banner.
 const KEPT_WORDS: usize = 8 * 1024;
 
-/// Runs `ssh` until our end of its standard input is closed, which is so however we end, and takes the folder away.
-/// In a process group of its own: a Ctrl-C in the terminal is ours to react to, and the undo still needs the link.
+/// Runs `ssh` until our end of its stdin is closed, which happens however we exit, and then removes the folder. It has
+/// its own process group: we handle Ctrl-C in the terminal ourselves, and the undo still needs the link.
 const GUARD: &str = r#"
 command -v ssh >/dev/null || { rm -rf -- "$1"; exit 127; }
 folder=$1; shift
@@ -47,18 +47,18 @@ rm -rf -- "$folder"
 exit "$code"
 "#;
 
-/// Tells our own output from what the start files of a login shell print.
+/// Separates our output from what the start files of a login shell print.
 const MARK: &str = "deploy-apps-begins-here";
-/// What a shell may print before that.
+/// Maximum output of a shell before the mark.
 const MOST_NOISE: usize = 64 * 1024;
 
-/// What the socket is on that host, whether there is a docker command, and who we are there.
-/// After [`MARK`]: what comes before it is the shell's own.
+/// Prints what the socket is on that host, whether there is a docker command, and the user name. It follows [`MARK`];
+/// output before the mark is the shell's.
 const PROBE: &str = r#"echo "$2"; if [ ! -e "$1" ]; then echo missing; elif [ -r "$1" ] && [ -w "$1" ]; then echo usable; else echo denied; fi
 if command -v docker >/dev/null 2>&1; then echo docker; else echo none; fi
 id -un"#;
 
-/// The options of every `ssh` that we run: never ask, never do more than is asked for, notice a dead link in 15 s.
+/// Options for all `ssh` commands: never prompt, no extra features, detect a dead link within 15 s.
 const OPTIONS: [&str; 18] = [
     "-o",
     "BatchMode=yes",
@@ -88,9 +88,9 @@ pub(super) struct Ssh {
 #[derive(Default)]
 struct State {
     session: Option<Arc<Session>>,
-    /// The far host forwards no sockets, so each connection is a `docker system dial-stdio` there.
+    /// The host refuses socket forwarding, so each connection runs `docker system dial-stdio` there.
     by_command: bool,
-    /// The shell over there prints before it does what it is told, so that is skipped up to a mark.
+    /// The remote shell prints text before it runs our command, so output is skipped up to a mark.
     is_noisy: bool,
 }
 
@@ -99,7 +99,7 @@ impl Ssh {
         Self { address, state: tokio::sync::Mutex::default() }
     }
 
-    /// Opens one connection, and logs in first if nobody is logged in.
+    /// Opens a connection, after a login if there is none.
     pub(super) async fn dial(&self) -> Result<Box<dyn Duplex>, EngineError> {
         let mut state = self.state.lock().await;
         let session = match &state.session {
@@ -119,7 +119,8 @@ impl Ssh {
         }
     }
 
-    /// Called when a first call over the link got no answer: looks why, and takes the other way where there is one.
+    /// Called when the first call over the link got no answer. Finds out why, and switches to the other method if
+    /// possible.
     pub(super) async fn look_for_another_way(&self) -> Result<(), EngineError> {
         let mut state = self.state.lock().await;
         let Some(session) = state.session.clone() else { return Ok(()) };
@@ -129,7 +130,7 @@ impl Ssh {
         let socket = self.address.socket.as_deref().unwrap_or(DEFAULT_SOCKET);
         let quoted = socket.replace('\'', r"'\''");
         let found = session.run(&self.address, &format!("sh -c '{PROBE}' sh '{quoted}' {MARK}")).await?;
-        // A login that is allowed one command alone shows no mark.
+        // A login that only allows a fixed command prints no mark.
         let (noise, found) = found.split_once(&format!("{MARK}\n")).unwrap_or(("", &found));
         ssh_trouble::judge(found, socket, &self.address)?;
         state.by_command = true;
@@ -137,20 +138,20 @@ impl Ssh {
         Ok(())
     }
 
-    /// What the far end's docker command said last.
+    /// The last error message of the remote docker command.
     pub(super) async fn last_words(&self) -> Option<EngineError> {
         let state = self.state.lock().await;
         let words = state.session.as_ref()?.words();
         ssh_trouble::of_docker(&words, &self.address)
     }
 
-    /// Something other than the engine has answered.
+    /// The error for an answer that does not come from the engine.
     pub(super) fn noisy(&self) -> EngineError {
         ssh_trouble::noisy(&self.address)
     }
 }
 
-/// The name that `ssh` connects to for this host: the user's configuration may make another of it.
+/// The host name that `ssh` connects to, which the user's configuration may change.
 pub(super) async fn real_host(address: &SshAddress) -> String {
     let asked = Command::new("ssh").args(["-G"]).args(destination(address)).stdin(Stdio::null()).output();
     let output = timeout(COMMAND_LIMIT, asked).await.ok().and_then(Result::ok);
@@ -165,11 +166,11 @@ fn destination(address: &SshAddress) -> Vec<String> {
     user.chain(port).chain(["--".to_owned(), address.host.clone()]).collect()
 }
 
-/// A login, and the socket that is forwarded over it. Dropping it ends the `ssh` and removes the socket.
+/// A login with its forwarded socket. Dropping it ends `ssh` and removes the socket.
 struct Session {
     folder: PathBuf,
     child: Mutex<Child>,
-    /// Held for its drop, which the guard waits for.
+    /// Held so that dropping it ends the guard script.
     _lifeline: Option<ChildStdin>,
     words: Words,
 }
@@ -189,7 +190,7 @@ impl Session {
             .arg(&control)
             .args(OPTIONS)
             .args(destination(address));
-        // Messages are looked at, so they have to be in the one language that is known.
+        // Error messages are parsed, so they must be in English.
         command.env("LC_ALL", "C").process_group(0);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| {
@@ -198,13 +199,13 @@ impl Session {
         let words = Words::default();
         let listener = child.stderr.take().map(|stderr| tokio::spawn(listen(stderr, Arc::clone(&words))));
         let lifeline = child.stdin.take();
-        // The guard removes it from now on.
+        // The guard script removes it from now on.
         let folder = folder.keep();
         let session = Self { folder, child: Mutex::new(child), _lifeline: lifeline, words };
         let deadline = Instant::now() + LOGIN_LIMIT;
         while !control.exists() {
             if let Some(status) = session.ended() {
-                // Its last words may still be on their way.
+                // `ssh` may still be writing its last message.
                 if let Some(listener) = listener {
                     drop(timeout(COMMAND_LIMIT, listener).await);
                 }
@@ -219,7 +220,8 @@ impl Session {
         Ok(session)
     }
 
-    /// Asked of the running `ssh`: on its command line it would be cleared together with the user's own forwardings.
+    /// Requests the forwarding from the running `ssh`: on its command line it would be cleared together with the user's
+    /// forwardings.
     async fn forward(&self, address: &SshAddress) -> Result<(), EngineError> {
         let remote = address.socket.as_deref().unwrap_or(DEFAULT_SOCKET);
         let mut command = Command::new("ssh");
@@ -249,14 +251,14 @@ impl Session {
         }
     }
 
-    /// One connection to the engine, when the shell has come to our command.
+    /// One connection to the engine, after skipping the shell's output.
     async fn docker_after_noise(&self, address: &SshAddress) -> Result<Box<dyn Duplex>, EngineError> {
         let mut stream = self.docker(address, &format!("echo {MARK} && "))?;
         let mark = format!("{MARK}\n");
         let skip = async {
             let mut seen = Vec::new();
             while !seen.ends_with(mark.as_bytes()) {
-                // Byte by byte: what follows the mark is the engine's.
+                // Byte by byte: everything after the mark belongs to the engine.
                 match stream.read_u8().await {
                     Ok(byte) if seen.len() < MOST_NOISE => seen.push(byte),
                     _ => return false,
@@ -270,7 +272,7 @@ impl Session {
         Err(ssh_trouble::of_docker(&self.words(), address).unwrap_or_else(|| ssh_trouble::noisy(address)))
     }
 
-    /// `docker system dial-stdio` over there, after `before`.
+    /// Runs `docker system dial-stdio` on the host, after the command `before`.
     fn docker(
         &self,
         address: &SshAddress,
@@ -289,18 +291,18 @@ impl Session {
             unreachable!("all three are piped");
         };
         tokio::spawn(listen(stderr, Arc::clone(&self.words)));
-        // The process ends when both its pipes are closed; this waits for it, so that it does not stay a zombie.
+        // Waits for the process, which exits when both of its pipes are closed, so that it does not stay a zombie.
         tokio::spawn(async move { child.wait().await });
         Ok(tokio::io::join(BufReader::new(output), input))
     }
 
-    /// What a command says on that host.
+    /// The output of a command on that host.
     async fn run(&self, address: &SshAddress, line: &str) -> Result<String, EngineError> {
         let output = bounded(self.command(address, line), "ask", address).await?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Over this login; beyond the number of sessions that the far end allows, `ssh` makes a connection of its own.
+    /// A command over this login. Beyond the host's session limit, `ssh` opens a new connection.
     fn command(&self, address: &SshAddress, line: &str) -> Command {
         let mut command = Command::new("ssh");
         command.args(["-o", "ControlMaster=no", "-S"]).arg(self.folder.join("control")).args(OPTIONS);
@@ -343,7 +345,7 @@ fn not_run(error: &io::Error) -> EngineError {
     EngineError::new(EngineErrorKind::Unreachable, format!("`ssh` could not be run: {error}"))
 }
 
-/// Only for this user: who can open the socket is root on the far host.
+/// Accessible for this user only: access to the socket means root access on the remote host.
 fn private_folder() -> io::Result<TempDir> {
     let short = |folder: &Path| folder.as_os_str().len() <= LONGEST_FOLDER;
     let usual = std::env::temp_dir();

@@ -1,4 +1,4 @@
-//! What `ssh` says when it does not get there, in our words and with how to fix it.
+//! Converts error messages of `ssh` to our own errors with hints.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ fn refuse(message: String) -> EngineError {
     EngineError::new(EngineErrorKind::Unreachable, message)
 }
 
-/// `code` is that of the shell that ran it.
+/// `code` is the exit code of the shell that ran `ssh`.
 pub(super) fn of_login(words: &str, code: Option<i32>, address: &SshAddress) -> EngineError {
     let has = |text: &str| words.contains(text);
     let way = way(address);
@@ -61,7 +61,7 @@ pub(super) fn late(address: &SshAddress, limit: Duration) -> EngineError {
     EngineError::new(EngineErrorKind::TimedOut, message).hint(format!("`{}` shows where it stops", way(address)))
 }
 
-/// `found` is what the far host says about `socket`. No error means that its docker command may help.
+/// `found` is the remote host's answer about `socket`. Ok means that its docker command may work.
 pub(super) fn judge(found: &str, socket: &str, address: &SshAddress) -> Result<(), EngineError> {
     let host = &address.host;
     let mut lines = found.lines();
@@ -82,12 +82,12 @@ pub(super) fn judge(found: &str, socket: &str, address: &SshAddress) -> Result<(
             Err(refuse(message)
                 .hint("set `AllowStreamLocalForwarding yes` in its sshd_config, or install the docker command there"))
         }
-        // A login that is allowed docker's own command alone says nothing to the question.
+        // A login that only allows docker's command does not answer the probe.
         _ => Ok(()),
     }
 }
 
-/// What the far host's docker command says when it does not reach the engine.
+/// The error when the remote docker command cannot reach the engine.
 pub(super) fn of_docker(words: &str, address: &SshAddress) -> Option<EngineError> {
     let host = &address.host;
     if words.contains("permission denied while trying to connect") {
@@ -111,20 +111,20 @@ pub(super) fn of_docker(words: &str, address: &SshAddress) -> Option<EngineError
     None
 }
 
-/// Text that is not the engine's came where its answer belongs.
+/// The error for output in place of the engine's answer.
 pub(super) fn noisy(address: &SshAddress) -> EngineError {
     refuse(format!("the login at `{address}` prints text of its own where the engine's answer belongs"))
         .hint(format!("`{} true` must print nothing: silence the shell's start files, such as ~/.bashrc, where nobody is at a terminal", way(address)))
 }
 
-/// The command that a person tries by hand.
+/// The command for a manual test.
 fn way(address: &SshAddress) -> String {
     let port = address.port.map(|port| format!("-p {port} ")).unwrap_or_default();
     let user = address.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
     format!("ssh {port}{user}{}", address.host)
 }
 
-/// The name in the file of known hosts.
+/// The host's name in the known hosts file.
 fn known_as(address: &SshAddress) -> String {
     match address.port {
         Some(port) if port != 22 => format!("'[{}]:{port}'", address.host),
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ssh_says_becomes_a_reason_and_a_remedy() {
+    fn ssh_errors_become_a_reason_and_a_hint() {
         let address =
             SshAddress { user: Some("ann".to_owned()), host: "far".to_owned(), port: Some(2222), socket: None };
         let table = [
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_far_host_is_looked_at_before_its_docker_command_is_tried() {
+    fn the_remote_socket_is_checked_before_its_docker_command() {
         let address = SshAddress { user: None, host: "far".to_owned(), port: None, socket: None };
         let judged = |found: &str| judge(found, "/run/d.sock", &address);
         assert_eq!(judged("usable\ndocker\nann\n"), Ok(()));

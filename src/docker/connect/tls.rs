@@ -1,4 +1,4 @@
-//! TLS to an engine: its files, each checked before the first byte is sent, and what a failed handshake means.
+//! TLS to an engine: checks its files before connecting, and explains failed handshakes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::certificate::CertificateInfo;
 use crate::local;
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// Where the files are, and whether the engine has to prove who it is.
+/// The TLS files, and whether to verify the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TlsPlan {
     pub folder: PathBuf,
@@ -26,7 +26,7 @@ pub(super) struct TlsPlan {
     pub key: Option<PathBuf>,
 }
 
-/// What a connection needs, and what can be told about it.
+/// The client configuration, and the certificates for display.
 pub(super) struct Tls {
     pub config: Arc<ClientConfig>,
     pub certificates: Vec<CertificateInfo>,
@@ -37,7 +37,7 @@ fn refuse(message: String) -> EngineError {
 }
 
 impl TlsPlan {
-    /// The files of DOCKER_CERT_PATH. `needs_ca` where the docker command insists on an authority of its own.
+    /// The files in DOCKER_CERT_PATH. `needs_ca`: the docker CLI requires a CA file in this case.
     pub(super) fn of_folder(folder: Option<&Path>, verify: bool, needs_ca: bool) -> Result<Self, EngineError> {
         let plan = Self::of_context(folder.unwrap_or(Path::new("")), verify);
         if needs_ca && plan.ca.is_none() {
@@ -48,7 +48,7 @@ impl TlsPlan {
         Ok(plan)
     }
 
-    /// What of the three files is there.
+    /// Those of the three files that exist.
     pub(super) fn of_context(folder: &Path, verify: bool) -> Self {
         let there = |name| Some(folder.join(name)).filter(|file| file.exists());
         let [ca, cert, key] = ["ca.pem", "cert.pem", "key.pem"].map(there);
@@ -59,7 +59,7 @@ impl TlsPlan {
         self.ca.is_some() || self.cert.is_some() || self.key.is_some()
     }
 
-    /// Reads and checks everything that can be wrong on this side.
+    /// Reads and checks everything local.
     pub(super) fn prepare(&self, now: Timestamp) -> Result<Tls, EngineError> {
         let mut certificates = Vec::new();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -88,7 +88,7 @@ impl TlsPlan {
         Ok(Tls { config: Arc::new(config), certificates })
     }
 
-    /// The one in `ca.pem`, and no other; without it those that this machine trusts.
+    /// Trusts only the CA in `ca.pem`, or without it the CAs of this machine.
     fn authorities(&self, certificates: &mut Vec<CertificateInfo>) -> Result<RootCertStore, EngineError> {
         let mut store = RootCertStore::empty();
         let Some(file) = &self.ca else {
@@ -104,7 +104,7 @@ impl TlsPlan {
         Ok(store)
     }
 
-    /// What the failure of a handshake with `address` means, and how to fix it.
+    /// Explains a failed handshake with `address`, with a hint.
     pub(super) fn explain(&self, address: &str, error: &Error) -> EngineError {
         use AlertDescription as Alert;
         let folder = self.folder.display();
@@ -153,7 +153,7 @@ impl TlsPlan {
     }
 }
 
-/// Such as `far.test, 10.0.0.2`, out of rustls' `DnsName("far.test")` and `IpAddress(10.0.0.2)`.
+/// Such as `far.test, 10.0.0.2`, from rustls' `DnsName("far.test")` and `IpAddress(10.0.0.2)`.
 fn names(presented: &[String]) -> String {
     let name = |text: &String| {
         let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
@@ -192,7 +192,7 @@ fn read_key(file: &Path) -> Result<PrivateKeyDer<'static>, EngineError> {
     }
 }
 
-/// Of a file with a key or certificates; a bundle of every public authority has a quarter of it.
+/// Size limit of a PEM file; a bundle of all public CAs has a quarter of it.
 const LARGEST_PEM: u64 = 1 << 20;
 
 fn read_pem(file: &Path) -> Result<Vec<u8>, EngineError> {
@@ -240,7 +240,7 @@ fn not_a_pair(cert: &Path, key: &Path, error: &Error) -> EngineError {
     }
 }
 
-/// `DOCKER_TLS` without `DOCKER_TLS_VERIFY`: encrypted, with whoever it is.
+/// `DOCKER_TLS` without `DOCKER_TLS_VERIFY`: encrypted, but the server is not verified.
 #[derive(Debug)]
 struct AnyServer(Arc<CryptoProvider>);
 
@@ -288,7 +288,7 @@ mod tests {
     struct Files(tempfile::TempDir);
 
     impl Files {
-        /// A self-signed pair that is valid until that year, and its own authority.
+        /// A self-signed certificate that is valid until that year and is its own CA.
         fn new(until: i32) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let mut params = CertificateParams::new(["far.test".to_owned()]).unwrap();
@@ -318,14 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn good_files_are_told_with_the_end_of_their_validity() {
+    fn valid_files_are_listed_with_their_expiry() {
         let tls = Files::new(2030).prepare().unwrap();
         let ends: Vec<String> = tls.certificates.iter().map(|known| known.not_after.to_string()).collect();
         assert_eq!(ends, ["2030-01-02T00:00:00Z"; 2]);
     }
 
     #[test]
-    fn each_wrong_file_is_named_with_what_is_wrong() {
+    fn each_invalid_file_is_named_with_the_reason() {
         let files = Files::new(2030);
         let other = KeyPair::generate().unwrap().serialize_pem();
         files.write("key.pem", &other);

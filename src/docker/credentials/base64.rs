@@ -1,6 +1,6 @@
 //! Decodes base64 as `docker login` writes it.
 
-/// Standard alphabet; padding is optional. `None` for anything else.
+/// Standard alphabet, optional padding; `None` for anything else.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let (mut bits, mut count) = (0u32, 0);

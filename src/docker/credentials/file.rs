@@ -1,4 +1,4 @@
-//! The format of the docker command's `config.json`, which `DOCKER_AUTH_CONFIG` shares.
+//! The format of the docker CLI's `config.json`, also used by `DOCKER_AUTH_CONFIG`.
 
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -8,17 +8,17 @@ use serde::Deserialize;
 
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// A file of logins is small; anything larger is something else.
+/// Size limit: the file is normally small.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// What we read of it. `null` means the same as a key that is missing, as it does to the docker command.
+/// The keys that we read. Like in the docker CLI, `null` means the same as a missing key.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ConfigFile {
     pub auths: Option<IndexMap<String, Option<Auth>>>,
-    /// The helper for every registry that has none of its own.
+    /// The default credential helper.
     pub creds_store: Option<String>,
-    /// Registry → the name of its helper.
+    /// The helper for each registry.
     pub cred_helpers: Option<IndexMap<String, Option<String>>>,
     pub current_context: Option<String>,
 }
@@ -26,7 +26,7 @@ pub(super) struct ConfigFile {
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default, rename_all = "lowercase")]
 pub(super) struct Auth {
-    /// `user:password` in base64. Empty when a credential helper keeps it.
+    /// `user:password` in base64; empty when a credential helper stores it.
     pub auth: Option<String>,
     pub username: Option<String>,
     pub password: Option<String>,
@@ -35,10 +35,10 @@ pub(super) struct Auth {
 }
 
 impl ConfigFile {
-    /// An empty one where there is no file.
+    /// Empty if there is no file.
     ///
     /// # Errors
-    /// When there is a file that cannot be read as one: to go on without its current context could reach another engine.
+    /// When the file exists but is invalid: without its current context another engine could be used.
     pub(super) fn read(path: &Path) -> Result<Self, EngineError> {
         let shown = path.display();
         let refuse = |why: String| {
@@ -52,10 +52,10 @@ impl ConfigFile {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(Self::default());
             }
-            // In a home that is somebody else's, as under `sudo -u`, nothing is this user's.
+            // In the home of another user, as with `sudo -u`, there is no configuration for this user.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(Self::default()),
             Err(error) => return Err(refuse(format!("cannot be read: {error}"))),
-            // A FIFO or a device would be read without an end.
+            // A FIFO or a device could be read forever.
             Ok(meta) if !meta.is_file() => return Err(refuse("is not a regular file".to_owned())),
             Ok(_) => {}
         }
@@ -64,18 +64,18 @@ impl ConfigFile {
         match read {
             Err(error) => Err(refuse(format!("cannot be read: {error}"))),
             Ok(length) if length as u64 > MOST_BYTES => Err(refuse("is larger than 1 MiB".to_owned())),
-            // As the docker command takes a file that was made and not yet written.
+            // Like the docker CLI, accept a file that was created but not yet written.
             Ok(_) if text.trim().is_empty() => Ok(Self::default()),
-            // Some editors begin a file with a mark of its encoding, which JSON has no place for.
+            // Some editors write a byte order mark, which is invalid in JSON.
             Ok(_) => serde_json::from_str(text.trim_start_matches('\u{feff}'))
                 .map_err(|error| refuse(format!("is not valid: {error}"))),
         }
     }
 
-    /// The value of `DOCKER_AUTH_CONFIG`, of which only the logins count.
+    /// Parses `DOCKER_AUTH_CONFIG`, of which only the logins are used.
     ///
     /// # Errors
-    /// When it is not valid. The text itself is a secret and not repeated.
+    /// When it is invalid. The text is a secret and not part of the error.
     pub(super) fn of_variable(text: &str) -> Result<Self, EngineError> {
         serde_json::from_str::<Self>(text).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());

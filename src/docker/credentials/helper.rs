@@ -1,4 +1,4 @@
-//! Credential helpers: programs such as `docker-credential-pass` that keep logins for the docker command.
+//! Credential helpers: programs such as `docker-credential-pass` that store logins for the docker CLI.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -10,16 +10,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// A helper may ask a keychain or a cloud; one that waits for a person will not get an answer here.
+/// Enough for a keychain or a cloud service. A helper that waits for user input fails.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
-/// Tokens of clouds take some kilobytes.
+/// Cloud tokens have a few kilobytes.
 const MOST_BYTES: u64 = 256 * 1024;
-/// How much of a helper's complaint is repeated.
+/// Maximum length of a helper's error message in ours.
 const MOST_WORDS: usize = 300;
-/// What a helper says of a registry that it has no login for, by the protocol of helpers.
+/// The protocol's message for a registry without a login.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// What a helper answers.
+/// A helper's answer.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Answer {
     #[serde(rename = "Username", default)]
@@ -28,7 +28,7 @@ pub(super) struct Answer {
     pub secret: String,
 }
 
-/// Why a helper gave no login; each completes the sentence "credential helper `x` …".
+/// Why a helper gave no login. The text completes "credential helper `x` …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Trouble {
     #[error("has no valid name")]
@@ -47,19 +47,19 @@ pub(super) enum Trouble {
     Malformed,
 }
 
-/// The whole name of a helper's program.
+/// The name of a helper's program.
 pub(super) fn program(name: &str) -> String {
     format!("docker-credential-{name}")
 }
 
-/// Asks the helper `name` for the login at `server`; `None` when it knows of none. `path` is where programs are found.
+/// Asks the helper `name` for the login of `server`; `None` when it has none. `path` is the search path for programs.
 pub(super) async fn get(
     name: &str,
     server: &str,
     path: Option<&str>,
     limit: Duration,
 ) -> Result<Option<Answer>, Trouble> {
-    // With a slash in it, the name would be a path to any program.
+    // A name with a slash would be a path to any program.
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     if name.is_empty() || !name.chars().all(plain) {
         return Err(Trouble::BadName);
@@ -87,20 +87,20 @@ pub(super) async fn get(
     if output.contains(NOT_FOUND) || complaint.contains(NOT_FOUND) {
         return Ok(None);
     }
-    // By the protocol its reason is on standard output; many write to the other one.
+    // The protocol sends the error message to stdout, but many helpers use stderr.
     let said = [&complaint, &output].into_iter().find(|text| !text.trim().is_empty()).map(|text| words(text));
     let code = status.code().map_or_else(|| status.to_string(), |code| format!("exit code {code}"));
     Err(Trouble::Failed { code, said: said.map(|said| format!(": {said}")).unwrap_or_default() })
 }
 
-/// Ends with the helper and all that it has started.
+/// Kills the helper's process group when dropped.
 struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
         let pid = self.0.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // It may have ended in this moment.
+            // It may have exited already.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
@@ -110,7 +110,7 @@ async fn converse(child: &mut Child, server: &str) -> io::Result<(ExitStatus, Ve
     let (input, output, complaint) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let tell = async {
         if let Some(mut input) = input {
-            // One that does not read its input may still answer.
+            // A helper that does not read its stdin may still answer.
             let _ = input.write_all(server.as_bytes()).await;
         }
         Ok(())
@@ -130,7 +130,7 @@ async fn all_of(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// On one line, without anything that a terminal would obey.
+/// Joins the text to one line without control characters.
 fn words(text: &str) -> String {
     let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
@@ -140,11 +140,11 @@ fn words(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// A folder with a helper `docker-credential-NAME` that is this script, as the value of PATH.
+    /// A folder with `script` as the helper `docker-credential-NAME`, as a value for PATH.
     pub(in super::super) fn helper(name: &str, script: &str) -> (tempfile::TempDir, String) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(program(name));
-        // Another process writes it: a file that this one had open for writing may be held open by a fork of another test.
+        // Written by another process: a fork of another test could keep our file handle open for writing.
         let write = std::process::Command::new("sh")
             .args(["-c", "printf '%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"", "sh"])
             .arg(&file)
@@ -168,21 +168,21 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn an_unknown_server_is_no_failure() {
+    async fn an_unknown_server_is_not_an_error() {
         assert_eq!(ask("echo credentials not found in native keychain; exit 1").await, Ok(None));
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_with_its_reason_on_one_line() {
+    async fn a_failure_is_reported_on_one_line() {
         let failed = ask("printf 'the \\033[31mkeychain\\nis locked' >&2; exit 3").await.unwrap_err();
         assert_eq!(failed.to_string(), "failed with exit code 3: the [31mkeychain is locked");
-        // The answer of one that succeeds may be a secret.
+        // The output of a successful helper may be a secret.
         let malformed = ask("echo s3cret").await.unwrap_err();
         assert!(!malformed.to_string().contains("s3cret") && malformed == Trouble::Malformed);
     }
 
     #[tokio::test]
-    async fn a_missing_or_misnamed_helper_is_told() {
+    async fn a_missing_or_misnamed_helper_is_reported() {
         assert_eq!(get("test", "x", Some("/nowhere"), LIMIT).await, Err(Trouble::Missing));
         for name in ["", "../x", "a b", "/bin/sh"] {
             assert_eq!(get(name, "x", None, LIMIT).await, Err(Trouble::BadName));
@@ -190,12 +190,12 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn endless_output_ends() {
+    async fn endless_output_is_bounded() {
         assert_eq!(ask("exec yes").await, Err(Trouble::TooLong));
     }
 
     #[tokio::test]
-    async fn a_helper_that_hangs_is_ended_with_its_children() {
+    async fn a_hung_helper_is_killed_with_its_children() {
         let mark = tempfile::tempdir().unwrap();
         let file = mark.path().join("pid");
         let (_folder, path) = helper("test", &format!("sleep 1000 & echo $! >{}; wait", file.display()));
@@ -203,7 +203,7 @@ pub(super) mod tests {
         assert_eq!(late, Err(Trouble::Late(Duration::from_secs(2))));
         let pid = std::fs::read_to_string(&file).unwrap().trim().to_owned();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-        // A zombie that nobody has reaped yet is ended too.
+        // A zombie that has not been reaped yet counts as exited.
         while state().is_some_and(|stat| !stat.contains(") Z ")) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -1,16 +1,16 @@
-//! Which registry an image is of, and which registries a build may ask.
+//! The registry of an image, and the registries that a build may use.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Docker Hub's key in the file, which is neither its host's name nor its API's.
+/// Docker Hub's key in the file, which is neither its host name nor that of its API.
 pub(super) const HUB: &str = "https://index.docker.io/v1/";
-/// What BuildKit calls it. Bollard 0.21.1 translates it, but in the wrong direction.
+/// Its name in BuildKit. Bollard 0.21.1 translates it, but in the wrong direction.
 pub(super) const HUB_IN_BUILDS: &str = "registry-1.docker.io";
-/// What other tools write for it.
+/// Other names for Docker Hub.
 const HUB_NAMES: [&str; 3] = ["docker.io", "index.docker.io", HUB_IN_BUILDS];
 
-/// A first part with a dot, a port or the name `localhost` is a registry; anything else is Docker Hub's.
+/// A first component with a dot, a port or the name `localhost` is a registry; otherwise it is Docker Hub.
 pub(in super::super) fn registry(reference: &str) -> Cow<'_, str> {
     match reference.split_once('/') {
         Some((host, _)) if HUB_NAMES.contains(&host) => HUB.into(),
@@ -19,20 +19,21 @@ pub(in super::super) fn registry(reference: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a key of the file means this registry: `HOST`, `http://HOST`, `https://HOST/v1/`, or another name of the Hub.
+/// Whether a key of the file is for this registry: `HOST`, `http://HOST`, `https://HOST/v1/`, or another name of Docker
+/// Hub.
 pub(super) fn is_of(key: &str, registry: &str) -> bool {
     let host = host(key);
     key == registry || host == registry || registry == HUB && HUB_NAMES.contains(&host)
 }
 
-/// A key without its scheme and path.
+/// The host of a key, without scheme and path.
 fn host(key: &str) -> &str {
     let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     rest.split('/').next().unwrap_or(rest)
 }
 
-/// The registries that these texts can name: Dockerfiles, values of arguments, references. The Hub is always among
-/// them, since a name without a host is there. One too many costs a look into the file, or a call of a helper.
+/// The registries in these texts: Dockerfiles, values of arguments, references. Docker Hub is always included, as it is
+/// the default. A superfluous one only costs a lookup in the file or a call of a helper.
 pub(super) fn named(texts: &[&str]) -> BTreeSet<String> {
     let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| may_name_an_image(line));
     let words = lines.flat_map(|line| line.split(|letter: char| letter.is_whitespace() || "=\"',;{}".contains(letter)));
@@ -44,7 +45,7 @@ pub(super) fn named(texts: &[&str]) -> BTreeSet<String> {
     hosts.map(Cow::into_owned).chain(arguments.map(str::to_owned)).chain(hub).collect()
 }
 
-/// `FROM`, `COPY --from=`, `RUN --mount=from=`, `ARG`, `# syntax=`, and texts that are no Dockerfile.
+/// `FROM`, `COPY --from=`, `RUN --mount=from=`, `ARG`, `# syntax=`, and texts other than Dockerfiles.
 fn may_name_an_image(line: &str) -> bool {
     let line = line.trim();
     let first = line.split_whitespace().next().unwrap_or_default();
@@ -53,7 +54,7 @@ fn may_name_an_image(line: &str) -> bool {
     is_it("FROM") || is_it("ARG") || alone || line.contains("from=") || line.starts_with('#') && line.contains("syntax")
 }
 
-/// The default of an argument, or a text that is one word: the value of a build argument.
+/// The default of an `ARG`, or a text of one word: the value of a build argument.
 fn argument(line: &str) -> Option<&str> {
     let line = line.trim();
     let value = match line.split_once(char::is_whitespace) {
@@ -64,7 +65,7 @@ fn argument(line: &str) -> Option<&str> {
     Some(value.trim_matches(['"', '\'', ' ']).trim_end_matches('/'))
 }
 
-/// A name with a dot or a port, of letters that a host may have.
+/// Whether the text can be a host: valid characters, with a dot or a port.
 fn is_host(text: &str) -> bool {
     let (name, port) = text.rsplit_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
     let plain = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._".contains(letter));
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_registry_of_an_image_is_told_from_its_name() {
+    fn the_registry_is_parsed_from_the_image_name() {
         for (reference, expected) in [
             ("redis:8", HUB),
             ("team/app", HUB),
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_mean_their_host_with_a_scheme_and_a_path_or_without() {
+    fn keys_match_with_and_without_scheme_and_path() {
         for key in
             ["r.example:5000", "http://r.example:5000", "https://r.example:5000/v1/", "https://r.example:5000/v2/"]
         {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_asks_the_registries_that_its_dockerfile_names() {
+    fn a_build_uses_the_registries_in_its_dockerfile() {
         let dockerfile = "# syntax=front.example/dockerfile:1\nARG BASE=\"base.example:5000\"\nARG MIRROR=m.example/x\n\
                           FROM --platform=linux/amd64 a.example/app:1 AS one\nfrom ${BASE}/app\n\
                           COPY --from=c.example:1/tool /bin/x /bin/\nRUN --mount=type=bind,from=d.example/y,target=/y true\n\

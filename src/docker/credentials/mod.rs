@@ -1,5 +1,5 @@
-//! Logins at registries, found where the docker command finds them: `DOCKER_AUTH_CONFIG`, the helper of the registry, or
-//! what `docker login` has left in `config.json`.
+//! Registry logins, from the docker CLI's sources: `DOCKER_AUTH_CONFIG`, credential helpers, and `config.json`, where
+//! `docker login` stores them.
 
 mod base64;
 mod file;
@@ -18,40 +18,41 @@ use file::{Auth, ConfigFile};
 pub(super) use hosts::registry;
 use hosts::{HUB, HUB_IN_BUILDS, is_of};
 
-/// The user name of a helper's answer whose secret is an identity token.
+/// The user name in a helper's answer that marks the secret as an identity token.
 const TOKEN_USER: &str = "<token>";
-/// How long an answer of a helper is used: twenty apps of a registry ask once, and a token does not grow old.
+/// How long a helper's answer is cached: twenty apps with the same registry ask once, and a token does not expire
+/// meanwhile.
 const FRESH: Duration = Duration::from_secs(120);
 
-/// A login, and where it was found.
+/// A login with its source.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Login {
     pub credentials: DockerCredentials,
-    /// Completes "the login from …".
+    /// The text completes "the login from …".
     pub from: String,
 }
 
-/// What the docker command is configured with.
+/// The docker CLI's credential configuration.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     path: PathBuf,
     file: ConfigFile,
-    /// `DOCKER_AUTH_CONFIG`, which wins over the file.
+    /// `DOCKER_AUTH_CONFIG`, which takes precedence over the file.
     variable: Option<ConfigFile>,
-    /// Where helpers are found.
+    /// Search path for helpers.
     programs: Option<String>,
-    /// What helpers have answered, by helper and server. Held while one is asked, so that each is asked once.
+    /// Answers of helpers, by helper and server. Locked during a call, so that each helper is asked once.
     answers: Mutex<Answers>,
 }
 
-/// By helper and server: when it answered, and what.
+/// By helper and server: time and answer.
 type Answers = HashMap<(String, String), (Instant, Option<Login>)>;
 
 impl Credentials {
-    /// Without a file there are none: most pulls need none.
+    /// Loads the configuration; empty without a file, as most pulls need no login.
     ///
     /// # Errors
-    /// When there is a file that cannot be read.
+    /// When the file exists but is invalid.
     pub(super) fn load(env: &impl Fn(&str) -> Option<String>) -> Result<Self, EngineError> {
         let set = |name| env(name).filter(|value| !value.is_empty());
         let folder =
@@ -66,16 +67,16 @@ impl Credentials {
         self.file.current_context.clone()
     }
 
-    /// For the registry of an image.
+    /// The login for the registry of an image.
     ///
     /// # Errors
-    /// When one is configured and cannot be had.
+    /// When a login is configured but cannot be obtained.
     pub(super) async fn for_image(&self, reference: &str) -> Result<Option<Login>, EngineError> {
         self.for_registry(&registry(reference)).await
     }
 
-    /// For a build that names images in these texts: the logins by the names that both builders look them up with, and
-    /// why others could not be had.
+    /// The logins for a build that names images in these texts, by the names that both builders use for the lookup, and
+    /// why others are missing.
     pub(super) async fn for_build(&self, texts: &[&str]) -> (HashMap<String, DockerCredentials>, Vec<EngineError>) {
         let (mut all, mut troubles) = (HashMap::new(), Vec::new());
         for registry in hosts::named(texts) {
@@ -92,7 +93,7 @@ impl Credentials {
         (all, troubles)
     }
 
-    /// As the docker command does: a helper alone answers for its registries, whatever else the file has.
+    /// Like the docker CLI: if a registry has a helper, other logins in the file are ignored.
     async fn for_registry(&self, registry: &str) -> Result<Option<Login>, EngineError> {
         if let Some(variable) = &self.variable
             && let Some(login) = stored(variable, registry, "DOCKER_AUTH_CONFIG")?
@@ -105,7 +106,7 @@ impl Credentials {
         }
     }
 
-    /// The key that names the helper of a registry, and the helper.
+    /// The config key that names the registry's helper, and the helper.
     fn helper(&self, registry: &str) -> Option<(&'static str, &str)> {
         let of_it = self.file.cred_helpers.iter().flatten().find(|(key, _)| is_of(key, registry));
         let (key, helper) = match of_it {
@@ -153,7 +154,7 @@ impl Credentials {
     }
 }
 
-/// What a file has for a registry; an exact key wins over one that only means the same.
+/// The file's login for a registry; an exact key takes precedence over an equivalent one.
 fn stored(file: &ConfigFile, registry: &str, from: &str) -> Result<Option<Login>, EngineError> {
     let Some(auths) = &file.auths else { return Ok(None) };
     let found = auths.get_key_value(registry).or_else(|| auths.iter().find(|(key, _)| is_of(key, registry)));
@@ -165,7 +166,7 @@ fn stored(file: &ConfigFile, registry: &str, from: &str) -> Result<Option<Login>
     Ok(credentials.map(|credentials| Login { credentials, from: from.to_owned() }))
 }
 
-/// `None` when the entry is not valid; none at all when it is empty, as beside a helper.
+/// Outer `None`: the entry is invalid. Inner `None`: it is empty, as when a helper stores the login.
 fn credentials(registry: &str, auth: &Auth) -> Option<Option<DockerCredentials>> {
     let known = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let (username, password) = match known(&auth.auth) {

@@ -1,4 +1,4 @@
-//! Which login is found for which image.
+//! Selection of the login for an image.
 
 use super::helper::tests::helper;
 use super::*;
@@ -51,7 +51,7 @@ async fn a_login_is_found_by_each_form_of_its_key_and_for_its_registry_only() {
 }
 
 #[tokio::test]
-async fn user_and_password_may_be_written_plainly_and_tokens_count() {
+async fn plain_passwords_and_tokens_are_read() {
     let place = Place::new(
         r#"{"auths":{"a.example":{"username":"bob","password":"x"},"b.example":{"identitytoken":"t","auth":"Ym9iOg=="},
             "https://index.docker.io/v1/":{"username":"hub","password":"h"}},"credsStore":"","credHelpers":null}"#,
@@ -63,7 +63,7 @@ async fn user_and_password_may_be_written_plainly_and_tokens_count() {
 }
 
 #[tokio::test]
-async fn the_variable_wins_over_the_helper_and_that_over_the_file() {
+async fn the_variable_wins_over_the_helper_and_the_helper_over_the_file() {
     let (_programs, path) = helper("all", r#"read -r s; printf '{"Username":"helper","Secret":"%s"}' "$s""#);
     let config = format!(
         r#"{{"auths":{{"a.example":{{"auth":"{ANN}"}},"b.example":{{"auth":"{ANN}"}},"c.example":{{"auth":"{ANN}"}}}},
@@ -109,7 +109,7 @@ async fn a_helper_is_asked_once_for_many_images() {
 }
 
 #[tokio::test]
-async fn a_build_gets_the_logins_of_what_it_names_and_the_reasons_for_others() {
+async fn a_build_gets_logins_and_reasons_for_missing_ones() {
     let place = Place::new(&format!(
         r#"{{"auths":{{"https://r.example/v1/":{{"auth":"{ANN}"}},"bad.example":{{"auth":"*"}},"docker.io":{{"auth":"{ANN}"}}}}}}"#
     ));
