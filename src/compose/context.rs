@@ -1,4 +1,4 @@
-//! What every reader shares: the file, the variables, and where findings go.
+//! State shared by all readers: the file, the variables and the collected problems.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use super::merge::source::{self, absolute};
 use super::text::dotenv;
 use crate::model::{AppName, ProjectName};
 
-/// The variables of a run: the process' own, over those of `.env`.
+/// The variables of a run. Those of the process take precedence over `.env`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Environment {
     process: BTreeMap<String, String>,
@@ -20,7 +20,7 @@ pub(super) struct Environment {
     unset: Vec<Warning>,
 }
 
-/// The warning of a name that an env file uses and that has no value.
+/// A warning for a variable that is used in an env file and has no value.
 pub(super) fn unset_in(file: &Path, line: usize, name: &str) -> Warning {
     let message = format!("{}:{line}: variable `{name}` is not set, so it is empty", file.display());
     let hint = format!("set it, write `$$` or single quotes for a dollar sign, or give it a default: `${{{name}:-…}}`");
@@ -32,10 +32,10 @@ impl Environment {
         Self { process, ..Self::default() }
     }
 
-    /// Adds what files say of names that have no value yet; a later file wins over an earlier one.
+    /// Adds variables from files unless they are already set; a later file takes precedence over an earlier one.
     ///
     /// # Errors
-    /// When a file cannot be read, or one of its lines not be understood.
+    /// When a file cannot be read or parsed.
     pub fn add_files(&mut self, files: &[PathBuf]) -> Result<(), ComposeError> {
         let mut added: IndexMap<String, String> = IndexMap::new();
         for file in files {
@@ -57,19 +57,19 @@ impl Environment {
         Ok(())
     }
 
-    /// Takes over what an env file says of compose's own settings.
+    /// Adopts compose's own settings (`COMPOSE_*`) from an env file.
     pub fn add_settings(&mut self, other: &Self) {
         for (name, value) in other.dotenv.iter().filter(|(name, _)| name.starts_with("COMPOSE_")) {
             self.dotenv.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
 
-    /// What the env files have used without it having a value, each name once.
+    /// Names that were used in env files without a value, without duplicates.
     pub fn take_unset(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.unset)
     }
 
-    /// Every name with its value, sorted.
+    /// All variables, sorted by name.
     pub fn all(&self) -> BTreeMap<String, String> {
         let mut all: BTreeMap<String, String> = self.dotenv.clone().into_iter().collect();
         all.extend(self.process.clone());
@@ -87,14 +87,14 @@ impl Environment {
 
 pub(super) struct Context<'a> {
     pub environment: &'a Environment,
-    /// That of the compose file, absolute.
+    /// The compose file's folder, absolute.
     pub folder: &'a Path,
     pub project: &'a ProjectName,
     pub whole: Whole,
     pub without_git: bool,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
-    /// One `git describe` is enough for all apps.
+    /// Caches `git describe`, which gives the same result for all apps of a folder.
     described: RefCell<HashMap<PathBuf, Option<String>>>,
 }
 
@@ -121,17 +121,17 @@ impl<'a> Context<'a> {
         self.warnings.push(problem);
     }
 
-    /// The value, or nothing after noting the problem: so one run reports all that is wrong.
+    /// The value, or `None` after recording the problem, so that one run reports all problems.
     pub fn keep<T>(&mut self, read: Read<T>) -> Option<T> {
         read.map_err(|problem| self.refuse(problem)).ok()
     }
 
-    /// How many problems there are.
+    /// The number of problems.
     pub fn count(&self) -> usize {
         self.problems.len()
     }
 
-    /// The values that were missed since then are those of a service.
+    /// Marks the missing values recorded since then as those of `service`.
     pub fn values_are_of(&mut self, since: usize, service: &AppName) {
         for problem in self.problems.iter_mut().skip(since).filter(|problem| problem.missing == Missing::Value) {
             problem.missing = Missing::ValueOf(service.clone());
@@ -154,7 +154,7 @@ impl<'a> Context<'a> {
         (self.problems, self.warnings)
     }
 
-    /// A path of the file: relative ones start at its folder, `~` is the user's home.
+    /// Resolves a path of the file: relative paths start at its folder, `~` is the user's home.
     pub fn path(&self, text: &str) -> PathBuf {
         let home = || self.environment.get("HOME").unwrap_or_else(|| "~".to_owned());
         match text.strip_prefix('~') {
@@ -164,7 +164,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What `describe` says of a folder, asked once.
+    /// The cached result of `describe` for a folder.
     pub fn described(&self, folder: &Path, describe: impl FnOnce(&Path) -> Option<String>) -> Option<String> {
         if self.without_git {
             return None;

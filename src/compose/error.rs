@@ -1,4 +1,4 @@
-//! What is wrong with a compose file, where, and how to fix it.
+//! Problems in a compose file: message, position and hint.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use super::text::node::Span;
 use crate::model::AppName;
 use crate::model::visible;
 
-/// One finding, before it is shown: it knows its place but not the file's text.
+/// A problem before it is displayed: it has a span but not the file's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     pub span: Option<Span>,
     pub message: String,
     pub hint: Option<String>,
-    /// The file is right, but asks for what deploy-apps does not do, or for what is not here.
+    /// The file is valid, but uses a feature that deploy-apps does not support, or something that is missing here.
     pub unsupported: bool,
-    /// A value that the file refers to is not here, such as an env file.
+    /// A value that the file refers to is missing, such as an env file.
     pub missing: Missing,
 }
 
-/// Whose value is missing: only who deploys that service needs it.
+/// Whose value is missing: only a deploy of that service needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) enum Missing {
     #[default]
@@ -27,7 +27,7 @@ pub(super) enum Missing {
     ValueOf(AppName),
 }
 
-/// What a reader of one value returns.
+/// The result of reading one value.
 pub(super) type Read<T> = Result<T, Problem>;
 
 impl Problem {
@@ -35,18 +35,18 @@ impl Problem {
         Self { span: Some(span), ..Self::plain(message) }
     }
 
-    /// Of what has no place in a file.
+    /// A problem without a position in a file.
     pub fn plain(message: impl Into<String>) -> Self {
         Self { span: None, message: message.into(), hint: None, unsupported: false, missing: Missing::Nothing }
     }
 
-    /// A value is not here.
+    /// Marks the problem as a missing value.
     pub fn missing(mut self) -> Self {
         self.missing = Missing::Value;
         self
     }
 
-    /// The file is right; we would not.
+    /// Marks the problem as an unsupported feature of a valid file.
     pub fn unsupported(mut self) -> Self {
         self.unsupported = true;
         self
@@ -58,27 +58,27 @@ impl Problem {
     }
 }
 
-/// Which kind of failure this is, for exit codes and tests.
+/// The kind of failure, for exit codes and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComposeErrorKind {
-    /// None was named, and none was found.
+    /// No file was named, and none was found.
     NoFile,
-    /// It is not there, or cannot be read.
+    /// The file does not exist or cannot be read.
     NotFound,
-    /// The file or what it refers to is not valid, or asks for what is not supported.
+    /// The file or one that it refers to is invalid, or uses unsupported features.
     Invalid,
     /// A name on the command line is not an app of the file.
     UnknownApp,
 }
 
-/// Why a compose file was refused. Its text holds every finding, each with its place and its hint.
+/// Why a compose file was refused. The text contains all findings with positions and hints.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", Findings(.findings, *.omitted))]
 pub struct ComposeError {
     pub kind: ComposeErrorKind,
     /// At least one, in the order of the file.
     pub findings: Vec<Finding>,
-    /// How many more there were.
+    /// The number of further findings.
     pub omitted: usize,
 }
 
@@ -91,7 +91,7 @@ impl ComposeError {
     }
 }
 
-/// Something harmless that the user should know.
+/// A warning for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning(pub Finding);
 
@@ -113,10 +113,10 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-/// A place in a file; shown as `compose.yaml:12:5`.
+/// A position in a file; displayed as `compose.yaml:12:5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// As the user would write it.
+    /// The path as the user would write it.
     pub file: String,
     /// From 1.
     pub line: usize,
@@ -124,7 +124,7 @@ pub struct Place {
     pub column: usize,
     /// The source line, without control characters.
     pub text: String,
-    /// How many characters of `text` are meant.
+    /// The number of highlighted characters in `text`.
     pub width: usize,
 }
 
@@ -146,7 +146,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Lines longer than this are cut around the place that is meant.
+/// Longer lines are cut around the highlighted part.
 const EXCERPT: usize = 120;
 
 fn excerpt(f: &mut fmt::Formatter<'_>, place: &Place) -> fmt::Result {

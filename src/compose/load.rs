@@ -1,4 +1,4 @@
-//! Loads a project: reads, merges, checks and completes the compose files.
+//! Loads a project: reads, merges, validates and completes the compose files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,20 +11,20 @@ use crate::model::Project;
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub project: Project,
-    /// The first compose file, absolute; the project's folder when it came from the standard input.
+    /// The first compose file, absolute; the project's folder if it was read from stdin.
     pub file: PathBuf,
     pub warnings: Vec<Warning>,
-    /// Every profile of the files, active or not.
+    /// All profiles of the files, active or not.
     pub profiles: Vec<String>,
-    /// What variables are taken from: the process' own, and those of `.env`.
+    /// The variables for interpolation: those of the process and of `.env`.
     pub environment: BTreeMap<String, String>,
 }
 
-/// Reads, merges, checks and completes the compose files.
+/// Reads, merges, validates and completes the compose files.
 ///
 /// # Errors
 ///
-/// When there is no file, or with all that is wrong in them.
+/// When there is no file, or with all problems in the files.
 pub fn load(request: &LoadRequest) -> Result<Loaded, ComposeError> {
     let mut model = resolve(request, true)?;
     let project = model.read(&request.needs)?;

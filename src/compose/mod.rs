@@ -1,9 +1,9 @@
-//! From a compose file to a `Project`; refuses by name, with file and line, what it does not honour.
+//! Reads compose files into a `Project`. Unsupported keys are refused by name, with file and line.
 //!
-//! Data flows through the folders in this order: [`text`] makes a tree in which every node knows its file and place,
-//! [`merge`] finds the files, puts the variables in, completes each file by what it includes and extends, merges it over
-//! those before it and takes out what does not take part, [`read`] gives the tree its meaning, and [`refuse`] names the
-//! keys that no reader takes. [`config`] prints the tree instead. Problems are collected, so that one run reports all.
+//! Data flows through the folders in this order. [`text`] parses a tree whose nodes have file and position. [`merge`]
+//! finds the files, interpolates variables, resolves includes and `extends`, merges the files and removes inactive
+//! services. [`read`] converts the tree to the project, and [`refuse`] reports keys that no reader handles. [`config`]
+//! prints the tree instead. Problems are collected, so that one run reports all of them.
 
 mod config;
 mod context;

@@ -1,6 +1,6 @@
-//! What the files say, before it has a meaning: which keys a service has, and where they stand.
+//! The keys of the merged files and their positions, before they are interpreted.
 //!
-//! `init` proposes an override of the files, so it must know what there is to override, and name its place.
+//! `init` generates an override of the files, so it must know which keys to override and where they are.
 
 use std::path::{Path, PathBuf};
 
@@ -12,14 +12,14 @@ use super::text::node::{Entry, Node, Value};
 /// The merged files of a project.
 pub struct Outline {
     model: Model,
-    /// The main files in the order in which they are merged, absolute; `-` is the standard input.
+    /// The main files in merge order, absolute; `-` is stdin.
     pub files: Vec<PathBuf>,
 }
 
 /// Reads and merges the files.
 ///
 /// # Errors
-/// When there is no file, or with what keeps the files from being merged.
+/// When there is no file, or when the files cannot be merged.
 pub fn outline(request: &LoadRequest) -> Result<Outline, ComposeError> {
     let model = resolve(request, true)?;
     Ok(Outline { files: model.files.clone(), model })
@@ -38,12 +38,12 @@ impl Outline {
         self.entry(path).is_some()
     }
 
-    /// Where the last key of the path stands, such as `compose.yaml:12`.
+    /// The position of the last key of the path, such as `compose.yaml:12`.
     #[must_use]
     pub fn place(&self, path: &[&str]) -> Option<String> {
         let span = match self.entry(path) {
             Some(entry) => entry.key_span,
-            // A service without a value still has a name in the file.
+            // A service without a value still has a key in the file.
             None => child(&self.model.root, path.first()?)?.as_map()?.get(path.get(1)?)?.key_span,
         };
         Some(format!("{}:{}", self.model.sources.shown(span.file), span.line))
@@ -56,7 +56,7 @@ impl Outline {
         map.map(|map| map.entries.iter().map(|entry| entry.key.as_str()).collect()).unwrap_or_default()
     }
 
-    /// All texts at a path, with their places: of a list its items, of a map its values.
+    /// All texts at a path with their positions: the items of a list, the values of a map.
     #[must_use]
     pub fn texts(&self, path: &[&str]) -> Vec<(String, String)> {
         let Some(entry) = self.entry(path) else { return Vec::new() };
@@ -73,7 +73,7 @@ impl Outline {
         nodes.into_iter().filter_map(text).collect()
     }
 
-    /// The folder at which relative paths start.
+    /// The base folder of relative paths.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.model.folder

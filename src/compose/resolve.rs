@@ -1,4 +1,4 @@
-//! From the request to the merged tree, and from the tree to a project.
+//! From a request to the merged tree, and from the tree to a project.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use super::text::root;
 use super::text::sources::Sources;
 use crate::model::{Project, ProjectName};
 
-/// The merged tree of a project, with all that it takes to read or print it.
+/// The merged tree of a project, with the state needed to read or print it.
 pub(super) struct Model {
     pub(super) root: Node,
     pub(super) sources: Sources,
@@ -35,7 +35,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    /// Gives the tree its meaning.
+    /// Converts the tree to a project.
     pub(super) fn read(&mut self, needs: &Needs) -> Result<Project, ComposeError> {
         let (project, mut problems) = self.try_read();
         if let Some(project) = &project {
@@ -46,7 +46,7 @@ impl Model {
             self.warn(harmless);
             problems = rest;
         }
-        // Without an app nothing is ever deployed, so what a deploy would not do is no reason to refuse the file.
+        // Without an app nothing is ever deployed, so unsupported keys are no reason to refuse the file.
         let harmless = |project: &Project| project.apps.is_empty() && problems.iter().all(|found| found.unsupported);
         match project {
             Some(project) if problems.is_empty() || harmless(&project) => {
@@ -57,7 +57,7 @@ impl Model {
         }
     }
 
-    /// What is extended by several services is said once.
+    /// Adds warnings. A base that several services extend is reported once.
     pub(super) fn warn(&mut self, problems: Vec<Problem>) {
         for problem in problems {
             let warning = self.sources.warning(problem);
@@ -67,7 +67,7 @@ impl Model {
         }
     }
 
-    /// The project, which is complete when there are no problems; warnings are added to the model's.
+    /// Reads the project, which is complete only if there are no problems; warnings are added to the model's.
     pub(super) fn try_read(&mut self) -> (Option<Project>, Vec<Problem>) {
         let mut cx = Context::new(&self.environment, &self.folder, &self.name);
         cx.whole.clone_from(&self.whole);
@@ -105,7 +105,7 @@ pub(super) fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model
     let chosen_name = request.project_name.as_deref();
     let name =
         project_name(&files, &environment, &folder, chosen_name).map_err(|problem| invalid(&layers, vec![problem]))?;
-    // Compose lets the file use its own project's name.
+    // Compose provides the project's name as a variable.
     environment.set("COMPOSE_PROJECT_NAME", name.as_str());
     let scope = Scope { folder: &folder, environment: &environment };
     let root = layers.model(files, scope, &[]);
@@ -134,10 +134,10 @@ pub(super) fn resolve(request: &LoadRequest, interpolates: bool) -> Result<Model
     Ok(Model { root, sources, environment, folder, name, file, files: listed, warnings, profiles, whole, without_git })
 }
 
-/// `--profile`, else `COMPOSE_PROFILES`: what the command line says takes the place of what the environment says.
+/// `--profile`, or else `COMPOSE_PROFILES`.
 fn active_profiles(request: &LoadRequest, environment: &Environment) -> Vec<String> {
     let listed = environment.get("COMPOSE_PROFILES").unwrap_or_default();
-    // Without any, what is left is the empty one: a service whose profiles are all empty takes part.
+    // Without profiles the empty profile is active: a service whose profiles are all empty takes part.
     let listed = listed.split(',').map(|profile| profile.trim().to_owned());
     if request.profiles.is_empty() { listed.collect() } else { request.profiles.clone() }
 }

@@ -1,14 +1,14 @@
-//! From names on the command line to apps and accessories.
+//! Selects apps and accessories by the names on the command line.
 
 use super::error::{ComposeError, ComposeErrorKind, Finding};
 use super::text::suggest::nearest;
 use crate::model::{AppName, Project};
 
-/// The apps that `names` mean, each once, in the order of the names.
+/// The apps in `names`, in order and without duplicates.
 ///
 /// # Errors
 ///
-/// When no name is given, and for each name that is not an app: it may be mistyped, or an accessory.
+/// When no name is given, and for each name that is not an app but mistyped or an accessory.
 pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, ComposeError> {
     let apps: Vec<&str> = project.apps.keys().map(AppName::as_str).collect();
     if apps.is_empty() {
@@ -32,13 +32,13 @@ pub fn select(project: &Project, names: &[String]) -> Result<Vec<AppName>, Compo
     choose(names, project.apps.keys(), |name| unknown(project, name, &apps))
 }
 
-/// Like [`select`], of apps and accessories.
+/// Like [`select`], for apps and accessories.
 ///
 /// # Errors
 ///
-/// When no name is given, and for each name that no service has.
+/// When no name is given, and for each name that is not a service.
 pub fn select_services(project: &Project, names: &[String]) -> Result<Vec<AppName>, ComposeError> {
-    // Where nothing is rolled, a name would be taken for an accessory's, and replaced with an outage.
+    // Without apps every name is that of an accessory, which a deploy replaces with an outage.
     if names.is_empty() || project.apps.is_empty() {
         return select(project, names);
     }

@@ -148,7 +148,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "One app asks for routes that are wrong or that another app has",
         "they are refused with their place in the file, or by the proxy itself; what it routes does not change",
         &[
-            "lib::compose::tests::apps::routes_that_cannot_be_are_refused",
+            "lib::compose::tests::apps::invalid_routes_are_refused",
             "e2e::input_file::two_apps_of_a_file_cannot_have_one_route",
             "e2e::input_file::a_route_of_another_project_on_the_same_proxy_is_left_to_it",
             "lua::control::a_flip_of_another_generation_or_of_others_routes_changes_nothing",
@@ -228,8 +228,8 @@ pub const SCENARIOS: &[Scenario] = &[
         &[
             "e2e::stops::a_stop_first_app_holds_requests_at_the_proxy_and_never_runs_twice",
             "e2e::sample_worker::no_tick_of_the_worker_is_lost_by_a_deploy_and_its_backend_may_die",
-            "lib::compose::tests::refusals::two_versions_of_an_app_do_not_write_to_one_volume_unless_told_to",
-            "lib::compose::tests::refusals::all_problems_are_reported_in_one_run_in_the_files_order",
+            "lib::compose::tests::refusals::a_shared_writable_volume_needs_an_order",
+            "lib::compose::tests::refusals::all_problems_are_reported_in_order",
         ],
         None,
     ),

@@ -1,4 +1,4 @@
-//! Long forms and defaults, as compose fills them in.
+//! Converts values to compose's long forms and fills in defaults.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,11 @@ use crate::compose::text::node::{Entry, Map, Node, Span, Value};
 use crate::compose::text::shell_words;
 use crate::compose::text::short_forms;
 
-/// The order of the top level; extensions follow.
+/// Order of the top-level sections; extensions follow.
 const SECTIONS: [&str; 7] = ["services", "jobs", "networks", "volumes", "secrets", "configs", "models"];
 
-/// The whole model. Dollar signs are doubled where variables were put in, so that they are not put in again.
+/// The complete model. In interpolated files dollar signs are doubled, so that a reload does not interpolate them
+/// again.
 pub(super) fn model(model: &Model, resolved: bool) -> Json {
     let mut root = model.root.clone();
     paths::resolve(&mut root, &model.folder, true);
@@ -44,7 +45,7 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
             };
             entries.insert(entry.key, value);
         }
-        // Where profiles have taken out all services, a file without the section could not be read again.
+        // If profiles remove all services, a file without the section could not be loaded again.
         if !entries.is_empty() || section == "services" {
             printed.insert(section.to_owned(), Json::Object(entries.into_iter().collect()));
         }
@@ -65,7 +66,7 @@ pub(super) fn model(model: &Model, resolved: bool) -> Json {
 }
 
 impl Writer<'_> {
-    /// Compose's project network exists without being declared, when a service is on it.
+    /// Compose's default network exists without a declaration if a service uses it.
     fn declare_default_network(&mut self, root: &mut Map) {
         let services = root.value("services").and_then(Node::as_map);
         let uses = |entry: &Entry| {
@@ -137,7 +138,7 @@ impl Writer<'_> {
             let default = Entry { key: "default".to_owned(), key_span: span, value: Node::new(span, Value::Null) };
             map.set("networks", Node::new(span, Value::Map(Map { entries: vec![default] })));
         }
-        // Where only `null` stands, an app without accessories does not join; a map without keys asks for it.
+        // With only `null`, an app without accessories does not join; an empty map requests the network.
         if self.hides_accessories
             && let Some(networks) = map.get_mut("networks").and_then(|entry| entry.value.as_map_mut())
             && let Some(default) = networks.get_mut("default").filter(|entry| entry.value.is_null())
@@ -147,7 +148,7 @@ impl Writer<'_> {
         self.json(&Node::new(span, Value::Map(map)), &["services", name])
     }
 
-    /// Env files and names without a value are replaced by what they stand for.
+    /// Replaces env files and names without a value by the resulting variables.
     fn environment(&mut self, map: &mut Map) {
         let model = self.model;
         let mut cx = Context::new(&model.environment, &model.folder, &model.name);
@@ -168,7 +169,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Label files are replaced by what stands in them.
+    /// Replaces label files by their labels.
     fn labels(&self, map: &mut Map) {
         let Some(files) = map.remove("label_file") else { return };
         let mut cx = Context::new(&self.model.environment, &self.model.folder, &self.model.name);
@@ -178,7 +179,7 @@ impl Writer<'_> {
         map.set("labels", Node::new(files.key_span, labels));
     }
 
-    /// One key of a service, in its long form.
+    /// Converts one key of a service to its long form.
     fn attribute(&self, node: Node, path: &[&str; 3]) -> Node {
         let Node { span, value, .. } = node;
         let value = match (path[2], value) {
@@ -280,7 +281,7 @@ impl Writer<'_> {
         map
     }
 
-    /// Maps sorted, empty values left out, except where an empty one says something.
+    /// Sorts maps and omits empty values, unless an empty value is significant.
     fn json(&self, node: &Node, path: &[&str]) -> Json {
         let kind = kinds::kind(path);
         match &node.value {
@@ -312,7 +313,8 @@ impl Writer<'_> {
     }
 }
 
-/// An empty command takes the image's away; a name without a value is in a map for its name.
+/// Whether the value is significant although it is empty: an empty command clears the image's command, and a name
+/// without a value must stay in its map.
 fn says_something(value: &Json, path: &[&str]) -> bool {
     let is_name = matches!(
         path,
@@ -333,7 +335,7 @@ fn says_something(value: &Json, path: &[&str]) -> bool {
     }
 }
 
-/// A label without a value is an empty one.
+/// Replaces labels without a value by empty ones.
 fn never_null(mut map: Map) -> Map {
     for entry in map.entries.iter_mut().filter(|entry| entry.value.is_null()) {
         entry.value = Node::text_at(entry.key_span, "");

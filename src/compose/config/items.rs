@@ -1,4 +1,4 @@
-//! The long forms of what a service lists: ports, mounts, devices, env files.
+//! Long forms of list items of a service: ports, mounts, devices, env files.
 
 use std::path::Path;
 
@@ -81,7 +81,7 @@ impl Writer<'_> {
         Some(map)
     }
 
-    /// A hook's command in words, and its variables by name.
+    /// The command of a hook as a list, and its variables as a map.
     pub(super) fn hook(&self, item: Node) -> Node {
         let span = item.span;
         let Value::Map(mut map) = item.value else { return item };
@@ -113,7 +113,7 @@ pub(super) fn list(span: Span, words: Vec<String>) -> Value {
     Value::List(words.into_iter().map(|word| Node::text_at(span, word)).collect())
 }
 
-/// Adds what is missing.
+/// Sets missing fields.
 pub(super) fn fill(map: &mut Map, span: Span, fields: &[(&str, &str)]) {
     for (key, value) in fields {
         if map.value(key).is_none() {
@@ -122,7 +122,7 @@ pub(super) fn fill(map: &mut Map, span: Span, fields: &[(&str, &str)]) {
     }
 }
 
-/// Who shares a namespace or volumes of another service, or links to it, depends on it without saying so.
+/// A service that shares a namespace or volumes of another one, or links to it, implicitly depends on it.
 pub(super) fn implied_dependencies(map: &mut Map, span: Span) {
     let mut implied: Vec<(String, bool)> = Vec::new();
     let shared = ["network_mode", "ipc", "pid"].into_iter().filter_map(|key| map.value(key)?.as_text());

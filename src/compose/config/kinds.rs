@@ -1,4 +1,4 @@
-//! Which values of the model are numbers, switches, times and sizes; everything else is text.
+//! The types of values in the model: numbers, booleans, durations and sizes; everything else is text.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ pub(super) enum Kind {
     Whole,
     Decimal,
     Time,
-    /// Printed in bytes, as text: compose prints it so, since JSON numbers may lose digits.
+    /// Printed as text in bytes, like compose, since large JSON numbers may lose precision.
     Size,
-    /// Octal without saying so: with a leading zero it is text, since a JSON number has none.
+    /// Octal. Printed as text when it has a leading zero, which JSON numbers cannot have.
     Mode,
-    /// Octal, as text with a leading zero.
+    /// Octal, printed as text with a leading zero.
     Octal,
-    /// Of an extension: as YAML sees it.
+    /// In an extension: the type that YAML assigns.
     Free,
-    /// Of our own block, which is read as it was written.
+    /// In an `x-deploy-apps` block: kept as written.
     Own,
 }
 
@@ -100,12 +100,12 @@ fn of_service(path: &[&str]) -> Kind {
     }
 }
 
-/// What may hold a token: the addresses and headers of webhooks.
+/// Whether the value may contain a token: URLs and headers of webhooks.
 pub(super) fn is_secret(path: &[&str]) -> bool {
     matches!(path, ["x-deploy-apps", "notify", "[]", "url"] | ["x-deploy-apps", "notify", "[]", "headers", _])
 }
 
-/// What is shown of a secret: of an address its host.
+/// The visible part of a secret: the host of a URL.
 pub(super) fn masked(text: &str) -> String {
     let address = text.trim().split_once("://").map(|(scheme, rest)| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -116,7 +116,7 @@ pub(super) fn masked(text: &str) -> String {
     address.unwrap_or_else(|| "***".to_owned())
 }
 
-/// A scalar as its kind; as text when it is none of that, which its reader says elsewhere.
+/// A scalar converted to its type, or text if it has another form, which its reader reports.
 pub(super) fn scalar(text: &str, node: &Node, kind: Kind) -> Value {
     let typed = match kind {
         Kind::Text => None,
@@ -138,7 +138,7 @@ pub(super) fn scalar(text: &str, node: &Node, kind: Kind) -> Value {
             let is_octal = !digits.is_empty() && digits.chars().all(|c| c.is_digit(8));
             is_octal.then(|| Value::from(format!("0{}", digits.trim_start_matches('0'))))
         }
-        // `1.10` as a number would come back as `1.1`.
+        // `1.10` as a number would be printed as `1.1`.
         Kind::Own if node.plain => free(text).filter(|value| value.to_string().as_str() == text),
         Kind::Free if node.plain => free(text),
         Kind::Own | Kind::Free => None,
@@ -157,12 +157,12 @@ fn free(text: &str) -> Option<Value> {
     match text {
         "true" | "True" | "TRUE" => Some(Value::Bool(true)),
         "false" | "False" | "FALSE" => Some(Value::Bool(false)),
-        // Words such as `inf` are numbers to Rust, but not to JSON.
+        // `inf` is a number in Rust, but not in JSON.
         _ => text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)).then(|| decimal(text)).flatten(),
     }
 }
 
-/// As compose writes a time: `1h2m3.004s`, `250ms`, `0s`.
+/// A duration in compose's format: `1h2m3.004s`, `250ms`, `0s`.
 pub(super) fn in_words(time: Duration) -> String {
     let nanos = time.as_nanos();
     let fraction = |whole: u128, rest: u128, digits: usize| {

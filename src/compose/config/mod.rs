@@ -1,7 +1,7 @@
-//! The model printed: what `docker compose config` shows of the same files.
+//! Prints the merged model, like `docker compose config`.
 //!
-//! [`forms`] and [`items`] bring every value into its long form and fill in what compose fills in, [`kinds`] says which
-//! values are numbers and switches. What is printed can be loaded again and means the same.
+//! [`forms`] and [`items`] convert values to their long forms and fill in compose's defaults; [`kinds`] defines the
+//! types of values. The output can be loaded again with the same meaning.
 
 mod forms;
 mod items;
@@ -17,26 +17,26 @@ use super::error::{ComposeError, Warning};
 use super::request::LoadRequest;
 use super::resolve::resolve;
 
-/// A resolved model and what can be listed of it.
+/// A resolved model with lists of its contents.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Keys in a stable order: `name`, `services` and the resources first, each map below them sorted.
+    /// Keys in a stable order: `name`, `services` and the resources first; nested maps are sorted.
     pub model: Value,
-    /// Also of what the files ask for and a deploy would refuse.
+    /// Includes keys that a deploy would refuse.
     pub warnings: Vec<Warning>,
-    /// Every profile of the files, active or not.
+    /// All profiles of the files, active or not.
     pub profiles: Vec<String>,
-    /// What variables are taken from: the process' own, and those of `.env`.
+    /// The variables for interpolation: those of the process and of `.env`.
     pub environment: BTreeMap<String, String>,
 }
 
-/// Reads and merges the compose files, and writes everything out. Without interpolation the meaning is not checked.
+/// Reads and merges the compose files and returns the model. Without interpolation the values are not validated.
 ///
-/// What is only not supported is a warning here: the model of a file from elsewhere can be looked at.
+/// Unsupported keys are warnings here, so that files of other projects can be printed.
 ///
 /// # Errors
 ///
-/// When there is no file, or with all that is wrong in them.
+/// When there is no file, or with all problems in the files.
 pub fn config(request: &LoadRequest, interpolates: bool) -> Result<Config, ComposeError> {
     let mut model = resolve(request, interpolates)?;
     if interpolates {
@@ -53,19 +53,19 @@ pub fn config(request: &LoadRequest, interpolates: bool) -> Result<Config, Compo
 }
 
 impl Config {
-    /// The services that take part, sorted.
+    /// The active services, sorted.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
         self.keys("services").map(str::to_owned).collect()
     }
 
-    /// The volumes that are declared, sorted.
+    /// The declared volumes, sorted.
     #[must_use]
     pub fn volumes(&self) -> Vec<String> {
         self.keys("volumes").map(str::to_owned).collect()
     }
 
-    /// The image of each service, sorted; compose's own name for one that is only built.
+    /// The image of each service, sorted; compose's default name for one that is only built.
     #[must_use]
     pub fn images(&self) -> Vec<String> {
         let project = self.model["name"].as_str().unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Resources that no service uses are not made by anyone, so they are not shown either.
+//! Removes unused resources: compose does not create them, so `config` does not show them.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Takes away what no service of the printed model refers to.
+/// Removes the resources that no service of the model uses.
 pub(super) fn keep(model: &mut Map<String, Value>) {
     let services: Vec<&Value> = ["services", "jobs"]
         .into_iter()

@@ -1,9 +1,9 @@
-//! An empty text often comes from a variable without a value: `platform: ${PLATFORM:-}`. Where compose takes it for "not
-//! set", it is taken out of the tree here, so that no reader sees it. An empty value of a variable or label stays.
+//! An empty text is often the result of an unset variable: `platform: ${PLATFORM:-}`. Where compose treats it as "not
+//! set", it is removed from the tree here, so that no reader sees it. Empty values of variables and labels are kept.
 
 use crate::compose::text::node::{Map, Node, Value};
 
-/// Takes empty texts out of a merged tree.
+/// Removes empty texts from a merged tree.
 pub(in crate::compose) fn take_out(root: &mut Node) {
     walk(root, &mut Vec::new());
 }
@@ -13,7 +13,7 @@ fn walk(node: &mut Node, path: &mut Vec<String>) {
     let (unset, listed) = (is_unset(&parts), drops_empty_items(&parts));
     let (is_build, is_hosts) = (parts.last() == Some(&"build"), parts.last() == Some(&"extra_hosts"));
     if unset && is_empty(node) {
-        // `build` without anything in it is a build of the project's folder.
+        // An empty `build` is a build of the project's folder.
         node.value = if is_build { Value::Map(Map::default()) } else { Value::Null };
         return;
     }
@@ -47,7 +47,7 @@ fn is_empty(node: &Node) -> bool {
     node.as_text() == Some("")
 }
 
-/// The values that an empty text leaves unset.
+/// Whether an empty text means "not set" here.
 fn is_unset(path: &[&str]) -> bool {
     match path {
         ["services", _, rest @ ..] => matches!(
@@ -83,7 +83,7 @@ fn is_unset(path: &[&str]) -> bool {
     }
 }
 
-/// The lists, and maps that may be written as lists, in which an empty item says nothing.
+/// Lists, and maps that may be written as lists, in which empty items are ignored.
 fn drops_empty_items(path: &[&str]) -> bool {
     match path {
         ["services", _, rest @ ..] => matches!(

@@ -1,4 +1,4 @@
-//! Which env files give a run its variables: `--env-file`, `COMPOSE_ENV_FILES`, or `.env`, as compose chooses them.
+//! Selects the env files of a run like compose: `--env-file`, `COMPOSE_ENV_FILES`, or `.env`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use crate::compose::context::Environment;
 use crate::compose::error::{ComposeError, ComposeErrorKind};
 use crate::compose::request::LoadRequest;
 
-/// What was chosen before the compose files are found.
+/// The selection before the compose files are found.
 pub(in crate::compose) enum Chosen {
-    /// Named by the user; no `.env` is read.
+    /// Named by the user; `.env` is not read.
     Named,
-    /// `.env` of this folder has been read.
+    /// The `.env` of this folder was read.
     Default(PathBuf),
     /// `COMPOSE_DISABLE_ENV_FILE`
     None,
 }
 
-/// Reads the files that may say where the compose files are.
+/// Reads the env files that may set the location of the compose files.
 pub(in crate::compose) fn read_first(
     request: &LoadRequest,
     from: &Path,
@@ -40,7 +40,7 @@ pub(in crate::compose) fn read_first(
     }
     let start = start(request, from);
     let files = beside(&start);
-    // That file may name others, which then take its place; it still chooses compose's own settings.
+    // That file may name others, which then replace it; it still sets compose's own settings.
     let mut own = environment.clone();
     own.add_files(&files)?;
     let Some(others) = listed(&own) else {
@@ -52,7 +52,7 @@ pub(in crate::compose) fn read_first(
     Ok(Chosen::Named)
 }
 
-/// Reads `.env` of the project's folder when that is another one.
+/// Reads `.env` in the project's folder, if that is another folder.
 pub(in crate::compose) fn read_beside(
     chosen: &Chosen,
     folder: &Path,
@@ -64,7 +64,7 @@ pub(in crate::compose) fn read_beside(
     }
 }
 
-/// Compose's order: the folder that is chosen, that of the first file that is named, the current one.
+/// In compose's order: the project directory, the folder of the first named file, the current folder.
 fn start(request: &LoadRequest, from: &Path) -> PathBuf {
     if let Some(folder) = &request.project_folder {
         return absolute(from, folder);
@@ -100,7 +100,7 @@ fn is_disabled(environment: &Environment) -> Result<bool, ComposeError> {
     }
 }
 
-/// Whatever has the name is meant, but for a folder: what cannot be read is named, not passed over.
+/// Any `.env` except a folder: if it is unreadable, that is an error.
 fn beside(folder: &Path) -> Vec<PathBuf> {
     Some(folder.join(".env")).filter(|file| file.exists() && !file.is_dir()).into_iter().collect()
 }

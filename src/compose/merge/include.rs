@@ -1,4 +1,4 @@
-//! `include`: what other projects' files have is taken over as it is, with their own folders and variables.
+//! `include`: adds the resources of other projects' files, with their own folders and variables.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::compose::refuse;
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Map, Node, Span, Value};
 
-/// What includes are taken over from, besides services.
+/// The sections that are included.
 const RESOURCES: [&str; 7] = ["services", "jobs", "volumes", "networks", "secrets", "configs", "models"];
 
 struct Include {
@@ -23,7 +23,7 @@ struct Include {
 }
 
 impl Layers {
-    /// `include`: other projects' resources are taken over as they are.
+    /// Adds the resources of included files to `document`.
     pub(super) fn include(&mut self, document: &mut Node, scope: Scope<'_>, trail: &[PathBuf]) -> Read<()> {
         let Some(root) = document.as_map_mut() else { return Ok(()) };
         let Some(entry) = root.remove("include") else { return Ok(()) };
@@ -80,7 +80,7 @@ impl Layers {
         };
         let folder = folder.unwrap_or_else(|| first.parent().unwrap_or(Path::new("/")).to_owned());
         let env_files = match env_files {
-            // Compose's way to say: none, not even the `.env` that lies there.
+            // Compose's way to specify no env file, not even an existing `.env`.
             Some(files) => {
                 files.into_iter().map(|(file, _)| file).filter(|file| file != Path::new("/dev/null")).collect()
             }
@@ -90,7 +90,7 @@ impl Layers {
     }
 }
 
-/// Variables without a value are looked up where the file's own `.env` is known, and only there.
+/// Resolves variables without a value here, where the `.env` of the included file is known.
 fn pass_on_variables(included: &mut Node, environment: &Environment) {
     let Some(services) = included.as_map_mut().and_then(|root| root.get_mut("services")?.value.as_map_mut()) else {
         return;
@@ -133,7 +133,7 @@ fn pass_on_variables(included: &mut Node, environment: &Environment) {
     }
 }
 
-/// Adds the included resources; what the including file says of one wins, as a file that is merged over it.
+/// Adds the included resources; the including file takes precedence, like a file merged over it.
 fn import(root: &mut Map, included: Node) -> Read<()> {
     let Value::Map(included) = included.value else { return Ok(()) };
     for section in included.entries.into_iter().filter(|entry| RESOURCES.contains(&entry.key.as_str())) {

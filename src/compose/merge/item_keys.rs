@@ -1,11 +1,11 @@
-//! Lists whose items have a key of their own: of two with one key the later stays, in the place of the earlier.
+//! Lists with keyed items: of two items with the same key the later one stays, at the position of the earlier one.
 
 use std::collections::HashMap;
 
 use crate::compose::text::node::{Map, Node, Span, Value};
 use crate::compose::text::short_forms;
 
-/// Applies the specification's keys to every list of a merged tree.
+/// Removes duplicates from every keyed list of a merged tree.
 pub(in crate::compose) fn enforce(root: &mut Node) {
     walk(root, &mut Vec::new());
 }
@@ -56,7 +56,7 @@ fn field(node: &Node, key: &str) -> Option<String> {
     node.as_map()?.value(key)?.as_text().map(str::to_owned)
 }
 
-/// Where a volume or device appears in the container.
+/// The path of a volume or device in the container.
 fn target(node: &Node) -> Option<String> {
     let Some(spec) = node.as_text() else { return field(node, "target") };
     let parts = short_forms::mount_parts(spec);
@@ -93,7 +93,7 @@ fn keep_last(items: &mut Vec<Node>, key: Key) {
     *items = kept;
 }
 
-/// A range overlaps with a single port only when both are written out; without an overlap the list stays as written.
+/// Removes duplicates after expanding ranges; without an overlap the list stays as written.
 fn ports(items: &mut Vec<Node>) {
     let Some(expanded) =
         items.iter().map(|item| Some((item.span, short_forms::port_mappings(item)?))).collect::<Option<Vec<_>>>()

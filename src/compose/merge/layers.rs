@@ -1,5 +1,5 @@
-//! One tree out of all the files of a project: each is read, interpolated, completed by what it includes and what its
-//! services extend, and merged over the files before it.
+//! Merges all files of a project to one tree: each file is read, interpolated, completed with its includes and
+//! `extends`, and merged over the previous files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,28 +18,28 @@ use crate::compose::text::root::NEEDS_SERVICES;
 use crate::compose::text::sources::Sources;
 use crate::compose::text::suggest::nearest;
 
-/// Files may include files that include the same files: without a bound ten of them could make a million.
+/// Files may include files that include the same files: without a limit, ten files could result in a million.
 const MOST_FILES: usize = 500;
 
-/// Files are read by recursion, and so are services that extend each other.
+/// Depth limit for includes and `extends`, which are resolved recursively.
 pub(super) const MOST_LINKS: usize = 50;
 
-/// One file that was read and is valid YAML.
+/// A file that was read and is valid YAML.
 #[derive(Debug)]
 pub(in crate::compose) struct File {
-    /// `None` for the standard input.
+    /// `None` for stdin.
     pub path: Option<PathBuf>,
     pub documents: Vec<Node>,
 }
 
-/// Where a file's paths start, and where its variables come from.
+/// The base of a file's relative paths, and its variables.
 #[derive(Clone, Copy)]
 pub(in crate::compose) struct Scope<'a> {
     pub folder: &'a Path,
     pub environment: &'a Environment,
 }
 
-/// The services of one file, as others may extend them.
+/// The services of one file, as a base for `extends`.
 struct Bases {
     path: PathBuf,
     folder: PathBuf,
@@ -48,16 +48,16 @@ struct Bases {
 
 pub(in crate::compose) struct Layers {
     pub sources: Sources,
-    /// What does not stop the reading of further files.
+    /// Problems that do not prevent reading further files.
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,
-    /// Messages name files as the user would type them from here.
+    /// The current folder: messages show paths relative to it.
     from: PathBuf,
     interpolates: bool,
-    /// Nodes of all files and of all copies made by `extends`.
+    /// The number of nodes in all files, including copies made by `extends`.
     spent: usize,
     bases: HashMap<PathBuf, Rc<Bases>>,
-    /// A variable without a value is told of once.
+    /// Variables without a value, each reported once.
     unset: BTreeSet<String>,
 }
 
@@ -88,13 +88,13 @@ impl Layers {
         }
     }
 
-    /// Takes a text in; `path` is where it came from.
+    /// Adds a text; `path` is its origin.
     pub fn add(&mut self, path: Option<PathBuf>, text: String) -> Read<File> {
         let shown = path.as_ref().map_or_else(|| "<stdin>".to_owned(), |path| self.shown(path));
         self.add_as(shown, path, text)
     }
 
-    /// The same under a name for messages.
+    /// Like [`Layers::add`], with a name for messages.
     pub fn add_as(&mut self, shown: String, path: Option<PathBuf>, text: String) -> Read<File> {
         let id = self.sources.add(shown, text);
         let documents = parse(self.sources.text(id), id)?;
@@ -104,7 +104,7 @@ impl Layers {
         Ok(File { path, documents })
     }
 
-    /// A file of the command line.
+    /// Opens a file named on the command line.
     pub fn open_main(&mut self, path: &Path) -> Result<File, Unread> {
         let text = source::read_named(path).map_err(|(kind, what, hint)| Unread::File(kind, what, hint))?;
         self.add(Some(path.to_owned()), text).map_err(Unread::Text)
@@ -115,7 +115,7 @@ impl Layers {
         self.add(Some(path.to_owned()), text).map_err(Unread::Text)
     }
 
-    /// A file that another one names at `span`.
+    /// Opens a file that another file names at `span`.
     pub(super) fn open_named(&mut self, path: &Path, span: Span, what: &str) -> Read<File> {
         if self.sources.len() >= MOST_FILES {
             return Err(Problem::at(span, format!("more than {MOST_FILES} files")).hint("include fewer files"));
@@ -135,7 +135,7 @@ impl Layers {
         Err(Problem::at(span, message).hint("extend smaller services"))
     }
 
-    /// The files, merged in their order. `trail` are the files that include these.
+    /// The files merged in order. `trail`: the files that include them.
     pub fn model(&mut self, files: Vec<File>, scope: Scope<'_>, trail: &[PathBuf]) -> Read<Node> {
         let mut model: Option<Node> = None;
         for File { path, documents } in files {
@@ -173,7 +173,7 @@ impl Layers {
         }
     }
 
-    /// `extends`, in every service of a document.
+    /// Resolves `extends` in every service of a document.
     fn extend(&mut self, document: &mut Node, scope: Scope<'_>, path: Option<&Path>) -> Read<()> {
         let services = document.as_map_mut().and_then(|root| root.get_mut("services")?.value.as_map_mut());
         let Some(services) = services else { return Ok(()) };
@@ -192,7 +192,7 @@ impl Layers {
         Ok(())
     }
 
-    /// `service` over the one that it extends, which may extend others in turn; `chain` are those that lead here.
+    /// `service` merged over the service that it extends, recursively; `chain`: the services that led here.
     fn extended(
         &mut self,
         name: &str,
@@ -240,11 +240,11 @@ impl Layers {
         self.spend(base.value.size(), span)?;
         let mut base = self.extended(&base_name, base.value.clone(), &base_place, environment, chain)?;
         rules::strip_tags(&mut base);
-        // A base with nothing in it is no reason to fail; the service itself says what it needs.
+        // An empty base is not an error: the service itself may be complete.
         if base.is_null() { Ok(service) } else { rules::services(base, service) }
     }
 
-    /// The service that is extended, where it is named, and the file that it is in.
+    /// Name and position of the extended service, and the file that contains it.
     fn extends_entry(&mut self, entry: &Entry) -> Read<(String, Span, Option<Node>)> {
         let Value::Map(map) = &entry.value.value else { return Ok((entry.text()?, entry.value.span, None)) };
         for field in &map.entries {
@@ -259,7 +259,7 @@ impl Layers {
         Ok((service.text()?, service.value.span, map.value("file").cloned()))
     }
 
-    /// The services of another file. Its own includes play no part, and its paths are absolute from here on.
+    /// The services of another file. Its includes are ignored, and its paths are made absolute.
     fn bases(&mut self, path: &Path, span: Span, environment: &Environment) -> Read<Rc<Bases>> {
         if let Some(known) = self.bases.get(path) {
             return Ok(Rc::clone(known));
@@ -282,14 +282,14 @@ impl Layers {
     }
 }
 
-/// One step of a chain of `extends`.
+/// One step in a chain of `extends`.
 struct Link {
     file: PathBuf,
     service: String,
     span: Span,
 }
 
-/// A file of this machine; compose can also fetch one.
+/// A local path; compose can also fetch a file.
 pub(super) fn local(node: &Node) -> Read<String> {
     let text = crate::compose::text::scalar::text("path", node)?;
     if paths::is_remote(&text) || text.starts_with("oci:") {
@@ -299,7 +299,7 @@ pub(super) fn local(node: &Node) -> Read<String> {
     Ok(text)
 }
 
-/// An env file has no line in a compose file; what names it has.
+/// A problem in an env file, reported at the position that names the file.
 pub(super) fn named(error: crate::compose::error::ComposeError, span: Span) -> Problem {
     let finding = error.findings.into_iter().next();
     let (message, hint) = finding.map_or_else(Default::default, |finding| (finding.message, finding.hint));

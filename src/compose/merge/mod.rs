@@ -1,4 +1,4 @@
-//! Finds the files, completes each by what it includes and extends, and merges them into one tree.
+//! Finds the files, resolves includes and `extends`, and merges them to one tree.
 
 pub(super) mod empty_values;
 pub(super) mod env_files;

@@ -1,4 +1,4 @@
-//! Relative paths of a file that is extended or included, made absolute before it meets files of another folder.
+//! Makes relative paths of extended and included files absolute before the merge with files of another folder.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::source::absolute;
 use crate::compose::text::node::{Map, Node, Value};
 use crate::compose::text::short_forms;
 
-/// Every path of the tree that is relative now starts at `folder`. In a file that is extended, which is a part of what
-/// extends it, a build stays without a context where it has none.
+/// Resolves all relative paths of the tree against `folder`. In an extended file, which is a part of the extending one,
+/// a build without a context keeps none.
 pub(in crate::compose) fn resolve(root: &mut Node, folder: &Path, completes: bool) {
     let Some(root) = root.as_map_mut() else { return };
     each(root, "services", |service| of_service(service, folder, completes));
@@ -16,7 +16,7 @@ pub(in crate::compose) fn resolve(root: &mut Node, folder: &Path, completes: boo
         each(root, kind, |resource| at(resource, &["file"], &|node| rooted(node, folder)));
     }
     each(root, "volumes", |volume| {
-        // A local volume bound to a folder is a bind mount in disguise.
+        // A local volume bound to a folder is equivalent to a bind mount.
         if let Some(options) = volume.get_mut("driver_opts").and_then(|entry| entry.value.as_map_mut())
             && options.value("o").and_then(Node::as_text).is_some_and(|o| o.split(',').any(|o| o == "bind"))
         {
@@ -31,7 +31,7 @@ fn of_service(service: &mut Map, folder: &Path, completes: bool) {
         let here = folder.to_string_lossy();
         match &mut build.value.value {
             Value::Scalar(text) if text.is_empty() => *text = here.into_owned(),
-            // Without a context it is the folder of the file that says so, whoever includes that.
+            // The default context is the folder of this file, not of the including one.
             Value::Map(map) if completes && map.value("context").and_then(Node::as_text).is_none_or(str::is_empty) => {
                 let span = build.key_span;
                 map.set("context", Node::text_at(span, here));
@@ -59,7 +59,7 @@ fn each(root: &mut Map, key: &str, mut change: impl FnMut(&mut Map)) {
     entries.entries.iter_mut().filter_map(|entry| entry.value.as_map_mut()).for_each(&mut change);
 }
 
-/// The values at a path; `*` is every entry of a map or item of a list.
+/// Applies `change` to the values at a path; `*` matches every entry of a map or item of a list.
 fn at(map: &mut Map, path: &[&str], change: &dyn Fn(&mut Node)) {
     let Some((first, rest)) = path.split_first() else { return };
     if *first == "*" {
@@ -79,7 +79,7 @@ fn below(node: &mut Node, path: &[&str], change: &dyn Fn(&mut Node)) {
 }
 
 fn rooted(node: &mut Node, folder: &Path) {
-    // The user's home is left to the reader, who knows it.
+    // `~` is resolved by the reader, which knows the user's home.
     if let Value::Scalar(text) = &mut node.value
         && !text.is_empty()
         && !text.starts_with('~')
@@ -98,7 +98,7 @@ fn context(node: &mut Node, folder: &Path) {
     }
 }
 
-/// A folder, an address, an image, or `name=` before one of them in a list.
+/// A folder, a URL, an image, or a list item with `name=` before one of these.
 fn additional(node: &mut Node, folder: &Path) {
     let Value::Scalar(text) = &mut node.value else { return };
     let (name, target) = match text.split_once('=') {

@@ -1,4 +1,4 @@
-//! `profiles`: which services take part.
+//! `profiles`: which services are active.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,9 @@ use crate::compose::text::accessories::is_accessory;
 use crate::compose::text::node::{Entry, Node, Value, clip};
 use crate::model::AppName;
 
-/// Takes the services out of the tree whose profiles are not active.
+/// Removes inactive services from the tree.
 ///
-/// A service that is named on the command line brings its profiles with it.
+/// A service named on the command line activates its profiles.
 pub(in crate::compose) fn apply(root: &mut Node, active: &[String], named: &[String]) -> Result<(), Vec<Problem>> {
     let services = root.as_map_mut().and_then(|root| root.get_mut("services")?.value.as_map_mut());
     let Some(services) = services else { return Ok(()) };
@@ -28,18 +28,18 @@ pub(in crate::compose) fn apply(root: &mut Node, active: &[String], named: &[Str
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// Every profile that a service of the tree names, sorted.
+/// All profiles of the tree, sorted.
 pub(in crate::compose) fn all(root: &Node) -> BTreeSet<String> {
     let services = root.as_map().and_then(|root| root.value("services")?.as_map());
     services
         .map_or_else(BTreeSet::new, |services| services.entries.iter().flat_map(profiles).map(str::to_owned).collect())
 }
 
-/// What the files say of all services together, whether they take part or not: a container is made of it, so it must
-/// not change with the profiles of a run.
+/// Facts about all services, active or not. Containers depend on them, so they must not change with the active
+/// profiles.
 #[derive(Debug, Clone, Default)]
 pub(in crate::compose) struct Whole {
-    /// The apps that the proxy may lead to. What is wrong with one is told where it is read.
+    /// The names of all apps with a port. Problems in one are reported where it is read.
     pub hosts: BTreeSet<AppName>,
     pub has_accessories: bool,
     pub services: BTreeSet<AppName>,
@@ -61,7 +61,7 @@ impl Whole {
     }
 }
 
-/// As written; a list is the only form that the specification has.
+/// As written; the specification only allows a list.
 fn profiles(service: &Entry) -> Vec<&str> {
     match service.value.as_map().and_then(|map| map.value("profiles")).map(|node| &node.value) {
         Some(Value::List(items)) => items.iter().filter_map(Node::as_text).collect(),
@@ -70,7 +70,7 @@ fn profiles(service: &Entry) -> Vec<&str> {
     }
 }
 
-/// The problem with a service that depends on one that does not take part.
+/// The problem of a service that depends on an inactive service.
 fn needs(service: &Entry, disabled: &Entry) -> Option<Problem> {
     let depends = service.value.as_map()?.get("depends_on")?;
     let span = match &depends.value.value {

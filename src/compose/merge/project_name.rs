@@ -1,4 +1,4 @@
-//! The name of a project, from wherever compose takes it.
+//! The name of a project, from all of compose's sources.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::compose::text::node::{self, Node, Span, Value};
 use crate::compose::text::root;
 use crate::model::{InvalidName, ProjectName};
 
-/// `-p`, then the environment, then the last file's `name` or else the folder's, made fit as compose does.
+/// From `-p`, the environment, the last file's `name`, or the folder's name, normalized like in compose.
 pub(in crate::compose) fn project_name(
     files: &[File],
     environment: &Environment,
@@ -26,7 +26,7 @@ pub(in crate::compose) fn project_name(
     let named = |document: &'_ Node| document.as_map().and_then(|root| root.get("name")).cloned();
     if let Some(entry) = documents().rev().filter_map(named).find(|entry| !entry.value.is_null()) {
         let mut node = entry.value.clone();
-        // Failures are reported when the whole file is interpolated; without that they would stop here alone.
+        // Interpolation errors are ignored here and reported when the whole file is interpolated.
         let value = |name: &str| environment.get(name);
         interpolate::Tree::new("", &value).walk(&mut node);
         let text = match node.value {
@@ -51,7 +51,7 @@ pub(in crate::compose) fn project_name(
     })
 }
 
-/// As compose makes a name fit for a project.
+/// Normalizes a project name like compose.
 fn normalized(text: &str) -> String {
     let fit = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     text.to_lowercase().chars().filter(fit).collect::<String>().trim_start_matches(['-', '_']).to_owned()

@@ -1,32 +1,33 @@
 //! Merging compose files by the specification's rules.
 //!
-//! Maps are merged key by key, lists are appended, and everything else is replaced; [`rule`] holds what differs from
-//! that. Short and long forms of one thing are brought into one form first, so that they meet each other's keys.
+//! Maps are merged by key, lists are appended, and everything else is replaced; [`rule`] defines the exceptions. Short
+//! and long forms are first converted to one form, so that their keys can be compared.
 
 use crate::compose::error::{Problem, Read};
 use crate::compose::text::node::{Entry, Map, Node, Span, Steer, Value, clip};
 
-/// How two values of one key become one.
+/// How two values of one key are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// By what the values are.
+    /// Depends on the types of the values.
     Plain,
     Replace,
-    /// A text is the map's `context`.
+    /// A text is the `context` of a map.
     Build,
-    /// `NAME=value` in a list is `NAME: value` in a map.
+    /// `NAME=value` in a list equals `NAME: value` in a map.
     Pairs,
-    /// Names in a list are the keys of a map.
+    /// Names in a list equal the keys of a map.
     Names,
-    /// As names; a name alone says that the service has started and is required.
+    /// Like `Names`; a name alone means condition `service_started`, required.
     Dependencies,
-    /// One text is a list of it.
+    /// A text equals a list with this one item.
     OneOrMore,
     /// `name=address`, in a list or as a map.
     Hosts,
-    /// Options belong to a driver: with another driver they are not merged.
+    /// Options belong to a driver: they are not merged with those of another driver.
     Logging,
-    /// Pools are told apart by their `subnet`; those of the earlier file that the later one does not name go.
+    /// Pools are identified by their `subnet`; the later list replaces the earlier one, merging pools of the same
+    /// subnet.
     Pools,
 }
 
@@ -53,25 +54,26 @@ fn rule(path: &[&str]) -> Rule {
     }
 }
 
-/// Where in the tree two values meet.
+/// The path of a value in the tree.
 pub(super) type Path<'a> = Vec<&'a str>;
 
-/// A whole file over those before it.
+/// Merges a file over the previous ones.
 pub(super) fn files(base: Node, over: Node) -> Read<Node> {
     merge(base, over, &[])
 }
 
-/// A service over the one that it extends.
+/// Merges a service over the one that it extends.
 pub(super) fn services(base: Node, over: Node) -> Read<Node> {
     merge(base, over, &["services", "x"])
 }
 
-/// A resource over one of the same name.
+/// Merges a resource over one of the same name.
 pub(super) fn resources(base: Node, over: Node, section: &str) -> Read<Node> {
     merge(base, over, &[section, "x"])
 }
 
-/// `over` wins. `!reset` and `!override` stay marked, since the result may still meet an earlier file: see [`strip_tags`].
+/// Merges `over` over `base`. `!reset` and `!override` stay marked, since the result may be merged over an earlier
+/// file: see [`strip_tags`].
 fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
     if over.steer.is_some() || base.steer == Some(Steer::Reset) {
         return Ok(over);
@@ -80,7 +82,7 @@ fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
     if rule == Rule::Replace || base.is_null() {
         return Ok(over);
     }
-    // A key without a value says nothing, so what was said before stays.
+    // A key without a value does not replace the previous value.
     if over.is_null() {
         return Ok(base);
     }
@@ -94,7 +96,7 @@ fn merge(base: Node, over: Node, path: &[&str]) -> Read<Node> {
         (Value::Map(one), Value::Map(other)) => Value::Map(maps(one, other, path)?),
         (Value::List(one), Value::List(other)) if rule == Rule::Pools => Value::List(pools(one, other, path)?),
         (Value::List(mut one), Value::List(other)) => {
-            // What stands there already says nothing new.
+            // Duplicates are not appended.
             let fresh: Vec<Node> =
                 other.into_iter().filter(|item| !one.iter().any(|known| known.means(item))).collect();
             one.extend(fresh);
@@ -125,7 +127,7 @@ fn maps(mut base: Map, over: Map, path: &[&str]) -> Read<Map> {
     Ok(base)
 }
 
-/// Of variables and labels a name alone takes the place of a value too: it asks for the value of the surroundings.
+/// In variables and labels a name without a value replaces a value too: it takes the value of the environment.
 fn pairs(mut base: Map, over: Map) -> Map {
     for entry in over.entries {
         match base.get_mut(&entry.key) {
@@ -161,12 +163,12 @@ fn mismatch(base: &Node, over: &Node, path: &[&str]) -> Problem {
         .hint(format!("write it in the same form, or replace it: `{}: !override …`", clip(key)))
 }
 
-/// A value in the form in which it would meet another: what has a short form loses it.
+/// Converts a value to the form used for merging: short forms become long ones.
 pub(in crate::compose) fn in_one_form(node: Node, path: &[&str]) -> Node {
     in_form(rule(path), node)
 }
 
-/// The one form in which values of a rule are merged; what is not in any form of it stays for its reader to refuse.
+/// Converts a value to the form in which its rule merges; invalid values are kept for their readers to refuse.
 fn in_form(rule: Rule, node: Node) -> Node {
     let Node { span, value, plain, steer } = node;
     let value = match (rule, value) {
@@ -201,7 +203,7 @@ fn in_form(rule: Rule, node: Node) -> Node {
     Node { span, value, plain, steer }
 }
 
-/// The items as a map, of which a later one wins; as they are when one of them has no key.
+/// The items as a map, where later items win; unchanged if an item has no key.
 fn keyed(items: Vec<Node>, pair: impl Fn(&Node) -> Option<(String, Node)>) -> Value {
     let mut map = Map::default();
     for item in items.iter().filter(|item| item.steer != Some(Steer::Reset)) {
@@ -213,7 +215,7 @@ fn keyed(items: Vec<Node>, pair: impl Fn(&Node) -> Option<(String, Node)>) -> Va
     Value::Map(map)
 }
 
-/// `name:address` is the older way to write `name=address`.
+/// `name:address` is the older syntax of `name=address`.
 fn host(item: Node) -> Node {
     match item.as_text().filter(|text| !text.contains('=')).and_then(|text| text.split_once(':')) {
         Some((name, address)) => Node::text_at(item.span, format!("{name}={address}")),
@@ -234,7 +236,7 @@ fn hosts(map: Map) -> Vec<Node> {
     items
 }
 
-/// Takes away what `!reset` marks, and the marks themselves.
+/// Removes values marked with `!reset`, and the marks.
 pub(in crate::compose) fn strip_tags(node: &mut Node) {
     node.steer = None;
     let stays = |node: &Node| node.steer != Some(Steer::Reset);

@@ -1,4 +1,4 @@
-//! Finding and reading the compose files.
+//! Finds and reads the compose files.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,22 +12,22 @@ const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "
 const OVERRIDES: [&str; 4] =
     ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
-/// More than any compose file written by hand or machine; a wrong `-f` must not fill the memory.
+/// Larger than any compose file. A wrong `-f` must not exhaust memory.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Where a main file comes from.
+/// The source of a main file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::compose) enum Input {
-    /// Absolute.
+    /// An absolute path.
     File(PathBuf),
     /// `-f -`
     Stdin,
-    /// A text that stands in no file.
+    /// A text that is not in a file.
     Overlay(String),
 }
 
 impl Input {
-    /// As `-f` names it.
+    /// The path as named with `-f`.
     pub fn path(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
@@ -36,12 +36,12 @@ impl Input {
     }
 }
 
-/// The files that the request means, in the order in which they are merged, and what to say about the choice.
+/// The files of the request in merge order, with warnings about the selection.
 pub(in crate::compose) fn find(
     request: &LoadRequest,
     value: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Vec<Input>, Vec<Warning>), ComposeError> {
-    // `-f` is seen from where the user stands, and switches the search off.
+    // `-f` is relative to the current folder and disables the search.
     let folder = absolute(Path::new(""), &request.folder);
     let named = if request.files.is_empty() { named_by_environment(value) } else { request.files.clone() };
     if !named.is_empty() {
@@ -53,7 +53,8 @@ pub(in crate::compose) fn find(
     }
     let start = request.project_folder.as_ref().map_or(folder.clone(), |chosen| absolute(&folder, chosen));
     for candidate in start.ancestors() {
-        // Whatever has the name is meant: what cannot be read is then named, and no file above it taken instead.
+        // Any entry with the name counts: an unreadable one is an error, and does not lead to a file of a parent
+        // folder.
         let found: Vec<&str> = NAMES.into_iter().filter(|name| candidate.join(name).exists()).collect();
         let Some(first) = found.first() else { continue };
         let overrides: Vec<&str> = OVERRIDES.into_iter().filter(|name| candidate.join(name).exists()).collect();
@@ -73,20 +74,20 @@ pub(in crate::compose) fn find(
     ))
 }
 
-/// `COMPOSE_FILE` holds one file or several, as `PATH` holds folders.
+/// `COMPOSE_FILE` contains one path or several, separated like those of `PATH`.
 fn named_by_environment(value: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     let text = value("COMPOSE_FILE").unwrap_or_default();
     let separator = value("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty()).unwrap_or_else(|| ":".to_owned());
     text.split(&separator).filter(|file| !file.is_empty()).map(PathBuf::from).collect()
 }
 
-/// A text of bounded size, or what is wrong with it as a fragment such as `is a folder`, with its hint.
+/// A text of limited size, or the error as a fragment such as `is a folder`, with its hint.
 type ReadText = Result<String, (ComposeErrorKind, String, String)>;
 
-/// What the standard input held: it can be read once, and `init` loads a project several times.
+/// The content of stdin: it can be read only once, and `init` loads a project several times.
 static STDIN: OnceLock<ReadText> = OnceLock::new();
 
-/// The text of the standard input.
+/// The text of stdin.
 pub(in crate::compose) fn read_stdin() -> ReadText {
     let hint = "pipe the file in: `… | deploy-apps -f - …`";
     let read = || local::stream(std::io::stdin().lock(), MOST_BYTES).map_err(|error| told(&error, hint.to_owned()));
@@ -98,7 +99,7 @@ pub(in crate::compose) fn read(file: &Path) -> ReadText {
     local::text(file, MOST_BYTES).map_err(|error| told(&error, hint(file, &error)))
 }
 
-/// As [`read`], of a file that the command line names: that may also be what the shell hands over, such as `<(command)`.
+/// Like [`read`], for a file named on the command line, which may also be a pipe of the shell such as `<(command)`.
 pub(in crate::compose) fn read_named(file: &Path) -> ReadText {
     let text = local::open_stream(file).and_then(|opened| local::stream(opened, MOST_BYTES));
     text.map_err(|error| told(&error, hint(file, &error)))
@@ -114,7 +115,7 @@ fn told(error: &FileError, hint: String) -> (ComposeErrorKind, String, String) {
     (kind, error.to_string(), hint)
 }
 
-/// What to do about a file that was not read.
+/// The hint for a file that was not read.
 pub(super) fn hint(file: &Path, error: &FileError) -> String {
     let file = file.display();
     match error {
@@ -128,7 +129,7 @@ pub(super) fn hint(file: &Path, error: &FileError) -> String {
     }
 }
 
-/// `path` seen from `folder`, without `.` and `..`, as compose writes it. Links are not followed.
+/// `path` relative to `folder`, made absolute and without `.` and `..`, like in compose. Links are not resolved.
 pub(in crate::compose) fn absolute(folder: &Path, path: &Path) -> PathBuf {
     let joined = folder.join(path);
     let rooted = std::path::absolute(&joined).unwrap_or(joined);

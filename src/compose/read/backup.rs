@@ -9,10 +9,10 @@ use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Value};
 use crate::model::Hook;
 
-/// Long enough to dump a large database, short enough that a hung command ends some day.
+/// Long enough to dump a large database, but a hung command ends.
 pub(in crate::compose) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// A command, or a map of it, its user and its time limit.
+/// A command, or a map with the command, its user and its timeout.
 pub(super) fn read(cx: &mut Context<'_>, block: &Entry) -> Option<Hook> {
     let entry = block.value.as_map()?.get("backup").filter(|entry| !entry.value.is_null())?;
     let mut hook = Hook { timeout: DEFAULT_TIMEOUT, ..Hook::default() };

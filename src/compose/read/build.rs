@@ -1,4 +1,4 @@
-//! `build`: how an image is made.
+//! `build`: how to build an image.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
             "shm_size" => build.shm_bytes = cx.keep(bytes("shm_size", &field.value)).filter(|bytes| *bytes > 0),
             "ulimits" => cx.set(&mut build.ulimits, container::ulimits(field)),
             "platforms" => build.platform = platforms(cx, field),
-            // Switched off, or the only kind there is: the same as not there.
+            // Disabled, or the only supported kind: equal to not set.
             "isolation" if field.value.as_text() == Some("default") => {}
             "isolation" => {
                 let problem = field.expected("`default`").hint("remove it: the other kinds are for Windows containers");
@@ -68,14 +68,14 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<BuildSpec> {
             cx.refuse(problem.hint("keep one of them"));
         } else if let Some(text) = cx.keep(field.text()) {
             let path = PathBuf::from(text);
-            // The model's path starts at the context; one that is absolute in the file may lie inside it.
+            // In the model the path is relative to the context. An absolute path in the file may be inside of it.
             build.dockerfile = path.strip_prefix(&build.context).map(Path::to_owned).unwrap_or(path);
         }
     }
     Some(build)
 }
 
-/// References of images; caches of other kinds live where the engine's build call cannot be told of.
+/// References of images; the engine's build API has no other cache types.
 fn cache_from(cx: &mut Context<'_>, entry: &Entry) -> Vec<String> {
     let mut references = Vec::new();
     for text in cx.keep(collections::texts(entry)).unwrap_or_default() {
@@ -124,7 +124,7 @@ fn context(cx: &Context<'_>, entry: &Entry) -> Read<PathBuf> {
     Ok(cx.path(&text))
 }
 
-/// A name alone takes its value from the environment, and is left out when it has none there.
+/// A name without a value takes the value of the environment, and is omitted if it is not set there.
 fn args(cx: &Context<'_>, entry: &Entry) -> Read<IndexMap<String, String>> {
     let pairs = collections::pairs(entry)?.into_iter();
     Ok(pairs

@@ -1,4 +1,4 @@
-//! The keys of a service that share out processors, swap and disks.
+//! Keys of a service for CPU shares, swap and disk I/O.
 
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
@@ -8,7 +8,7 @@ use crate::compose::text::node::{Entry, Value};
 use crate::compose::text::scalar::{bytes, expected, number, parse_duration, raw};
 use crate::model::{DeviceRate, Shares};
 
-/// Reads one key; `false` when it is none of these.
+/// Reads one key; `false` if it is none of these.
 pub(super) fn read(cx: &mut Context<'_>, field: &Entry, shares: &mut Shares) -> bool {
     match field.key.as_str() {
         "cpu_shares" => shares.cpu_shares = positive(cx, field, 262_144),
@@ -25,12 +25,12 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, shares: &mut Shares) -> 
     true
 }
 
-/// Zero is the engine's own default, as leaving it out.
+/// A positive number; zero means the engine's default, like no value.
 fn positive(cx: &mut Context<'_>, field: &Entry, most: i64) -> Option<i64> {
     cx.keep(number(&field.key, &field.value, 0..=most)).filter(|value| *value > 0)
 }
 
-/// A whole number of microseconds, or a duration; zero is none.
+/// A whole number of microseconds, or a duration; zero means not set.
 fn micros(cx: &mut Context<'_>, field: &Entry) -> Option<i64> {
     let read = raw(&field.key, &field.value).ok().and_then(|text| match text.parse::<i64>() {
         Ok(count) => (-1..=1_000_000_000).contains(&count).then_some(count),

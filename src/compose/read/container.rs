@@ -1,4 +1,4 @@
-//! The keys of a service that go into the container as they are.
+//! Keys of a service that are passed to the container unchanged.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::compose::text::node::{Entry, Node, Span, Value, clip};
 use crate::compose::text::scalar::raw;
 use crate::model::{ContainerSpec, Label, Logging, Ulimit};
 
-/// Reads one key into the spec; a key that is none of these is refused.
+/// Reads one key into the spec; refuses an unknown key.
 pub(super) fn read(cx: &mut Context<'_>, field: &Entry, is_app: bool, spec: &mut ContainerSpec) {
     match field.key.as_str() {
         "command" => cx.set_some(&mut spec.command, collections::command("command", &field.value)),
@@ -47,7 +47,7 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, is_app: bool, spec: &mut
         "stop_signal" => cx.set_some(&mut spec.stop_signal, stop_signal(field)),
         "stop_grace_period" => cx.set_some(&mut spec.stop_grace, field.duration()),
         "healthcheck" => spec.healthcheck = healthcheck::read(cx, field),
-        // Known, but not for what is rolled.
+        // A known key, but not supported for apps.
         "container_name" if is_app => cx.refuse(
             Problem::at(field.key_span, "`container_name` is not supported for an app")
                 .hint(
@@ -60,7 +60,7 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, is_app: bool, spec: &mut
     }
 }
 
-/// One text or a list of them, without their places.
+/// A text or a list of texts, without their positions.
 fn all_texts(field: &Entry) -> Read<Vec<String>> {
     Ok(collections::one_or_more(field)?.into_iter().map(|(text, _)| text).collect())
 }
@@ -74,7 +74,7 @@ fn servers(field: &Entry) -> Read<Vec<String>> {
     }
 }
 
-/// `os/architecture[/variant]`; which of them run is the engine's to know.
+/// `os/architecture[/variant]`; the engine checks whether it is supported.
 pub(super) fn platform(field: &Entry) -> Read<String> {
     let text = field.text()?;
     let part = |part: &str| {
@@ -88,7 +88,7 @@ pub(super) fn platform(field: &Entry) -> Read<String> {
     }
 }
 
-/// Those of the files, then the service's own over them.
+/// Labels of the label files, overridden by the service's own.
 pub(in crate::compose) fn all_labels(
     cx: &mut Context<'_>,
     files: Option<&Entry>,
@@ -107,7 +107,7 @@ pub(in crate::compose) fn all_labels(
     all
 }
 
-/// `name=value` lines; `#` begins a comment.
+/// `name=value` lines; `#` starts a comment.
 fn label_file(cx: &Context<'_>, path: &str, span: Span) -> Read<IndexMap<String, String>> {
     let path = cx.path(path);
     let text = crate::compose::merge::source::read(&path).map_err(|(_, what, hint)| {
@@ -121,10 +121,10 @@ fn label_file(cx: &Context<'_>, path: &str, span: Span) -> Read<IndexMap<String,
     Ok(lines.map(pair).collect())
 }
 
-/// The kernel's own limit is 64 bytes with its end mark.
+/// The kernel's limit is 64 bytes, including the terminator.
 fn hostname(field: &Entry) -> Read<String> {
     let text = field.text()?;
-    // What a name may hold is the engine's to know, and it knows more than names of the DNS.
+    // The engine checks the characters: it allows more than DNS names.
     let wrong = |c: char| c.is_control() || c.is_whitespace();
     if text.len() <= 63 && !text.contains(wrong) {
         Ok(text)
@@ -133,7 +133,7 @@ fn hostname(field: &Entry) -> Read<String> {
     }
 }
 
-/// By name or number; which of them exist is the engine's to know.
+/// By name or number; the engine checks whether it exists.
 fn stop_signal(field: &Entry) -> Read<String> {
     let text = field.text()?;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-');
@@ -144,7 +144,8 @@ fn stop_signal(field: &Entry) -> Read<String> {
     }
 }
 
-/// Labels of a container or an image. Ours are the only memory of what runs; a user's must not look like one.
+/// Labels of a container or an image. Keys of our own labels are refused: those labels are the only record of what
+/// runs.
 pub(super) fn labels(field: &Entry) -> Read<IndexMap<String, String>> {
     unreserved(collections::string_map(field)?, field.key_span)
 }
@@ -158,7 +159,7 @@ fn unreserved(labels: IndexMap<String, String>, span: Span) -> Read<IndexMap<Str
     }
 }
 
-/// One number is both limits.
+/// A single number sets both limits.
 pub(super) fn ulimits(field: &Entry) -> Read<Vec<Ulimit>> {
     let value = |what: &str, node: &Node| match raw(what, node).ok().and_then(|text| text.parse::<i64>().ok()) {
         Some(value) if value >= -1 => Ok(value),

@@ -1,4 +1,4 @@
-//! `depends_on`: which services must run first.
+//! `depends_on`: services that must run first.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::compose::text::scalar::{choice, text};
 use crate::compose::text::suggest::nearest;
 use crate::model::{AppName, Condition, Dependency};
 
-/// The dependencies of one service; `services` are all that the file has.
+/// The dependencies of one service; `services` are all services of the file.
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, services: &[&str]) -> Vec<(Dependency, Span)> {
     let mut found = Vec::new();
     match &entry.value.value {
@@ -48,7 +48,7 @@ fn conditions(cx: &mut Context<'_>, item: &Entry) -> (Condition, bool) {
                 cx.set(&mut condition, choice("condition", &field.value, &conditions));
             }
             "required" => cx.set(&mut required, field.boolean()),
-            // Accessories are never restarted by a deploy, so no restart of theirs could cause another.
+            // A deploy never restarts accessories, so this has no effect.
             "restart" => {
                 cx.set(&mut restart, field.boolean());
                 if restart {
@@ -83,9 +83,9 @@ fn dependency(
     None
 }
 
-/// Each service waits for what it depends on, so a circle would wait for ever.
+/// Refuses dependency cycles, which would wait forever.
 pub(super) fn check_circles(cx: &mut Context<'_>, edges: &BTreeMap<AppName, Vec<(Dependency, Span)>>) {
-    // What depends on nothing that is left can start; what stays in the end leads into a circle.
+    // Remove services without remaining dependencies; what is left at the end is in a cycle or depends on one.
     let mut left: BTreeMap<&AppName, &[(Dependency, Span)]> =
         edges.iter().map(|(name, dependencies)| (name, &dependencies[..])).collect();
     loop {

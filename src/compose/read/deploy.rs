@@ -1,4 +1,4 @@
-//! `deploy`, and the older keys of a service that say the same: replicas, resources, how an app is rolled.
+//! `deploy`, and the older equivalent keys of a service: replicas, resources and rollout.
 
 use super::host_access;
 use super::update;
@@ -12,7 +12,7 @@ use crate::model::{DeviceRequest, ReplicaCount, Resources, Restart, RolloutPolic
 
 const MOST_REPLICAS: u32 = ReplicaCount::MOST;
 
-/// The engine starts no container with less.
+/// The minimum memory limit of the engine.
 const LEAST_MEMORY: i64 = 6 << 20;
 
 #[derive(Debug, Default)]
@@ -23,11 +23,11 @@ pub(super) struct Deploy {
     pub restart: Option<Restart>,
     pub rollout: RolloutPolicy,
     pub rollback: Option<RolloutPolicy>,
-    /// Where a mode stands whose containers end by themselves.
+    /// The position of a `mode` whose containers exit by themselves.
     pub job: Option<Span>,
-    /// The user has said which of old and new runs first.
+    /// Whether the user has set `order`.
     pub order_chosen: bool,
-    /// Where `update_config` stands.
+    /// The position of `update_config`.
     pub update_config: Option<Span>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
             "mode" => mode = cx.keep(crate::compose::read::deploy::mode(field)).map(|mode| (mode, field.value.span)),
             "restart_policy" => deploy.restart = update::restart_policy(cx, field),
             "rollback_config" => rollback_config = Some(field),
-            // In a swarm these label the service object, which does not exist here.
+            // Labels of a swarm service object, which does not exist here.
             "labels" => {
                 let problem = Problem::at(field.key_span, "`deploy.labels` has no effect on a single host");
                 cx.warn(problem.hint("use `labels` of the service for labels on its containers"));
@@ -54,14 +54,14 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
         }
     }
     if let Some(field) = rollback_config {
-        // What it leaves open is as in `update_config`: a single writer stays one on its way back.
+        // Unset fields are taken from `update_config`, so that a single writer remains one in a rollback.
         let mut rollback = deploy.rollout.clone();
         update::policy(cx, field, &mut rollback);
         deploy.rollback = Some(rollback);
     }
     match mode {
         Some((Mode::Job, span)) => deploy.job = Some(span),
-        // One on each host, of which there is one.
+        // One per host, and there is one host.
         Some((Mode::Global, span)) => match deploy.replicas {
             Some((count, _)) if count != 1 => {
                 let problem = Problem::at(span, format!("`mode: global` and {count} replicas exclude each other"));
@@ -94,7 +94,7 @@ fn unknown(cx: &mut Context<'_>, section: &refuse::Section, field: &Entry) {
     section.judge(cx, field);
 }
 
-/// `deploy.replicas` or `scale`; both may stand there if they agree.
+/// `deploy.replicas` or `scale`; if both are set, they must be equal.
 pub(super) fn replicas(cx: &mut Context<'_>, field: &Entry, deploy: &mut Deploy) {
     let Some(count) = cx.keep(number(&field.key, &field.value, 0..=MOST_REPLICAS)) else { return };
     match deploy.replicas {
@@ -103,12 +103,12 @@ pub(super) fn replicas(cx: &mut Context<'_>, field: &Entry, deploy: &mut Deploy)
     }
 }
 
-/// Compose has older and newer keys for one thing; which of two values was meant is not ours to guess.
+/// The error for older and newer keys with different values.
 fn disagree(field: &Entry, one: &str, other: &str) -> Problem {
     Problem::at(field.key_span, format!("`{one}` and `{other}` differ")).hint("keep one of them")
 }
 
-/// Limits bind on a single host as they do in a swarm; of the reservations only memory means something to one engine.
+/// Limits apply as in a swarm; of the reservations only memory is meaningful for a single engine.
 fn resources(cx: &mut Context<'_>, entry: &Entry, deploy: &mut Deploy) {
     let Some(map) = cx.keep(collections::map(entry)) else { return };
     for part in map.entries.iter().filter(|part| !part.value.is_null()) {
@@ -146,7 +146,7 @@ fn is_zero(field: &Entry) -> bool {
 }
 
 pub(super) fn cpus(cx: &mut Context<'_>, field: &Entry, resources: &mut Resources) {
-    // Zero is no limit, in compose as for the engine.
+    // Zero means no limit, like in compose and the engine.
     if is_zero(field) {
         return;
     }
@@ -171,7 +171,7 @@ fn memory(cx: &mut Context<'_>, field: &Entry, slot: &mut Option<i64>, one: &str
         return;
     }
     let Some(value) = cx.keep(bytes(&field.key, &field.value)) else { return };
-    // The likeliest cause is a forgotten unit: `64` is 64 bytes.
+    // Probably a missing unit: `64` means 64 bytes.
     if value < LEAST_MEMORY {
         let message = format!("`{}` must be at least `6m`, not {}", field.key, field.value.describe());
         cx.refuse(Problem::at(field.value.span, message).hint("add the unit, such as `64m`"));
@@ -183,7 +183,7 @@ fn memory(cx: &mut Context<'_>, field: &Entry, slot: &mut Option<i64>, one: &str
 }
 
 pub(super) fn pids(cx: &mut Context<'_>, field: &Entry, resources: &mut Resources) {
-    // -1 is unlimited in compose; the model says so by leaving it out.
+    // -1 means unlimited in compose, which is `None` in the model.
     let value = cx.keep(number(&field.key, &field.value, -1..=4_194_304)).filter(|value| *value > 0);
     if let (Some(one), Some(other)) = (value, resources.pids)
         && one != other

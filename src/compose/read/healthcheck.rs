@@ -1,4 +1,4 @@
-//! `healthcheck`: the engine's own check of a container.
+//! `healthcheck`: the engine's health check of a container.
 
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
@@ -30,19 +30,19 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Option<Healthcheck> {
     Some(Healthcheck::Test { test: words, interval, timeout, retries, start_period, start_interval })
 }
 
-/// A text runs in a shell; a list starts with how it is run.
+/// A text runs in a shell; a list starts with the kind of execution.
 fn test(entry: &Entry) -> Read<Vec<String>> {
     let Value::List(items) = &entry.value.value else {
         return Ok(vec!["CMD-SHELL".to_owned(), raw("test", &entry.value)?.to_owned()]);
     };
     let words: Vec<String> = items.iter().map(|item| raw("test", item).map(str::to_owned)).collect::<Read<_>>()?;
     match (words.first().map(String::as_str), words.len()) {
-        // Nothing is said, so the image's own stays.
+        // Not set, so the image's test is kept.
         (None, _) => Ok(words),
         _ if words.iter().any(|word| word.contains('\0')) => {
             Err(Problem::at(entry.key_span, "`test` holds a NUL character"))
         }
-        // What follows the shell's command are its arguments.
+        // Items after the shell's command are its arguments.
         (Some("NONE"), _) | (Some("CMD-SHELL" | "CMD"), 2..) => Ok(words),
         _ => Err(Problem::at(entry.key_span, "`test` must start with `CMD`, `CMD-SHELL` or `NONE`")
             .hint("write `[\"CMD\", \"program\", \"argument\"]`, or one text that a shell runs")),

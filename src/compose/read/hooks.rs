@@ -10,12 +10,12 @@ use crate::compose::text::node::{Entry, Map, Node, Value};
 use crate::compose::text::scalar::expected;
 use crate::model::{Hook, Hooks, ReleaseCommand};
 
-/// The limits that a service's hooks have where they name none.
+/// Default timeouts of a service's hooks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HookLimits {
-    /// As long as the replica has to become healthy.
+    /// The time limit for a replica to become healthy.
     pub post_start: Duration,
-    /// As long as it has to end.
+    /// The time limit for a replica to stop.
     pub pre_stop: Duration,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, hooks: &mut Hooks) {
         match &item.value {
             Value::Map(map) => {
                 let hook = crate::compose::read::hooks::hook(cx, map, section);
-                // In another image the command may be left to that image.
+                // The command may come from the other image.
                 if hook.command.is_empty() && hook.image.is_none() {
                     let problem = Problem::at(item.span, format!("`{}` needs a `command`", entry.key));
                     cx.refuse(problem.hint("add `command: [\"./program\", \"argument\"]`"));
@@ -79,7 +79,7 @@ fn hook(cx: &mut Context<'_>, map: &Map, section: &Section) -> Hook {
     hook
 }
 
-/// The step is on the networks of its service. Compose's own `config` writes the default one down for each.
+/// The hook runs on the networks of its service. Compose's `config` writes the default network for each hook.
 fn own_networks(cx: &mut Context<'_>, field: &Entry) {
     let names: Vec<&str> = match &field.value.value {
         Value::Map(map) => map.entries.iter().map(|entry| entry.key.as_str()).collect(),
@@ -92,7 +92,7 @@ fn own_networks(cx: &mut Context<'_>, field: &Entry) {
     }
 }
 
-/// Gives the hooks that name no limit the one that the service has for them.
+/// Sets the default timeout of hooks that have none.
 pub(super) fn limit(hooks: &mut Hooks, limits: HookLimits) {
     let lists = [
         (&mut hooks.pre_start, ReleaseCommand::DEFAULT_TIMEOUT),

@@ -1,4 +1,4 @@
-//! The keys of a service that say what its containers share with their host, and which of its devices they touch.
+//! Keys of a service for namespaces and devices shared with the host.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::compose::text::node::{Entry, Map, Node, Value, clip};
 use crate::compose::text::scalar::{bytes, expected, number, raw, text};
 use crate::model::{Device, DeviceRequest, HostAccess};
 
-/// Reads one key; `false` when it is none of these.
+/// Reads one key; `false` if it is none of these.
 pub(super) fn read(cx: &mut Context<'_>, field: &Entry, host: &mut HostAccess, others: &mut Others<'_>) -> bool {
     match field.key.as_str() {
         "privileged" => cx.set(&mut host.privileged, field.boolean()),
@@ -41,7 +41,7 @@ pub(super) fn read(cx: &mut Context<'_>, field: &Entry, host: &mut HostAccess, o
         "oom_score_adj" => {
             cx.set_some(&mut host.oom_score_adj, number("oom_score_adj", &field.value, -1000..=1000));
         }
-        // The engine on Linux knows only one kind, so asking for that asks for nothing.
+        // The engine on Linux has only one kind, so that value has no effect.
         "isolation" => {
             if !matches!(field.text().as_deref(), Ok("default")) {
                 let problem = field.expected("`default`").hint("remove it: the other kinds are for Windows containers");
@@ -62,7 +62,7 @@ fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// One of some words, or the namespace of another container.
+/// One of the given words, or the namespace of another container.
 fn shared(field: &Entry, words: &[&str], others: &mut Others<'_>) -> Read<String> {
     let text = field.text()?;
     if words.contains(&text.as_str()) {
@@ -74,7 +74,7 @@ fn shared(field: &Entry, words: &[&str], others: &mut Others<'_>) -> Read<String
     }
 }
 
-/// `/dev/one[:/dev/two[:rwm]]`, a map, or the name of a device that the engine has a description of.
+/// `/dev/one[:/dev/two[:rwm]]`, a map, or the name of a CDI device.
 fn devices(cx: &mut Context<'_>, entry: &Entry, host: &mut HostAccess) {
     for item in cx.keep(collections::list(entry)).unwrap_or_default() {
         match &item.value {
@@ -99,7 +99,7 @@ fn devices(cx: &mut Context<'_>, entry: &Entry, host: &mut HostAccess) {
 fn short_device(spec: &str, item: &Node) -> Read<Device> {
     let (source, target, permissions) = match spec.split(':').collect::<Vec<_>>()[..] {
         [source] => (source, source, "rwm"),
-        // With two parts the second is a path or the permissions, as the engine's own tools have it.
+        // With two parts the second is a path or the permissions, like in the docker CLI.
         [source, second] if second.starts_with('/') => (source, second, "rwm"),
         [source, second] => (source, source, second),
         [source, target, permissions] => (source, target, permissions),
@@ -139,7 +139,7 @@ fn unknown_in(cx: &mut Context<'_>, map: &Map, section: &Section) {
     }
 }
 
-/// `c 1:3 mr`: kind, numbers, permissions.
+/// `c 1:3 mr`: type, device numbers, permissions.
 fn cgroup_rules(entry: &Entry) -> Read<Vec<String>> {
     let rules = collections::texts(entry)?;
     let valid = |rule: &&String| {

@@ -1,4 +1,4 @@
-//! `image`, `build` and `pull_policy`: where a service's image comes from.
+//! `image`, `build` and `pull_policy`: the source of a service's image.
 
 use super::build;
 use super::image_reference;
@@ -14,17 +14,17 @@ enum Pull {
     Build,
 }
 
-/// The source of an image; `None` when the service names none or a wrong one, which has then been reported.
+/// The source of an image; `None` if the service has none, or an invalid one, which has been reported.
 pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<ImageSource> {
     let field = |key: &str| map.get(key).filter(|field| !field.value.is_null());
     let reference =
         field("image").map(|field| (cx.keep(crate::compose::read::image::reference(field)), field.key_span));
     let policy = field("pull_policy").and_then(|field| Some((cx.keep(pull_policy(field))?, field.key_span)));
-    // A release is known by the image that was built for it, so a tag that moves cannot be its name.
+    // A release is identified by its built image, so a mutable tag cannot be its name.
     match (field("build"), reference) {
         (Some(build), reference) => {
             let mut build = build::read(cx, build)?;
-            // As compose does: the image that is built bears that name, too.
+            // Like in compose, the built image gets that tag too.
             match reference {
                 Some((Some(name), span)) if name.contains('@') => {
                     let problem =
@@ -45,7 +45,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &Entry, map: &Map) -> Option<I
             Some((Pull::Policy(policy), _)) => Some(ImageSource::Pull { reference: reference?, policy }),
             None => Some(ImageSource::Pull { reference: reference?, policy: PullPolicy::default() }),
         },
-        // The refusal of the key says what to do.
+        // The key `provider` is refused with a hint.
         (None, None) if field("provider").is_some() => None,
         (None, None) => {
             let message = format!("service `{}` has neither `build` nor `image`", clip(&service.key));
@@ -70,7 +70,7 @@ pub(super) fn reference(field: &Entry) -> Read<String> {
     Err(field.expected("an image such as `redis:8` or `registry.example.com/team/app:1.2`"))
 }
 
-/// Of the policies that go by the age of an image the stricter reading is taken: the registry is asked each time.
+/// Policies that depend on the image's age are mapped to the stricter one: pull each time.
 fn pull_policy(field: &Entry) -> Read<Pull> {
     let by_age = |text: &str| {
         matches!(text, "daily" | "weekly" | "refresh") || text.strip_prefix("every_").is_some_and(|age| !age.is_empty())

@@ -1,6 +1,6 @@
-//! Whether a text can be the name of an image.
+//! Validates image references.
 
-/// `[registry[:port]/]path[:tag][@algorithm:digest]`, as far as a mistake is likely; the engine knows the rest.
+/// `[registry[:port]/]path[:tag][@algorithm:digest]`. Detects likely mistakes only; the engine checks the rest.
 pub(super) fn is_valid(text: &str) -> bool {
     let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     let (folders, last) = name.rsplit_once('/').map_or((None, name), |(folders, last)| (Some(folders), last));
@@ -12,7 +12,7 @@ pub(super) fn is_valid(text: &str) -> bool {
             && (upper || !part.contains(|c: char| c.is_ascii_uppercase()))
     };
     let mut folders = folders.into_iter().flat_map(|folders| folders.split('/'));
-    // Only the first may be a registry: a host, which may have a port and capitals.
+    // Only the first part may be a registry: a host, which may have a port and upper-case letters.
     folders.next().is_none_or(|host| host.split(':').all(|piece| part(piece, true)))
         && folders.all(|folder| part(folder, false))
         && part(repository, false)

@@ -1,4 +1,4 @@
-//! Gives the merged tree its meaning: one reader for each part of a project.
+//! Converts the merged tree to a project: one reader for each part.
 
 pub(super) mod app_block;
 pub(super) mod backup;

@@ -1,4 +1,4 @@
-//! `volumes` and `tmpfs` of a service, in their short and long forms.
+//! `volumes` and `tmpfs` of a service, in short and long form.
 
 use super::resources::Resources;
 use crate::compose::context::Context;
@@ -14,7 +14,7 @@ use crate::model::{Mount, MountOptions, MountSource, Recursive, Tmpfs};
 pub(super) struct Mounts {
     pub mounts: Vec<Mount>,
     pub tmpfs: Vec<Tmpfs>,
-    /// Where the first mount stands that two running versions would both write to.
+    /// The position of the first mount that two concurrent versions would both write to.
     pub shared_writable: Option<Span>,
 }
 
@@ -64,7 +64,7 @@ fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> 
             "z" | "Z" => kept.selinux = Some(option.to_owned()),
             "nocopy" => kept.no_copy = true,
             _ if PROPAGATIONS.contains(&option) => kept.propagation = Some(option.to_owned()),
-            // The last three are hints for Docker Desktop, which other engines do not heed either.
+            // The last three are hints for Docker Desktop, which other engines ignore too.
             "rw" | "copy" | "cached" | "delegated" | "consistent" => {}
             _ => {
                 let message = format!("volume option `{}` is not supported", clip(option));
@@ -75,21 +75,21 @@ fn short(cx: &Context<'_>, spec: &str, span: Span, declared: &mut Resources) -> 
         }
     }
     let source = match source {
-        // Each container gets a new one, so two versions never share it.
+        // Each container gets a new one, so versions never share it.
         None => MountSource::Anonymous,
         Some("") => {
             return Err(
                 Problem::at(span, format!("volume `{}` has no source", clip(spec))).hint("write `source:target`")
             );
         }
-        // What tells a path from a volume's name in compose is its first character.
+        // Compose distinguishes paths from volume names by the first character.
         Some(path) if path.starts_with(['.', '/', '~']) => bind(cx, path),
         Some(name) => MountSource::Volume(declared.resolve(name, span)?),
     };
     Ok(Mount { source, target: absolute(target, span)?, read_only, options: kept })
 }
 
-/// The engine knows no relative paths, and its host is not always this machine: the path is fixed here.
+/// The engine needs absolute paths, and may run on another host: the path is resolved here.
 fn bind(cx: &Context<'_>, path: &str) -> MountSource {
     MountSource::Bind(cx.path(path).to_string_lossy().into_owned())
 }
@@ -113,7 +113,7 @@ enum Kind {
 
 const PROPAGATIONS: [&str; 6] = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];
 
-/// The long form; a tmpfs goes to its own list.
+/// The long form; a tmpfs is added to its own list.
 fn long(
     cx: &mut Context<'_>,
     map: &Map,
@@ -175,7 +175,7 @@ fn long(
     Ok(Some(Mount { source, target, read_only, options }))
 }
 
-/// The options of the mount's own kind; those of another kind say nothing about it.
+/// The options for the mount's type; those for other types are ignored.
 fn options<'m>(
     cx: &mut Context<'_>,
     kind: Kind,
@@ -213,7 +213,7 @@ fn options<'m>(
             "create_host_path" => options.must_exist = !option.boolean()?,
             "nocopy" => options.no_copy = option.boolean()?,
             "subpath" => options.subpath = Some(subpath(option)?),
-            // Only a volume that is made for this mount has none yet.
+            // Only a volume that is created for this mount can have labels.
             _ if *source == MountSource::Anonymous => {
                 options.labels = super::container::labels(option)?.into_iter().collect();
             }
@@ -223,7 +223,7 @@ fn options<'m>(
             ),
         }
     }
-    // In compose's long form of `data:/var/lib:z` the label stands in `bind`, also for a volume.
+    // Compose's long form of `data:/var/lib:z` has the SELinux label in `bind`, also for a volume.
     if let (Kind::Volume, Some(bind)) = (kind, field("bind"))
         && let Some(label) = collections::map(bind)?.get("selinux")
     {
@@ -259,7 +259,7 @@ fn tmpfs_options(entry: &Entry) -> Read<Vec<String>> {
     let map = collections::map(entry)?;
     let mut options = Vec::new();
     if let Some(size) = map.get("size") {
-        // Zero is no limit, as leaving it out.
+        // Zero means no limit, like no value.
         options.extend(Some(bytes("size", &size.value)?).filter(|size| *size > 0).map(|size| format!("size={size}")));
     }
     if let Some(mode) = map.get("mode") {

@@ -1,4 +1,4 @@
-//! `networks` of a service, and the default network of those that name none.
+//! `networks` of a service, and the default network for services without the key.
 
 use std::cmp::Reverse;
 
@@ -11,12 +11,12 @@ use crate::compose::text::node::{Entry, Value};
 use crate::compose::text::scalar::number;
 use crate::model::{ContainerSpec, NetworkAttachment};
 
-/// What decides whether a service without `networks` gets the default one.
+/// Determines whether a service without `networks` gets the default network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Role<'a> {
     pub service: &'a str,
     pub is_app: bool,
-    /// Some service of the project is an accessory.
+    /// Whether any service of the project is an accessory.
     pub has_accessories: bool,
 }
 
@@ -26,13 +26,14 @@ pub(super) fn read(
     role: Role<'_>,
     declared: &mut Resources,
 ) -> Vec<NetworkAttachment> {
-    // An app alone needs no network but the proxy's, which the plan attaches; the default is for its accessories. One
-    // that names nothing but the default asks for no more than one that is silent: `config` writes it down for both.
+    // An app without accessories only needs the proxy's network, which the plan adds; the default network is for
+    // accessories. A service that names only the default network is treated like one without `networks`: `config`
+    // writes it for both.
     let alone = role.is_app && !role.has_accessories && !declared.changes_default(cx.project.as_str());
     if alone && entry.is_none_or(names_only_default) {
         return Vec::new();
     }
-    // An empty list does not mean isolation: compose then gives the default network too.
+    // An empty list does not mean isolation: compose adds the default network too.
     let names_some = |entry: &&Entry| match &entry.value.value {
         Value::Null => false,
         Value::List(items) => !items.is_empty(),
@@ -67,7 +68,7 @@ pub(super) fn read(
         _ => cx.refuse(entry.expected("a list or a map of networks")),
     }
     if priorities.iter().any(|priority| *priority != 0) {
-        // The highest is connected first; those of one priority keep the order of the file.
+        // The highest priority is connected first; equal priorities keep the order of the file.
         let mut ordered: Vec<_> = priorities.into_iter().zip(attachments).collect();
         ordered.sort_by_key(|(priority, _)| Reverse(*priority));
         attachments = ordered.into_iter().map(|(_, attachment)| attachment).collect();
@@ -75,7 +76,7 @@ pub(super) fn read(
     attachments
 }
 
-/// Without aliases or an address in it.
+/// Whether only `default` is named, without aliases or an address.
 fn names_only_default(entry: &Entry) -> bool {
     match &entry.value.value {
         Value::Null => true,
@@ -85,7 +86,7 @@ fn names_only_default(entry: &Entry) -> bool {
     }
 }
 
-/// `mac_address` of the service: that of its first network.
+/// `mac_address` of the service, which applies to its first network.
 pub(super) fn mac_address(cx: &mut Context<'_>, entry: Option<&Entry>, role: Role<'_>, spec: &mut ContainerSpec) {
     let Some(field) = entry.filter(|entry| !entry.value.is_null()) else { return };
     if role.is_app {
@@ -131,7 +132,7 @@ fn resolve(
 }
 
 fn attachment(network: String, mut aliases: Vec<String>, role: Role<'_>) -> NetworkAttachment {
-    // An app's name must lead to the proxy, never past it to a replica that is about to be drained.
+    // An app's name must resolve to the proxy, never directly to a replica that may be drained.
     if !role.is_app {
         aliases.retain(|alias| alias != role.service);
         aliases.insert(0, role.service.to_owned());
@@ -139,7 +140,7 @@ fn attachment(network: String, mut aliases: Vec<String>, role: Role<'_>) -> Netw
     NetworkAttachment { network, aliases, ..NetworkAttachment::default() }
 }
 
-/// What one network is asked for, and how early it is connected.
+/// The endpoint settings of one network, and its connect priority.
 fn endpoint(cx: &mut Context<'_>, item: &Entry, role: Role<'_>) -> (i64, NetworkAttachment) {
     let (mut priority, mut asked) = (0, NetworkAttachment::default());
     let Some(map) = cx.keep(collections::map(item)) else { return (priority, asked) };

@@ -1,4 +1,4 @@
-//! `notify` of the top-level `x-deploy-apps`: webhooks that are called when a run has ended.
+//! `notify` of the top-level `x-deploy-apps`: webhooks that are called at the end of a run.
 
 use indexmap::IndexMap;
 
@@ -10,7 +10,7 @@ use crate::compose::text::node::{Entry, Node, Value, clip};
 use crate::compose::text::scalar::{choice, expected, raw, text};
 use crate::model::{Secret, Webhook, WebhookFormat};
 
-/// What `config` shows instead of a path, which may be a token.
+/// What `config` prints in place of a path, which may contain a token.
 pub(in crate::compose) const MASKED_PATH: &str = "/***";
 
 const EXAMPLE: &str = "write such as `notify: [{ url: \"${DEPLOY_WEBHOOK}\", on: [failure] }]`";
@@ -65,7 +65,7 @@ fn webhook(cx: &mut Context<'_>, node: &Node) -> Option<Webhook> {
     Some(webhook)
 }
 
-/// The messages never show what was written: it may hold a token.
+/// Messages do not show the value, which may contain a token.
 fn url(field: &Entry) -> Read<(Secret, String)> {
     let wrong = || {
         Problem::at(field.value.span, "`url` must be an `http://` or `https://` URL")
@@ -79,7 +79,7 @@ fn url(field: &Entry) -> Read<(Secret, String)> {
     Ok((Secret::new(parsed.to_string()), place))
 }
 
-/// Whether success and failure are told.
+/// Whether success and failure are notified.
 fn on(field: &Entry) -> Read<(bool, bool)> {
     let items = match &field.value.value {
         Value::Scalar(_) => std::slice::from_ref(&field.value),

@@ -1,4 +1,4 @@
-//! `ports` of an accessory, in their short and long forms.
+//! `ports` of an accessory, in short and long form.
 
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
@@ -30,8 +30,8 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry) -> Vec<PortBinding> {
     bindings
 }
 
-/// `[[address:]published:]target[/protocol]`; published and target may be ranges of one length, and a single target
-/// may have a range to choose from.
+/// `[[address:]published:]target[/protocol]`; published and target may be ranges of the same length, and a single
+/// target may have a range of host ports to choose from.
 fn short(item: &Node) -> Read<Vec<PortBinding>> {
     let spec = text("ports", item)?;
     let invalid = || {
@@ -43,7 +43,7 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
         return Err(invalid());
     }
-    // From the right: an IPv6 address before the ports has colons of its own.
+    // Split from the right: an IPv6 address before the ports contains colons.
     let (rest, target) = mapping.rsplit_once(':').map_or((None, mapping), |(rest, target)| (Some(rest), target));
     let (address, published) = match rest {
         None => (None, None),
@@ -58,7 +58,7 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
         None => None,
         Some(text) => Some(range(text).ok_or_else(invalid)?),
     };
-    // One port of the container at any of several of the host.
+    // One container port on the first free host port of a range.
     if let (Some(ports), [container_port]) = (&published, &targets[..])
         && ports.len() > 1
     {
@@ -84,7 +84,7 @@ fn short(item: &Node) -> Read<Vec<PortBinding>> {
     Ok(targets.into_iter().enumerate().map(binding).collect())
 }
 
-/// Port 0 would be a new one at each start, which is what leaving it out says.
+/// Port 0 would be a new port at each start, which is what no value means.
 fn range(text: &str) -> Option<Vec<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
@@ -116,7 +116,7 @@ fn long(cx: &mut Context<'_>, map: &Map, item: &Node) -> Read<PortBinding> {
                 let protocols = [("tcp", "tcp"), ("udp", "udp"), ("sctp", "sctp")];
                 binding.protocol = choice("protocol", &field.value, &protocols)?.to_owned();
             }
-            // On a single host both modes publish alike; the other two are descriptions.
+            // On a single host both modes are equal; the other two keys are descriptions.
             "mode" | "name" | "app_protocol" => {}
             _ => refuse::PORT.judge(cx, field),
         }

@@ -1,4 +1,4 @@
-//! The whole file: from its tree to the `Project`.
+//! Reads the whole file: from the tree to the `Project`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ use crate::model::{
 /// A Linux bridge has 1,024 ports, one for each container.
 const MOST_SERVICES: usize = 1000;
 
-/// Problems are noted in `cx`; the project is complete only when there are none.
+/// Reads the project. Problems are recorded in `cx`; the project is complete only if there are none.
 pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     for entry in &root.entries {
         if entry.key == "version" {
@@ -36,7 +36,7 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
             refuse::TOP.judge(cx, entry);
         }
     }
-    // What services name is resolved while they are read, so what they may name comes first.
+    // Services refer to these sections, so they are read first.
     let (proxy, notify) = proxy_block::read(cx, root.get("x-deploy-apps"));
     let mut networks = Resources::networks(cx, root);
     let mut volumes = Resources::volumes(cx, root);
@@ -44,7 +44,7 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     let mut drafts = services(cx, root, &mut networks, &mut volumes, &files);
     share_built_images(&mut drafts);
 
-    // What no service alone can tell.
+    // Checks that involve several services.
     let edges = drafts.iter().map(|(name, draft)| (name.clone(), draft.depends_on.clone())).collect();
     depends::check_circles(cx, &edges);
     let apps = drafts.iter().filter_map(|(name, draft)| Some((name, draft.app.as_ref()?)));
@@ -118,7 +118,7 @@ fn services(
     drafts
 }
 
-/// What is replaced has left the file, and has one successor.
+/// A replaced app must not be in the file, and has a single successor.
 fn check_replaced(cx: &mut Context<'_>, drafts: &IndexMap<AppName, Draft>) {
     let replaced: Vec<_> = drafts.values().filter_map(|draft| draft.app.as_ref()?.replaces.clone()).collect();
     for (index, (key, span)) in replaced.iter().enumerate() {
@@ -132,8 +132,8 @@ fn check_replaced(cx: &mut Context<'_>, drafts: &IndexMap<AppName, Draft>) {
     }
 }
 
-/// A service whose `image` another service builds runs what is built, not what an earlier build has left under that name.
-/// One that asks the registry each time still does, as in compose.
+/// A service whose `image` is built by another service runs the new build, not an older image with that name. A service
+/// that always pulls still pulls, like in compose.
 fn share_built_images(drafts: &mut IndexMap<AppName, Draft>) {
     let mut built: BTreeMap<String, ImageSource> = BTreeMap::new();
     for draft in drafts.values() {
@@ -164,7 +164,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
     let (mut apps, mut accessories) = (IndexMap::new(), IndexMap::new());
     for (name, draft) in drafts {
         let mut container = draft.container;
-        // What serves must come back after a reboot with no one there to start it; what ends must not start again.
+        // Long-running services must restart after a reboot; jobs must not restart.
         let is_job = jobs.contains(&name) || draft.deploy.job.is_some();
         let fallback = if is_job { Restart::No } else { Restart::UnlessStopped };
         container.restart = draft.restart.unwrap_or(fallback);

@@ -1,4 +1,4 @@
-//! What a service may say of another one: its namespace, its volumes, a name for it.
+//! References of a service to another one: namespaces, volumes and links.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::compose::text::node::{Entry, Map, Span, Value, clip};
 use crate::compose::text::suggest::nearest;
 use crate::model::{Accessory, Condition, ContainerSpec, Dependency, ProjectName};
 
-/// Another service, as far as it must be known before it is read.
+/// The facts about another service that are needed before it is read.
 #[derive(Debug, Clone)]
 pub(super) struct Other {
     is_app: bool,
@@ -31,14 +31,14 @@ pub(super) fn of(services: &Map, project: &ProjectName) -> BTreeMap<String, Othe
     services.entries.iter().map(|entry| (entry.key.clone(), other(entry))).collect()
 }
 
-/// The others as one service sees them. What it needs of another one is a dependency too: it must be there first.
+/// The other services, as seen by one service. A reference is a dependency too: the other service must run first.
 pub(super) struct Others<'a> {
     pub known: &'a BTreeMap<String, Other>,
     pub needed: Vec<(Dependency, Span)>,
 }
 
 impl Others<'_> {
-    /// The container of an accessory; an app has none that stays.
+    /// The container of an accessory; an app has no permanent container.
     fn container(&mut self, name: &str, field: &Entry) -> Read<String> {
         let Some(other) = self.known.get(name) else {
             let message = format!("`{}` names `{}`, which is not a service", field.key, clip(name));
@@ -60,7 +60,7 @@ impl Others<'_> {
         Ok(container)
     }
 
-    /// `service:x` or `container:x` in the engine's form; `None` for what is neither.
+    /// `service:x` or `container:x` in the engine's form; `None` for other texts.
     pub fn namespace(&mut self, text: &str, field: &Entry) -> Read<Option<String>> {
         match text.split_once(':') {
             Some(("service", name)) => Ok(Some(format!("container:{}", self.container(name, field)?))),
@@ -70,7 +70,7 @@ impl Others<'_> {
     }
 }
 
-/// `network_mode`, of an accessory: an app's replicas are reached over the proxy's network.
+/// `network_mode` of an accessory: an app's replicas are reached over the proxy's network.
 pub(super) fn network_mode(
     cx: &mut Context<'_>,
     field: &Entry,
@@ -108,7 +108,8 @@ pub(super) fn network_mode(
     }
 }
 
-/// `volumes_from`: `service[:ro]` or `container:name[:ro]`. Returns where another service's volumes may be written to.
+/// `volumes_from`: `service[:ro]` or `container:name[:ro]`. Returns whether another service's volumes may be written
+/// to.
 pub(super) fn volumes_from(
     cx: &mut Context<'_>,
     field: &Entry,
@@ -142,13 +143,13 @@ pub(super) fn volumes_from(
     writes
 }
 
-/// `links`: another name for an accessory; without one its own name leads there, as it does anyway.
+/// `links`: an alias for an accessory. Without an alias it has no effect, as names resolve anyway.
 pub(super) fn links(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec, others: &mut Others<'_>) {
     for text in cx.keep(collections::texts(field)).unwrap_or_default() {
         let (service, alias) = text.split_once(':').unwrap_or((&text, &text));
         let is_app = others.known.get(service).is_some_and(|other| other.is_app);
         if is_app && alias == service {
-            // The name of an app leads to the proxy on every network.
+            // The name of an app resolves to the proxy on every network.
             continue;
         }
         let found = others.container(service, field);
@@ -156,7 +157,7 @@ pub(super) fn links(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpe
     }
 }
 
-/// `external_links`: containers that are not of the project.
+/// `external_links`: containers outside of the project.
 pub(super) fn external_links(cx: &mut Context<'_>, field: &Entry, spec: &mut ContainerSpec) {
     for text in cx.keep(collections::texts(field)).unwrap_or_default() {
         let (container, alias) = text.split_once(':').unwrap_or((&text, &text));
@@ -164,7 +165,7 @@ pub(super) fn external_links(cx: &mut Context<'_>, field: &Entry, spec: &mut Con
     }
 }
 
-/// `container_name`, of an accessory.
+/// `container_name` of an accessory.
 pub(super) fn container_name(field: &Entry) -> Read<String> {
     let text = field.text()?;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -175,7 +176,7 @@ pub(super) fn container_name(field: &Entry) -> Read<String> {
     }
 }
 
-/// `expose` only documents, here as everywhere: services of a network reach every port. So it is only checked.
+/// `expose` is only documentation: services in a network reach every port. So it is only validated.
 pub(super) fn expose(cx: &mut Context<'_>, field: &Entry) {
     let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
     let valid = |text: &str| {

@@ -1,4 +1,4 @@
-//! The top-level `networks` and `volumes`: what the file declares, and which of it services use.
+//! The top-level `networks` and `volumes`: declared resources, and which of them are used.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use crate::model::{NetworkPool, NetworkSettings, NewVolume};
 
 #[derive(Debug, Default)]
 struct Declared {
-    /// On the engine.
+    /// The name on the engine.
     name: String,
     external: bool,
     settings: Settings,
     used: bool,
 }
 
-/// All that may be said of either kind.
+/// Settings of a network or a volume.
 #[derive(Debug, Default, PartialEq)]
 struct Settings {
     network: NetworkSettings,
@@ -31,12 +31,12 @@ struct Settings {
     labels: BTreeMap<String, String>,
 }
 
-/// As compose names it.
+/// Compose's name of the default network.
 fn default_name(project: &str) -> String {
     format!("{project}_default")
 }
 
-/// The declared networks or the declared volumes, by their key in the file.
+/// The declared networks or volumes, by their key in the file.
 #[derive(Debug)]
 pub(super) struct Resources {
     kind: &'static str,
@@ -62,7 +62,7 @@ impl Resources {
         Self { kind, declared }
     }
 
-    /// Whether the project's own network was given anything that it would not have undeclared.
+    /// Whether the declaration of the default network changes any of its defaults.
     pub fn changes_default(&self, project: &str) -> bool {
         let found = self.declared.get("default");
         found.is_some_and(|found| {
@@ -70,7 +70,7 @@ impl Resources {
         })
     }
 
-    /// The name on the engine of what a service names; from now on it is used.
+    /// Marks a resource as used and returns its name on the engine.
     pub fn resolve(&mut self, key: &str, span: Span) -> Read<String> {
         if let Some(found) = self.declared.get_mut(key) {
             found.used = true;
@@ -84,7 +84,7 @@ impl Resources {
         })
     }
 
-    /// The project's own network, which exists without being declared.
+    /// The project's default network, which exists without a declaration.
     pub fn default_network(&mut self, project: &str) -> String {
         let own = || Declared { name: default_name(project), ..Declared::default() };
         let found = self.declared.entry("default".to_owned()).or_insert_with(own);
@@ -96,7 +96,7 @@ impl Resources {
         self.declared.values().filter(|found| found.used && !found.external)
     }
 
-    /// The networks that are used and ours to make, by their names on the engine.
+    /// The used networks that the project creates, by name on the engine.
     pub fn own_networks(&self) -> impl Iterator<Item = (String, NetworkSettings)> {
         self.own().map(|found| {
             let Settings { network, driver, driver_opts, labels } = &found.settings;
@@ -105,7 +105,7 @@ impl Resources {
         })
     }
 
-    /// The volumes that are used and ours to make.
+    /// The used volumes that the project creates.
     pub fn own_volumes(&self) -> impl Iterator<Item = NewVolume> {
         self.own().map(|found| {
             let Settings { driver, driver_opts, labels, .. } = &found.settings;
@@ -114,7 +114,7 @@ impl Resources {
         })
     }
 
-    /// Names on the engine of all that is used and must exist.
+    /// Names on the engine of used external resources, which must exist.
     pub fn external(&self) -> impl Iterator<Item = String> {
         self.declared.values().filter(|found| found.used && found.external).map(|found| found.name.clone())
     }
@@ -141,7 +141,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section) -> Option<Decl
             "enable_ipv4" => cx.set_some(&mut network.enable_ipv4, field.boolean()),
             "enable_ipv6" => cx.set_some(&mut network.enable_ipv6, field.boolean()),
             "ipam" => ipam(cx, field, network),
-            // `default` is the engine's own, and what `docker compose config` writes.
+            // `docker compose config` writes `default` for the engine's default driver.
             "driver" => found.driver = cx.keep(field.text()).filter(|driver| driver != "default"),
             "driver_opts" => cx.set(&mut found.driver_opts, string_map(field)),
             _ => cx.set(&mut found.labels, container::labels(field).map(|labels| labels.into_iter().collect())),
@@ -151,7 +151,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section) -> Option<Decl
         let message = format!("`{}` has no effect on external {} `{}`", field.key, section.name, clip(&item.key));
         cx.warn(Problem::at(field.key_span, message).hint("remove it: the network or volume exists already"));
     }
-    // Compose's own naming, so that a project that it started keeps its data.
+    // Compose's naming scheme, so that a project started with compose keeps its data.
     let prefixed = || if external { item.key.clone() } else { format!("{}_{}", cx.project, item.key) };
     let name = name.unwrap_or_else(prefixed);
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -162,7 +162,7 @@ fn declare(cx: &mut Context<'_>, item: &Entry, section: &Section) -> Option<Decl
     Some(Declared { name, external, settings: found, used: false })
 }
 
-/// `true`, or the older map with the name in it.
+/// `true`, or the older map that contains the name.
 pub(super) fn external(cx: &mut Context<'_>, field: &Entry, name: &mut Option<String>) -> bool {
     if let Value::Map(map) = &field.value.value {
         match map.get("name") {

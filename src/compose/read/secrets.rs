@@ -1,4 +1,4 @@
-//! `secrets` and `configs`: where their values come from, and which files they are in a service's containers.
+//! `secrets` and `configs`: the sources of their values, and the files in a service's containers.
 
 use std::path::Path;
 
@@ -15,9 +15,9 @@ use crate::compose::text::suggest::nearest;
 use crate::local::{self, FileError};
 use crate::model::{ContainerFile, Content};
 
-/// What is larger is no secret and no config but data, and belongs in a volume or an image.
+/// Larger content is data, and belongs in a volume or an image.
 const MOST_BYTES: u64 = 16 << 20;
-/// Anyone in the container may read it, as the specification has it.
+/// Readable by all users in the container, as in the specification.
 const MODE: u32 = 0o444;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Kind {
     }
 }
 
-/// Where a value comes from. It is read when a service asks for it.
+/// The source of a value. It is read when a service uses it.
 #[derive(Debug)]
 enum Origin {
     File {
@@ -53,7 +53,7 @@ enum Origin {
     },
     Inline(String),
     External(Span),
-    /// A problem that has been told.
+    /// Invalid; already reported.
     Broken,
 }
 
@@ -96,7 +96,7 @@ fn origin(cx: &mut Context<'_>, item: &Entry, section: &Section) -> Origin {
             "external" if external(cx, field, &mut None) => {
                 found.push(("external", Origin::External(field.key_span)));
             }
-            // A name on a store that does not exist here.
+            // A name in an external store, which does not exist here.
             _ => {}
         }
     }
@@ -138,7 +138,7 @@ pub(super) fn of_service(cx: &mut Context<'_>, entry: &Entry, declared: &Declare
     }
 }
 
-/// One file; `None` when its value has a problem that has been told.
+/// One file; `None` if its value has a problem that was already reported.
 fn grant(
     cx: &mut Context<'_>,
     item: &Node,
@@ -171,7 +171,7 @@ fn grant(
     }
     let (shown, span) = target.unwrap_or_else(|| (file.name.clone(), item.span));
     file.target = kind.target(&shown);
-    // It becomes a path in an archive: one way to write it, and none that leads elsewhere.
+    // It becomes a path in an archive, so it must be normalized and must not contain `..`.
     let plain = file.target.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
     if !plain || file.target.contains('\0') {
         return Err(Problem::at(span, format!("`{}` is not a path of a file in the container", clip(&shown)))
@@ -198,7 +198,7 @@ fn grant(
     }
 }
 
-/// `0440`, `"440"` or `0o440`. A bare number without a zero before it is a decimal one, as in JSON: 288 is `0440`.
+/// `0440`, `"440"` or `0o440`. A number without a leading zero is decimal, as in JSON: 288 is `0440`.
 pub(super) fn mode(field: &Entry) -> Read<u32> {
     let text = field.text()?;
     if field.value.plain && !text.starts_with('0') && text.chars().all(|c| c.is_ascii_digit()) {
@@ -211,7 +211,7 @@ pub(super) fn mode(field: &Entry) -> Read<u32> {
     }
 }
 
-/// People write `mode: 440` and mean `0440`.
+/// `mode: 440` is usually meant as `0440`.
 fn warn_of_decimal(cx: &mut Context<'_>, field: &Entry, mode: u32) {
     let Some(text) = field.value.as_text().filter(|text| field.value.plain && !text.starts_with('0')) else { return };
     if text.chars().all(|c| c.is_digit(8)) {
@@ -220,7 +220,7 @@ fn warn_of_decimal(cx: &mut Context<'_>, field: &Entry, mode: u32) {
     }
 }
 
-/// Values are often not where a file is only looked at, so that they are missing is no mistake of the file.
+/// The value. A missing value is not an error of the file, since it is often missing where a file is only inspected.
 fn content(cx: &Context<'_>, kind: Kind, name: &str, origin: &Origin) -> Read<Option<Content>> {
     let (word, name) = (kind.word(), clip(name));
     match origin {

@@ -1,4 +1,4 @@
-//! One service: its keys one by one, then what they mean together.
+//! Reads one service: first its keys, then checks of their combinations.
 
 use std::collections::BTreeMap;
 
@@ -24,24 +24,24 @@ use crate::compose::text::accessories::is_of_accessory;
 use crate::compose::text::node::{Entry, Map, Span, Value, clip};
 use crate::model::{ContainerFile, ContainerSpec, Dependency, Hook, ImageSource, Restart};
 
-/// All that was read of a service.
+/// The content of a service.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub image: ImageSource,
     pub container: ContainerSpec,
-    /// `None` when the file does not say; what is right then depends on who needs the service.
+    /// `None` if not set: the default depends on the services that need it.
     pub restart: Option<Restart>,
     pub depends_on: Vec<(Dependency, Span)>,
     pub deploy: Deploy,
-    /// Of an accessory only.
+    /// Set for accessories only.
     pub container_name: Option<String>,
     /// `None` for an accessory.
     pub app: Option<AppBlock>,
-    /// Of an accessory only.
+    /// Set for accessories only.
     pub backup: Option<Hook>,
 }
 
-/// What a service needs to know of the rest of the file.
+/// The parts of the file that a service refers to.
 pub(super) struct Surroundings<'a> {
     pub services: &'a [&'a str],
     pub networks: &'a mut Resources,
@@ -50,7 +50,7 @@ pub(super) struct Surroundings<'a> {
     pub others: &'a BTreeMap<String, Other>,
 }
 
-/// Problems are noted in `cx`; `None` when the service has no shape at all.
+/// Reads a service. Problems are recorded in `cx`; `None` if it is not a map.
 pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surroundings<'_>) -> Option<Draft> {
     let name = entry.key.as_str();
     let map = match &entry.value.value {
@@ -66,7 +66,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             return None;
         }
     };
-    // An empty block makes a worker, so what counts is that the key is there.
+    // An empty block makes a worker, so only the existence of the key counts.
     let (of_accessory, block) = match map.get("x-deploy-apps") {
         Some(block) if is_of_accessory(&block.value) => (Some(block), None),
         block => (None, block),
@@ -79,7 +79,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     let mut files: Vec<ContainerFile> = Vec::new();
     let before = cx.count();
 
-    // A key without a value is the same as no key, in compose as here.
+    // A key without a value is ignored, like in compose.
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "restart" => restart = cx.keep(crate::compose::read::service::restart(field)),
@@ -92,7 +92,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             "pids_limit" => deploy::pids(cx, field, &mut deploy.resources),
             "volumes" => mounts::read(cx, field, around.volumes, &mut mounts),
             "tmpfs" => mounts::tmpfs(cx, field, &mut mounts),
-            // Two replicas cannot bind one port, and old and new would have to at each deploy.
+            // Two replicas cannot bind the same port, and every deploy would run old and new replicas at once.
             "ports" if is_app => cx.refuse(
                 Problem::at(
                     field.key_span,
@@ -105,7 +105,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
             // Read together below.
             "build" | "image" | "pull_policy" | "environment" | "env_file" | "networks" | "x-deploy-apps" => {}
             "labels" | "label_file" | "mac_address" => {}
-            // Done before the service is read.
+            // Resolved before the service is read.
             "extends" | "profiles" => {}
             "container_name" if !is_app => cx.set_some(&mut container_name, references::container_name(field)),
             "expose" => references::expose(cx, field),
@@ -149,7 +149,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     }
     let image = image::read(cx, entry, map);
     let app = match block {
-        // A broken block must not turn the app into an accessory.
+        // An invalid block must not make the app an accessory.
         Some(block) => Some(app_block::read(cx, name, block)?),
         None => None,
     };
@@ -157,7 +157,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     Some(Draft { image: image?, container: spec, restart, depends_on, deploy, container_name, app, backup })
 }
 
-/// The engine has two ways to say how much of the processors a container gets, and takes one of them.
+/// The engine has two settings for CPU limits and accepts only one of them.
 fn check_processors(cx: &mut Context<'_>, map: &Map, spec: &ContainerSpec) {
     let older = ["cpu_quota", "cpu_period"].into_iter().find_map(|key| map.get(key));
     let set = spec.shares.cpu_quota.is_some() || spec.shares.cpu_period.is_some();
@@ -167,7 +167,7 @@ fn check_processors(cx: &mut Context<'_>, map: &Map, spec: &ContainerSpec) {
     }
 }
 
-/// What no key alone can tell.
+/// Checks of several keys together.
 fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deploy, mounts: &Mounts) {
     if let (true, Some(span), false) = (is_app, mounts.shared_writable, deploy.order_chosen) {
         let message = format!("app `{name}` writes to a volume that its old and new version would share");
@@ -193,7 +193,7 @@ fn check_together(cx: &mut Context<'_>, name: &str, is_app: bool, deploy: &Deplo
     }
 }
 
-/// Quoted or not: `no` is text here, since nothing is typed before its key is known.
+/// With or without quotes: values are not typed before their key is known, so `no` is a text here.
 fn restart(field: &Entry) -> Read<Restart> {
     let text = field.text()?;
     match text.split_once(':').map_or((text.as_str(), None), |(word, count)| (word, Some(count))) {

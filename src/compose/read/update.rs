@@ -8,8 +8,8 @@ use crate::compose::text::node::Entry;
 use crate::compose::text::scalar::{choice, number};
 use crate::model::{FailureAction, Order, ReplicaCount, Restart, RolloutPolicy};
 
-/// Either of the two: they have the same fields. Zero in `parallelism` is all at once, as in the specification.
-/// Returns whether it says which of old and new runs first.
+/// Reads either of them: they have the same fields. Zero in `parallelism` means all at once, as in the specification.
+/// Returns whether `order` is set.
 pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutPolicy) -> bool {
     let mut order_chosen = false;
     let Some(map) = cx.keep(collections::map(entry)) else { return false };
@@ -17,7 +17,7 @@ pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutP
         match field.key.as_str() {
             "order" => {
                 let orders = [("start-first", Order::StartFirst), ("stop-first", Order::StopFirst)];
-                // Also when it repeats the default: two writers of one volume are then a decision.
+                // Also for the default value: two writers of one volume are then intended.
                 order_chosen = true;
                 cx.set(&mut rollout.order, choice("order", &field.value, &orders));
             }
@@ -33,7 +33,7 @@ pub(super) fn policy(cx: &mut Context<'_>, entry: &Entry, rollout: &mut RolloutP
                     ("continue", FailureAction::Pause),
                 ];
                 cx.set(&mut rollout.failure_action, choice("failure_action", &field.value, &actions));
-                // Without the failed replica fewer would serve, and nobody would have said so.
+                // Without the failed replica fewer replicas would serve, without a notice.
                 if field.value.as_text() == Some("continue") {
                     let message = "`failure_action: continue` is taken as `pause`: no replica is left out unseen";
                     cx.warn(
@@ -63,7 +63,7 @@ fn ratio(field: &Entry) -> Read<f64> {
         .ok_or_else(|| field.expected("a ratio from 0 to 1, such as `0.1`"))
 }
 
-/// `restart_policy`: what the engine knows of it. It waits longer and longer between two attempts by itself.
+/// `restart_policy`, as far as the engine supports it. The engine increases the delay between restarts itself.
 pub(super) fn restart_policy(cx: &mut Context<'_>, entry: &Entry) -> Option<Restart> {
     let map = cx.keep(collections::map(entry))?;
     let (mut condition, mut attempts) = (Restart::Always, None);

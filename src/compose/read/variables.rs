@@ -1,4 +1,4 @@
-//! `environment` and `env_file`: what the container's processes see.
+//! `environment` and `env_file`: the container's environment variables.
 
 use indexmap::IndexMap;
 
@@ -11,7 +11,7 @@ use crate::compose::text::dotenv;
 use crate::compose::text::node::{Entry, Node, Span, Value};
 use crate::compose::text::scalar::{boolean, choice, text};
 
-/// Files first, in their order, then `environment` over them.
+/// The files in order, overridden by `environment`.
 pub(in crate::compose) fn read(
     cx: &mut Context<'_>,
     files: Option<&Entry>,
@@ -27,7 +27,7 @@ pub(in crate::compose) fn read(
         }
     }
     for (name, value, _) in own {
-        // A name alone passes on what this run's environment has, and is left out when it has nothing.
+        // A name without a value is passed through from the environment, and omitted if it is not set there.
         if let Some(value) = value.or_else(|| cx.environment.get(&name)) {
             variables.insert(name, value);
         }
@@ -38,7 +38,7 @@ pub(in crate::compose) fn read(
 struct EnvFile {
     path: String,
     required: bool,
-    /// Values are taken as they stand.
+    /// Values are not interpolated.
     raw: bool,
     span: Span,
 }
@@ -67,7 +67,8 @@ fn file(cx: &mut Context<'_>, node: &Node) -> Read<EnvFile> {
     Ok(EnvFile { path: path.text()?, required, raw, span: path.value.span })
 }
 
-/// Adds the file's variables. In its values those of the run come first, then the service's own, then the files'.
+/// Adds the file's variables. For its values, variables of the run take precedence over those of the service and of the
+/// files.
 fn load(
     cx: &mut Context<'_>,
     file: &EnvFile,

@@ -1,4 +1,4 @@
-//! The version text of an app, before the build number.
+//! The version of an app, without the build number.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,29 +9,29 @@ use crate::compose::text::node::{Entry, clip};
 use crate::local::{self, FileError};
 use crate::model::{BuildSpec, ImageSource};
 
-/// For folders that say nothing of a version.
+/// The version if there is no other source.
 const UNKNOWN: &str = "0";
 
-/// Goes into labels, log lines and one column of the terminal.
+/// It is used in labels, log lines and a table column.
 const MOST_CHARACTERS: usize = 64;
 
-/// Of a VERSION file. Only its first line counts.
+/// Size limit of a VERSION file. Only its first line is used.
 const MOST_BYTES: u64 = 64 << 10;
 
-/// A large repository on a slow disk takes seconds; without an answer there is no version from git.
+/// A large repository on a slow disk takes seconds; after this, git's version is not used.
 const GIT_LIMIT: Duration = Duration::from_secs(5);
 
 fn valid(text: &str) -> bool {
     (1..=MOST_CHARACTERS).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// `version` of the app's block.
+/// `version` in the app's block.
 pub(super) fn chosen(field: &Entry) -> Read<String> {
     let text = field.text()?;
     if valid(&text) { Ok(text) } else { Err(field.expected("at most 64 printable ASCII characters without blanks")) }
 }
 
-/// A VERSION file of the app, the image's tag, a VERSION file of the project, or what git says, in this order.
+/// The version from, in this order: a VERSION file of the app, the image's tag, a VERSION file of the project, git.
 pub(super) fn found(cx: &mut Context<'_>, image: &ImageSource) -> String {
     let own = match image {
         ImageSource::Build(build) => of_build(cx, build),
@@ -50,7 +50,7 @@ fn of_folder(cx: &mut Context<'_>, folder: &Path) -> Option<String> {
     let file = folder.join("VERSION");
     let text = match local::text(&file, MOST_BYTES) {
         Ok(text) => text,
-        // A folder of that name is somebody's own.
+        // A folder with that name is unrelated.
         Err(FileError::Missing | FileError::Folder) => return None,
         Err(error) => {
             let message = format!("`{}` {error}, so it names no version", file.display());
@@ -67,7 +67,7 @@ fn of_folder(cx: &mut Context<'_>, folder: &Path) -> Option<String> {
     None
 }
 
-/// `latest` moves, so it names no version.
+/// The tag, except `latest`, which is not a version.
 fn tag(reference: &str) -> Option<String> {
     let name = reference.split('@').next().unwrap_or(reference);
     let (_, tag) = name.rsplit('/').next()?.split_once(':')?;

@@ -1,8 +1,8 @@
-//! The keys of a service's `build` and `deploy`: how its image comes about, and how many containers run from it.
+//! Keys of a service's `build` and `deploy`.
 
 use super::section::Section;
 
-/// The engine's own build call, which is all that a remote engine offers, has no place for what is refused here.
+/// The engine's build API, which is all that a remote engine offers, does not support the refused keys.
 pub(in crate::compose) const BUILD: Section = Section {
     name: "build",
     known: &[

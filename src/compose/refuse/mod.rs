@@ -1,6 +1,6 @@
-//! What the compose specification knows and deploy-apps does not honour, and what to do instead.
+//! Keys of the compose specification that deploy-apps does not support, each with an alternative.
 //!
-//! Nothing is ignored silently: a key is read, warned about or refused here by name, or unknown.
+//! No key is ignored silently: it is read, warned about, refused by name, or unknown.
 
 mod deployment;
 mod own;

@@ -1,4 +1,4 @@
-//! The keys of the blocks `x-deploy-apps`, in the file and in a service.
+//! Keys of the `x-deploy-apps` blocks, of the file and of a service.
 
 use super::section::Section;
 

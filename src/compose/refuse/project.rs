@@ -1,4 +1,4 @@
-//! The keys of the file and of what its services share: networks, volumes, secrets, configs, other files.
+//! Top-level keys and keys of shared resources: networks, volumes, secrets, configs, includes.
 
 use super::section::Section;
 

@@ -1,4 +1,4 @@
-//! The keys of one section of the file, and what becomes of one that no reader took.
+//! The keys of one section of the file, and the check of keys that no reader handles.
 
 use crate::compose::context::Context;
 use crate::compose::error::Problem;
@@ -9,16 +9,16 @@ use crate::compose::text::suggest::nearest;
 pub(in crate::compose) struct Section {
     /// For messages, such as `service`.
     pub name: &'static str,
-    /// Read by us.
+    /// Keys that are read.
     pub known: &'static [&'static str],
-    /// Of the specification, without effect here and harmless, with why that is so.
+    /// Keys of the specification that are harmless but have no effect, with the reason.
     pub warned: &'static [(&'static str, &'static str)],
-    /// Of the specification, with what to do instead.
+    /// Keys of the specification that are refused, with an alternative.
     pub refused: &'static [(&'static str, &'static str)],
 }
 
 impl Section {
-    /// What a key that no reader took comes to: a warning, a refusal, or nothing for extensions (`x-…`).
+    /// Reports a key that no reader handles: a warning, a refusal, or nothing for extensions (`x-…`).
     pub fn judge(&self, cx: &mut Context<'_>, entry: &Entry) {
         match self.warned.iter().find(|(warned, _)| *warned == entry.key) {
             Some((key, reason)) => {
@@ -32,18 +32,18 @@ impl Section {
         }
     }
 
-    /// The problem with a key that no reader took; `None` for extensions (`x-…`), which mean nothing to anyone.
+    /// The problem of a key that no reader handles; `None` for extensions (`x-…`), which are ignored.
     pub fn refusal(&self, entry: &Entry) -> Option<Problem> {
         let key = entry.key.as_str();
         if let Some((_, instead)) = self.refused.iter().find(|(refused, _)| *refused == key) {
-            // Switched off is the same as not there.
+            // A disabled feature equals a missing key.
             let off = matches!(&entry.value.value, Value::Scalar(text) if text == "false");
             return (!off).then(|| {
                 Problem::at(entry.key_span, format!("`{key}` is not supported")).hint(*instead).unsupported()
             });
         }
         let near = nearest(key, self.known.iter().copied());
-        // A mistyped block of our own would make an app an accessory, silently.
+        // A mistyped `x-deploy-apps` would silently make an app an accessory.
         if key.starts_with("x-") && near != Some("x-deploy-apps") {
             return None;
         }

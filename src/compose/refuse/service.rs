@@ -1,4 +1,4 @@
-//! The keys of a service and of its own parts: how one container is.
+//! Keys of a service and of its parts.
 
 use super::section::Section;
 
@@ -216,7 +216,7 @@ pub(in crate::compose) const PRE_START: Section = Section {
 
 const OF_THE_SERVICE: &str = "set it for the service, of which the step has everything else";
 
-/// Of `secrets` and `configs` of a service.
+/// Keys in `secrets` and `configs` of a service.
 pub(in crate::compose) const GRANT: Section =
     Section { name: "secrets", known: &["gid", "mode", "source", "target", "uid"], warned: &[], refused: &[] };
 

@@ -1,4 +1,4 @@
-//! No text makes the loader panic, hang or grow without bound.
+//! No text makes the loader panic, hang or use unbounded memory.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::compose::text::dotenv;
 use crate::compose::text::interpolate::{Lookup, interpolate};
 use crate::compose::text::shell_words;
 
-/// Uses most keys, so that a mutation lands in every reader.
+/// Uses most keys, so that mutations reach every reader.
 const FULL: &str = r#"name: sample
 x-deploy-apps: { proxy: { name: p, http_port: 80, bind: 127.0.0.1, subnet: 10.213.0.0/20, base_image: a } }
 x-common: &common { init: true, ulimits: { nofile: { soft: 1, hard: 2 }, nproc: 5 } }
@@ -42,7 +42,7 @@ networks: { back: { internal: true } }
 volumes: { data: { external: true, name: d } }
 "#;
 
-/// Renders what it refuses, since that walks over the text as well.
+/// Renders errors too, since that processes the text.
 fn try_load(text: &str) -> Result<(), String> {
     let case = Case::new(text);
     load(&case.request()).map(|_| ()).map_err(|error| {
@@ -126,7 +126,7 @@ proptest! {
         let _ = shell_words::split(&text);
     }
 
-    /// What survives is printed, and means the same when it is read again.
+    /// A file that loads is printed, and the output has the same meaning.
     #[test]
     fn any_two_files_are_merged_and_printed_or_refused(
         at in 0..FULL.len(), cut in 0..12_usize, put in snippet(), from in 0..40_usize, to in 0..40_usize,
@@ -135,7 +135,7 @@ proptest! {
         let damaged = format!("{}{put}{}", &FULL[..start], &FULL[end.max(start)..]);
         let lines: Vec<&str> = FULL.lines().collect();
         let (from, to) = (from % lines.len(), to % lines.len());
-        // A part of the same file, at the same indentation as before.
+        // A part of the same file, with the same indentation.
         let part: Vec<&str> = ["services:", "  web:"].into_iter().chain(lines[from.min(to)..=from.max(to)].iter().copied()).collect();
         let case = Case::new(&damaged).file("over.yaml", &part.join("\n")).env("COMPOSE_FILE", "compose.yaml:over.yaml");
         if let Ok(first) = config(&case.request(), true) {

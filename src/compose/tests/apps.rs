@@ -1,4 +1,4 @@
-//! The blocks that are ours: `x-deploy-apps` of the project and of a service.
+//! The `x-deploy-apps` blocks of the project and of a service.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn an_empty_block_is_a_worker_with_every_default() {
 }
 
 #[test]
-fn a_port_alone_is_routed_from_the_apps_own_host() {
+fn a_port_alone_gets_the_default_route() {
     assert_eq!(routes("      port: 80\n"), ["web.localhost/"]);
     let named = "      port: 80\n      routes: [{ host: \"*.Example.com\", path: /a/b/, strip: true }, { path: / }]\n";
     assert_eq!(routes(named), ["*.example.com/a/b stripped", "*/"]);
@@ -35,7 +35,7 @@ fn a_port_alone_is_routed_from_the_apps_own_host() {
 }
 
 #[test]
-fn routes_that_cannot_be_are_refused() {
+fn invalid_routes_are_refused() {
     let refuses = |routes: &str, message: &str, hint: &str| {
         Case::block(&format!("      port: 80\n      routes: {routes}\n")).refuses(&format!("6:{message}"), hint);
     };
@@ -83,7 +83,7 @@ fn a_route_belongs_to_one_app() {
 }
 
 #[test]
-fn what_needs_a_port_says_so() {
+fn keys_that_need_a_port_are_refused_without_one() {
     for (key, value) in [("routes", "[]"), ("drain", "{}"), ("balance", "round-robin"), ("metrics", "/metrics")] {
         let error = Case::block(&format!("      {key}: {value}\n")).error();
         let expected = format!("compose.yaml:5:7: app `web` has `{key}` but no `port`\n");
@@ -127,7 +127,7 @@ fn health_drain_balance_and_release_are_read() {
 }
 
 #[test]
-fn wrong_values_of_the_block_name_what_is_wanted() {
+fn invalid_values_of_the_block_name_the_expected_ones() {
     let refuses = |line: &str, message: &str, hint: &str| {
         Case::block(&format!("      port: 80\n      {line}\n")).refuses(message, hint);
     };
@@ -152,7 +152,7 @@ fn wrong_values_of_the_block_name_what_is_wanted() {
 }
 
 #[test]
-fn the_proxy_has_a_memory_limit_and_writes_its_log_where_it_is_told() {
+fn the_proxys_memory_limit_and_log_are_read() {
     let file = |block: &str| {
         Case::new(&format!("x-deploy-apps:\n  proxy: {{ {block} }}\nservices: {{ web: {{ image: a }} }}\n"))
     };
@@ -173,7 +173,7 @@ fn the_proxy_has_a_memory_limit_and_writes_its_log_where_it_is_told() {
 }
 
 #[test]
-fn trusted_proxies_are_addresses_networks_and_two_words() {
+fn trusted_proxies_are_addresses_networks_or_keywords() {
     let file = |block: &str| {
         Case::new(&format!("x-deploy-apps:\n  proxy:\n    {block}\nservices: {{ web: {{ image: a }} }}\n"))
             .env("T", "10.0.0.0/8, ::1")
@@ -247,14 +247,14 @@ fn the_projects_block_describes_the_proxy() {
 }
 
 #[test]
-fn an_app_that_stands_alone_has_no_default_network_unless_that_is_a_special_one() {
+fn an_app_without_accessories_has_no_default_network() {
     let networks = |service: &str, top: &str| {
         let file = format!("services: {{ a: {{ image: i, x-deploy-apps: {{ port: 1 }}{service} }} }}\n{top}");
         Case::new(&file).project().apps[0].service.container.networks.len()
     };
     assert_eq!(networks("", ""), 0);
     assert_eq!(networks(", networks: [default]", ""), 0);
-    // What `config` prints of the first.
+    // The output of `config` for the first file.
     assert_eq!(networks(", networks: { default: null }", "networks: { default: { name: sample_default } }"), 0);
     assert_eq!(networks("", "networks: { default: { name: other } }"), 1);
     assert_eq!(networks("", "networks: { default: { internal: true } }"), 1);
@@ -262,7 +262,7 @@ fn an_app_that_stands_alone_has_no_default_network_unless_that_is_a_special_one(
 }
 
 #[test]
-fn profiles_that_are_not_active_decide_about_no_app_s_networks() {
+fn inactive_profiles_do_not_change_networks() {
     let case =
         Case::new("services:\n  web: { image: i, x-deploy-apps: { port: 1 } }\n  db: { image: d, profiles: [data] }\n");
     let networks = |case: &Case, profiles: &[&str]| {
@@ -273,14 +273,14 @@ fn profiles_that_are_not_active_decide_about_no_app_s_networks() {
     let with = networks(&case, &["data"]);
     assert_eq!(with.len(), 1);
     assert_eq!(networks(&case, &[]), with);
-    // What `config` prints without the database is deployed with the same network.
+    // The output of `config` without the database is deployed with the same network.
     let printed = config(&case.request(), true).expect("a model").yaml();
     assert!(!printed.contains("db:"), "{printed}");
     assert_eq!(networks(&Case::new(&printed), &[]), with, "{printed}");
 }
 
 #[test]
-fn an_app_replaces_one_that_has_left_the_file() {
+fn an_app_replaces_one_that_is_not_in_the_file() {
     let replaced = |key: &str| {
         Case::new(&format!(
             "name: shop\nservices:\n  web: {{ image: web, x-deploy-apps: {{ port: 80, replaces: {key} }} }}\n"
@@ -304,7 +304,7 @@ fn an_app_replaces_one_that_has_left_the_file() {
 }
 
 #[test]
-fn a_service_that_names_the_image_of_a_build_runs_what_is_built() {
+fn a_service_with_the_image_of_a_build_runs_the_build() {
     let project = Case::new(
         "services:\n  api: { build: ./api, image: shop/api, x-deploy-apps: { port: 80 } }\n  \
          worker: { image: \"docker.io/shop/api:latest\", x-deploy-apps: {} }\n  \

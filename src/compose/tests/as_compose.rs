@@ -1,4 +1,4 @@
-//! What `docker compose` 5.6 makes of the same files: each expectation was seen there.
+//! Behaviour of `docker compose` 5.6 with the same files: each expectation was observed there.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn environment(case: &Case) -> Vec<String> {
 }
 
 #[test]
-fn empty_values_of_these_keys_are_not_set() {
+fn empty_values_are_not_set() {
     let keys = "cgroup_parent cpuset dns dns_search domainname hostname ipc isolation mac_address network_mode pid \
                 platform restart runtime stop_signal tmpfs user userns_mode uts working_dir";
     let lines: String = keys.split_whitespace().map(|key| format!("    {key}: \"${{X:-}}\"\n")).collect();
@@ -29,7 +29,7 @@ fn empty_values_of_these_keys_are_not_set() {
 }
 
 #[test]
-fn empty_values_inside_of_maps_are_not_set() {
+fn empty_values_in_maps_are_not_set() {
     let lines = "    logging: { driver: \"\" }\n    ports: [{ target: 80, published: \"\", protocol: \"\" }]\n    \
                  volumes: [{ type: volume, source: \"\", target: /v, volume: { subpath: \"\" } }]\n    \
                  devices: [{ source: /dev/a, target: \"\", permissions: \"\" }]\n    \
@@ -42,14 +42,14 @@ fn empty_values_inside_of_maps_are_not_set() {
     assert_eq!(container.extra_hosts, Vec::<String>::new());
     assert_eq!(container.host.devices[0].target, "/dev/a");
     assert_eq!(container.networks[0].network, "sample_n");
-    // An empty value of a variable or a label is a value.
+    // An empty value of a variable or a label is kept.
     let kept = Case::accessory("    environment: { A: \"\" }\n    labels: { l: \"\" }\n").container();
     assert_eq!(kept.environment["A"], "");
     assert_eq!(kept.labels["l"], "");
 }
 
 #[test]
-fn empty_values_of_a_deploy_are_not_set() {
+fn empty_values_in_deploy_are_not_set() {
     let lines = "    deploy: { mode: \"\", restart_policy: { condition: \"\" }, update_config: { failure_action: \"\" }, \
                  rollback_config: { failure_action: \"\" } }\n";
     let app = Case::app(lines).first_app();
@@ -77,7 +77,7 @@ fn an_included_build_without_a_context_builds_its_own_folder() {
         assert_eq!(build.context, PathBuf::from(case.path("sub")), "{name}");
     }
     assert_eq!(printed(&case)["services"]["a"]["build"]["context"], case.path("sub"));
-    // What is extended is a part of the file that extends it.
+    // An extended file is a part of the extending one.
     let case = Case::new("services: { a: { extends: { file: sub/base.yaml, service: a } } }\n")
         .file("sub/base.yaml", "services: { a: { build: { dockerfile: D } } }\n");
     let ImageSource::Build(build) = &case.project().accessories[0].service.image else { panic!("a build") };
@@ -85,7 +85,7 @@ fn an_included_build_without_a_context_builds_its_own_folder() {
 }
 
 #[test]
-fn dotenv_is_that_of_the_first_file_that_is_named() {
+fn dotenv_is_that_of_the_first_named_file() {
     let text = "services: { a: { image: \"a:${WHERE-none}\" } }\n";
     let case = Case::new("nonsense").file("sub/compose.yaml", text).file("here.yaml", text);
     let case = case.file(".env", "WHERE=here\n").file("sub/.env", "WHERE=sub\nCOMPOSE_PROJECT_NAME=own\n");
@@ -100,7 +100,7 @@ fn dotenv_is_that_of_the_first_file_that_is_named() {
     assert_eq!(loaded(&["sub/compose.yaml"], &[]), ("a:sub".to_owned(), "own".to_owned()));
     assert_eq!(loaded(&["sub/compose.yaml", "here.yaml"], &[]).0, "a:sub");
     assert_eq!(loaded(&["here.yaml", "sub/compose.yaml"], &[]).0, "a:here");
-    // A file that the environment names is found first from here, so this folder's file comes first.
+    // A file named by the environment is searched from here first, so this folder's `.env` is read first.
     assert_eq!(loaded(&[], &[("COMPOSE_FILE", "sub/compose.yaml")]).0, "a:here");
     assert_eq!(loaded(&["sub/compose.yaml"], &[("COMPOSE_DISABLE_ENV_FILE", "1")]).0, "a:none");
     assert_eq!(loaded(&["sub/compose.yaml"], &[("COMPOSE_DISABLE_ENV_FILE", "false")]).0, "a:sub");
@@ -127,7 +127,7 @@ fn env_files_may_be_named_from_the_home_folder_and_by_dotenv() {
 }
 
 #[test]
-fn names_are_made_fit_and_never_cut() {
+fn names_are_normalized_and_never_cut() {
     let name = |text: &str| {
         let case = Case::new(&format!("{text}services: {{ a: {{ image: a }} }}\n"));
         load(&LoadRequest { project_name: None, ..case.request() }).map(|loaded| loaded.project.name.to_string())
@@ -145,7 +145,7 @@ fn names_are_made_fit_and_never_cut() {
 }
 
 #[test]
-fn profiles_of_the_command_line_take_the_place_of_the_environments() {
+fn profiles_of_the_command_line_replace_those_of_the_environment() {
     let case = Case::new(
         "services:\n  a: { image: a }\n  b: { image: b, profiles: [b] }\n  c: { image: c, profiles: [c] }\n  \
          d: { image: d, profiles: [\"${P:-}\"] }\n",
@@ -156,12 +156,12 @@ fn profiles_of_the_command_line_take_the_place_of_the_environments() {
     };
     assert_eq!(names(&case.request()), "a b");
     assert_eq!(names(&LoadRequest { profiles: vec!["c".to_owned()], ..case.request() }), "a c");
-    // Without any profile the empty one is active.
+    // Without profiles the empty profile is active.
     assert_eq!(names(&case.env("COMPOSE_PROFILES", "").request()), "a d");
 }
 
 #[test]
-fn a_name_without_a_value_takes_the_place_of_a_value() {
+fn a_name_without_a_value_replaces_a_value() {
     let layers = |over: &str| {
         Case::new("services: { a: { image: a, environment: { V: one, W: w }, labels: { l: one } } }\n")
             .file("compose.override.yaml", &format!("services: {{ a: {{ {over} }} }}\n"))
@@ -173,7 +173,7 @@ fn a_name_without_a_value_takes_the_place_of_a_value() {
 }
 
 #[test]
-fn health_checks_are_taken_by_the_word() {
+fn health_checks_are_split_like_in_compose() {
     let check = |text: &str| Case::accessory(&format!("    healthcheck: {{ test: {text} }}\n")).container().healthcheck;
     let words = |text: &str| match check(text) {
         Some(Healthcheck::Test { test, .. }) => test.join("|"),
@@ -186,7 +186,7 @@ fn health_checks_are_taken_by_the_word() {
 }
 
 #[test]
-fn an_included_resource_is_merged_under_the_files_own() {
+fn an_included_resource_is_overridden_by_the_file() {
     let case = Case::new(
         "include: [inc.yaml]\nservices: { a: { image: own, environment: { A: own } } }\nnetworks: { n: }\n",
     )
@@ -201,7 +201,7 @@ fn an_included_resource_is_merged_under_the_files_own() {
 }
 
 #[test]
-fn an_empty_file_changes_nothing_when_another_says_something() {
+fn an_empty_file_changes_nothing() {
     for text in ["", "# nothing\n", "---\n"] {
         let case = Case::new("services: { a: { image: a } }\n").file("compose.override.yaml", text);
         assert_eq!(case.project().accessories.len(), 1, "{text:?}");
@@ -224,7 +224,7 @@ fn modes_without_a_zero_are_decimal() {
 }
 
 #[test]
-fn what_is_not_put_in_keeps_its_colons() {
+fn uninterpolated_variables_keep_their_colons() {
     let case = Case::accessory("    volumes: [\"${D:-/srv}/x:/x:ro\", \"$D/y:/y\"]\n");
     let model = config(&case.request(), false).expect("printed").model;
     let volumes = &model["services"]["db"]["volumes"];
@@ -234,7 +234,7 @@ fn what_is_not_put_in_keeps_its_colons() {
 }
 
 #[test]
-fn a_missing_value_is_only_missed_by_who_needs_it() {
+fn a_missing_value_is_an_error_only_if_used() {
     let case = Case::new(
         "services:\n  web: { image: w, depends_on: [db], x-deploy-apps: {} }\n  \
          api: { image: a, env_file: no.env, secrets: [s], x-deploy-apps: {} }\n  db: { image: d }\n  \
@@ -255,7 +255,7 @@ fn a_missing_value_is_only_missed_by_who_needs_it() {
 }
 
 #[test]
-fn a_dollar_sign_that_names_nothing_is_told_in_env_files_too() {
+fn unset_variables_in_env_files_are_warned_about() {
     let case = Case::new("services: { a: { image: a, env_file: a.env } }\n")
         .file(".env", "PASSWORD=pa$Dw\n")
         .file("a.env", "KEY=x$E\n");
@@ -271,7 +271,7 @@ fn a_dollar_sign_that_names_nothing_is_told_in_env_files_too() {
 }
 
 #[test]
-fn jobs_and_steps_as_compose_prints_them_are_loaded() {
+fn jobs_and_hooks_printed_by_compose_are_loaded() {
     let case = Case::new(
         "services:\n  a:\n    image: x\n    networks: { default: null }\n    pre_start:\n      - command: [m]\n        \
          image: x\n        networks: { default: null }\n        env_file: [{ path: e.env }]\n\
@@ -292,7 +292,7 @@ fn jobs_and_steps_as_compose_prints_them_are_loaded() {
 }
 
 #[test]
-fn what_only_a_deploy_refuses_can_be_looked_at() {
+fn unsupported_keys_can_be_printed() {
     let lines = "    network_mode: host\n    ports: [\"80:80\"]\n    container_name: w\n";
     let case = Case::app(lines);
     assert!(load(&case.request()).is_err());
@@ -334,7 +334,7 @@ fn webhooks_are_printed_without_their_tokens() {
 }
 
 #[test]
-fn pipes_and_devices_in_the_place_of_files_are_named() {
+fn pipes_and_devices_are_refused_by_name() {
     let case = Case::app("    env_file: pipe\n");
     let fifo = |name: &str| {
         let made = std::process::Command::new("mkfifo").arg(case.path(name)).status().expect("mkfifo");
@@ -362,7 +362,7 @@ fn pipes_and_devices_in_the_place_of_files_are_named() {
 }
 
 #[test]
-fn control_characters_of_files_are_written_out() {
+fn control_characters_in_files_are_escaped() {
     let error = Case::new("services: { a: { image: \"a\\e[2J\\nerror: b\" } }\n").error();
     assert!(!error.contains('\u{1b}') && !error.contains("\nerror: b"), "{error}");
     let case = Case::app("    env_file: \"no\\e[2J\\nerror: x\"\n");

@@ -1,4 +1,4 @@
-//! What a service is attached to: volumes, networks and ports, in their short and long forms.
+//! Volumes, networks and ports of a service, in short and long form.
 
 use super::Case;
 use crate::model::{MountSource, NewVolume, Tmpfs};
@@ -38,7 +38,7 @@ fn volumes_have_short_and_long_forms() {
 }
 
 #[test]
-fn volumes_that_cannot_be_are_refused() {
+fn invalid_volumes_are_refused() {
     let refuses = |text: &str, message: &str, hint: &str| {
         Case::accessory(&format!("    volumes: [{text}]\nvolumes: {{ data: }}\n")).refuses(message, hint);
     };
@@ -60,7 +60,7 @@ fn volumes_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn networks_carry_the_projects_name_and_the_accessorys() {
+fn networks_have_prefixed_names_and_aliases() {
     let case = Case::new(
         "services:\n  db: { image: d, networks: { back: { aliases: [data] }, outer: } }\n  \
          web: { image: w, x-deploy-apps: {}, networks: [back, default] }\n\

@@ -1,7 +1,7 @@
-//! Files as projects have them, and what `docker compose config` makes of them.
+//! Files of real projects, compared with the output of `docker compose config`.
 //!
-//! Each folder of tests/compose has files and the model that is expected of them. The expectations were compared with
-//! those of docker compose v2.26; they differ from it only where tests/compose/README.md says so.
+//! Each folder of tests/compose has files and their expected model. The expectations were compared with docker compose
+//! v2.26; tests/compose/README.md lists all differences.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ fn request(folder: &Path) -> LoadRequest {
 fn folders() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(corpus()).expect("the corpus");
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    // The cases of tests/compose/differ have no expectation of their own.
+    // The cases in tests/compose/differ have no expected model.
     folders.retain(|path| path.is_dir() && !path.ends_with("cases"));
     folders.sort();
     assert!(folders.len() >= 6);
@@ -36,7 +36,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 #[test]
-fn files_of_the_world_are_understood_as_compose_does() {
+fn real_files_are_read_like_in_compose() {
     for folder in folders() {
         let printed = config(&request(&folder), true).unwrap_or_else(|error| panic!("{error}")).yaml();
         let printed = printed.replace(&folder.display().to_string(), "/project");
@@ -50,7 +50,7 @@ fn files_of_the_world_are_understood_as_compose_does() {
 }
 
 #[test]
-fn what_config_prints_means_the_same_when_it_is_loaded() {
+fn the_output_of_config_loads_with_the_same_meaning() {
     for folder in folders() {
         let first = config(&request(&folder), true).unwrap_or_else(|error| panic!("{error}"));
         let again = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! Which file is taken, its project's name, `.env` and versions.
+//! Selection of the file, the project's name, `.env` and versions.
 
 use super::Case;
 use crate::compose::error::ComposeErrorKind;
@@ -9,7 +9,7 @@ use crate::compose::select;
 const ONE: &str = "services: { web: { image: a, x-deploy-apps: {} } }\n";
 
 #[test]
-fn the_file_is_looked_for_here_and_above() {
+fn the_file_is_searched_in_parent_folders() {
     let case = Case::new(ONE).file("a/b/other.txt", "");
     let request = LoadRequest { folder: case.path("a/b").into(), ..case.request() };
     let loaded = load(&request).expect("found above");
@@ -35,7 +35,7 @@ fn a_second_file_is_named() {
 }
 
 #[test]
-fn the_projects_name_comes_from_option_environment_file_and_folder_in_this_order() {
+fn the_projects_name_has_four_sources() {
     let named = format!("name: from-${{WHERE:-file}}\n{ONE}");
     let name = |case: &Case, option: Option<&str>| {
         let request = LoadRequest { project_name: option.map(str::to_owned), ..case.request() };
@@ -68,7 +68,7 @@ fn the_environment_wins_over_dotenv_and_both_reach_the_file() {
 }
 
 #[test]
-fn a_required_variable_stops_the_load_where_it_is_used() {
+fn a_missing_required_variable_is_an_error() {
     Case::new("services:\n  web: { image: \"a:${TAG:?which version?}\", hostname: h, user: \"${A\" }\n").says(
         "compose.yaml:2:20: required variable `TAG` is not set: which version?\n  \
            2 |   web: { image: \"a:${TAG:?which version?}\", hostname: h, user: \"${A\" }\n    \
@@ -82,7 +82,7 @@ fn a_required_variable_stops_the_load_where_it_is_used() {
 }
 
 #[test]
-fn a_version_is_taken_from_the_nearest_that_names_one() {
+fn the_nearest_version_is_used() {
     let build = "services: { web: { build: app, x-deploy-apps: {} } }\n";
     let version = |case: Case| case.loaded().project.apps[0].version.clone();
     assert_eq!(version(Case::new(build).file("app/VERSION", " 1.2.3 \n").file("VERSION", "9\n")), "1.2.3");
@@ -101,7 +101,7 @@ fn a_version_is_taken_from_the_nearest_that_names_one() {
 }
 
 #[test]
-fn apps_are_chosen_by_name() {
+fn apps_are_selected_by_name() {
     let file = "services: { go-app: { image: a, x-deploy-apps: {} }, node-app: { image: a, x-deploy-apps: {} }, db: { image: d } }\n";
     let project = Case::new(file).project();
     let chosen = |names: &[&str]| {

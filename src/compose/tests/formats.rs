@@ -1,4 +1,4 @@
-//! The small formats: variables, `.env`, durations, sizes and command lines.
+//! Text formats: variables, `.env`, durations, sizes and command lines.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::compose::text::scalar;
 use crate::compose::text::shell_words;
 use crate::compose::text::suggest::nearest;
 
-/// With `A=a`, `EMPTY=` and `U` not set; names that were missed follow in brackets.
+/// Interpolates with `A=a`, `EMPTY=` and `U` not set; unset names follow in brackets.
 fn put_in(text: &str) -> String {
     let value = |name: &str| match name {
         "A" => Some("a".to_owned()),
@@ -62,7 +62,7 @@ fn variables_follow_composes_rules() {
 }
 
 #[test]
-fn long_values_used_often_do_not_fill_the_memory() {
+fn interpolation_is_bounded() {
     let long = "x".repeat(1 << 20);
     let failure = interpolate(&"$A".repeat(20), &mut Lookup::new(&|_| Some(long.clone()))).expect_err("too long");
     assert_eq!(failure.message, "the values of variables are longer than 16777216 bytes together");
@@ -168,7 +168,7 @@ fn command_lines_are_split_but_not_run() {
 }
 
 #[test]
-fn a_suggestion_is_near_or_none() {
+fn suggestions_are_similar() {
     let known = ["go-app", "node-app", "db"];
     assert_eq!(nearest("go-ap", known), Some("go-app"));
     assert_eq!(nearest("GO-APP", known), Some("go-app"));

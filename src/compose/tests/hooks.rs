@@ -1,4 +1,4 @@
-//! Hooks, and what `update_config` and `rollback_config` say.
+//! Hooks, `update_config` and `rollback_config`.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn hook(command: &[&str], timeout: u64) -> Hook {
 }
 
 #[test]
-fn hooks_have_all_their_fields_and_the_limits_of_their_moment() {
+fn hooks_have_default_timeouts() {
     let hooks = Case::app(
         "    stop_grace_period: 20s\n    environment: { A: 1 }\n    pre_start:\n      - command: ./migrate --all\n      \
          - { image: \"tools:1\", command: [chown, \"1000\", /data], user: root, per_replica: false, x-timeout: 5s }\n    \
@@ -39,7 +39,7 @@ fn hooks_have_all_their_fields_and_the_limits_of_their_moment() {
 }
 
 #[test]
-fn a_block_about_backups_alone_makes_no_app() {
+fn a_block_with_only_a_backup_is_an_accessory() {
     let file = |block: &str| {
         format!(
             "services:\n  web: {{ image: a, x-deploy-apps: {{ port: 80 }} }}\n  db: {{ image: b, x-deploy-apps: {{ {block} }} }}\n"
@@ -59,7 +59,7 @@ fn a_block_about_backups_alone_makes_no_app() {
 }
 
 #[test]
-fn hooks_that_cannot_run_are_refused() {
+fn invalid_hooks_are_refused() {
     let refuses = |lines: &str, message: &str, hint: &str| Case::app(lines).refuses(message, hint);
     let command = "add `command: [\"./program\", \"argument\"]`";
     refuses("    post_start: [{ user: root }]\n", "5:18: `post_start` needs a `command`", command);
@@ -77,7 +77,7 @@ fn hooks_that_cannot_run_are_refused() {
 }
 
 #[test]
-fn a_rollout_says_what_becomes_of_failures_and_a_rollback_is_as_it_unless_told() {
+fn a_rollback_inherits_the_rollout_policy() {
     let app = |lines: &str| Case::app(&format!("    deploy: {{ {lines} }}\n")).first_app();
     let plain = app("update_config: { parallelism: 2, failure_action: pause, max_failure_ratio: 0 }");
     assert_eq!((plain.rollout.failure_action, &plain.rollback), (FailureAction::Pause, &plain.rollout));
@@ -102,7 +102,7 @@ fn a_rollout_says_what_becomes_of_failures_and_a_rollback_is_as_it_unless_told()
 }
 
 #[test]
-fn a_restart_policy_is_the_engines_where_it_has_one() {
+fn a_restart_policy_is_mapped_to_the_engines() {
     let restart =
         |policy: &str| Case::app(&format!("    deploy: {{ restart_policy: {policy} }}\n")).container().restart;
     assert_eq!(restart("{ condition: on-failure, max_attempts: 3 }"), Restart::OnFailure(Some(3)));

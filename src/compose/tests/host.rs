@@ -1,4 +1,4 @@
-//! The keys that reach the host, other services and the engine's finer settings.
+//! Keys for host access, references to other services and advanced engine settings.
 
 use super::Case;
 use crate::model::{
@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 #[test]
-fn what_a_container_shares_with_its_host_is_asked_for() {
+fn host_access_is_read() {
     let ContainerSpec { host, dns, annotations, platform, tty, stdin_open, .. } = Case::app(
         "    privileged: true\n    cgroup: host\n    cgroup_parent: /apps\n    ipc: shareable\n    pid: host\n    uts: host\n    \
          userns_mode: host\n    runtime: crun\n    group_add: [adm, 1000]\n    shm_size: 64m\n    storage_opt: { size: 1G }\n    \
@@ -55,7 +55,7 @@ fn what_a_container_shares_with_its_host_is_asked_for() {
 }
 
 #[test]
-fn devices_are_named_or_asked_for_by_what_they_can() {
+fn devices_are_read_by_name_or_capability() {
     let host = Case::app(
         "    devices: [/dev/null, \"/dev/zero:/dev/nil:r\", { source: /dev/full }, vendor.com/gpu=0]\n    gpus: all\n    \
          deploy: { resources: { reservations: { devices: [{ driver: nvidia, capabilities: [gpu], device_ids: [\"1\"] }] } } }\n",
@@ -94,7 +94,7 @@ fn devices_are_named_or_asked_for_by_what_they_can() {
 }
 
 #[test]
-fn shares_of_processors_swap_and_disks_are_asked_for_and_zero_is_no_limit() {
+fn cpu_swap_and_disk_limits_are_read() {
     let spec = Case::app(
         "    cpu_shares: 512\n    cpu_period: 100ms\n    cpu_quota: 50000\n    cpu_rt_period: 1s\n    cpu_rt_runtime: 950000\n    \
          cpuset: 0-1,3\n    cpus: 0\n    mem_limit: 0\n    memswap_limit: -1\n    mem_swappiness: 10\n    \
@@ -115,7 +115,7 @@ fn shares_of_processors_swap_and_disks_are_asked_for_and_zero_is_no_limit() {
 }
 
 #[test]
-fn an_accessory_is_reached_in_every_way_and_comes_first() {
+fn references_to_accessories_are_dependencies() {
     let case = Case::new(
         "services:\n  db: { image: d, container_name: the-db }\n  side:\n    image: s\n    network_mode: service:db\n    \
          pid: container:other\n    volumes_from: [db:ro]\n  web:\n    image: w\n    x-deploy-apps: {}\n    links: [\"db:database\", db]\n    \
@@ -162,7 +162,7 @@ fn an_accessory_is_reached_in_every_way_and_comes_first() {
 }
 
 #[test]
-fn networks_and_volumes_are_made_as_the_file_says() {
+fn network_and_volume_settings_are_read() {
     let project = Case::new(
         "services:\n  db:\n    image: d\n    mac_address: 02-42-AC-11-65-43\n    networks:\n      low: { priority: 1, gw_priority: 5, interface_name: eth7 }\n      \
          high: { priority: 9, ipv4_address: 172.28.0.5, ipv6_address: \"fd00::5\", link_local_ips: [169.254.8.8], driver_opts: { a: b } }\n    \
@@ -254,7 +254,7 @@ fn mounts_have_all_their_options() {
 }
 
 #[test]
-fn builds_ask_for_what_the_engines_call_has() {
+fn build_options_are_read() {
     let case = Case::new(
         "services:\n  web:\n    x-deploy-apps: {}\n    build:\n      context: .\n      cache_from: [\"a:1\", \"type=registry,ref=b:2\", type=gha]\n      \
          tags: [\"web:latest\"]\n      shm_size: 1g\n      ulimits: { nofile: 1000 }\n      platforms: [linux/amd64]\n      \
@@ -285,7 +285,7 @@ fn builds_ask_for_what_the_engines_call_has() {
 }
 
 #[test]
-fn ports_may_be_any_of_several_of_the_host() {
+fn a_port_may_have_a_range_of_host_ports() {
     let container = Case::accessory(
         "    ports: [\"8000-8010:80\", { target: 81, published: 9000-9009, protocol: sctp, host_ip: \"[::1]\" }, \"90:90/TCP\"]\n    \
          label_file: a.labels\n    labels: { B: own }\n    expose: [\"80\", 90-91/udp]\n",

@@ -1,4 +1,4 @@
-//! The keys of a service, in each of their forms.
+//! Keys of a service in all forms.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ fn builds_are_a_folder_or_a_map() {
 }
 
 #[test]
-fn images_are_checked_for_what_is_likely_wrong() {
+fn likely_mistakes_in_images_are_refused() {
     for image in ["a", "a:1", "r.example.com:5000/Team".to_lowercase().as_str(), "a@sha256:ab", "localhost:5000/a/b:v1"]
     {
         Case::new(&format!("services: {{ a: {{ image: \"{image}\" }} }}\n")).project();
@@ -118,7 +118,7 @@ fn images_are_checked_for_what_is_likely_wrong() {
 }
 
 #[test]
-fn healthchecks_are_a_test_or_switched_off() {
+fn healthchecks_are_a_test_or_disabled() {
     let check = |text: &str| Case::app(&format!("    healthcheck: {text}\n")).container().healthcheck;
     let test = |words: &[&str]| {
         Some(Healthcheck::Test {
@@ -154,7 +154,7 @@ fn healthchecks_are_a_test_or_switched_off() {
 }
 
 #[test]
-fn deploy_says_how_many_how_large_and_how_rolled() {
+fn deploy_sets_replicas_resources_and_rollout() {
     let app = Case::app(
         "    deploy:\n      mode: replicated\n      replicas: 0\n      update_config: { order: stop-first, parallelism: 2, delay: 1s, \
          monitor: 5s, failure_action: rollback, max_failure_ratio: 0 }\n      resources:\n        \
@@ -182,7 +182,7 @@ fn deploy_says_how_many_how_large_and_how_rolled() {
 }
 
 #[test]
-fn what_deploy_cannot_do_is_refused_with_what_to_do() {
+fn unsupported_keys_of_deploy_are_refused_with_a_hint() {
     let refuses = |text: &str, message: &str, hint: &str| {
         Case::app(&format!("    deploy: {text}\n")).refuses(&format!("5:{message}"), hint);
     };
@@ -236,7 +236,7 @@ fn what_deploy_cannot_do_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn dependencies_are_services_of_the_file_and_no_circle() {
+fn dependencies_are_known_services_without_cycles() {
     let services = |depends_on: &str| {
         Case::new(&format!(
             "services:\n  web: {{ image: w, x-deploy-apps: {{}}, depends_on: {depends_on} }}\n  db: {{ image: d }}\n  \
@@ -247,7 +247,7 @@ fn dependencies_are_services_of_the_file_and_no_circle() {
     let found: Vec<_> =
         project.apps[0].service.depends_on.iter().map(|found| (found.service.as_str(), found.condition)).collect();
     assert_eq!(found, [("db", Condition::Healthy), ("job", Condition::CompletedSuccessfully)]);
-    // What serves comes back after a reboot; what is waited for to end must not start again.
+    // Long-running services restart after a reboot; jobs must not restart.
     assert_eq!(project.accessories[0].service.container.restart, Restart::UnlessStopped);
     assert_eq!(project.accessories[1].service.container.restart, Restart::No);
     assert_eq!(services("[db]").project().apps[0].service.depends_on[0].condition, Condition::Started);
@@ -263,7 +263,7 @@ fn dependencies_are_services_of_the_file_and_no_circle() {
 }
 
 #[test]
-fn the_rest_reaches_the_container_as_it_is() {
+fn other_keys_reach_the_container_unchanged() {
     let container = Case::app(
         "    user: 1000\n    working_dir: /srv\n    hostname: web\n    init: true\n    read_only: yes\n    labels: [a=b, c]\n    \
          extra_hosts: [\"a:10.0.0.1\", \"b=[::1]\", host.docker.internal=host-gateway]\n    cap_add: [NET_ADMIN]\n    \

@@ -1,4 +1,4 @@
-//! Whole files: what they mean, and the whole text of what is wrong with them.
+//! Complete files, with the resulting project or the complete error text.
 
 mod any_text;
 mod apps;
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::model::{App, ContainerSpec, Project};
 
-/// A folder of its own with a compose file and what else a case needs.
+/// A temporary folder with a compose file and other files of a case.
 pub(super) struct Case {
     folder: tempfile::TempDir,
     env: BTreeMap<String, String>,
@@ -36,17 +36,17 @@ impl Case {
         Self { folder, env: BTreeMap::new() }.file("compose.yaml", compose)
     }
 
-    /// A file with one app, whose service has these lines too; they start in line 5.
+    /// A file with one app whose service has these additional lines, from line 5 on.
     pub fn app(lines: &str) -> Self {
         Self::new(&format!("services:\n  web:\n    image: web:1\n    x-deploy-apps: {{ port: 80 }}\n{lines}"))
     }
 
-    /// A file with one app whose block has these lines; they start in line 5.
+    /// A file with one app whose block has these lines, from line 5 on.
     pub fn block(lines: &str) -> Self {
         Self::new(&format!("services:\n  web:\n    image: web:1\n    x-deploy-apps:\n{lines}"))
     }
 
-    /// A file with one accessory, whose service has these lines too; they start in line 4.
+    /// A file with one accessory whose service has these additional lines, from line 4 on.
     pub fn accessory(lines: &str) -> Self {
         Self::new(&format!("services:\n  db:\n    image: db:1\n{lines}"))
     }
@@ -81,7 +81,7 @@ impl Case {
         load(&self.request()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The project, of a file that gives no warnings.
+    /// The project of a file without warnings.
     #[track_caller]
     pub fn project(&self) -> Project {
         let loaded = self.loaded();
@@ -114,15 +114,15 @@ impl Case {
         load(&self.request()).expect_err("a refusal").to_string()
     }
 
-    /// The whole text of the refusal.
+    /// Asserts the complete text of the error.
     #[track_caller]
     pub fn says(&self, expected: &str) {
         let error = self.error();
         assert!(error == expected, "expected:\n{expected}\n\ngot:\n{error}\n");
     }
 
-    /// The first line and the hint of the first finding, without the excerpt between them. In a file without an app,
-    /// of which nothing is ever deployed, what is not supported is a warning.
+    /// Asserts message and hint of the first finding, without the excerpt. In a file without an app, which is never
+    /// deployed, unsupported keys are warnings.
     #[track_caller]
     pub fn refuses(&self, message: &str, hint: &str) {
         let found = match load(&self.request()) {

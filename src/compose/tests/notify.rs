@@ -1,4 +1,4 @@
-//! `x-deploy-apps.notify`: what is read, what is refused, and that no secret is shown.
+//! `x-deploy-apps.notify`: valid and invalid values, and that no secret is shown.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn case(lines: &str) -> Case {
 }
 
 #[test]
-fn a_webhook_needs_no_more_than_its_url() {
+fn a_webhook_only_needs_a_url() {
     let project =
         case("  notify: [{ url: \"${HOOK}\" }]\n").env("HOOK", "https://hooks.example.com/T0/secret").project();
     let hook = &project.notify[0];
@@ -24,7 +24,7 @@ fn a_webhook_needs_no_more_than_its_url() {
 }
 
 #[test]
-fn a_webhook_can_say_what_it_wants() {
+fn a_webhook_has_options() {
     let lines = "  notify:\n    - url: http://127.0.0.1:9000/x\n      on: failure\n      format: slack\n      timeout: 2s\n      \
                  headers: { X-Token: abc }\n    - { url: http://b/, on: [success, failure] }\n";
     let project = case(lines).project();
@@ -36,7 +36,7 @@ fn a_webhook_can_say_what_it_wants() {
 }
 
 #[test]
-fn what_is_no_webhook_is_refused_at_its_place() {
+fn invalid_webhooks_are_refused_with_position() {
     let hint = "its value is not shown, because it may hold a token; check the variable it comes from";
     for url in ["ftp://a/b", "hooks.example.com/x", "\"\"", "http://"] {
         let case = case(&format!("  notify: [{{ url: {url} }}]\n"));
@@ -56,7 +56,7 @@ fn what_is_no_webhook_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_refusal_does_not_show_what_a_variable_holds() {
+fn a_refusal_does_not_show_the_value_of_a_variable() {
     let error = case("  notify: [{ url: \"${HOOK}\" }]\n").env("HOOK", "htps://secret").error();
     assert!(!error.contains("secret"), "{error}");
     let error = case("  notify: [{ url: http://a/, headers: { A: \"${T}\" } }]\n").env("T", "secret\u{7}").error();

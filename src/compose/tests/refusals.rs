@@ -1,10 +1,10 @@
-//! Every refusal says where, what and what to do instead.
+//! Every refusal has a position, a message and a hint.
 
 use super::super::refuse;
 use super::Case;
 
 #[test]
-fn a_mistyped_key_is_named_with_its_place_and_the_key_it_may_mean() {
+fn a_mistyped_key_is_reported_with_a_suggestion() {
     Case::app("    comand: ./run\n").says(
         "compose.yaml:5:5: unknown key `comand` in `service`\n  \
            5 |     comand: ./run\n    \
@@ -14,7 +14,7 @@ fn a_mistyped_key_is_named_with_its_place_and_the_key_it_may_mean() {
 }
 
 #[test]
-fn all_problems_are_reported_in_one_run_in_the_files_order() {
+fn all_problems_are_reported_in_order() {
     let lines = "    container_name: web\n    ports: [\"80:80\"]\n    network_mode: host\n    \
                  mac_address: 02:42:ac:11:65:43\n";
     Case::app(lines).says(
@@ -47,7 +47,7 @@ fn a_long_list_of_problems_is_cut_and_counted() {
 }
 
 #[test]
-fn every_key_of_the_specification_that_is_not_read_is_refused_by_name() {
+fn unsupported_keys_are_refused_by_name() {
     for (key, instead) in refuse::SERVICE.refused {
         Case::app(&format!("    {key}: 1\n")).refuses(&format!("5:5: `{key}` is not supported"), instead);
     }
@@ -66,7 +66,7 @@ fn every_key_of_the_specification_that_is_not_read_is_refused_by_name() {
 }
 
 #[test]
-fn a_key_that_would_change_nothing_is_warned_about_and_not_refused() {
+fn keys_without_effect_are_warned_about() {
     for (key, reason) in refuse::SERVICE.warned {
         let case = Case::app(&format!("    {key}: true\n"));
         assert_eq!(case.warnings(), [format!("compose.yaml:5:5: `{key}` has no effect: {reason}")]);
@@ -88,14 +88,14 @@ fn every_key_that_is_suggested_is_read() {
 }
 
 #[test]
-fn extensions_mean_nothing_but_a_mistyped_block_is_not_one() {
+fn extensions_are_ignored_but_a_mistyped_block_is_not() {
     Case::new("x-common: &c { hostname: a }\nservices: { web: { <<: *c, image: a, x-mine: 1 } }\n").project();
     Case::accessory("    x-deploy-app: { port: 80 }\n")
         .refuses("4:5: unknown key `x-deploy-app` in `service`", "did you mean `x-deploy-apps`?");
 }
 
 #[test]
-fn what_is_switched_off_is_the_same_as_not_there() {
+fn a_disabled_feature_equals_a_missing_key() {
     Case::app("    use_api_socket: false\n").project();
     Case::app("    use_api_socket: true\n").refuses(
         "5:5: `use_api_socket` is not supported",
@@ -104,7 +104,7 @@ fn what_is_switched_off_is_the_same_as_not_there() {
 }
 
 #[test]
-fn two_versions_of_an_app_do_not_write_to_one_volume_unless_told_to() {
+fn a_shared_writable_volume_needs_an_order() {
     let volume = "    volumes: [\"./data:/data\"]\n";
     Case::app(volume).refuses(
         "5:15: app `web` writes to a volume that its old and new version would share",
@@ -119,7 +119,7 @@ fn two_versions_of_an_app_do_not_write_to_one_volume_unless_told_to() {
 }
 
 #[test]
-fn what_is_harmless_is_warned_about() {
+fn harmless_problems_are_warnings() {
     let case = Case::new(
         "version: \"3\"\nservices:\n  web:\n    image: web${TAG}\n    x-deploy-apps: { port: 80 }\n    hostname: a${TAG}\n",
     );

@@ -1,4 +1,4 @@
-//! The sample of the documentation, complete.
+//! The complete sample of the documentation.
 
 use std::time::Duration;
 
@@ -48,14 +48,14 @@ fn the_sample_has_one_app_with_two_routes() {
     let ImageSource::Build(build) = &app.service.image else { panic!("not a build") };
     assert_eq!(build.context.display().to_string(), case.path("apps/go-app"));
     assert_eq!(app.service.container.stop_grace, Some(Duration::from_secs(10)));
-    // It has no accessory to meet, so the plan gives it the proxy's network and no other.
+    // Without accessories the app is only on the proxy's network, which the plan adds.
     assert_eq!(app.service.container.networks, []);
-    // It must come back after a reboot with no one there to start it.
+    // It must restart after a reboot.
     assert_eq!(app.service.container.restart, Restart::UnlessStopped);
 }
 
 #[test]
-fn an_app_meets_its_accessories_on_the_projects_network() {
+fn apps_and_accessories_share_the_projects_network() {
     let case = Case::new(
         "services:\n\
          \x20 web:\n    image: web:1.2\n    x-deploy-apps: { port: 80 }\n\

@@ -1,4 +1,4 @@
-//! The published schema of `x-deploy-apps` and the loader say the same.
+//! The published schema of `x-deploy-apps` agrees with the loader.
 
 use std::path::Path;
 use std::time::Duration;
@@ -80,7 +80,7 @@ fn the_schema_for_editors_holds_the_same_blocks() {
     assert_eq!(own["$defs"], compose["$defs"], "copy `$defs` of x-deploy-apps.json into compose.json");
     let without_spec = {
         let mut schema = compose;
-        // The specification's own schema lies elsewhere, and a test asks nobody.
+        // The specification's schema is on the internet, and tests make no requests.
         schema.as_object_mut().expect("an object").remove("allOf");
         schema
     };
@@ -92,7 +92,7 @@ fn the_schema_for_editors_holds_the_same_blocks() {
     assert!(!validator.is_valid(&json!({ "x-deploy-apps": { "prxy": {} } })));
 }
 
-/// JSON is YAML, so one text serves both.
+/// JSON is valid YAML, so one text serves both.
 fn agree(section: &str, block: &Value, compose: &str) {
     let schema = schema("x-deploy-apps");
     let own = json!({ "$ref": format!("#/$defs/{section}"), "$defs": schema["$defs"] });

@@ -1,4 +1,4 @@
-//! Secrets and configs: from where their values come, where they go, and that no message has them.
+//! Secrets and configs: their sources and targets, and that no message contains a value.
 
 use super::super::config;
 use super::Case;
@@ -12,7 +12,7 @@ fn app(services: &str, rest: &str) -> Case {
 }
 
 #[test]
-fn values_come_from_files_variables_and_the_file_itself_and_go_where_they_are_asked_for() {
+fn secrets_have_three_sources_and_a_target() {
     let case = app(
         "    secrets:\n      - key\n      - { source: token, target: api/token, uid: \"1000\", gid: \"1001\", mode: 0440 }\n      \
          - { source: key, target: /etc/tls/key.pem, mode: \"0o400\" }\n    configs:\n      - motd\n      \
@@ -42,7 +42,7 @@ fn values_come_from_files_variables_and_the_file_itself_and_go_where_they_are_as
 }
 
 #[test]
-fn a_changed_value_is_a_changed_release_and_stands_in_no_text() {
+fn a_changed_secret_is_a_changed_release() {
     let of = |value: &str| {
         let case = app("    secrets: [key]\n", "secrets: { key: { file: key.pem } }\n").file("key.pem", value);
         case.container()
@@ -56,7 +56,7 @@ fn a_changed_value_is_a_changed_release_and_stands_in_no_text() {
 }
 
 #[test]
-fn what_has_no_value_is_refused_where_it_stands() {
+fn a_missing_value_is_refused_with_position() {
     let refuses = |services: &str, rest: &str, message: &str, hint: &str| app(services, rest).refuses(message, hint);
     let key = "    secrets: [key]\n";
     refuses(
@@ -102,12 +102,12 @@ fn what_has_no_value_is_refused_where_it_stands() {
         &format!("6:25: file `{}` of secret `key` is a folder", path.trim_end_matches('/')),
         "name a file; folders are mounted with `volumes`",
     );
-    // Declared and not granted, it is not read.
+    // A secret that is declared but not used is not read.
     app("", "secrets: { key: { file: ./none }, other: { external: true } }\n").project();
 }
 
 #[test]
-fn places_and_modes_that_cannot_be_are_refused() {
+fn invalid_targets_and_modes_are_refused() {
     let refuses = |grant: &str, message: &str, hint: &str| {
         app(&format!("    secrets: [{grant}]\n"), "secrets: { key: { file: key.pem } }\n").refuses(message, hint);
     };
@@ -125,7 +125,7 @@ fn places_and_modes_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_file_that_is_only_looked_at_may_lack_its_values() {
+fn a_file_that_is_only_printed_may_lack_values() {
     let case = Case::new(
         "services: { db: { image: db:1, secrets: [a, b], configs: [c], volumes: [{ type: npipe, source: a, target: b }] } }\n\
          secrets: { a: { file: no.txt }, b: { environment: NO } }\nconfigs: { c: { external: true } }\n",

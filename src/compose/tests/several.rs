@@ -1,4 +1,4 @@
-//! Several files as one: merged, extended, included, and what takes part of them.
+//! Several files: merged, extended and included, and which services are active.
 
 use super::Case;
 use crate::compose::load;
@@ -8,7 +8,7 @@ use crate::model::ImageSource;
 const BASE: &str = "services:\n  web:\n    image: web:1\n    command: [a, b]\n    environment: { A: \"1\", B: \"1\" }\n    \
                     cap_add: [X]\n    tmpfs: /a\n    healthcheck: { test: [CMD, a], retries: 3 }\n    x-deploy-apps: { port: 80 }\n";
 
-/// `compose.yaml` with these lines over `base.yaml`.
+/// `compose.yaml` with these lines, merged over `base.yaml`.
 fn over(base: &str, lines: &str) -> Case {
     Case::new(lines).file("base.yaml", base).env("COMPOSE_FILE", "base.yaml:compose.yaml")
 }
@@ -34,7 +34,7 @@ fn maps_are_merged_lists_appended_and_commands_replaced() {
 }
 
 #[test]
-fn reset_takes_a_key_away_and_override_replaces_it_at_any_depth() {
+fn reset_removes_and_override_replaces_at_any_depth() {
     let web =
         service("    command: !reset null\n    environment: { A: !reset , C: \"3\" }\n    cap_add: !override [Y]\n")
             .container();
@@ -48,17 +48,17 @@ fn reset_takes_a_key_away_and_override_replaces_it_at_any_depth() {
 }
 
 #[test]
-fn the_override_file_beside_the_default_file_is_merged() {
+fn the_default_override_file_is_merged() {
     let case = Case::new(BASE).file("compose.override.yaml", "services: { web: { image: \"web:2\" } }\n");
     assert!(matches!(&case.first_app().service.image, ImageSource::Pull { reference, .. } if reference == "web:2"));
-    // Naming a file switches the search off.
+    // Naming a file disables the search.
     let request = LoadRequest { files: vec!["compose.yaml".into()], ..case.request() };
     let project = load(&request).expect("one file").project;
     assert!(matches!(&project.apps[0].service.image, ImageSource::Pull { reference, .. } if reference == "web:1"));
 }
 
 #[test]
-fn mounts_and_ports_meet_by_their_keys_in_any_form() {
+fn mounts_and_ports_are_merged_by_key() {
     let base = "services:\n  db:\n    image: db\n    volumes: [\"./a:/data\", \"./b:/log\"]\n    \
                 ports: [\"8080-8082:80-82\"]\n";
     let lines = "services:\n  db:\n    volumes: [{ type: bind, source: ./c, target: /data }]\n    \
@@ -72,7 +72,7 @@ fn mounts_and_ports_meet_by_their_keys_in_any_form() {
 }
 
 #[test]
-fn errors_point_into_the_file_that_they_are_about() {
+fn errors_point_into_their_file() {
     service("    usr: a\n").says(
         "compose.yaml:3:5: unknown key `usr` in `service`\n  \
            3 |     usr: a\n    \
@@ -94,7 +94,7 @@ fn errors_point_into_the_file_that_they_are_about() {
 }
 
 #[test]
-fn paths_start_at_the_first_files_folder_or_where_the_user_says() {
+fn relative_paths_start_at_the_project_folder() {
     let case =
         Case::new("services: { web: { build: . } }\n").file("sub/base.yaml", "services: { web: { build: ./app } }\n");
     let context = |request: &LoadRequest| match &load(request).expect("loaded").project.accessories[0].service.image {
@@ -109,13 +109,13 @@ fn paths_start_at_the_first_files_folder_or_where_the_user_says() {
 }
 
 #[test]
-fn documents_of_one_file_are_merged_as_files_are() {
+fn documents_of_a_file_are_merged_like_files() {
     let case = Case::new(&format!("{BASE}---\nservices: {{ web: {{ user: a }} }}\n---\n"));
     assert_eq!(case.container().user.as_deref(), Some("a"));
 }
 
 #[test]
-fn a_service_extends_another_of_its_file_or_of_another() {
+fn a_service_extends_one_of_this_or_another_file() {
     let case = Case::new(
         "services:\n  web:\n    extends: { file: common/base.yaml, service: web }\n    environment: [C=3]\n    \
          x-deploy-apps: {}\n  worker: { extends: web, user: a }\n",
@@ -138,7 +138,7 @@ fn a_service_extends_another_of_its_file_or_of_another() {
 }
 
 #[test]
-fn an_extends_that_leads_nowhere_or_in_a_circle_is_refused() {
+fn invalid_or_cyclic_extends_are_refused() {
     Case::new("services:\n  web: { image: a, extends: bse }\n  base: { image: a }\n").says(
         "compose.yaml:2:29: `extends` names `bse`, which is not a service of `compose.yaml`\n  \
            2 |   web: { image: a, extends: bse }\n    \
@@ -203,7 +203,7 @@ fn an_include_takes_several_files_a_folder_and_env_files() {
 }
 
 #[test]
-fn an_include_that_is_missing_or_goes_in_a_circle_is_refused() {
+fn missing_or_cyclic_includes_are_refused() {
     let same = "services: { db: { image: db } }\n";
     Case::new(&format!("include: [b.yaml]\n{same}")).file("b.yaml", same).project();
     Case::new("include:\n  - none.yaml\nservices: {}\n").says(
@@ -227,7 +227,7 @@ fn an_include_that_is_missing_or_goes_in_a_circle_is_refused() {
 }
 
 #[test]
-fn services_take_part_by_profile_or_by_name() {
+fn services_are_activated_by_profile_or_name() {
     let case = Case::new(
         "services:\n  web: { image: web, x-deploy-apps: {} }\n  admin: { image: a, profiles: [ops, dev], x-deploy-apps: {} }\n  \
          tool: { image: t, profiles: [tool] }\n",
@@ -247,7 +247,7 @@ fn services_take_part_by_profile_or_by_name() {
 }
 
 #[test]
-fn apps_are_reached_by_the_same_names_whichever_profiles_are_active() {
+fn names_of_apps_do_not_depend_on_profiles() {
     let case = Case::new(
         "services:\n  web: { image: w, x-deploy-apps: { port: 80 } }\n  job: { image: j, x-deploy-apps: {} }\n  \
          admin: { image: a, profiles: [ops], x-deploy-apps: { port: 81 } }\n  db: { image: d, profiles: [ops] }\n",
@@ -259,7 +259,7 @@ fn apps_are_reached_by_the_same_names_whichever_profiles_are_active() {
 }
 
 #[test]
-fn what_depends_on_a_service_that_takes_no_part_is_refused() {
+fn a_dependency_on_an_inactive_service_is_refused() {
     let tool = "  tool: { image: t, profiles: [ops, dev] }\n";
     Case::new(&format!("services:\n  web: {{ image: web, depends_on: [tool] }}\n{tool}")).says(
         "compose.yaml:2:35: `web` depends on `tool`, whose profile `ops` or `dev` is not active\n  \
@@ -272,7 +272,7 @@ fn what_depends_on_a_service_that_takes_no_part_is_refused() {
 }
 
 #[test]
-fn env_files_named_by_the_user_take_the_place_of_dotenv() {
+fn named_env_files_replace_dotenv() {
     let case = Case::new("services: { web: { image: \"${A-unset}-${B-unset}-${C-unset}\" } }\n")
         .file(".env", "A=dot\nB=dot\n")
         .file("one.env", "B=one\nC=one\n")
@@ -290,7 +290,7 @@ fn env_files_named_by_the_user_take_the_place_of_dotenv() {
 }
 
 #[test]
-fn dotenv_may_name_the_files_and_profiles() {
+fn dotenv_may_set_files_and_profiles() {
     let case = Case::new("nonsense")
         .file("a/mine.yaml", "services: { web: { image: a, profiles: [p], hostname: \"${H}\" } }\n")
         .file(".env", "COMPOSE_FILE=a/mine.yaml\nCOMPOSE_PROFILES=p\nH=here\n")
@@ -299,7 +299,7 @@ fn dotenv_may_name_the_files_and_profiles() {
 }
 
 #[test]
-fn many_files_and_long_chains_are_bounded() {
+fn the_number_of_files_and_links_is_bounded() {
     let mut services = String::from("services:\n  s0: { image: a }\n");
     for n in 1..200 {
         services += &format!("  s{n}: {{ extends: s{} }}\n", n - 1);
@@ -318,7 +318,7 @@ fn many_files_and_long_chains_are_bounded() {
 }
 
 #[test]
-fn what_several_services_extend_is_warned_about_once() {
+fn warnings_about_an_extended_service_appear_once() {
     let case = Case::new(
         "services:\n  base: { image: a, attach: false }\n  one: { extends: base }\n  two: { extends: base }\n",
     );

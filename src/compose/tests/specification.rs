@@ -1,4 +1,5 @@
-//! The specification's own schema says what exists; docs/reference/compose.md says what becomes of each key, and stays true.
+//! Checks docs/reference/compose.md against the schema of the compose specification: every key is documented as it is
+//! handled.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::super::refuse::{self, Section};
 
-/// Each level of the schema that has keys of its own, with what reads it here.
+/// Each level of the schema with its own keys, and the section that reads it.
 const LEVELS: [(&str, &str, &Section); 39] = [
     ("Top level", "", &refuse::TOP),
     ("`include`", "/$defs/include/oneOf/1", &refuse::INCLUDE),
@@ -75,7 +76,7 @@ const LEVELS: [(&str, &str, &Section); 39] = [
     ("A config", "/$defs/config", &refuse::CONFIG),
 ];
 
-/// Levels whose keys share the fate of the key that they stand under, as it is in the tables.
+/// Levels whose keys are handled like the key that contains them.
 const WITH_THEIR_PARENT: [&str; 17] = [
     "/$defs/config/properties/external",
     "/$defs/container_spec",
@@ -107,7 +108,7 @@ fn schema() -> Value {
     serde_json::from_str(&text).expect("valid JSON")
 }
 
-/// Its own, and those of what it is made of.
+/// The level's keys, including those of the schemas that it combines.
 fn keys(schema: &Value, level: &Value) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = level["properties"].as_object().expect("keys").keys().cloned().collect();
     for part in level["allOf"].as_array().into_iter().flatten() {
@@ -117,7 +118,7 @@ fn keys(schema: &Value, level: &Value) -> BTreeSet<String> {
     keys
 }
 
-/// Every place of the schema with keys of its own.
+/// Every path in the schema that has keys.
 fn levels(node: &Value, at: &str, found: &mut BTreeSet<String>) {
     match node {
         Value::Object(map) => {
@@ -134,10 +135,10 @@ fn levels(node: &Value, at: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_level_of_the_schema_is_accounted_for() {
+fn every_level_of_the_schema_is_covered() {
     let mut found = BTreeSet::new();
     levels(&schema(), "", &mut found);
-    // The two models of one service differ in nothing that matters here.
+    // Two models of one service do not differ in a relevant way.
     found.retain(|at| !at.contains("/properties/models/"));
     let known =
         LEVELS.iter().map(|(_, at, _)| *at).chain(WITH_THEIR_PARENT).chain(["/$defs/volume/properties/external"]);
@@ -145,7 +146,7 @@ fn every_level_of_the_schema_is_accounted_for() {
     assert_eq!(found, known);
 }
 
-/// What becomes of a key, or why the test fails.
+/// How a key is handled; fails if it is unknown.
 fn fate(section: &Section, key: &str) -> Option<String> {
     if section.known.contains(&key) {
         return Some("honoured".to_owned());
@@ -156,7 +157,7 @@ fn fate(section: &Section, key: &str) -> Option<String> {
 }
 
 #[test]
-fn the_documented_fate_of_every_key_is_its_true_one() {
+fn every_key_is_documented_as_it_is_handled() {
     let schema = schema();
     let (mut tables, mut forgotten) = (String::new(), Vec::new());
     for (title, at, section) in LEVELS {

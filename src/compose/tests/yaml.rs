@@ -1,11 +1,11 @@
-//! Files that are no compose file, or no YAML at all.
+//! Files that are not compose files, or not YAML.
 
 use super::Case;
 use crate::compose::error::ComposeErrorKind;
 use crate::compose::load;
 
 #[test]
-fn broken_yaml_is_shown_where_it_breaks() {
+fn invalid_yaml_is_reported_with_position() {
     Case::new("services:\n  web: [a, b\n").says(
         "compose.yaml:2:8: not valid YAML: unclosed bracket '['\n  \
            2 |   web: [a, b\n    \
@@ -17,7 +17,7 @@ fn broken_yaml_is_shown_where_it_breaks() {
 }
 
 #[test]
-fn what_is_not_a_map_of_services_is_named() {
+fn a_root_without_services_is_refused() {
     let needs = "it needs `services:` with at least one service in it";
     Case::new("").refuses("1:1: the file is empty", needs);
     Case::new("# nothing\n").refuses("1:1: the file is empty", needs);
@@ -26,7 +26,7 @@ fn what_is_not_a_map_of_services_is_named() {
     Case::new("hello\n").refuses("1:1: a compose file must be a map, not `hello`", needs);
     Case::new("name: a\n").refuses("1:1: the file has no `services`", needs);
     Case::new("services:\n").refuses("1:1: `services` is empty", needs);
-    // What `config` prints of a file whose services all have profiles that are not active.
+    // The output of `config` when all services have inactive profiles.
     assert!(Case::new("services: {}\n").project().apps.is_empty());
     Case::new("services: [a]\n").refuses("1:1: `services` must be a map of services, not a list", needs);
     Case::new("services:\n  web:\n")
@@ -51,7 +51,7 @@ fn a_key_may_appear_once() {
 }
 
 #[test]
-fn merge_keys_give_way_to_what_stands_beside_them() {
+fn merge_keys_do_not_replace_entries() {
     let case = Case::new(
         "x-one: &one { A: one, B: one, C: one }\nx-two: &two { C: two, D: two }\nservices:\n  web:\n    image: a\n    \
          environment: { A: own, <<: [*one, *two], E: own, \"<<\": quoted }\n",
@@ -70,7 +70,7 @@ fn tags_of_other_tools_are_refused_by_name() {
 }
 
 #[test]
-fn a_bomb_of_aliases_is_stopped_early() {
+fn nested_aliases_are_bounded() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..30 {
         let inner = vec![format!("*a{}", n - 1); 10].join(", ");
@@ -90,7 +90,7 @@ fn keys_must_be_text() {
 }
 
 #[test]
-fn columns_count_characters_and_excerpts_hold_no_control_characters() {
+fn columns_count_characters() {
     Case::new("services:\n  web: { image: a, hostname: \"\u{e4} \u{f6}\", nope: 1 }\n").says(
         "compose.yaml:2:30: `hostname` must be at most 63 bytes without blanks, not `ä ö`\n  \
            2 |   web: { image: a, hostname: \"ä ö\", nope: 1 }\n    \
@@ -107,7 +107,7 @@ fn columns_count_characters_and_excerpts_hold_no_control_characters() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_says_why() {
+fn an_unreadable_file_is_reported_with_the_reason() {
     let case = Case::new("services: {}\n");
     let with =
         |file: &str| load(&super::LoadRequest { files: vec![file.into()], ..case.request() }).expect_err("refused");

@@ -1,4 +1,4 @@
-//! Readers of lists and maps in the forms that compose allows for one and the same thing.
+//! Readers of lists and maps in compose's alternative forms.
 
 use indexmap::IndexMap;
 
@@ -39,7 +39,7 @@ pub(in crate::compose) fn one_or_more(entry: &Entry) -> Read<Vec<(String, Span)>
     }
 }
 
-/// `NAME: value` as a map or `NAME=value` as a list; `None` is a name without a value.
+/// `NAME: value` in a map or `NAME=value` in a list; `None` for a name without a value.
 pub(in crate::compose) fn pairs(entry: &Entry) -> Read<Vec<(String, Option<String>, Span)>> {
     let pairs: Vec<(String, Option<String>, Span)> = match &entry.value.value {
         Value::Map(map) => map
@@ -74,12 +74,12 @@ pub(in crate::compose) fn pairs(entry: &Entry) -> Read<Vec<(String, Option<Strin
     }
 }
 
-/// As [`pairs`]; a name without a value has an empty one.
+/// Like [`pairs`], with an empty value for a name without a value.
 pub(in crate::compose) fn string_map(entry: &Entry) -> Read<IndexMap<String, String>> {
     Ok(pairs(entry)?.into_iter().map(|(name, value, _)| (name, value.unwrap_or_default())).collect())
 }
 
-/// A command: a list is taken as it is, a text is split into words as a shell would, but no shell runs it.
+/// A command: a list is used unchanged, a text is split into words by shell rules, but no shell runs it.
 pub(in crate::compose) fn command(what: &str, node: &Node) -> Read<Vec<String>> {
     match &node.value {
         Value::List(items) => items
@@ -97,7 +97,7 @@ pub(in crate::compose) fn command(what: &str, node: &Node) -> Read<Vec<String>> 
     }
 }
 
-/// `name: address` as a map or `name:address` and `name=address` as a list, in the engine's own form.
+/// `name: address` in a map, or `name:address` and `name=address` in a list, in the engine's form.
 pub(in crate::compose) fn hosts(entry: &Entry) -> Read<Vec<String>> {
     let invalid = |span: Span, shown: &str| {
         let message = format!("`{}` must hold `name=address`, not `{}`", entry.key, super::node::clip(shown));

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::interpolate::{Lookup, interpolate};
 
-/// A line that cannot be read.
+/// An invalid line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::compose) struct BadLine {
     /// From 1.
@@ -13,23 +13,23 @@ pub(in crate::compose) struct BadLine {
     pub hint: String,
 }
 
-/// The file's variables in its order. A name alone on a line takes its value from `outer`, or is left out.
+/// The file's variables in order. A name without a value takes the value of `outer`, or is omitted.
 ///
-/// Values may use variables: `outer` wins over what stands earlier in the file, as the environment wins over `.env`.
+/// Values may refer to variables: `outer` takes precedence over earlier lines, like the environment over `.env`.
 ///
-/// Also returns the names that values use and that have none, each with its line.
+/// Also returns names that are used without a value, each with its line.
 pub(in crate::compose) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<Parsed, BadLine> {
     let mut values = IndexMap::new();
     let unset = parse_onto(&mut values, text, outer)?;
     Ok((values, unset))
 }
 
-/// Values in the order of the file, and names without one.
+/// Values in the order of the file, and names without a value.
 pub(super) type Parsed = (IndexMap<String, String>, Unset);
-/// Names that were used without having a value, each with the line of its use.
+/// Names that are used without a value, each with the line of its use.
 pub(super) type Unset = Vec<(String, usize)>;
 
-/// As [`parse`], after the variables of other files, which this one may use and replaces.
+/// Like [`parse`], with the variables of previous files, which this file may use and replace.
 pub(in crate::compose) fn parse_onto(
     values: &mut IndexMap<String, String>,
     text: &str,
@@ -38,7 +38,7 @@ pub(in crate::compose) fn parse_onto(
     let mut unset = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { rest: text, line: 1 };
-    // Lines may double each other's values, so the bound is on all of them together.
+    // Lines can repeatedly double the values of others, so the limit is for all of them together.
     let mut left = None;
     while let Some((line, name)) = reader.name()? {
         let Some(raw) = reader.value(&name)? else {
@@ -68,7 +68,7 @@ pub(in crate::compose) fn parse_onto(
     Ok(unset)
 }
 
-/// `format: raw`: everything after the first `=` is the value, as `docker run --env-file` reads it.
+/// `format: raw`: everything after the first `=` is the value, like in `docker run --env-file`.
 pub(in crate::compose) fn parse_raw(
     values: &mut IndexMap<String, String>,
     text: &str,
@@ -111,7 +111,7 @@ impl Reader<'_> {
         BadLine { line: self.line, message: message.into(), hint: hint.to_owned() }
     }
 
-    /// The next variable's name and line; stops before `=`, `:` or the line's end.
+    /// Name and line of the next variable; stops before `=`, `:` or the end of the line.
     fn name(&mut self) -> Result<Option<(usize, String)>, BadLine> {
         loop {
             self.advance(self.rest.len() - self.rest.trim_start().len());
@@ -127,7 +127,7 @@ impl Reader<'_> {
             let blanks = after.len() - after.trim_start_matches([' ', '\t']).len();
             self.advance("export".len() + blanks);
         }
-        // Compose takes `NAME: value` as well.
+        // Compose accepts `NAME: value` too.
         let end = self.rest.find(['=', ':', '\n', '\r', '#']).unwrap_or(self.rest.len());
         let name = self.rest[..end].trim();
         let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '[' | ']');
@@ -140,7 +140,7 @@ impl Reader<'_> {
         Ok(Some(found))
     }
 
-    /// What follows the name; `None` when nothing does.
+    /// The value after the name; `None` if there is none.
     fn value(&mut self, name: &str) -> Result<Option<Raw>, BadLine> {
         if !self.rest.starts_with(['=', ':']) {
             self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
@@ -153,7 +153,7 @@ impl Reader<'_> {
             _ => {
                 let end = self.rest.find('\n').unwrap_or(self.rest.len());
                 let line = &self.rest[..end];
-                // A `#` opens a comment only after a blank: `a#b` is a value.
+                // A `#` starts a comment only after a space: `a#b` is a value.
                 let value = line.find(" #").map_or(line, |cut| &line[..cut]).trim().to_owned();
                 self.advance(end);
                 Ok(Some(Raw::Template(value)))
@@ -161,7 +161,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A quoted value may span lines. In double quotes escapes and variables count, in single quotes neither.
+    /// A quoted value may span lines. Escapes and variables are processed in double quotes only.
     fn quoted(&mut self, name: &str, quote: char) -> Result<Raw, BadLine> {
         let mut value = String::new();
         let mut chars = self.rest.char_indices().skip(1);
@@ -184,7 +184,7 @@ impl Reader<'_> {
                     Some((_, 'b')) => value.push('\u{8}'),
                     Some((_, 'f')) => value.push('\u{c}'),
                     Some((_, 'v')) => value.push('\u{b}'),
-                    // The escaped dollar must survive the interpolation that follows.
+                    // The escaped dollar must survive the following interpolation.
                     Some((_, '$')) => value.push_str("$$"),
                     Some((_, c @ ('"' | '\\'))) => value.push(c),
                     Some((_, other)) => value.extend(['\\', other]),

@@ -5,18 +5,18 @@ use super::node::{Node, Span, Value, clip};
 /// Why a text cannot be interpolated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::compose) struct Failure {
-    /// In bytes of the text: where the `$` stands.
+    /// Byte offset of the `$` in the text.
     pub offset: usize,
     pub message: String,
     pub hint: String,
 }
 
-/// Where values come from, and which names had none.
+/// The source of values, and names without a value.
 pub(in crate::compose) struct Lookup<'a> {
     pub value: &'a dyn Fn(&str) -> Option<String>,
-    /// Used without a default; such a name counts as empty.
+    /// Names used without a value or a default; they count as empty.
     pub unset: Vec<String>,
-    /// How many bytes the results may still have.
+    /// The remaining number of bytes for results.
     pub left: usize,
 }
 
@@ -26,13 +26,13 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// Of all results together: a long value that is used again and again must not fill the memory.
+/// Limit for all results together: a long value used repeatedly must not exhaust memory.
 const MOST_BYTES: usize = 16 << 20;
 
-/// Defaults may hold variables again; deeper than this is no text that a human wrote.
+/// Limit of nested defaults.
 const MOST_NESTED: usize = 16;
 
-/// `text` with its variables put in.
+/// `text` with its variables replaced.
 pub(in crate::compose) fn interpolate(text: &str, lookup: &mut Lookup<'_>) -> Result<String, Failure> {
     if !text.contains('$') {
         return Ok(text.to_owned());
@@ -41,9 +41,9 @@ pub(in crate::compose) fn interpolate(text: &str, lookup: &mut Lookup<'_>) -> Re
     reader.until_end(false, 0)
 }
 
-/// Interpolates every value of a tree (never the keys); collects failures and names without a value.
+/// Interpolates every value of a tree (not the keys); collects failures and names without a value.
 pub(in crate::compose) struct Tree<'a> {
-    /// For the place of a variable in its line.
+    /// Used to find a variable's position in its line.
     source: &'a str,
     lookup: Lookup<'a>,
     pub failures: Vec<(Span, Failure)>,
@@ -74,7 +74,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// The place of a scalar's byte in the source, when the scalar stands there literally; else the scalar's own.
+/// The position of a scalar's byte in the source if the scalar is written literally there, or else the position of the
+/// scalar.
 fn inside(span: Span, text: &str, source: &str, offset: usize) -> Span {
     let raw = source.get(span.start..span.end).unwrap_or_default();
     match raw.find(text).filter(|_| !text.contains('\n')) {
@@ -90,7 +91,7 @@ fn inside(span: Span, text: &str, source: &str, offset: usize) -> Span {
 struct Reader<'t, 'l, 'v> {
     text: &'t str,
     at: usize,
-    /// How many of the texts around have no use: what they require is not missed.
+    /// Depth of texts whose result is not used: errors for required variables are not reported there.
     unused: usize,
     lookup: &'l mut Lookup<'v>,
 }
@@ -107,7 +108,7 @@ impl Reader<'_, '_, '_> {
     /// Reads to the end of the text, or to the `}` that closes a default.
     fn until_end(&mut self, nested: bool, level: usize) -> Result<String, Failure> {
         let mut out = String::new();
-        // A default may be JSON: its braces come in pairs.
+        // A default may be JSON, whose braces are balanced.
         let mut braces = 0_usize;
         while let Some(c) = self.rest().chars().next() {
             match c {
@@ -150,7 +151,7 @@ impl Reader<'_, '_, '_> {
             }
             _ => match self.name() {
                 Some(name) => Ok(self.plain(name)),
-                // Such as in `^/(.*)$` or `$1`; compose leaves it as it is.
+                // For example `^/(.*)$` or `$1`; compose keeps it unchanged.
                 None => Ok("$".to_owned()),
             },
         }
@@ -172,7 +173,7 @@ impl Reader<'_, '_, '_> {
         })
     }
 
-    /// After `${`: a name, then nothing or one of `:- - :? ? :+ +` with a text that may hold variables again.
+    /// After `${`: a name, then nothing or one of `:- - :? ? :+ +` with a text that may contain variables.
     fn braced(&mut self, start: usize, level: usize) -> Result<String, Failure> {
         if level >= MOST_NESTED {
             let message = format!("variables are nested more than {MOST_NESTED} levels deep");
@@ -196,7 +197,7 @@ impl Reader<'_, '_, '_> {
             _ => present.is_none(),
         };
 
-        // What is missing is reported only where the text that asks for it is used.
+        // A missing variable is reported only if the text that requires it is used.
         let before = self.lookup.unset.len();
         self.unused += usize::from(!used);
         let argument = if operator.is_some() { self.until_end(true, level + 1)? } else { String::new() };

@@ -1,13 +1,13 @@
-//! YAML's merge key: `<<: *defaults` puts the anchor's entries under those that stand beside it.
+//! YAML's merge key: `<<: *defaults` adds the anchor's entries that the map does not have itself.
 
 use std::collections::HashSet;
 
 use super::node::{Entry, Node, Span, Value};
 use crate::compose::error::{Problem, Read};
 
-/// Adds the entries of `node` (a map or a list of maps) whose keys are not there yet; returns how many nodes that made.
+/// Adds the entries of `node` (a map or a list of maps) whose keys are missing; returns how many nodes were added.
 ///
-/// What stands in the map itself wins over what is merged, and an earlier map of a list over a later one.
+/// Entries of the map itself take precedence over merged ones, and earlier maps of a list over later ones.
 pub(super) fn into(entries: &mut Vec<Entry>, key: Span, node: Node) -> Read<usize> {
     match node.value {
         Value::Map(map) => {

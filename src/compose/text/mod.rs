@@ -1,4 +1,4 @@
-//! From text to a tree in which every node knows its file and place, and the readers of single values.
+//! Parses text to a tree with positions, and reads single values.
 
 pub(super) mod accessories;
 pub(super) mod collections;

@@ -1,9 +1,9 @@
-//! The YAML tree with the place of every key and value, so that each message can point at its cause.
+//! A YAML tree with the position of every key and value, for error messages.
 
-/// A range of one source text.
+/// A range in a source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(in crate::compose) struct Span {
-    /// Which of the texts, as [`super::sources::Sources`] counts them: a merged tree has nodes of several.
+    /// Index of the text in [`super::sources::Sources`]: a merged tree has nodes of several texts.
     pub file: u16,
     /// In bytes.
     pub start: usize,
@@ -17,33 +17,33 @@ pub(in crate::compose) struct Span {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::compose) struct Node {
-    /// That of the key where the value is empty or a collection in a map: there is the name to point at.
+    /// The span of the key if the value is empty or a collection in a map: messages point at the name.
     pub span: Span,
     pub value: Value,
-    /// A scalar without quotes, tag or variable, which YAML may see as a number or a switch.
+    /// A scalar without quotes, tag or variable, which YAML may interpret as a number or boolean.
     pub plain: bool,
     pub steer: Option<Steer>,
 }
 
-/// How a value meets that of an earlier file.
+/// How a value is merged with that of an earlier file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::compose) enum Steer {
-    /// `!reset`: the key goes.
+    /// `!reset`: the key is removed.
     Reset,
-    /// `!override`: the value takes the place of the other, unmerged.
+    /// `!override`: the value replaces the other one without a merge.
     Override,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::compose) enum Value {
     Null,
-    /// As written, not as YAML would type it: `1.10` stays `1.10` and `no` stays `no`.
+    /// As written, without YAML's types: `1.10` stays `1.10` and `no` stays `no`.
     Scalar(String),
     List(Vec<Node>),
     Map(Map),
 }
 
-/// Entries in the order of the file; no key appears twice.
+/// Entries in the order of the file, without duplicate keys.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::compose) struct Map {
     pub entries: Vec<Entry>,
@@ -65,7 +65,7 @@ impl Map {
         self.entries.iter_mut().find(|entry| entry.key == key)
     }
 
-    /// The value of a key that has one.
+    /// The value of a key; `None` also if it is null.
     pub fn value(&self, key: &str) -> Option<&Node> {
         self.get(key).map(|entry| &entry.value).filter(|node| !node.is_null())
     }
@@ -75,7 +75,7 @@ impl Map {
         Some(self.entries.remove(at))
     }
 
-    /// Puts a value under a key, in the place of the one that is there.
+    /// Sets the value of a key, at the position of an existing one.
     pub fn set(&mut self, key: &str, value: Node) {
         match self.get_mut(key) {
             Some(entry) => entry.value = value,
@@ -89,7 +89,7 @@ impl Node {
         Self { span, value, plain: false, steer: None }
     }
 
-    /// A text as if it stood there in quotes.
+    /// A text as if it was written in quotes.
     pub fn text_at(span: Span, text: impl Into<String>) -> Self {
         Self::new(span, Value::Scalar(text.into()))
     }
@@ -115,7 +115,7 @@ impl Node {
         }
     }
 
-    /// The same values, wherever they stand.
+    /// Whether the values are equal, ignoring positions.
     pub fn means(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (Value::Null, Value::Null) => true,
@@ -138,7 +138,7 @@ impl Node {
         matches!(self.value, Value::Null)
     }
 
-    /// How many nodes this is, itself included.
+    /// The number of nodes, including this one.
     pub fn size(&self) -> usize {
         match &self.value {
             Value::Null | Value::Scalar(_) => 1,
@@ -147,7 +147,7 @@ impl Node {
         }
     }
 
-    /// How many levels of nodes this is, itself included.
+    /// The depth of the tree, including this node.
     pub fn depth(&self) -> usize {
         match &self.value {
             Value::Null | Value::Scalar(_) => 1,
@@ -156,7 +156,7 @@ impl Node {
         }
     }
 
-    /// For messages: what the user wrote.
+    /// The value as shown in messages.
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
@@ -167,7 +167,7 @@ impl Node {
     }
 }
 
-/// Short enough and safe enough to stand in a message: a terminal must not act on what a file says.
+/// Shortens and escapes text for messages: a terminal must not interpret what a file contains.
 pub(in crate::compose) fn clip(text: &str) -> String {
     const MOST: usize = 60;
     let mut shown: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();

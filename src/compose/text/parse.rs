@@ -1,4 +1,4 @@
-//! From YAML text to a tree of nodes, with bounds on what a hostile or broken file can cost.
+//! Parses YAML text to a tree, with limits for malicious or broken files.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use super::merge_keys;
 use super::node::{Entry, Map, Node, Span, Steer, Value, clip};
 use crate::compose::error::{Problem, Read};
 
-/// Every value, key and copy made by an anchor or alias counts: ten lines of nested aliases could else make billions.
+/// Counts every value, key and copy of an anchor: ten lines of nested aliases could otherwise create billions.
 pub(in crate::compose) const MOST_NODES: usize = 200_000;
 
-/// The tree is walked by recursion; no compose file comes near this.
+/// Limit for recursion, far deeper than any compose file.
 const MOST_LEVELS: usize = 64;
 
-/// The roots of the text's documents, of which each later one is merged over those before it; none in an empty text.
+/// The documents of the text, each of which is merged over the previous ones; none in an empty text.
 pub(in crate::compose) fn parse(text: &str, file: u16) -> Read<Vec<Node>> {
     let mut builder = Builder { text, file, ..Builder::default() };
     for next in Parser::new_from_str(text) {
@@ -28,7 +28,7 @@ pub(in crate::compose) fn parse(text: &str, file: u16) -> Read<Vec<Node>> {
         let span = builder.convert(span);
         builder.take(event, span)?;
     }
-    // A document with nothing in it, such as one after a last `---`, changes nothing.
+    // An empty document, such as after a last `---`, has no effect.
     let mut roots = builder.roots;
     roots.retain(|root| !root.is_null());
     Ok(roots)
@@ -37,7 +37,7 @@ pub(in crate::compose) fn parse(text: &str, file: u16) -> Read<Vec<Node>> {
 #[derive(Default)]
 struct Builder<'a> {
     text: &'a str,
-    /// The collections that are open, outermost first.
+    /// The open collections, outermost first.
     open: Vec<Frame>,
     anchors: HashMap<usize, Node>,
     spent: usize,
@@ -64,7 +64,7 @@ enum Content {
 
 enum Key {
     Name(String),
-    /// A plain `<<`; a quoted one is an ordinary key.
+    /// An unquoted `<<`; a quoted one is an ordinary key.
     Merge,
 }
 
@@ -193,7 +193,7 @@ impl Builder<'_> {
         Err(Problem::at(self.within(span), format!("nested more than {MOST_LEVELS} levels deep")))
     }
 
-    /// Some errors are found at the end of the text, past its last line; they are shown at that line's end.
+    /// Some errors are detected after the last line; they are shown at the end of that line.
     fn within(&self, span: Span) -> Span {
         let text = self.text.trim_end();
         if span.start < text.len() || text.is_empty() {

@@ -3,10 +3,10 @@
 use super::node::{Map, Node, Value};
 use crate::compose::error::{Problem, Read};
 
-/// The hint for a file that has none.
+/// The hint for a file without services.
 pub(in crate::compose) const NEEDS_SERVICES: &str = "it needs `services:` with at least one service in it";
 
-/// The root's entries, or why it has none.
+/// The root's entries, or the problem.
 pub(in crate::compose) fn entries(node: &Node) -> Read<&Map> {
     match &node.value {
         Value::Map(map) => Ok(map),

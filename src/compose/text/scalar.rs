@@ -1,4 +1,4 @@
-//! Readers of single values: text, switches, numbers, durations and sizes.
+//! Readers of single values: texts, booleans, numbers, durations and sizes.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::node::{Entry, Node, Value};
 use crate::compose::error::{Problem, Read};
 
-/// `what` must be `wanted`, but is something else.
+/// The problem of a value with the wrong type.
 pub(in crate::compose) fn expected(what: &str, wanted: &str, node: &Node) -> Problem {
     Problem::at(node.span, format!("`{what}` must be {wanted}, not {}", node.describe()))
 }
 
-/// Any scalar as it was written; may be empty.
+/// Any scalar as written; may be empty.
 pub(in crate::compose) fn raw<'n>(what: &str, node: &'n Node) -> Read<&'n str> {
     match &node.value {
         Value::Scalar(text) => Ok(text),
@@ -20,7 +20,7 @@ pub(in crate::compose) fn raw<'n>(what: &str, node: &'n Node) -> Read<&'n str> {
     }
 }
 
-/// A scalar that is not empty.
+/// A non-empty scalar.
 pub(in crate::compose) fn text(what: &str, node: &Node) -> Read<String> {
     match raw(what, node)? {
         "" => Err(Problem::at(node.span, format!("`{what}` is empty")).hint("give it a value, or remove the key")),
@@ -29,7 +29,7 @@ pub(in crate::compose) fn text(what: &str, node: &Node) -> Read<String> {
     }
 }
 
-/// With the words that YAML 1.1 had, as compose accepts them.
+/// Accepts the words of YAML 1.1, like compose.
 pub(in crate::compose) fn boolean(what: &str, node: &Node) -> Read<bool> {
     match raw(what, node).map(str::to_ascii_lowercase).as_deref() {
         Ok("true" | "yes" | "on") => Ok(true),
@@ -38,7 +38,7 @@ pub(in crate::compose) fn boolean(what: &str, node: &Node) -> Read<bool> {
     }
 }
 
-/// A whole number within a range that the message names.
+/// A whole number in a range; the error states the range.
 pub(in crate::compose) fn number<T>(what: &str, node: &Node, range: RangeInclusive<T>) -> Read<T>
 where
     T: FromStr + PartialOrd + std::fmt::Display,
@@ -50,7 +50,7 @@ where
         .ok_or_else(|| expected(what, &format!("a whole number from {} to {}", range.start(), range.end()), node))
 }
 
-/// As YAML reads whole numbers: also `0x1f`, `0o17`, `0b1` and `1_000`.
+/// YAML's syntax for whole numbers, including `0x1f`, `0o17`, `0b1` and `1_000`.
 pub(in crate::compose) fn parse_integer(text: &str) -> Option<i64> {
     let (negative, digits) =
         text.strip_prefix('-').map_or((false, text.strip_prefix('+').unwrap_or(text)), |rest| (true, rest));
@@ -80,7 +80,7 @@ pub(in crate::compose) fn choice<T: Copy>(what: &str, node: &Node, choices: &[(&
     })
 }
 
-/// `90s`, `1m30s`, `1.5s`, `250ms`; a unit is a must, but for `0`.
+/// `90s`, `1m30s`, `1.5s`, `250ms`; a unit is required, except for `0`.
 pub(in crate::compose) fn duration(what: &str, node: &Node) -> Read<Duration> {
     raw(what, node)
         .ok()
@@ -96,10 +96,10 @@ pub(in crate::compose) fn positive_duration(what: &str, node: &Node) -> Read<Dur
     }
 }
 
-/// A duration in compose's form; `None` when the text is none, or more than a year.
+/// Parses a duration in compose's format; `None` if it is invalid or more than a year.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    // A year: nothing here waits longer, and sums of durations cannot overflow.
+    // A year: longer than any wait, and sums of durations cannot overflow.
     const MOST_NANOS: f64 = 366.0 * 86_400e9;
     const UNITS: [(&str, f64); 7] =
         [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
@@ -138,7 +138,7 @@ pub fn parse_bytes(text: &str) -> Option<i64> {
     (spelled && bytes < 9e18).then_some(bytes as i64)
 }
 
-/// Processors as a decimal number; the result counts billionths.
+/// CPUs as a decimal number, converted to units of 10⁻⁹.
 pub(in crate::compose) fn nano_cpus(what: &str, node: &Node) -> Read<i64> {
     let amount = raw(what, node).ok().and_then(split_number).filter(|(_, tail)| tail.is_empty());
     match amount {
@@ -148,7 +148,7 @@ pub(in crate::compose) fn nano_cpus(what: &str, node: &Node) -> Read<i64> {
     }
 }
 
-/// A decimal number at the text's start, and what follows it.
+/// The decimal number at the start of the text, and the rest.
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let number = &text[..end];
@@ -156,7 +156,7 @@ fn split_number(text: &str) -> Option<(f64, &str)> {
     (digits && number.len() <= 20).then(|| number.parse().ok()).flatten().map(|amount| (amount, &text[end..]))
 }
 
-/// The readers under the name of the key that they read.
+/// Readers that use the entry's key in error messages.
 impl Entry {
     pub fn text(&self) -> Read<String> {
         text(&self.key, &self.value)

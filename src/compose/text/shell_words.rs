@@ -1,9 +1,9 @@
-//! Splitting a command line into words by a shell's quoting rules.
+//! Splits a command line into words by a shell's quoting rules.
 
-/// The words of `line`; the error is a fragment that fits after the key's name.
+/// The words of `line`; the error is a fragment for use after the key's name.
 pub(in crate::compose) fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
-    // A word may be empty when it was quoted, so its presence is not its length.
+    // `Some` for a word that was started: a quoted word may be empty.
     let mut word: Option<String> = None;
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
@@ -38,7 +38,7 @@ pub(in crate::compose) fn split(line: &str) -> Result<Vec<String>, String> {
                 Some(c) => word.get_or_insert_default().push(c),
                 None => return Err("ends with a backslash".to_owned()),
             },
-            // Given to a program as an argument these would do nothing that the author meant.
+            // As an argument, without a shell, these would not have the intended effect.
             ';' | '&' | '|' | '<' | '>' | '`' => return Err(format!("has an unquoted `{c}`")),
             '\0' => return Err("holds a NUL character".to_owned()),
             c => word.get_or_insert_default().push(c),

@@ -1,11 +1,11 @@
-//! The short forms of port mappings and mounts, taken apart.
+//! Parses the short forms of port mappings and mounts.
 
 use super::node::{Entry, Map, Node, Value};
 
 /// Each published port is a process or a firewall rule of the engine.
 const MOST_PORTS: u16 = 1000;
 
-/// One map for each port; `None` when the item is no mapping, which its reader will then say.
+/// One map for each port; `None` if the item is not a mapping, which its reader reports.
 pub(in crate::compose) fn port_mappings(item: &Node) -> Option<Vec<Map>> {
     let spec = match &item.value {
         Value::Map(map) => return Some(vec![map.clone()]),
@@ -13,7 +13,7 @@ pub(in crate::compose) fn port_mappings(item: &Node) -> Option<Vec<Map>> {
         _ => return None,
     };
     let (mapping, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
-    // From the right: an IPv6 address before the ports has colons of its own.
+    // Split from the right: an IPv6 address before the ports contains colons.
     let (rest, target) = mapping.rsplit_once(':').map_or((None, mapping), |(rest, target)| (Some(rest), target));
     let (address, published) = match rest {
         None => (None, None),
@@ -39,7 +39,7 @@ pub(in crate::compose) fn port_mappings(item: &Node) -> Option<Vec<Map>> {
         Map { entries }
     };
     match published {
-        // One port of the container at any of several of the host: the engine takes the first that is free.
+        // One container port on the first free host port of a range; the engine selects it.
         Some((low, high)) if first == last && low != high => Some(vec![map(first, Some(format!("{low}-{high}")))]),
         Some((low, high)) if high - low != last - first => None,
         _ if last - first > MOST_PORTS => None,
@@ -55,7 +55,8 @@ fn range(text: &str) -> Option<(u16, u16)> {
     (first > 0 && first <= last).then_some((first, last))
 }
 
-/// The parts of a short mount. A `:` inside of `${NAME:-default}`, which stays when nothing is put in, is none between.
+/// The parts of a short mount. A `:` inside of `${NAME:-default}`, which stays without interpolation, is not a
+/// separator.
 pub(in crate::compose) fn mount_parts(spec: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_usize);
     let mut before = ' ';

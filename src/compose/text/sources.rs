@@ -1,24 +1,24 @@
-//! The texts that were read, and the place of each finding in them.
+//! The source texts, and the positions of problems in them.
 
 use crate::compose::error::{ComposeError, ComposeErrorKind, Finding, Place, Problem, Warning};
 use crate::model::visible;
 
-/// Enough to repair a file in few rounds, few enough to be read.
+/// Enough findings to repair a file in a few rounds, but still readable.
 const MOST_FINDINGS: usize = 20;
 
-/// A text and the name under which messages show it.
+/// A text with its name in messages.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub shown: String,
     pub text: String,
 }
 
-/// All texts that one load has read; spans point into them.
+/// All texts of one load; spans refer to them.
 #[derive(Debug, Clone, Default)]
 pub(in crate::compose) struct Sources(Vec<Source>);
 
 impl Sources {
-    /// The number under which spans refer to the text.
+    /// Adds a text and returns its index for spans.
     pub fn add(&mut self, shown: String, text: String) -> u16 {
         self.0.push(Source { shown, text });
         u16::try_from(self.0.len() - 1).unwrap_or(u16::MAX)
@@ -36,7 +36,7 @@ impl Sources {
         self.0.get(usize::from(file)).map_or("", |source| source.shown.as_str())
     }
 
-    /// Gives a problem the line that it is about.
+    /// Converts a problem to a finding with its source line.
     pub fn finding(&self, problem: Problem) -> Finding {
         let place = problem.span.map(|span| {
             let source = self.text(span.file);
@@ -48,7 +48,7 @@ impl Sources {
             let width = meant.trim_end().chars().count().min(left).max(1);
             Place { file: visible(self.shown(span.file)).into_owned(), line: span.line, column, text, width }
         });
-        // Paths and values of others stand in the words.
+        // Hints may contain paths and values from files.
         let hint = problem.hint.map(|hint| visible(&hint).into_owned());
         Finding { message: visible(&problem.message).into_owned(), place, hint }
     }
@@ -57,10 +57,10 @@ impl Sources {
         Warning(self.finding(problem))
     }
 
-    /// The error that holds all of these problems.
+    /// The error with all of these problems.
     pub fn invalid(&self, mut problems: Vec<Problem>) -> ComposeError {
         problems.sort_by_key(|problem| problem.span.map_or((u16::MAX, usize::MAX), |span| (span.file, span.start)));
-        // An anchor that is used in several services is wrong in all of them, but needs fixing once.
+        // An invalid anchor that several services use needs only one fix.
         problems.dedup();
         let omitted = problems.len().saturating_sub(MOST_FINDINGS);
         problems.truncate(MOST_FINDINGS);

@@ -1,9 +1,9 @@
-//! Did you mean …?
+//! Suggestions for mistyped words.
 
-/// The known word nearest to a mistyped one, if any is near.
+/// The known word most similar to a mistyped one, if any is similar.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // Unbounded, the comparison's time is the product of both lengths.
+    // The comparison takes time proportional to the product of both lengths.
     if word.len() > 80 {
         return None;
     }
