@@ -1,10 +1,10 @@
-//! A service of the generated compose file.
+//! A service in the generated compose file.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// By default one replica of `fault-app` that behaves, reached under `<name>.localhost`.
+/// By default one replica of `fault-app` without a fault, at `<name>.localhost`.
 #[derive(Debug, Clone)]
 pub struct App {
     pub(super) name: String,
@@ -41,7 +41,7 @@ impl App {
         self.set(&format!("/environment/{name}"), json!(value))
     }
 
-    /// One of the faults that `fault-app` knows.
+    /// Enables one of the faults of `fault-app`.
     pub fn fault(self, fault: &str) -> Self {
         self.env("FAULT", fault)
     }
@@ -54,7 +54,7 @@ impl App {
         self.set("/deploy/update_config/order", json!("stop-first"))
     }
 
-    /// Writes `value` where `pointer` leads, such as `/x-deploy-apps/health/successes`; `null` removes what is there.
+    /// Sets the value at `pointer`, such as `/x-deploy-apps/health/successes`; `null` removes it.
     pub fn set(mut self, pointer: &str, value: Value) -> Self {
         let mut place = &mut self.service;
         let mut parts = pointer.trim_start_matches('/').split('/').peekable();

@@ -1,4 +1,4 @@
-//! A real browser without a window, driven by WebDriver: what a page says, looks like, asks for and complains about.
+//! A headless browser, controlled by WebDriver: a page's text, layout, requests and errors.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::DEADLINE;
 
-/// What must not happen behind the test's back: no window, no second process that outlives it, no word to the vendor.
+/// No window, no background processes, no requests to the vendor.
 const ARGUMENTS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -23,11 +23,11 @@ const ARGUMENTS: [&str; 10] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Whatever the page asks for, only this machine is found.
+    // Only this machine resolves, whatever the page requests.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
 ];
 
-/// One browser with one page. Ends with the test, also by a panic.
+/// A browser with one page. Closed when dropped, also after a panic.
 pub struct Browser {
     driver: Child,
     profile: TempDir,
@@ -40,7 +40,7 @@ impl Browser {
         Self::launch(json!({})).await
     }
 
-    /// One whose user has switched scripts off.
+    /// A browser with JavaScript disabled.
     pub async fn without_scripts() -> Self {
         Self::launch(json!({ "profile.managed_default_content_settings.javascript": 2 })).await
     }
@@ -51,7 +51,7 @@ impl Browser {
         let profile = tempfile::Builder::new().prefix("e2e-browser").tempdir().expect("a folder");
         let mut driver = Command::new(on_path("chromedriver").expect(lacking));
         let driver = driver.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        // Both leave files in the temporary folder when they are killed, so it goes with the profile.
+        // Both leave files in the temporary folder when they are killed, so it is inside of the profile's folder.
         let mut driver = driver.env("TMPDIR", profile.path()).spawn().expect("the driver starts");
         let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines();
         let port = async {
@@ -63,7 +63,7 @@ impl Browser {
             }
         };
         let port = timeout(DEADLINE, port).await.expect("a driver that listens");
-        // It writes on, and a full pipe would stop it.
+        // The driver keeps writing, and a full pipe would block it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().expect("a client");
         let folder = format!("--user-data-dir={}", profile.path().display());
@@ -92,14 +92,14 @@ impl Browser {
         self.post("/url", json!({ "url": url })).await;
     }
 
-    /// What a script's `return` gives.
+    /// The value that the script returns.
     pub async fn eval(&self, script: &str) -> Value {
         self.post("/execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// The text that a reader sees there; nothing where there is no such element.
+    /// The visible text of an element; empty if it does not exist.
     pub async fn text(&self, selector: &str) -> String {
-        // A drawing has no `innerText`.
+        // SVG elements have no `innerText`.
         let script =
             "const found = document.querySelector(SELECTOR); return found?.innerText ?? found?.textContent ?? ''";
         let script = script.replace("SELECTOR", &json!(selector).to_string());
@@ -110,7 +110,7 @@ impl Browser {
         self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await
     }
 
-    /// The size of the window, and whether its user likes it `light` or `dark`.
+    /// Sets the window size, and the colour scheme `light` or `dark`.
     pub async fn look_like(&self, width: u32, height: u32, scheme: &str) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
@@ -118,20 +118,20 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", feature).await;
     }
 
-    /// The window as a PNG picture, in base 64.
+    /// A screenshot as base64 PNG.
     pub async fn picture(&self) -> String {
         let taken = self.devtools("Page.captureScreenshot", json!({ "format": "png" })).await;
         taken["data"].as_str().expect("a picture").to_owned()
     }
 
-    /// What the page has complained about since the last call.
+    /// Errors and warnings in the page's console since the last call.
     pub async fn complaints(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "browser" })).await;
         let entries = entries.as_array().expect("a list").iter();
         entries.filter_map(|entry| Some(entry["message"].as_str()?.to_owned())).collect()
     }
 
-    /// All URLs that were asked for over a network since the last call; the browser has pages of its own too.
+    /// All URLs requested over the network since the last call; the browser's internal pages are left out.
     pub async fn requested(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "performance" })).await;
         let entries = entries.as_array().expect("a list").iter();
@@ -144,7 +144,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver dies at once, and would leave its browser behind: that is known by the folder of its profile.
+        // The driver exits without closing its browser, which is found by its profile folder.
         let _ = self.driver.start_kill();
         let mark = self.profile.path().display().to_string();
         for _ in 0..50 {

@@ -1,4 +1,4 @@
-//! What every fault must leave intact, and the load that is to prove it.
+//! Checks that must hold after every fault, and the load that proves them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use deploy_apps::ports::Engine;
 
 use super::{DEADLINE, Host, eventually};
 
-/// Enough to meet every moment of a deploy, little enough that several tests can run beside each other.
+/// Enough requests to hit every phase of a deploy, and few enough to run several tests at once.
 const GAP: Duration = Duration::from_millis(10);
 
 impl Host {
-    /// Load that no fault may disturb: kept connections that GET and POST and never send anything twice.
+    /// Load that no fault may disturb: GET and POST on keep-alive connections, without retries.
     pub async fn steady_load(&self, app: &str) -> Load {
         self.patient_load(app, self.load(app).timeout).await
     }
 
-    /// The same with clients that wait so long for an answer, as those of an app whose requests are held must.
+    /// The same with a longer timeout, for an app whose requests are held.
     pub async fn patient_load(&self, app: &str, timeout: Duration) -> Load {
         let config = LoadConfig { timeout, ..self.load(app) };
         let config = config
@@ -29,7 +29,7 @@ impl Host {
         load
     }
 
-    /// Asserts that only these containers are there and run, and that no request is counted on one that is gone.
+    /// Asserts that exactly these containers exist and run, and that no removed one has open requests.
     #[track_caller]
     pub fn is_clean<'h>(&'h self, wanted: &[&str]) -> impl Future<Output = ()> + use<'h> {
         let running = self.runs(wanted);
@@ -43,7 +43,7 @@ impl Host {
         }
     }
 
-    /// The releases of an app whose images are kept, such as `r1`.
+    /// The releases of an app whose images exist, such as `r1`.
     pub async fn image_tags(&self, app: &str) -> BTreeSet<String> {
         let observed =
             self.engine.observe(&self.name().parse().expect("a name")).await.expect("an engine that answers");

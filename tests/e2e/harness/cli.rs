@@ -1,4 +1,4 @@
-//! Runs of the binary, to the end or under way.
+//! Runs the binary, to its end or in the background.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -17,10 +17,10 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Far above any run of these tests; a run that hangs fails with what it has said so far.
+/// Far above any run of these tests. A hung run fails with its output so far.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// What would change a run behind the test's back; also of the pipeline that these tests run in.
+/// Variables that would change a run, including those of the pipeline that runs these tests.
 const BEHIND_THE_BACK: [&str; 13] = [
     "COMPOSE_FILE",
     "COMPOSE_PROJECT_NAME",
@@ -37,12 +37,12 @@ const BEHIND_THE_BACK: [&str; 13] = [
     "TERM",
 ];
 
-/// The one under test.
+/// The binary under test.
 pub fn binary() -> PathBuf {
     std::env::var_os("DEPLOY_APPS_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_deploy-apps").into()).into()
 }
 
-/// A command line that has not begun.
+/// A command that has not been started.
 pub struct Cli {
     command: Command,
 }
@@ -54,7 +54,7 @@ impl Cli {
         for name in BEHIND_THE_BACK {
             command.env_remove(name);
         }
-        // Telemetry would leave the machine; a port of the surroundings would win over the one in the folder's `.env`.
+        // Telemetry would leave the machine, and a port variable would override the one in the folder's `.env`.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("OTEL_") || text.ends_with("_PORT") {
@@ -70,7 +70,7 @@ impl Cli {
         self
     }
 
-    /// Runs it elsewhere, such as where no compose file is.
+    /// Sets the working directory, such as a folder without a compose file.
     pub fn within(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);
         self
@@ -81,7 +81,7 @@ impl Cli {
         self
     }
 
-    /// As under `nohup`.
+    /// Ignores SIGHUP, as under `nohup`.
     pub fn ignoring_hangups(self) -> Self {
         let mut shell = Command::new("sh");
         let inner = self.command.as_std();
@@ -90,7 +90,7 @@ impl Cli {
         Self { command: self.surrounds(shell) }
     }
 
-    /// Gives what starts this command the folder and the variables that it would have.
+    /// Sets folder and variables of this command on `starter`.
     pub(super) fn surrounds(&self, mut starter: Command) -> Command {
         let inner = self.command.as_std();
         starter.current_dir(inner.get_current_dir().expect("a host's folder"));
@@ -103,7 +103,7 @@ impl Cli {
         starter
     }
 
-    /// The program and its arguments, as a shell reads them.
+    /// Program and arguments, quoted for a shell.
     pub(super) fn line(&self) -> String {
         let inner = self.command.as_std();
         let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
@@ -111,7 +111,7 @@ impl Cli {
         words.join(" ")
     }
 
-    /// Runs it to its end.
+    /// Runs the command to its end.
     #[must_use = "its exit code says whether it did anything"]
     pub async fn run(self) -> Output {
         self.spawn().finish().await
@@ -129,7 +129,7 @@ impl Cli {
     }
 }
 
-/// A run under way. Dropping it kills it.
+/// A running command. Dropping it kills it.
 pub struct Running {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
@@ -143,13 +143,13 @@ impl Running {
         self.event_where(name, |_| true).await
     }
 
-    /// Waits for the next event of this name that `is_meant`.
+    /// Waits for the next event of this name that satisfies `is_meant`.
     pub async fn event_where(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Value {
         let event = self.event_or_end(name, is_meant).await;
         event.unwrap_or_else(|| panic!("the run ended without the event `{name}`\n{}", self.seen))
     }
 
-    /// The same of a run that may end without it.
+    /// Like [`Running::event_where`], but `None` if the run ends first.
     pub async fn event_or_end(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Option<Value> {
         let wanted = async {
             while let Some(line) = self.stdout.next_line().await.expect("text") {
@@ -168,7 +168,7 @@ impl Running {
         }
     }
 
-    /// Waits for the next line of standard output.
+    /// Waits for the next line on stdout.
     pub async fn line(&mut self) -> String {
         let line = timeout(LIMIT, self.stdout.next_line()).await.expect("a line within the limit");
         let line = line.expect("text").expect("a line before the end");
@@ -181,13 +181,13 @@ impl Running {
         kill_process(self.pid(), signal).expect("a signal to our own child");
     }
 
-    /// Cuts each connection that it has to a proxy's control socket, and says how many those were. Only root can.
+    /// Closes each of its connections to a proxy's control socket and returns their number. Requires root.
     pub fn cut_control(&self) -> usize {
         let process = pidfd_open(self.pid(), PidfdFlags::empty()).expect("our own child");
         let opened = fs::read_dir(format!("/proc/{}/fd", self.pid().as_raw_nonzero())).into_iter().flatten().flatten();
         let numbers = opened.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
         let cut = |number| {
-            // What it has closed meanwhile is no connection to cut.
+            // Connections that it has closed meanwhile are skipped.
             let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()?;
             let peer = SocketAddrUnix::try_from(getpeername(&socket).ok()??).ok()?;
             (peer.path_bytes()? == CONTROL_SOCKET.as_bytes()).then(|| shutdown(&socket, Shutdown::Both).ok())?
@@ -200,7 +200,7 @@ impl Running {
         id.expect("a process that runs")
     }
 
-    /// Reads to the end and waits for the exit.
+    /// Reads the remaining output and waits for the exit.
     pub async fn finish(mut self) -> Output {
         let ending = async {
             while let Some(line) = self.stdout.next_line().await.expect("text") {
@@ -216,10 +216,10 @@ impl Running {
     }
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// `None` when a signal ended it.
+    /// `None` if it was killed by a signal.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -237,14 +237,14 @@ impl Output {
         self
     }
 
-    /// Asserts that standard output or standard error has this text.
+    /// Asserts that stdout or stderr contains this text.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stdout.contains(text) || self.stderr.contains(text), "it does not say `{text}`\n{self}");
         self
     }
 
-    /// The one JSON document on standard output, which is as `docs/schema/<command>.json` says; needs `--format json`.
+    /// The JSON document on stdout, validated against `docs/schema/<command>.json`; needs `--format json`.
     #[track_caller]
     pub fn document(&self, command: &str) -> Value {
         let document = serde_json::from_str(&self.stdout);
@@ -253,7 +253,7 @@ impl Output {
         document
     }
 
-    /// Asserts that every line of standard output is an event as `docs/schema/events.json` says.
+    /// Asserts that every line on stdout is a valid event of `docs/schema/events.json`.
     #[track_caller]
     pub fn streamed(self) -> Self {
         assert!(!self.stdout.is_empty(), "no event at all\n{self}");
@@ -264,7 +264,7 @@ impl Output {
         self
     }
 
-    /// All events of this name, in their order; needs `--format json`.
+    /// All events of this name, in order; needs `--format json`.
     pub fn events(&self, name: &str) -> Vec<Value> {
         let lines = self.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|event| event["event"] == name).collect()

@@ -1,4 +1,4 @@
-//! A second host: a container with an engine behind TLS and an ssh server, which all tests of this process share.
+//! A second host: a container with an engine behind TLS and an ssh server, shared by all tests of this process.
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{DEADLINE, FAULT_APP, docker, eventually, images, sweep};
 
-/// All that an engine needs and this machine has to give; `--privileged` asks for more than some machines have.
+/// The capabilities that an engine needs; `--privileged` requires more than some machines allow.
 const CAPABILITIES: &str = "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable \
     net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace \
     sys_pacct sys_admin sys_boot sys_nice sys_time sys_tty_config mknod lease audit_write audit_control setfcap \
@@ -21,18 +21,18 @@ const CAPABILITIES: &str = "chown dac_override dac_read_search fowner fsetid kil
 
 pub struct FarHost {
     folder: TempDir,
-    /// Where it is reached from this machine.
+    /// Its address as seen from this machine.
     pub address: Ipv4Addr,
     ca: (Certificate, KeyPair),
-    /// Its standard input is what the container lives by: it ends with this process, however that ends.
+    /// The container runs as long as its stdin is open, so it ends with this process in any case.
     _lifeline: Child,
 }
 
 impl FarHost {
-    /// Made by the first who asks; in place when it returns, with the images that scenarios need.
+    /// Starts it on the first call, with the images that scenarios need.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<FarHost> = OnceCell::const_new();
-        // On the heap: it is large, and the stacks of test threads are small.
+        // Boxed: the future is large, and the stacks of test threads are small.
         SHARED.get_or_init(|| Box::pin(Self::start())).await
     }
 
@@ -80,7 +80,7 @@ impl FarHost {
         self.ssh_command("bin", "known_hosts", "id");
     }
 
-    /// A folder for PATH whose `ssh` knows and has these files.
+    /// A folder for PATH with an `ssh` that uses these files.
     fn ssh_command(&self, folder: &str, known_hosts: &str, key: &str) -> PathBuf {
         let config = format!(
             "Host *\n  HostKeyAlias engine\n  GlobalKnownHostsFile none\n  UserKnownHostsFile {}\n  IdentityFile {}\n  IdentitiesOnly yes\n",
@@ -96,7 +96,7 @@ impl FarHost {
         self.path(folder)
     }
 
-    /// cert.pem and key.pem of the tests' authority in `folder`.
+    /// Writes cert.pem and key.pem, signed by the tests' CA, to `folder`.
     pub fn certify(&self, folder: &str, addresses: &[Ipv4Addr], until: i32) {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.subject_alt_names = addresses.iter().map(|address| SanType::IpAddress((*address).into())).collect();
@@ -109,7 +109,7 @@ impl FarHost {
         self.write(&format!("{folder}/ca.pem"), &self.ca.0.pem());
     }
 
-    /// The ca.pem of somebody else.
+    /// Writes the ca.pem of another CA.
     pub fn foreign_authority(&self, folder: &str) {
         self.certify(folder, &[], 2099);
         self.write(&format!("{folder}/ca.pem"), &certificate_authority("somebody else").0.pem());
@@ -123,7 +123,7 @@ impl FarHost {
         std::fs::write(self.path(name), text).expect("a writable folder");
     }
 
-    /// The variables that lead there by TLS.
+    /// The variables for a connection with TLS.
     pub fn tls(&self) -> Vec<(String, String)> {
         self.tls_through(&format!("{}:2376", self.address), "client")
     }
@@ -138,7 +138,7 @@ impl FarHost {
         vars.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 
-    /// The variables that lead there by ssh, as a user of the image.
+    /// The variables for a connection by ssh, as a user of the image.
     pub fn ssh(&self, user: &str) -> Vec<(String, String)> {
         self.ssh_through(&format!("{user}@{}", self.address))
     }
@@ -152,13 +152,13 @@ impl FarHost {
         vec![("DOCKER_HOST".to_owned(), format!("ssh://{place}")), ("PATH".to_owned(), path)]
     }
 
-    /// With a key that nobody knows there.
+    /// With a key that is not authorized there.
     pub fn ssh_with_wrong_key(&self) -> Vec<(String, String)> {
         self.ssh_command("wrong-key", "known_hosts", "other_id");
         self.ssh_as(&format!("deploy@{}", self.address), "wrong-key")
     }
 
-    /// To a host that nobody knows here.
+    /// With a host that is not in the known hosts file.
     pub fn ssh_to_unknown_host(&self) -> Vec<(String, String)> {
         self.ssh_command("no-hosts", "no_known_hosts", "id");
         self.ssh_as(&format!("deploy@{}", self.address), "no-hosts")
@@ -174,7 +174,7 @@ impl FarHost {
         assert!(save.wait().expect("docker").success(), "the images were not saved");
     }
 
-    /// The `ssh` processes of this host's users: all of them are told our configuration.
+    /// The `ssh` processes to this host, identified by our configuration in their arguments.
     pub fn ssh_processes(&self) -> Vec<u32> {
         let ours = self.folder.path().to_string_lossy().into_owned();
         let ids = std::fs::read_dir("/proc").expect("a process list").flatten();
@@ -208,7 +208,7 @@ fn run(name: &str, image: &str) -> Child {
     command.args(["--security-opt", "apparmor=unconfined", "--device-cgroup-rule", "a *:* rwm"]);
     command.args(["-v", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "-v", "/var/lib/docker", image]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("docker");
-    // An input without a byte would make the client close it at once on some versions.
+    // Some versions of the client close an empty stdin immediately.
     child.stdin.as_mut().expect("piped").write_all(b"\n").expect("a pipe");
     child
 }

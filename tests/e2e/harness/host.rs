@@ -1,4 +1,4 @@
-//! One test's part of the machine, and how it is cleaned up.
+//! The resources of one test on this machine, and their cleanup.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,20 +18,20 @@ use crate::durations::Stopwatch;
 
 use super::{App, Cli, DEADLINE, Output, Scenario, docker, eventually, sweep};
 
-/// Everything on it is named after the scenario and goes when it is dropped, also by a panic.
+/// All of its resources are named after the scenario and removed on drop, also after a panic.
 pub struct Host {
     scenario: Scenario,
     folder: TempDir,
     pub engine: DockerEngine,
     proxy: ControlClient,
     client: reqwest::Client,
-    /// Stopped after the clean-up.
+    /// Stopped after the cleanup.
     _stopwatch: Stopwatch,
-    /// Given back after the clean-up.
+    /// Released after the cleanup.
     _turn: SemaphorePermit<'static>,
 }
 
-/// An answer to a single request.
+/// The answer to a single request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -46,9 +46,9 @@ impl Host {
         let engine = connect(env).await.expect("an engine; `setup/setup engine` makes one");
         let dial = SocketDial::new(engine.clone(), scenario.name.container(), CONTROL_SOCKET);
         let proxy = ControlClient::new(&scenario.name, Arc::new(dial));
-        // As the binary does; an error says that there is one already.
+        // Like the binary; an error means that one is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // Every request opens a connection of its own: what a kept one goes through is the load's business.
+        // Every request opens a new connection: keep-alive connections are tested by the load.
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60));
         Self {
             scenario,
@@ -61,27 +61,27 @@ impl Host {
         }
     }
 
-    /// The name of the project and of the proxy, and the beginning of every other name.
+    /// The name of the project and of the proxy, and the prefix of all other names.
     pub fn name(&self) -> &str {
         self.scenario.name.as_str()
     }
 
-    /// Whether it is on the engine that all tests share.
+    /// Whether it uses the engine that all tests share.
     pub(super) fn is_shared(&self) -> bool {
         self.scenario.place.is_none()
     }
 
-    /// Where `compose.yaml` lies and commands run.
+    /// The folder with `compose.yaml`, in which commands run.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The proxy's port on this machine.
+    /// The proxy's address on this machine.
     pub fn address(&self) -> SocketAddr {
         self.scenario.address()
     }
 
-    /// Changes an app in the compose file; the next deploy will see it.
+    /// Changes an app in the compose file, for the next deploy.
     #[track_caller]
     pub fn change(&mut self, app: &str, change: impl FnOnce(App) -> App) {
         let place = self.scenario.apps.iter_mut().find(|other| other.name == app).expect("an app of the scenario");
@@ -95,13 +95,13 @@ impl Host {
         self.write();
     }
 
-    /// Puts an app into the compose file.
+    /// Adds an app to the compose file.
     pub fn add(&mut self, app: App) {
         self.scenario.apps.push(app);
         self.write();
     }
 
-    /// Takes an app out of the compose file; what is deployed of it stays.
+    /// Removes an app from the compose file; its deployment stays.
     pub fn forget(&mut self, app: &str) {
         self.scenario.apps.retain(|other| other.name != app);
         self.write();
@@ -111,7 +111,7 @@ impl Host {
         std::fs::write(self.folder().join("compose.yaml"), self.scenario.compose()).expect("a writable folder");
     }
 
-    /// A run of `deploy-apps` with these arguments, in this host's folder.
+    /// A `deploy-apps` command with these arguments, in this host's folder.
     pub fn cli(&self, args: &[&str]) -> Cli {
         let cli = Cli::new(self.folder().to_owned(), args);
         match &self.scenario.place {
@@ -125,12 +125,12 @@ impl Host {
         self.cli(args).run().await
     }
 
-    /// Load against one app, to be filled with clients. It ends by itself if the test does not end it.
+    /// A load for one app, without clients yet. It ends by itself if the test does not end it.
     pub fn load(&self, app: &str) -> LoadConfig {
         LoadConfig::new(self.address(), &format!("{app}.localhost")).bounded(Duration::from_secs(300), 10_000_000)
     }
 
-    /// Kept connections that GET and POST without end, at a rate that leaves the machine something for the deploy.
+    /// Endless GET and POST requests on keep-alive connections, at a rate that leaves capacity for the deploy.
     pub fn steady(&self, app: &str) -> LoadConfig {
         let gap = Duration::from_millis(5);
         self.load(app)
@@ -143,13 +143,13 @@ impl Host {
         Load::start(config).await.expect("load that can be sent")
     }
 
-    /// Asks an app once, on a new connection.
+    /// Sends one request to an app, on a new connection.
     pub async fn get(&self, app: &str, path: &str) -> Answer {
         self.ask(app, path).await.expect("an answer of the proxy")
     }
 
-    /// The same while the proxy itself may be away: `None` when there is no answer soon. Nobody tells a client whose request
-    /// went to a network that is just being taken down, and that one must not use up the time of all further tries.
+    /// The same while the proxy may be down: `None` without an answer soon. A request into a network that is being
+    /// removed gets no error, and must not use up the time of all further tries.
     pub async fn try_get(&self, app: &str, path: &str) -> Option<Answer> {
         timeout(Duration::from_secs(5), self.ask(app, path)).await.ok()?.ok()
     }
@@ -165,14 +165,14 @@ impl Host {
         self.proxy.state().await.expect("the proxy's state")
     }
 
-    /// The proxy's record of an app, if it has one.
+    /// The proxy's record of an app, if it exists.
     pub async fn record(&self, app: &str) -> Option<AppRecord> {
         let state = self.proxy_state().await;
         let key = format!("{}/{app}", self.name()).parse().expect("a key");
         state.apps.get(&key).and_then(|known| known.record.clone())
     }
 
-    /// Waits until what the proxy counts for all replicas of an app is as wanted.
+    /// Waits until the proxy's counts for all replicas of an app satisfy `is_wanted`.
     #[track_caller]
     pub fn in_flight(&self, app: &str, is_wanted: impl Fn(InFlight) -> bool) -> impl Future<Output = InFlight> {
         let ours = format!("{}-{app}-r", self.name());
@@ -187,13 +187,13 @@ impl Host {
         })
     }
 
-    /// The containers of all apps, in the order of their names; the proxy's own is left out.
+    /// The containers of all apps by name, without the proxy's.
     pub async fn containers(&self) -> Vec<ObservedContainer> {
         let observed = self.engine.observe(&self.scenario.name).await.expect("an engine that answers");
         observed.containers.into_iter().filter(|container| container.labels.role != Role::Proxy).collect()
     }
 
-    /// Asserts that there are these containers and no others, all running. Names are given without the project's.
+    /// Asserts that exactly these containers exist and run. The names have no project prefix.
     #[track_caller]
     pub fn runs<'h>(&'h self, wanted: &[&str]) -> impl Future<Output = ()> + use<'h> {
         let caller = std::panic::Location::caller();
@@ -209,7 +209,7 @@ impl Host {
         }
     }
 
-    /// For the reader of a failure, before the clean-up destroys the evidence.
+    /// Prints the state on a failure, before the cleanup removes it.
     fn tell(&self) {
         let ours = format!("name=^{}-", self.name());
         let listed = docker(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}\t{{.Status}}"]);
@@ -223,7 +223,7 @@ impl Drop for Host {
         if std::thread::panicking() {
             self.tell();
         }
-        // An engine of its own goes as a whole.
+        // A private engine is removed as a whole.
         if !self.is_shared() {
             return;
         }

@@ -1,4 +1,4 @@
-//! The images that scenarios share, built once and kept between runs.
+//! Images that scenarios share, built once and kept between runs.
 
 use deploy_apps::compose::{self, LoadRequest};
 use deploy_apps::docker::{DockerEngine, connect};
@@ -14,14 +14,15 @@ use tokio::sync::OnceCell;
 
 use super::{App, Scenario, docker};
 
-/// The tag that keeps the image of `fault-app` when the scenarios have removed theirs; also a base for small variants.
+/// The tag that keeps the image of `fault-app` when scenarios remove theirs; also a base for small variants.
 pub const FAULT_APP: &str = "e2e-fault-app:cached";
 
 static READY: OnceCell<()> = OnceCell::const_new();
 
-/// Without this, the first scenarios of a run would build the same images beside each other.
+/// Builds the images first; otherwise the first scenarios of a run would build the same images concurrently.
 pub(super) async fn prepare(engine: &DockerEngine) {
-    // A task begins on a stack of its own; on top of a large test's, what loads and builds would overflow it.
+    // In a task, which starts with an empty stack: with a large test on the stack, loading and building would overflow
+    // it.
     let build_both = async {
         let engine = engine.clone();
         let building = tokio::spawn(async move {
@@ -37,7 +38,7 @@ async fn build_fault_app(engine: &DockerEngine) {
     keep(engine, &fault_app_build(), FAULT_APP).await;
 }
 
-/// Found by the digest of its source, exactly as a deploy finds it.
+/// Found by the digest of its source, like in a deploy.
 async fn keep(engine: &DockerEngine, build: &BuildSpec, tag: &str) {
     let digest = engine.source_digest(build).await.expect("the sources of an image");
     let observed = engine.observe(&ProxyName::default()).await.expect("an engine that answers");
@@ -47,8 +48,8 @@ async fn keep(engine: &DockerEngine, build: &BuildSpec, tag: &str) {
     }
 }
 
-/// The images of these services of a sample, as tags on the engine that all tests share: what was built there once is
-/// copied to another engine in less time than it takes to build it there.
+/// The images of these services of a sample, as tags on the shared engine. Copying images to another engine is faster
+/// than building them there.
 pub async fn of_sample(folder: &Path, names: &[&str]) -> Vec<String> {
     let engine = connect(|name| std::env::var(name).ok()).await.expect("an engine");
     let named = names.iter().map(|&name| name.to_owned()).collect();
@@ -95,7 +96,7 @@ fn fault_app_build() -> BuildSpec {
     }
 }
 
-/// An image from a folder that has only these files. Built once per machine: its tag is the digest of what it is made of.
+/// An image from a folder with only these files. Built once per machine: its tag is the digest of its source.
 pub(super) fn cached(name: &str, folder: &Path, files: &[&str]) -> String {
     let mut digest = Sha256::new();
     for file in files {

@@ -1,4 +1,4 @@
-//! Jaeger beside a copy of the sample system: the repository's own compose service, with an image from source.
+//! Jaeger next to a copy of the sample system: the compose service of the repository, with an image built from source.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Cli, DEADLINE, Host, docker, eventually, images};
 
-/// The compose files of a traced system.
+/// The compose files of a system with tracing.
 const FILES: &str = "compose.yaml:stack/jaeger.yaml";
 
 pub struct Jaeger<'h> {
@@ -17,29 +17,29 @@ pub struct Jaeger<'h> {
 }
 
 impl<'h> Jaeger<'h> {
-    /// Starts when it is deployed, by its name `jaeger`.
+    /// It starts when the service `jaeger` is deployed.
     pub fn beside(host: &'h Host) -> Self {
         Self { host, image: Self::image() }
     }
 
-    /// Built unless it is there: that compiles for minutes, on every core.
+    /// Built if it does not exist, which takes minutes on all cores.
     pub fn image() -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stack/jaeger");
         images::cached("e2e-jaeger", &folder, &["Dockerfile"])
     }
 
-    /// A run of `deploy-apps` that knows of Jaeger, and whose apps export to it.
+    /// A `deploy-apps` command with Jaeger's endpoint, whose apps export to it.
     pub fn cli(&self, args: &[&str]) -> Cli {
         let cli = self.host.cli(args).env("COMPOSE_FILE", FILES).env("JAEGER_IMAGE", &self.image);
         cli.env("APPS_OTLP_ENDPOINT", "http://jaeger:4318")
     }
 
-    /// Where runs themselves export to.
+    /// The endpoint to which runs export.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.host.port_of("OTLP_PORT"))
     }
 
-    /// Ends its process as a crash would: a stop by the engine's API would count as requested.
+    /// Kills its process, as a crash would: a stop through the engine's API would count as requested.
     pub fn kill(&self) {
         let service = format!("name=^{}-jaeger", self.host.name());
         let id = docker(&["ps", "-q", "--filter", &service]);
@@ -48,7 +48,7 @@ impl<'h> Jaeger<'h> {
         kill_process(pid, Signal::KILL).expect("the right to kill");
     }
 
-    /// All that Jaeger has of the traces that `query` finds; `None` while it has none.
+    /// All traces that `query` finds; `None` while there are none.
     async fn traces(&self, query: &str) -> Option<Vec<Trace>> {
         let url = format!("http://127.0.0.1:{}/api/traces{query}", self.host.port_of("JAEGER_PORT"));
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("a client");
@@ -58,7 +58,7 @@ impl<'h> Jaeger<'h> {
         (!traces.is_empty()).then_some(traces)
     }
 
-    /// Waits for the trace with this identifier to have spans of all these services: exporters send once in some seconds.
+    /// Waits until the trace with this id has spans of all these services: exporters send every few seconds.
     pub async fn trace(&self, id: &str, services: &[&str]) -> Trace {
         let what = format!("spans of {services:?} in trace {id}");
         let complete = async || {
@@ -76,7 +76,7 @@ impl<'h> Jaeger<'h> {
     }
 }
 
-/// As the query API tells it.
+/// A trace as returned by the query API.
 #[derive(Debug)]
 pub struct Trace(Value);
 
@@ -86,7 +86,7 @@ pub struct Span<'t> {
     pub parent: Option<&'t str>,
     pub service: &'t str,
     pub name: &'t str,
-    /// Of the process that it ran in.
+    /// The release of the process that it ran in.
     pub release: Option<&'t str>,
     tags: &'t Value,
 }
@@ -106,7 +106,7 @@ impl Trace {
         })
     }
 
-    /// The one span of this service and kind (`server`, `client`).
+    /// The only span of this service and kind (`server`, `client`).
     #[track_caller]
     pub fn span(&self, service: &str, kind: &str) -> Span<'_> {
         let mut found = self.spans().filter(|span| span.service == service && span.tag("span.kind") == Some(kind));

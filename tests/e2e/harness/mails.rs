@@ -1,4 +1,4 @@
-//! The sample's watchers with their time running faster, and the mails that they send.
+//! The sample's monitoring with accelerated time, and the mails that it sends.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::{Host, eventually};
 
-/// A minute of the rules is a second here, so this is long.
+/// One minute of the rules is one second here, so this is long.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Lets the watchers' time run sixty times as fast: in the rules of this copy a minute becomes a second and an hour a
-/// minute, in `for` as in the windows, and everything is asked every second. The conditions stay what they are.
+/// Makes the monitoring sixty times as fast: in the rules of this copy a minute becomes a second and an hour a minute,
+/// in `for` and in windows, and all targets are scraped every second. The conditions are unchanged.
 pub fn hurry(host: &Host) {
     let prometheus = host.folder().join("stack/prometheus");
     let sed = |script: &str, folder: &Path| {
@@ -28,14 +28,14 @@ pub fn hurry(host: &Host) {
     fs::write(env, text + "ALERT_GROUP_WAIT=1s\nALERT_GROUP_INTERVAL=1s\n").expect("a writable folder");
 }
 
-/// What was mailed until now is no answer to what is broken next.
+/// Discards mails sent so far, as they are not caused by the next fault.
 pub async fn forget_mails(host: &Host) {
     let address = format!("http://127.0.0.1:{}/messages", host.port_of("MAIL_PORT"));
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     assert!(client.delete(address).send().await.expect("an answer").status().is_success());
 }
 
-/// The first alert of this name that was mailed as `status` and says this, as it stands in its mail.
+/// The first alert of this name that was mailed with `status` and contains `says`.
 pub async fn mailed(host: &Host, status: &str, name: &str, says: &str) -> String {
     let address = format!("http://127.0.0.1:{}/messages", host.port_of("MAIL_PORT"));
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -52,7 +52,7 @@ pub async fn mailed(host: &Host, status: &str, name: &str, says: &str) -> String
     .await
 }
 
-/// The mail that something is broken must help its reader; the one that it is over must come.
+/// Checks that the mail about a fault is helpful, and that the mail about its end arrives.
 pub async fn told(host: &Host, name: &str, severity: &str, says: &str) {
     let text = mailed(host, "FIRING", name, says).await;
     let runbook = format!("runbook: docs/sample/runbooks.md#{}", name.to_lowercase());

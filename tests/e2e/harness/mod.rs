@@ -1,4 +1,4 @@
-//! What a test says it in: a [`Scenario`] of [`App`]s starts as a [`Host`], on which commands run and load flows.
+//! The test harness: a [`Scenario`] of [`App`]s starts as a [`Host`], on which commands and load run.
 //!
 //! ```ignore
 //! let host = Scenario::new("one-redeploy").app(App::new("web").replicas(2)).start().await;
@@ -54,14 +54,14 @@ pub use wire::{Cable, End, Wire};
 use deploy_apps::load::Report;
 use serde_json::Value;
 
-/// The sentence that most tests end with.
+/// The final assertion of most tests.
 #[track_caller]
 pub fn none_lost(report: &Report) {
     assert!(report.ok > 0, "no request was answered, so none could be lost\n{}", report.table());
     assert_eq!(report.failures(), 0, "requests were lost\n{}", report.table());
 }
 
-/// The sum over events of the number where `pointer` leads.
+/// The sum of the number at `pointer` over all events.
 pub fn sum(events: &[Value], pointer: &str) -> u64 {
     events.iter().filter_map(|event| event.pointer(pointer)?.as_u64()).sum()
 }

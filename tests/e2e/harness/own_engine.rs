@@ -1,4 +1,4 @@
-//! An engine of a test's own, in a network namespace of its own: it may be killed, cut off from power and filled up.
+//! A private engine in its own network namespace, which a test may kill, power off or fill up.
 
 use std::fs::File;
 use std::net::Ipv4Addr;
@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use super::{DEADLINE, FAULT_APP, docker, eventually, images, sweep};
 
-/// What is left to do for an engine whose test was killed, with Ctrl-C for one. Its arguments are the engine's address, its
-/// name, where it runs and its folder. The last line may end this script too, which has that path among its arguments.
+/// Cleans up after an engine whose test was killed, such as by Ctrl-C. The arguments are the engine's address, its
+/// name, its working directory and its folder. The last line may also end this script, which has that path in its
+/// arguments.
 const ORPHANED: &str = r#"
 cat
 docker -H "$1" ps -aq | xargs -r docker -H "$1" rm -f
@@ -24,26 +25,26 @@ rm -rf "$4"
 pkill -KILL -f -- "$3"
 "#;
 
-/// Ends with the test, and everything on it.
+/// Removed at the end of the test, with everything on it.
 pub struct OwnEngine {
-    /// Of the namespace and of both ends of the cable to it.
+    /// Name of the namespace and of both ends of the veth pair.
     name: String,
     folder: TempDir,
-    /// Where published ports are reached from this machine.
+    /// The address of published ports, as seen from this machine.
     pub address: Ipv4Addr,
     options: &'static [&'static str],
     daemon: Option<Child>,
-    /// Lives in the mount namespace of the engine, which has to outlive a daemon whose containers outlive it.
+    /// Holds the engine's mount namespace, which must outlive a daemon whose containers outlive it.
     mounts: Option<Child>,
     /// Containers that had processes when the daemon ended.
     alive: Vec<String>,
-    /// Reads what we never write, so it cleans up when this process has been killed.
+    /// Blocks on a read without data, so it cleans up when this process has been killed.
     guard: Option<Child>,
 }
 
 impl OwnEngine {
-    /// `None`, as a skipped test, where such an engine cannot be made. Its disk has `megabytes`; the daemon gets `options`
-    /// too, such as `--live-restore`.
+    /// `None` (test skipped) if such an engine cannot be created. Its disk has `megabytes`; `options` are added to the
+    /// daemon's arguments, such as `--live-restore`.
     pub async fn start(test: &str, megabytes: u32, options: &'static [&'static str]) -> Option<Self> {
         let may =
             rustix::process::getuid().is_root() && ["ip", "nsenter", "unshare", "dockerd"].iter().all(|tool| has(tool));
@@ -52,7 +53,7 @@ impl OwnEngine {
             return None;
         }
         let shared = connect(|name| std::env::var(name).ok()).await.expect("an engine");
-        // Boxed, like the start below: a test's own future would else be too large for its stack.
+        // Boxed, like the start below: a test's future would otherwise be too large for its stack.
         Box::pin(images::prepare(&shared)).await;
         let number = super::scenario::random();
         let [third, fourth] = [number as u8, (number >> 8) as u8 & 0xfc];
@@ -83,7 +84,7 @@ impl OwnEngine {
         sh(&["mount", "-t", "tmpfs", "-o", &format!("size={megabytes}m"), name, &self.data().to_string_lossy()]);
     }
 
-    /// In a process group of its own, like the daemon: Ctrl-C is for the test alone.
+    /// In a new process group, like the daemon: Ctrl-C is for the test only.
     fn guarded(&self) -> Child {
         let mut guard = Command::new("sh");
         guard.args(["-c", ORPHANED, "sh", &self.host(), &self.name]).arg(self.run()).arg(self.folder.path());
@@ -91,20 +92,20 @@ impl OwnEngine {
         guard.spawn().expect("sh")
     }
 
-    /// Starts the daemon and waits until it answers. A machine whose engine has forgotten a process of a container would
-    /// give that one's address to another: such processes end here.
+    /// Starts the daemon and waits until it answers. Kills processes of containers that the engine has lost, since it
+    /// would assign their addresses to other containers.
     pub async fn boot(&mut self) {
         self.boot_as_it_is().await;
         let running = self.docker(&["ps", "-q", "--no-trunc"]);
         let alive = std::mem::take(&mut self.alive);
-        // What the daemon has begun to start since is none of these.
+        // Containers that the daemon has started since are not affected.
         let forgotten = |container: &String| alive.contains(container) && !running.contains(container);
         for (shim, _) in self.shims().into_iter().filter(|(_, container)| forgotten(container)) {
             children_of(shim).into_iter().chain([shim]).for_each(|pid| send(pid, Signal::KILL));
         }
     }
 
-    /// The same, and what the daemon has forgotten lives on.
+    /// The same without killing lost processes.
     pub async fn boot_as_it_is(&mut self) {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
         let [data, run, pid] = [self.data(), self.run(), self.folder.path().join("pid")];
@@ -134,8 +135,8 @@ impl OwnEngine {
         eventually("the engine answers", DEADLINE, answers).await;
     }
 
-    /// Mounts in a namespace of their own: they go with the machine that this engine stands for. Its holder reads what we
-    /// never write, so it also goes when this process is killed.
+    /// A mount namespace for the engine, which is removed with it. Its holder blocks on a read without data, so it also
+    /// exits when this process is killed.
     async fn hold_mounts(&mut self) -> u32 {
         let mut holder = Command::new("unshare");
         holder.args(["-m", "cat"]).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null());
@@ -148,7 +149,7 @@ impl OwnEngine {
         id
     }
 
-    /// Ends the daemon alone; with SIGTERM it stops its containers first, unless they are to outlive it.
+    /// Ends only the daemon. With SIGTERM it stops its containers first, unless live restore is on.
     pub fn end(&mut self, signal: Signal) {
         let Some(mut daemon) = self.daemon.take() else { return };
         send(daemon.id(), signal);
@@ -156,7 +157,7 @@ impl OwnEngine {
         self.alive = self.shims().into_iter().map(|(_, container)| container).collect();
     }
 
-    /// What keeps the containers' processes, and the container of each.
+    /// The shims of the containers, with their container ids.
     pub fn shims(&self) -> Vec<(u32, String)> {
         let run = self.run();
         let all = processes_with(&run).filter(|(_, command)| command.contains("containerd-shim"));
@@ -166,14 +167,14 @@ impl OwnEngine {
         .collect()
     }
 
-    /// Everything dies at once, and what is not on disk is gone.
+    /// Kills everything at once and discards unsynced data.
     pub fn cut_power(&mut self) {
         let ids = self.docker(&["ps", "-q"]);
         let ids: Vec<&str> = ids.lines().collect();
         let contained = self.docker(&[&["inspect", "--format", "{{.State.Pid}}"], &*ids].concat());
         self.end(Signal::KILL);
         let run = self.run();
-        // containerd before its shims, or it would tidy up after them.
+        // containerd before its shims, as it would clean up after them.
         for helper in ["containerd\0", "shim"] {
             processes_with(&run)
                 .filter(|(_, command)| command.contains(helper))
@@ -200,7 +201,7 @@ impl OwnEngine {
         assert!(save.wait().expect("docker").success(), "the images were not saved");
     }
 
-    /// The engine's own command.
+    /// Runs the docker CLI on this engine.
     pub fn docker(&self, args: &[&str]) -> String {
         docker(&[&["-H", &*self.host()], args].concat())
     }
@@ -210,7 +211,7 @@ impl OwnEngine {
         format!("unix://{}", self.folder.path().join("sock").display())
     }
 
-    /// The engine's disk, as this process sees it.
+    /// The engine's data folder, as seen by this process.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -250,7 +251,7 @@ fn sh(command: &[&str]) {
     assert!(status.success(), "{command:?}");
 }
 
-/// Processes that have this path among their arguments.
+/// Processes with this path in their arguments.
 fn processes_with(path: &Path) -> impl Iterator<Item = (u32, String)> {
     let path = path.to_string_lossy().into_owned();
     let ids = std::fs::read_dir("/proc").expect("a process list").flatten();
@@ -261,18 +262,18 @@ fn processes_with(path: &Path) -> impl Iterator<Item = (u32, String)> {
     })
 }
 
-/// The processes that it has started and that have not ended.
+/// The running child processes.
 pub fn children_of(pid: u32) -> Vec<u32> {
     let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 fn send(pid: u32, signal: Signal) {
-    // One that is gone already is as dead as it shall be.
+    // A process that has already exited is fine.
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process(pid, signal);
     }
 }
 
-/// How long containers may take to be back after their engine is.
+/// The time limit for containers to restart with their engine.
 pub const RESTART: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! A real registry with a login, in a container: plain on this machine, or with TLS at an address of its own.
+//! A real registry with a login, in a container: without TLS on this machine, or with TLS at its own address.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,25 @@ use super::{DEADLINE, docker, eventually, images, scenario, sweep};
 
 /// The only user is `ann`.
 pub const PASSWORD: &str = "s3c:ret";
-/// `ann` and the password, as `docker login` writes them.
+/// `ann` and the password, encoded like `docker login` does.
 pub const LOGIN: &str = "YW5uOnMzYzpyZXQ=";
 
-/// Down when it is dropped.
+/// Stopped when dropped.
 pub struct PrivateRegistry {
     name: String,
-    /// What images are named by: `HOST:PORT`.
+    /// `HOST:PORT`, the prefix of its images.
     pub address: String,
-    /// A configuration of the docker command that is logged in.
+    /// A configuration folder of the docker CLI with the login.
     login: TempDir,
-    /// Where the engine finds the authority of its certificate.
+    /// The folder in which the engine looks for its CA.
     trust: Option<PathBuf>,
     authority: Option<(Certificate, KeyPair)>,
-    /// Its standard input is what the container lives by: it ends with this process, however that ends.
+    /// The container runs as long as its stdin is open, so it ends with this process in any case.
     _lifeline: Child,
 }
 
 impl PrivateRegistry {
-    /// One for all tests that do not take it down. The engine takes registries of this machine without TLS.
+    /// Shared by all tests that do not stop it. The engine accepts local registries without TLS.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<PrivateRegistry> = OnceCell::const_new();
         SHARED.get_or_init(|| Box::pin(Self::start())).await
@@ -42,7 +42,7 @@ impl PrivateRegistry {
         Self::run(format!("127.0.0.1:{port}"), &["-p", &format!("127.0.0.1:{port}:5000")], false).await
     }
 
-    /// `None` where this user may not tell the engine whom to trust.
+    /// `None` if this user may not change the engine's trusted CAs.
     pub async fn with_tls() -> Option<Self> {
         if !rustix::process::getuid().is_root() {
             super::skipped("only root may write to /etc/docker/certs.d");
@@ -100,7 +100,7 @@ impl PrivateRegistry {
         self.trust();
     }
 
-    /// Makes the engine trust its certificate, as its administrator would.
+    /// Makes the engine trust its certificate, like an administrator would.
     pub fn trust(&mut self) {
         let folder = Path::new("/etc/docker/certs.d").join(&self.address);
         std::fs::create_dir_all(&folder).expect("a folder of root's");
@@ -117,7 +117,7 @@ impl PrivateRegistry {
 
     async fn answers(&self) {
         let scheme = if self.authority.is_some() { "https" } else { "http" };
-        // As the binary does; an error says that there is one already.
+        // Like the binary; an error means that one is already installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().danger_accept_invalid_certs(true).build().expect("a client");
         let url = format!("{scheme}://{}/v2/", self.address);
@@ -125,7 +125,7 @@ impl PrivateRegistry {
         eventually("the registry answers and wants a login", DEADLINE, asked).await;
     }
 
-    /// Gives an image of the engine to the registry, and takes the name from the engine. Returns the name.
+    /// Pushes an image of the engine under `name` and removes that tag from the engine. Returns the complete name.
     #[track_caller]
     pub fn push(&self, image: &str, name: &str) -> String {
         let reference = format!("{}/{name}", self.address);
@@ -136,7 +136,7 @@ impl PrivateRegistry {
         reference
     }
 
-    /// Puts an index that leads to `of` for one platform, and returns its name.
+    /// Pushes an index that refers to `of` for one platform, and returns its name.
     pub async fn index(&self, of: &str, name: &str, architecture: &str) -> String {
         let (repository, tag) = of.rsplit_once(':').expect("a tag");
         let repository = repository.strip_prefix(&format!("{}/", self.address)).expect("an image of this registry");
@@ -161,7 +161,7 @@ impl PrivateRegistry {
         format!("{}/{repository}:{name}", self.address)
     }
 
-    /// The digest that a tag leads to.
+    /// The digest of a tag.
     pub fn digest(&self, reference: &str) -> String {
         let config = self.login.path().display().to_string();
         docker(&["--config", &config, "pull", "-q", reference]);
@@ -171,7 +171,6 @@ impl PrivateRegistry {
         own
     }
 
-    /// Takes it down.
     pub fn stop(&self) {
         docker(&["rm", "-f", &self.name]);
     }

@@ -1,4 +1,4 @@
-//! A kept connection written out by hand, for tests that must choose the very moment at which bytes are sent.
+//! A keep-alive connection with hand-written requests, for tests that control when bytes are sent.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use tokio::time::timeout;
 
 use super::{Answer, Host};
 
-/// For the next bytes of an answer; the long waits of these tests are below half of it.
+/// Timeout for the next bytes of an answer; the long waits of these tests are less than half of it.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Connection {
     stream: TcpStream,
     host: String,
-    /// Read, and not yet asked for.
+    /// Received but not consumed.
     read: Vec<u8>,
 }
 
@@ -25,7 +25,7 @@ impl Connection {
         Self { stream, host: format!("{app}.localhost"), read: Vec::new() }
     }
 
-    /// One that has answered a POST already, as it lies in a client's pool.
+    /// A connection that has already answered a POST, as in a client's pool.
     pub async fn pooled(host: &Host, app: &str) -> Self {
         let mut connection = Self::open(host, app).await;
         connection.send("POST", "/upload", b"first").await;
@@ -33,18 +33,18 @@ impl Connection {
         connection
     }
 
-    /// The stream, for another protocol than HTTP.
+    /// The stream, for protocols other than HTTP.
     pub fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    /// Sends a request's head, and its body if there is one.
+    /// Sends a request with an optional body.
     pub async fn send(&mut self, method: &str, path: &str, body: &[u8]) {
         self.begin(method, path, body.len()).await;
         self.write(body).await;
     }
 
-    /// Sends a head that announces `bytes` of a body.
+    /// Sends a request head that announces a body of `bytes`.
     pub async fn begin(&mut self, method: &str, path: &str, bytes: usize) {
         let length = if method == "GET" { String::new() } else { format!("Content-Length: {bytes}\r\n") };
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{length}\r\n", self.host);
@@ -55,7 +55,7 @@ impl Connection {
         self.stream.write_all(bytes).await.expect("a connection that takes what is sent");
     }
 
-    /// Reads one answer of known length and leaves the connection ready for the next request.
+    /// Reads one answer with a content length; the connection is then ready for the next request.
     pub async fn answer(&mut self) -> Answer {
         let head = self.until("\r\n\r\n").await;
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status line");

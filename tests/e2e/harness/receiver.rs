@@ -1,4 +1,4 @@
-//! A server of the test's own that keeps what it is sent, and answers as it was told.
+//! A server in the test that records requests and sends predefined answers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,15 +20,15 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::far_host::certificate_authority;
 
-/// What it does with a request after it has been kept.
+/// The answer to a recorded request.
 #[derive(Debug, Clone, Copy)]
 pub enum Reply {
     Status(u16),
-    /// Nothing, for ever.
+    /// No answer.
     Silence,
 }
 
-/// A request as it arrived.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct Received {
     pub path: String,
@@ -36,22 +36,22 @@ pub struct Received {
     pub body: Bytes,
 }
 
-/// Ends with the test.
+/// Stopped at the end of the test.
 pub struct Receiver {
     address: SocketAddr,
-    /// The file with the authority that vouches for it, where it speaks TLS.
+    /// The CA file for its certificate, with TLS.
     authority: Option<NamedTempFile>,
     received: Arc<Mutex<Vec<Received>>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Receiver {
-    /// Answers the first requests in turn, and all others like the last of these.
+    /// The first requests get the replies in order, all others the last one.
     pub async fn start(replies: &[Reply]) -> Self {
         Self::over(None, replies).await
     }
 
-    /// The same over TLS, as `localhost`, with a certificate of an authority that nobody knows.
+    /// The same with TLS as `localhost`, with a certificate of an unknown CA.
     pub async fn start_tls(replies: &[Reply]) -> Self {
         let (authority, authority_key) = certificate_authority("e2e receiver");
         let file = NamedTempFile::new().expect("a file");
@@ -78,7 +78,7 @@ impl Receiver {
                 let (kept, replies, tls) = (Arc::clone(&kept), Arc::clone(&replies), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        // Whoever does not trust the certificate hangs up.
+                        // A client that does not trust the certificate closes the connection.
                         Some(tls) => drop(serve(tls.accept(stream).await?, kept, replies).await),
                         None => drop(serve(stream, kept, replies).await),
                     }
@@ -101,7 +101,7 @@ impl Receiver {
         self.authority.as_ref().and_then(|file| file.path().to_str()).expect("a receiver that speaks TLS")
     }
 
-    /// Without the scheme, as warnings name it.
+    /// Without the scheme, like in warnings.
     pub fn place(&self) -> String {
         self.address.to_string()
     }
@@ -140,7 +140,7 @@ async fn answer(
     }
 }
 
-/// An address of this machine on which nothing listens.
+/// A local address without a listener.
 pub fn nobody() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound")

@@ -1,4 +1,4 @@
-//! Whole outputs as text files: what differs from run to run is put out of sight, the rest is compared.
+//! Snapshots of complete outputs: parts that differ between runs are replaced, the rest is compared.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use regex::Regex;
 
 use super::Host;
 
-/// What is redacted everywhere, in this order, and what stands in its place.
+/// Patterns that are replaced everywhere, in this order, with their replacements.
 const PATTERNS: [(&str, &str); 10] = [
-    // Image ids and digests, whole and as the engine's tools shorten them.
+    // Image ids and digests, complete and shortened.
     (r"sha256:[0-9a-f]{64}", "ID"),
     (r"(image|from `|of build|build|source|identity|configuration) ?`?\b[0-9a-f]{12,64}\b", "$1 ID"),
     (r"proxy:[0-9a-f]{16}", "proxy:BUILD"),
@@ -17,14 +17,14 @@ const PATTERNS: [(&str, &str); 10] = [
     (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "INSTANT"),
     (r#"(_ms":|_us":) ?\d+"#, "${1}0"),
     (r"\b\d+h \d+m\b|\b\d+m \d+s\b|\b\d+(\.\d+)?m?s\b", "TIME"),
-    // The times at the beginning of plain lines are set right, so their width differs.
+    // Times at the start of plain lines are right-aligned, so the padding differs.
     (r"(?m)^ +TIME", "TIME"),
-    // On a slow machine a wait is told every ten seconds.
+    // On a slow machine, waits print a line every ten seconds.
     (r"(?m)^.*: still at work: .*\n", ""),
 ];
 
 impl Host {
-    /// The text with this host's names, ports and addresses, and all times and ids, replaced by words.
+    /// The text with this host's names, ports and addresses, and all times and ids, replaced by placeholders.
     pub fn redact(&self, text: &str) -> String {
         let folder = self.folder().display().to_string();
         let port = format!(r"\b{}\b", self.address().port());
@@ -35,8 +35,8 @@ impl Host {
         })
     }
 
-    /// Compares the redacted text with `tests/e2e/snapshots/<name>`. `UPDATE_SNAPSHOTS=1` writes it again; the diff
-    /// is then what a review looks at.
+    /// Compares the redacted text with `tests/e2e/snapshots/<name>`. `UPDATE_SNAPSHOTS=1` rewrites the file, for review
+    /// as a diff.
     #[track_caller]
     pub fn snapshot(&self, name: &str, text: &str) {
         let text = self.redact(text);

@@ -1,4 +1,4 @@
-//! A registry with one image, in the test's own process: it can be taken down at any moment.
+//! A registry with one image, in the test's process: it can be stopped at any time.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Answers pulls of an image under every name and tag. Down when it is dropped.
+/// Answers pulls of the image under every name and tag. Stopped when dropped.
 pub struct Registry {
     pub address: SocketAddr,
     server: JoinHandle<()>,
 }
 
 impl Registry {
-    /// Serves what the engine has of `image`. The engine takes registries on this machine without TLS.
+    /// Serves `image` of the engine. The engine accepts local registries without TLS.
     pub async fn of(image: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut save = Command::new("docker").args(["save", image]).stdout(Stdio::piped()).spawn().expect("docker");
@@ -45,11 +45,11 @@ async fn serve(listener: TcpListener, folder: Arc<TempDir>) {
     }
 }
 
-/// One request on a connection, which ends after it.
+/// Handles one request per connection.
 async fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
-        // The engine tries TLS first, and plain HTTP when that is what answers.
+        // The engine tries TLS first, and falls back to HTTP.
         if stream.read_buf(&mut request).await? == 0 || request[0] == 0x16 {
             return stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").await;
         }
@@ -77,7 +77,7 @@ async fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     stream.shutdown().await
 }
 
-/// The digest of the image's manifest, to which every tag leads.
+/// The digest of the image's manifest, which all tags refer to.
 fn manifest(folder: &Path) -> String {
     let index = std::fs::read(folder.join("index.json")).expect("an index; engines from 25.0 on save one");
     let index: Value = serde_json::from_slice(&index).expect("JSON");

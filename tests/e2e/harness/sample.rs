@@ -1,4 +1,4 @@
-//! The repository's own sample system under a name and a port of its own, so that several run beside each other.
+//! The repository's sample system with a unique name and port, so that several copies run concurrently.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,15 +9,15 @@ use std::process::{Command, Stdio};
 use super::scenario::free_port;
 use super::{Host, Scenario};
 
-/// What `compose.yaml` takes from the repository, besides itself.
+/// Folders that `compose.yaml` needs.
 const FOLDERS: [&str; 2] = ["apps", "stack"];
 
-/// A folder with the sample in it, where edits hurt nobody. Nothing is deployed yet.
+/// A copy of the sample in a folder where it can be edited. Nothing is deployed yet.
 pub async fn sample(test: &str) -> Host {
     sample_in(Scenario::new(test)).await
 }
 
-/// The same at the place of this scenario, such as an engine of its own.
+/// The same for a given scenario, such as one with a private engine.
 pub async fn sample_in(scenario: Scenario) -> Host {
     let host = scenario.start().await;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -32,7 +32,7 @@ pub async fn sample_in(scenario: Scenario) -> Host {
         let copied = Command::new("cp").arg("-a").arg(folder).arg(host.folder()).status();
         assert!(copied.expect("the command `cp`").success());
     }
-    // Made as `./deploy-apps --setup` makes them.
+    // Created like in `./deploy-apps --setup`.
     let secrets = host.folder().join("stack/secrets");
     let made = Command::new(repository.join("setup/secrets")).arg(&secrets).stderr(Stdio::null()).status();
     assert!(made.expect("the script `setup/secrets`").success());
@@ -40,8 +40,8 @@ pub async fn sample_in(scenario: Scenario) -> Host {
     host
 }
 
-/// The network of its own proxy, for who watches from within; and for every port for people, such as
-/// `"127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"`, a free one of its own.
+/// Sets the subnet of its proxy, for monitoring in the network; and a free port for each published port such as
+/// `"127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"`.
 fn write_env(host: &Host) {
     let folder = host.folder();
     let mut files = vec![folder.join("compose.yaml")];
@@ -60,7 +60,7 @@ fn write_env(host: &Host) {
     fs::write(folder.join(".env"), text).expect("a writable folder");
 }
 
-/// The variables of ports that `text` publishes on loopback. Others, such as a port inside of a network, stay as they are.
+/// The variables of ports that `text` publishes on loopback. Other ports stay unchanged.
 fn variables(text: &str) -> Vec<String> {
     let after = text.split("127.0.0.1:${").skip(1);
     let names = after.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect());
@@ -68,7 +68,7 @@ fn variables(text: &str) -> Vec<String> {
 }
 
 impl Host {
-    /// Where a part of the sample system answers people on this machine, such as `port_of("PROMETHEUS_PORT")`.
+    /// The local port of a part of the sample, such as `port_of("PROMETHEUS_PORT")`.
     #[track_caller]
     pub fn port_of(&self, variable: &str) -> u16 {
         let text = fs::read_to_string(self.folder().join(".env")).expect("the sample's `.env`");

@@ -1,4 +1,4 @@
-//! From a test's desired to a folder with a compose file in it.
+//! Describes a test's system, and writes it to a folder with a compose file.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,14 +11,14 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{App, FarHost, Host, OwnEngine, images, sweep};
 
-/// Each scenario runs some containers and some load; more at once would only slow each other down.
+/// Each scenario runs several containers and load; more at once would slow each other down.
 const AT_ONCE: usize = 4;
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
-/// Below the range that the kernel gives to clients, so that no client of another test has taken the port meanwhile.
+/// Below the kernel's range for clients, so that no client of another test occupies the port.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
-/// What a compose file is generated from.
+/// The content of the compose file.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     pub(super) name: ProxyName,
@@ -32,13 +32,13 @@ pub struct Scenario {
 /// An engine other than the shared one.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// The variables that lead to it.
+    /// The variables to connect to it.
     pub env: Vec<(String, String)>,
     pub address: Ipv4Addr,
 }
 
 impl Scenario {
-    /// `test` says in a few words whose containers these are.
+    /// `test`: a short description, used in names of containers.
     pub fn new(test: &str) -> Self {
         Self {
             name: sweep::name(test).parse().expect("a short name"),
@@ -67,25 +67,25 @@ impl Scenario {
         self
     }
 
-    /// Deploys to this engine instead of the shared one.
+    /// Uses this engine instead of the shared one.
     pub fn on(mut self, engine: &OwnEngine) -> Self {
         let env = vec![("DOCKER_HOST".to_owned(), engine.host())];
         self.place = Some(Place { env, address: engine.address });
         self
     }
 
-    /// Deploys to the second host, by TLS unless a run says otherwise.
+    /// Uses the second host, with TLS by default.
     pub fn far(mut self, host: &FarHost) -> Self {
         self.place = Some(Place { env: host.tls(), address: host.address });
         self
     }
 
-    /// Waits for its turn, makes sure that the images are there, and writes the folder. Nothing is deployed yet.
+    /// Waits for a free slot, ensures that the images exist, and writes the folder. Nothing is deployed yet.
     pub async fn start(self) -> Host {
         let turn: SemaphorePermit<'static> = TURNS.acquire().await.expect("never closed");
         sweep::sweep();
         let folder = tempfile::Builder::new().prefix(self.name.as_str()).tempdir().expect("a folder");
-        // Boxed, like the images below: a test's own future would else be too large for its stack.
+        // Boxed, like the images below: a test's future would otherwise be too large for its stack.
         let host = Box::pin(Host::new(self, folder, turn)).await;
         host.write();
         if host.is_shared() {
@@ -102,7 +102,7 @@ impl Scenario {
         (self.ip(), self.port).into()
     }
 
-    /// JSON is YAML, so nothing needs to be quoted by hand.
+    /// JSON is valid YAML, so nothing needs manual quoting.
     pub(super) fn compose(&self) -> String {
         let services: Map<String, Value> =
             self.apps.iter().map(|app| (app.name.clone(), app.service.clone())).collect();
@@ -117,10 +117,10 @@ impl Scenario {
     }
 }
 
-/// A port that no test of this process has been given before. One that is merely free now may be another test's own, whose
-/// proxy does not listen yet or is just being replaced.
+/// A port that no test of this process has used before. A port that is merely free now may belong to another test whose
+/// proxy does not listen yet or is being replaced.
 pub(super) fn free_port() -> u16 {
-    // Halved, so that counting on never wraps around, where the turn would begin at another place.
+    // Halved, so that incrementing never wraps around.
     static GIVEN: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(random() >> 1));
     let count = u64::from(PORTS.end - PORTS.start);
     std::iter::repeat_with(|| GIVEN.fetch_add(1, Ordering::Relaxed) % count)

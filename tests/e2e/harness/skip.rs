@@ -1,11 +1,11 @@
-//! What a machine does not allow is not tested there, and must not count as proved.
+//! Records tests that the machine does not allow, so that they do not count as passed.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::thread;
 
-/// Notes that the running test ends without having tested anything; `tests/scenarios` reads the note.
+/// Records that the running test was skipped; `tests/scenarios` reads the record.
 pub fn skipped(why: &str) {
     let current = thread::current();
     let test = current.name().unwrap_or("a test");

@@ -1,4 +1,4 @@
-//! Takes away what scenarios have made: one's own at its end, and that of test runs which were killed.
+//! Removes what scenarios have created: at their end, and after test runs that were killed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The name that a build gives to its image, before the digest of its source.
+/// The prefix of the name that a build gives to its image; the digest of its source follows.
 pub(super) const BUILT: &str = "deploy-apps/built:";
 
-/// A name that says which process it belongs to, so that a run never takes another one's containers for leftovers.
+/// A name that contains the process id, so that a run does not remove containers of another running one.
 pub(super) fn name(test: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("e2e-{test}-p{}n{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Removes what dead processes have left; a killed run would else hold addresses, ports and memory for ever.
+/// Removes what dead processes have left; a killed run would otherwise occupy addresses, ports and memory permanently.
 pub(super) fn sweep() {
     static SWEPT: Once = Once::new();
     let is_left = |name: &str| owner(name).is_some_and(|pid| !Path::new("/proc").join(pid).exists());
@@ -25,7 +25,7 @@ pub(super) fn sweep() {
     });
 }
 
-/// What a whole run shares is never dropped, so its folder stays for the next run to remove.
+/// Folders shared by a whole run are never dropped, so the next run removes them.
 fn remove_folders(is_left: impl Fn(&str) -> bool) {
     let entries = std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(&is_left)) {
@@ -33,17 +33,17 @@ fn remove_folders(is_left: impl Fn(&str) -> bool) {
     }
 }
 
-/// The process in a name, whatever the engine or the product has put behind it.
+/// The process id in a name, with any suffix of the engine or the product.
 fn owner(name: &str) -> Option<&str> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let parts = name.strip_prefix("e2e-")?.split(['-', '_']);
     parts.filter_map(|part| part.strip_prefix('p')?.split_once('n')).find_map(|(pid, count)| {
-        // Both are numbers in a name of ours, and in none that a test has thought of.
+        // Names of scenarios contain both numbers; names of tests do not.
         (is_number(pid) && is_number(count)).then_some(pid)
     })
 }
 
-/// Removes what belongs to the scenario of this name.
+/// Removes everything of the scenario with this name.
 pub(super) fn remove_scenario(scenario: &str) {
     remove(|name| name.strip_prefix(scenario).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_'])));
 }
@@ -63,7 +63,7 @@ fn remove(is_ours: impl Fn(&str) -> bool) {
     remove_images(&docker(&["images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}"]), &is_ours);
 }
 
-/// With the last of its other tags goes the one that a build gives to its image.
+/// Removes an image's other tags, then the name that its build gave to it.
 fn remove_images(listed: &str, is_ours: &impl Fn(&str) -> bool) {
     let mut images: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (id, tag) in listed.lines().filter_map(|line| line.split_once(' ')) {
@@ -81,13 +81,13 @@ fn remove_images(listed: &str, is_ours: &impl Fn(&str) -> bool) {
     }
 }
 
-/// Removes an image with the name that its build has given to it.
+/// Removes an image, including the name that its build gave to it.
 pub fn remove_image(tag: &str) {
     let tags = with_built(&[tag]);
     docker(&[&["rmi", "-f"], &tags.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
 }
 
-/// These tags, and the names by which deploys know the images as builds of their sources.
+/// These tags, and the names that builds gave to the same images.
 pub(super) fn with_built(tags: &[&str]) -> Vec<String> {
     let named = |tag: &&str| docker(&["image", "inspect", "--format", "{{join .RepoTags \" \"}}", tag]);
     let others: Vec<String> = tags.iter().map(named).collect();
@@ -95,7 +95,7 @@ pub(super) fn with_built(tags: &[&str]) -> Vec<String> {
     tags.iter().copied().chain(built).map(str::to_owned).collect()
 }
 
-/// The engine's own command, for what the product has no word for.
+/// Runs the docker CLI.
 pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().expect("the docker command");
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());

@@ -1,4 +1,4 @@
-//! A run on a terminal of its own: `script` gives it one, and what it writes there is read as a person would see it.
+//! Runs a command on a pseudo-terminal (`script`) and parses its output to a screen.
 
 use std::num::NonZeroU16;
 use std::process::Stdio;
@@ -15,21 +15,21 @@ use super::cli::Cli;
 const LIMIT: Duration = Duration::from_secs(300);
 const CTRL_C: &str = "\x03";
 
-/// A run under way. Dropping it closes the terminal, which ends the run as a window that is closed does.
+/// A running command. Dropping it closes the terminal, which ends the command like closing a window.
 pub struct Terminal {
     child: Child,
     keys: ChildStdin,
     output: ChildStdout,
     parser: Parser,
-    /// Whether anything was drawn over: a log only ever adds lines.
+    /// Whether lines were redrawn; a log only adds lines.
     pub is_redrawn: bool,
 }
 
 impl Cli {
-    /// Runs it on a terminal of this size.
+    /// Runs the command on a terminal of this size.
     pub fn on_terminal(self, columns: u16, rows: u16) -> Terminal {
         let [wide, high] = [columns, rows].map(|size| NonZeroU16::new(size).expect("a terminal has a size"));
-        // These tests may run under `nohup` themselves, and what is ignored is inherited.
+        // The tests may run under `nohup`, and ignored signals are inherited.
         let line = format!("stty cols {columns} rows {rows}; exec env --default-signal=HUP {}", self.line());
         let mut command = Command::new("script");
         command.args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"]);
@@ -39,7 +39,7 @@ impl Cli {
         let mut child = command.spawn().expect("the command `script`, which is in every Debian");
         let keys = child.stdin.take().expect("piped");
         let output = child.stdout.take().expect("piped");
-        // What scrolls out of the screen is still to be looked at.
+        // With scrollback, so that scrolled lines can be checked.
         Terminal { child, keys, output, parser: Parser::new(high, wide, 1000), is_redrawn: false }
     }
 }
@@ -71,7 +71,7 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).await.expect("a terminal that takes keys");
     }
 
-    /// Closes it, as one does with a window or as a lost connection does.
+    /// Closes the terminal, like closing a window or losing the connection.
     pub async fn closes(mut self) {
         self.child.kill().await.expect("the terminal is closed");
     }
@@ -80,7 +80,7 @@ impl Terminal {
         self.types(CTRL_C).await;
     }
 
-    /// Waits for the end; returns the exit code.
+    /// Waits for the end and returns the exit code.
     pub async fn ends(&mut self) -> Option<i32> {
         let ending = timeout(LIMIT, async {
             while self.read().await {}
@@ -89,7 +89,7 @@ impl Terminal {
         ending.await.unwrap_or_else(|_| panic!("it does not end:\n{}", self.parser.screen().contents()))
     }
 
-    /// What is drawn where this text begins.
+    /// The cell where this text starts.
     #[track_caller]
     pub fn cell_of(&self, text: &str) -> &Cell {
         let (_, width) = self.screen().size();
@@ -101,7 +101,7 @@ impl Terminal {
         place.unwrap_or_else(|| panic!("`{text}` is not on the screen:\n{}", self.screen().contents()))
     }
 
-    /// Asserts that the run has left a terminal on which one can go on: a cursor, and no colour of its own.
+    /// Asserts that the terminal is usable afterwards: visible cursor, default colours.
     #[track_caller]
     pub fn is_left_tidy(&self) {
         let screen = self.screen();
@@ -119,12 +119,12 @@ impl Terminal {
         assert!(wrapped.is_empty(), "lines {wrapped:?} are wrapped:\n{}", self.screen().contents());
     }
 
-    /// Takes in what comes next; `false` at the end.
+    /// Reads more output; `false` at the end.
     async fn read(&mut self) -> bool {
         let mut bytes = [0; 4096];
         let count = self.output.read(&mut bytes).await.unwrap_or(0);
         let bytes = &bytes[..count];
-        // Up by some lines, or a line erased.
+        // Cursor up, or erase line.
         let text = String::from_utf8_lossy(bytes);
         let mut sequences =
             text.split("\x1b[").skip(1).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));

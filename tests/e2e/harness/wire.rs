@@ -1,4 +1,4 @@
-//! The cable between this machine and an engine: it flows, it is frozen, or it is cut.
+//! A network connection between this machine and an engine that can be frozen or cut.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,24 +14,24 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cable {
     Flows,
-    /// Connections stay, and nothing comes through: what a host that lost its power looks like.
+    /// Connections stay open without data, as when a host loses power.
     Frozen,
-    /// Every connection ends, and so does every new one.
+    /// All connections are closed, including new ones.
     Cut,
 }
 
-/// Where the cable leads.
+/// The target of the connection.
 #[derive(Debug, Clone)]
 pub enum End {
     Address(SocketAddr),
-    /// The engine of this machine, reached as if it were that of another one.
+    /// The engine of this machine, treated like a remote one.
     Socket(PathBuf),
 }
 
 pub struct Wire {
     pub port: u16,
     state: watch::Sender<Cable>,
-    /// How many bytes it still carries before it is cut.
+    /// Remaining bytes until it is cut.
     left: Arc<AtomicU64>,
 }
 
@@ -54,12 +54,12 @@ impl Wire {
         self.state.send_replace(state);
     }
 
-    /// Cuts it in the middle of what is carried, when so many more bytes have passed.
+    /// Cuts the connection after this many more bytes.
     pub fn cut_after(&self, bytes: u64) {
         self.left.store(bytes, Ordering::Relaxed);
     }
 
-    /// The place to put into an address.
+    /// `HOST:PORT` for an address.
     pub fn place(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
