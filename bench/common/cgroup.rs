@@ -1,4 +1,4 @@
-//! What a container has used so far, as the kernel counts it: exact, and without a daemon's second of averaging.
+//! Resource usage of a container from its cgroup: exact, without the sampling interval of a daemon.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Result;
 use super::host::docker;
 
-/// The control groups of one running container, in either version of the kernel's interface.
+/// The cgroups of a running container, v1 or v2.
 #[derive(Debug)]
 pub struct Cgroup {
     memory: PathBuf,
@@ -31,7 +31,7 @@ impl Cgroup {
         Ok(Self { memory: either("memory")?, cpu: either("cpuacct")? })
     }
 
-    /// Processor time in seconds, of all its processes that ever were.
+    /// CPU time in seconds, of all its processes including finished ones.
     pub fn processor_seconds(&self) -> Result<f64> {
         if let Ok(nanos) = fs::read_to_string(self.cpu.join("cpuacct.usage")) {
             return Ok(nanos.trim().parse::<f64>()? / 1e9);
@@ -39,7 +39,7 @@ impl Cgroup {
         Ok(self.field(&self.cpu.join("cpu.stat"), "usage_usec")? / 1e6)
     }
 
-    /// Bytes of its processes and what they share; not the files that the kernel happens to keep cached for it.
+    /// Memory of its processes, including shared memory, without the page cache.
     pub fn memory_bytes(&self) -> Result<f64> {
         let stat = self.memory.join("memory.stat");
         let own = self.field(&stat, "total_rss").or_else(|_| self.field(&stat, "anon"))?;

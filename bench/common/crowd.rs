@@ -1,4 +1,4 @@
-//! A table full of apps in the proxy, which nobody asks for: what a large host costs without needing one.
+//! Fills the proxy's table with apps that get no requests, to measure the cost of a large host.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use deploy_apps::proxy::{ControlClient, Lease};
 use super::Result;
 use super::host::Host;
 
-/// Apps written in one call while the table is filled.
+/// Apps per call while the table is filled.
 const AT_ONCE: usize = 100;
 
 pub struct Crowd<'a> {
@@ -41,9 +41,9 @@ impl<'a> Crowd<'a> {
         Ok(crowd)
     }
 
-    /// How long one app's flip to a next release takes to be acknowledged; each time another app's.
+    /// The time for one app's flip to the next release to be acknowledged; each call uses another app.
     pub async fn flip(&mut self) -> Result<Duration> {
-        // A stride that meets every app before it comes back to the first.
+        // A stride that visits every app before the first one again.
         let app = self.flips * 7 % self.keys.len();
         self.flips += 1;
         self.release += 1;
@@ -57,7 +57,7 @@ impl<'a> Crowd<'a> {
         let release = ReleaseNumber(self.release);
         let peer = |replica: u32| Peer {
             id: format!("{}-{}-{release}-{replica}", key.project, key.app),
-            // Nobody asks for these apps, so the addresses only have to look like those of replicas.
+            // These apps get no requests, so the addresses only have to look like those of replicas.
             address: Ipv4Addr::new(10, 254, 8, u8::try_from(replica).unwrap_or(u8::MAX)),
             port: Some(8080),
             release,
@@ -77,7 +77,7 @@ impl<'a> Crowd<'a> {
             peers: (1..=self.peers).map(peer).collect(),
         };
         let limits = Limits { requests: Duration::ZERO, websockets: Duration::ZERO };
-        // What is expected stands in the call itself.
+        // The expected state is part of the call.
         FlipChange { app: key.clone(), expect: Expect::OwnLast, record: Some(record), before: None, limits }
     }
 }

@@ -1,4 +1,4 @@
-//! The engine alone, doing the same work as a deploy: what is left when its time is taken off is the product's own.
+//! Measures the engine alone with the same work as a deploy. The difference is the product's own time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use tokio::time::sleep;
 use super::host::{Host, address_of};
 use super::{Result, http};
 
-/// The app under measurement answers within milliseconds.
+/// The measured app answers within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The very containers that a forced redeploy of `apps` would create now: same image, limits, network and addresses.
+/// The containers that a forced redeploy of `apps` would create now: same image, limits, network and addresses.
 pub async fn planned(host: &Host, apps: &[AppName]) -> Result<Vec<NewContainer>> {
     let project = host.project()?;
     let mut references = BTreeMap::new();
@@ -37,7 +37,7 @@ pub async fn planned(host: &Host, apps: &[AppName]) -> Result<Vec<NewContainer>>
         Step::CreateContainer(container) => Some(NewContainer::clone(container)),
         _ => None,
     });
-    // The plan names the tag of a release that is never made here; behind it would be the same image.
+    // The plan refers to the tag of a release that is never made here; the same image is used.
     let present =
         containers.map(|container| match container.labels.service.as_ref().and_then(|app| references.get(app)) {
             Some(reference) => NewContainer { image: reference.to_string(), ..container },
@@ -46,7 +46,7 @@ pub async fn planned(host: &Host, apps: &[AppName]) -> Result<Vec<NewContainer>>
     Ok(present.collect())
 }
 
-/// Creates and starts all of them beside each other.
+/// Creates and starts all of them concurrently.
 pub async fn create_and_start(host: &Host, containers: &[NewContainer]) -> Result<Duration> {
     let begun = Instant::now();
     try_join_all(containers.iter().map(|container| async {
@@ -57,9 +57,9 @@ pub async fn create_and_start(host: &Host, containers: &[NewContainer]) -> Resul
     Ok(begun.elapsed())
 }
 
-/// The same, until each has given its first healthy answer: asked from where traffic comes, again and again.
+/// The same, until each has answered a health check. It is polled from the proxy.
 pub async fn create_until_healthy(host: &Host, containers: &[NewContainer]) -> Result<Duration> {
-    // Opening the channel is the product's time, not the engine's.
+    // Opening the channel is not part of the engine's time.
     host.proxy.version().await?;
     let begun = Instant::now();
     try_join_all(containers.iter().map(|container| until_healthy(host, container))).await?;
@@ -81,7 +81,7 @@ async fn until_healthy(host: &Host, container: &NewContainer) -> Result {
     Ok(())
 }
 
-/// Stops and removes all of them beside each other.
+/// Stops and removes all of them concurrently.
 pub async fn stop_and_remove(host: &Host, containers: &[NewContainer]) -> Result<Duration> {
     let begun = Instant::now();
     try_join_all(containers.iter().map(|container| async {
@@ -92,7 +92,7 @@ pub async fn stop_and_remove(host: &Host, containers: &[NewContainer]) -> Result
     Ok(begun.elapsed())
 }
 
-/// What no way to deploy can do without: create, start and the first healthy answer of one container of `image`.
+/// The minimum for every deployment tool: create, start and first healthy answer of one container of `image`.
 pub async fn floor(engine: &DockerEngine, name: &str, image: &str, network: &str) -> Result<Duration> {
     let attached = NetworkAttachment { network: network.to_owned(), ..NetworkAttachment::default() };
     let spec = ContainerSpec { networks: vec![attached], ..ContainerSpec::default() };
@@ -120,7 +120,7 @@ pub async fn floor(engine: &DockerEngine, name: &str, image: &str, network: &str
         }
         sleep(Duration::from_millis(1)).await;
     }
-    // Asking for the address is ours, not the engine's: the app has had that time to start.
+    // Asking for the address is our time, not the engine's: the app was starting meanwhile.
     let took = started + asked.elapsed();
     engine.remove_container(&container.name).await?;
     Ok(took)

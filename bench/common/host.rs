@@ -1,4 +1,4 @@
-//! One row's part of the machine: a project, a proxy, a folder, and how all of it goes away again.
+//! The resources of one row: a project, a proxy and a folder, and their cleanup.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 
 use super::{Bench, Result};
 
-/// Far above any command of a benchmark; one that hangs ends its row.
+/// Far above any command of a benchmark; a hung one ends its row.
 const LIMIT: Duration = Duration::from_secs(600);
 
-/// Everything on the engine is named `bench-<row>-<random>…` and goes when this is dropped.
+/// Everything on the engine is named `bench-<row>-<random>…` and removed on drop.
 pub struct Host {
     pub name: ProxyName,
     pub engine: DockerEngine,
@@ -31,13 +31,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// Deploys `services` for the first time, which also brings up the proxy.
+    /// Deploys `services` for the first time, which also starts the proxy.
     pub async fn start(bench: &Bench, row: &str, services: Map<String, Value>) -> Result<Self> {
         let random = RandomState::new().build_hasher().finish() & 0xff_ffff;
         let name: ProxyName = format!("bench-{row}-{random:06x}").parse()?;
         let folder = tempfile::Builder::new().prefix(name.as_str()).tempdir()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        // JSON is YAML, so nothing needs to be quoted by hand.
+        // JSON is valid YAML, so nothing needs manual quoting.
         let file = json!({
             "name": name,
             "x-deploy-apps": { "proxy": { "name": name, "http_port": port, "bind": "127.0.0.1" } },
@@ -56,7 +56,7 @@ impl Host {
         Ok(compose::load(&LoadRequest { folder, ..LoadRequest::default() })?.project)
     }
 
-    /// Runs `deploy-apps` to its successful end and returns how long that took, the process's own start included.
+    /// Runs `deploy-apps` until it succeeds and returns the duration, including the start of the process.
     pub async fn deploy(&self, args: &[&str]) -> Result<Duration> {
         let begun = Instant::now();
         let ended = self.spawn(args)?.succeed().await;
@@ -74,7 +74,7 @@ impl Host {
         let mut command = Command::new(binary());
         command.args(args).args(["--format", "json"]).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        // What would change the run behind the benchmark's back.
+        // Variables that would change the run.
         for name in ["COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "DEPLOY_APPS_CRASH_AFTER"] {
             command.env_remove(name);
         }
@@ -84,13 +84,13 @@ impl Host {
         Ok(Running { child, lines: BufReader::new(stdout).lines(), failed: None })
     }
 
-    /// What the proxy knows of an app.
+    /// The proxy's state of an app.
     pub async fn known(&self, app: &str) -> Result<ObservedApp> {
         let key = format!("{}/{app}", self.name).parse()?;
         self.proxy.state().await?.apps.remove(&key).ok_or_else(|| format!("the proxy does not know `{app}`").into())
     }
 
-    /// Where the proxy listens on its own network: the way past the engine's port forwarding, for both sides of a ratio.
+    /// The proxy's address on its network, which avoids the engine's port forwarding on both sides of a ratio.
     pub async fn proxy_address(&self) -> Result<SocketAddr> {
         Ok((address_of(&self.name.container()).await?, 80).into())
     }
@@ -106,7 +106,7 @@ impl Drop for Host {
     }
 }
 
-/// Everything on the engine whose name begins with this one's.
+/// Removes everything on the engine whose name starts with `name`.
 pub fn remove_all(name: &str) {
     let remove = |list: &[&str], remove: &[&str]| {
         let found = docker_now(list);
@@ -118,7 +118,7 @@ pub fn remove_all(name: &str) {
     remove(&["ps", "-aq", "--filter", &format!("name=^/?{name}-")], &["rm", "-fv"]);
     remove(&["network", "ls", "-q", "--filter", &format!("name=^{name}")], &["network", "rm"]);
     remove(&["volume", "ls", "-q", "--filter", &format!("name=^{name}")], &["volume", "rm"]);
-    // Each release has tagged its image, and its build has named it.
+    // Each release has tagged its image, and each build has named it.
     let ours = format!("deploy-apps/{name}-*");
     let images = docker_now(&["images", "--format", "{{.Repository}}:{{.Tag}}", &ours]);
     let images: Vec<&str> = images.split_whitespace().collect();
@@ -129,16 +129,16 @@ pub fn remove_all(name: &str) {
     }
 }
 
-/// A deploy under way. Dropping it kills it.
+/// A running deploy. Dropping it kills it.
 pub struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    /// What its first failed step said: the later ones often follow from it.
+    /// The error of the first failed step; later ones often follow from it.
     failed: Option<String>,
 }
 
 impl Running {
-    /// Waits for the next event of this name that `is_meant`; says when its line arrived.
+    /// Waits for the next event of this name that satisfies `is_meant`; returns when its line arrived.
     pub async fn event(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Result<SystemTime> {
         let found = async {
             while let Some(line) = self.lines.next_line().await? {
@@ -158,7 +158,7 @@ impl Running {
         self.end().await
     }
 
-    /// Its end, which is an error unless it has done everything.
+    /// Waits for the end, which is an error unless everything succeeded.
     pub async fn succeed(mut self) -> Result {
         match (self.end().await?, self.failed) {
             (0, _) => Ok(()),
@@ -170,7 +170,7 @@ impl Running {
     async fn end(&mut self) -> Result<i32> {
         let end = async {
             while let Some(line) = self.lines.next_line().await? {
-                // Not each command prints events.
+                // Some commands print no events.
                 let event: Value = serde_json::from_str(&line).unwrap_or_default();
                 if event["event"] == "step_failed" && self.failed.is_none() {
                     self.failed = event["error"].as_str().map(str::to_owned);
@@ -182,7 +182,7 @@ impl Running {
     }
 }
 
-/// A service of the end-to-end tests' app.
+/// A service that runs the app of the end-to-end tests.
 pub fn app(bench: &Bench, replicas: u32) -> Value {
     json!({
         "image": bench.images.app,
@@ -197,7 +197,7 @@ pub fn services(entries: impl IntoIterator<Item = (impl Into<String>, Value)>) -
     entries.into_iter().map(|(name, service)| (name.into(), service)).collect()
 }
 
-/// The release binary: that of this build unless the environment names another.
+/// The release binary: of this build, unless the environment names another one.
 pub fn binary() -> std::ffi::OsString {
     std::env::var_os("DEPLOY_APPS_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_deploy-apps").into())
 }
@@ -207,8 +207,8 @@ pub async fn address_of(container: &str) -> Result<IpAddr> {
     Ok(docker(&["inspect", "--format", format, container]).await?.parse()?)
 }
 
-/// When the engine first told of `event` for a container whose name begins with `prefix`. The first, because a container
-/// that exits is started again by its restart policy.
+/// The time of the engine's first `event` for a container whose name starts with `prefix`. The first one, because a
+/// container that exits is restarted by its restart policy.
 pub async fn first_event(event: &str, prefix: &str, since: SystemTime) -> Result<SystemTime> {
     let clock = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map(|time| time.as_secs_f64());
     let (since, until) = (format!("{:.3}", clock(since)?), format!("{:.3}", clock(SystemTime::now())? + 0.001));
@@ -221,7 +221,7 @@ pub async fn first_event(event: &str, prefix: &str, since: SystemTime) -> Result
     Ok(SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos.parse()?))
 }
 
-/// The engine's own command, for what the product has no word for.
+/// Runs the docker CLI.
 pub async fn docker(args: &[&str]) -> Result<String> {
     let output = timeout(LIMIT, Command::new("docker").args(args).kill_on_drop(true).output()).await??;
     if output.status.success() {
@@ -230,7 +230,7 @@ pub async fn docker(args: &[&str]) -> Result<String> {
     Err(format!("`docker {}` failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim()).into())
 }
 
-/// The same where nothing can be awaited. What is gone already is no error there.
+/// The same for synchronous code. Objects that are already removed are not an error.
 pub fn docker_now(args: &[&str]) -> String {
     let output = std::process::Command::new("docker").args(args).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()

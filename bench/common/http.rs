@@ -1,4 +1,4 @@
-//! Single requests on connections of their own, written out by hand: nothing is sent twice.
+//! Single hand-written requests on new connections, without retries.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -27,7 +27,7 @@ pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String> 
     if head.starts_with("HTTP/1.1 200 ") { Ok(body.to_owned()) } else { Err(head.to_owned().into()) }
 }
 
-/// An upload whose last byte is held back: a request that ends exactly when we want.
+/// An upload whose last byte is held back, so that its end can be timed.
 pub struct OpenRequest(TcpStream);
 
 impl OpenRequest {
@@ -37,7 +37,7 @@ impl OpenRequest {
         Ok(Self(stream))
     }
 
-    /// Lets it end, and says when its answer had arrived.
+    /// Completes the request and returns when its answer arrived.
     pub async fn end(mut self) -> Result<SystemTime> {
         self.0.write_all(b"d").await?;
         let mut answer = Vec::new();

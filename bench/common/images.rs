@@ -1,4 +1,4 @@
-//! The images of a run: the app under measurement, the proxy, and wrk.
+//! The images of a run: the measured app, the proxy, and wrk.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ RUN apt-get update && apt-get install -y --no-install-recommends wrk && rm -rf /
 ENTRYPOINT [\"wrk\"]
 ";
 
-/// Built or found before the first row, so that no row pays for a build. Dropping it removes what is the benchmark's own.
+/// Built or found before the first row, so that no row includes a build. Dropping it removes images of the benchmark.
 #[derive(Debug)]
 pub struct Images {
-    /// The end-to-end tests' app, which has a path for every kind of client.
+    /// The app of the end-to-end tests, which has a path for every kind of client.
     pub app: String,
     pub wrk: String,
-    /// The proxy's: its nginx also runs the rivals, so both sides are the same build. It stays, as after any deploy.
+    /// The proxy's image. The other tools run its nginx too, so all use the same build. It stays, as after any deploy.
     pub proxy: String,
 }
 
@@ -33,7 +33,7 @@ impl Images {
     pub async fn prepare(engine: &DockerEngine) -> Result<Self> {
         let base = std::env::var("BASE_IMAGE").unwrap_or_else(|_| "debian:trixie-slim".to_owned());
         let image = ProxyImage { build_id: proxy::build_id(), build: proxy::build(&base) };
-        // Of this process alone: two benchmarks at once must not remove each other's.
+        // Per process: concurrent benchmarks must not remove each other's images.
         let tag = |name: &str| format!("bench-{name}:{}", std::process::id());
         let images = Self { app: tag("app"), wrk: tag("wrk"), proxy: image.tag() };
         if engine.image_id(&images.proxy).await?.is_none() {
@@ -67,7 +67,7 @@ fn spec(context: PathBuf, base: &str, inline: Option<&str>) -> BuildSpec {
     }
 }
 
-/// By the digest of its source, as a deploy finds it: the end-to-end tests may have left the same image.
+/// By the digest of its source, like in a deploy: the end-to-end tests may have left the same image.
 async fn find_or_build(engine: &DockerEngine, spec: &BuildSpec, tag: &str) -> Result {
     let digest = engine.source_digest(spec).await?;
     let observed = engine.observe(&ProxyName::default()).await?;

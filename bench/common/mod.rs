@@ -1,4 +1,4 @@
-//! What the benchmarks share: how they reach the engine, what they run on it, how it goes away again, how numbers look.
+//! Shared parts of the benchmarks: connection to the engine, resources and their cleanup, and output of numbers.
 
 pub mod cgroup;
 pub mod crowd;
@@ -27,10 +27,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use images::Images;
 use options::Options;
 
-/// Whatever keeps a number from being measured ends its row, with the reason.
+/// An error ends the row and is printed as the reason.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// What every measurement needs.
+/// The context of every measurement.
 pub struct Bench {
     pub engine: DockerEngine,
     pub images: Images,
@@ -44,19 +44,19 @@ impl Bench {
         Ok(Self { engine, images, quick })
     }
 
-    /// How often to measure: medians and spreads of fewer than five rounds say little, so `quick` is for a first look.
+    /// The number of rounds. Medians and spreads of fewer than five rounds say little, so `quick` is for a first look.
     pub fn rounds(&self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
 }
 
-/// A number without its machine says nothing, and one from a busy machine says something else.
+/// A description of the machine and its load, without which numbers cannot be compared.
 #[derive(Debug, Clone, Serialize)]
 pub struct Machine {
     pub cores: usize,
     pub memory_bytes: u64,
     pub engine: String,
-    /// Over the last minute, at the start.
+    /// Over one minute, at the start.
     pub load_average: f64,
 }
 
@@ -90,7 +90,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// A benchmark from its command line to its exit code; how busy the machine is stands above all numbers.
+/// Runs a benchmark from command line to exit code; the machine's load is printed above all numbers.
 pub async fn run<F: Future<Output = Result<bool>>>(
     name: &str,
     words: &[&str],
@@ -112,8 +112,8 @@ pub async fn run<F: Future<Output = Result<bool>>>(
     .await
 }
 
-/// Runs a benchmark to its end, Ctrl-C or an error. Whatever ends first, the rest is dropped, and with it all that it has
-/// made on the engine. `Ok(false)` is a run in which something could not be measured.
+/// Runs a benchmark until its end, Ctrl-C or an error. The rest is then dropped, which removes everything that it
+/// created on the engine. `Ok(false)`: something could not be measured.
 pub async fn until_interrupted(measure: impl Future<Output = Result<bool>>) -> ExitCode {
     let ended = tokio::select! {
         ended = measure => ended,

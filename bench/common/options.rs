@@ -1,24 +1,24 @@
-//! The command line of a benchmark: what follows `cargo bench --bench NAME --`.
+//! The command line of a benchmark: the arguments after `cargo bench --bench NAME --`.
 
 use std::path::PathBuf;
 
-/// Numbers that are not given are the benchmark's own choice.
+/// Missing numbers are chosen by the benchmark.
 #[derive(Debug, Default)]
 pub struct Options {
     pub quick: bool,
     pub rounds: Option<usize>,
     pub deploys: Option<usize>,
-    /// Orders what is shuffled; the same seed gives the same order.
+    /// Seed of the shuffle; the same seed gives the same order.
     pub seed: Option<u64>,
-    /// Where the JSON goes.
+    /// The path of the JSON file.
     pub out: Option<PathBuf>,
-    /// What to measure; nothing named is everything.
+    /// What to measure; empty: everything.
     pub words: Vec<String>,
 }
 
 impl Options {
     /// # Errors
-    /// A line for the user that says what was not understood.
+    /// A message for the user about the invalid argument.
     pub fn parse(bench: &str, words: &[&str]) -> Result<Self, String> {
         let mut options = Self::default();
         let mut args = std::env::args().skip(1);
@@ -35,7 +35,7 @@ impl Options {
                     .ok_or_else(|| format!("`{arg}` got `{text}` but takes a whole number above 0\n{usage}"))
             };
             match arg.as_str() {
-                // Cargo's own, for harnesses that also run tests.
+                // An option of cargo for harnesses that also run tests.
                 "--bench" => {}
                 "--quick" => options.quick = true,
                 "--rounds" => options.rounds = usize::try_from(number()?).ok(),

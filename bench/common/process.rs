@@ -1,4 +1,4 @@
-//! Commands that are measured: how long they take, and how much memory they and their children hold.
+//! Measures commands: their duration, and the memory of the process and its children.
 
 use std::fs;
 use std::process::{Output, Stdio};
@@ -9,19 +9,19 @@ use tokio::time::{sleep, timeout};
 
 use super::Result;
 
-/// Far above any command of a benchmark; one that hangs ends its row.
+/// Far above any command of a benchmark; a hung one ends its row.
 const LIMIT: Duration = Duration::from_secs(180);
-/// A command lives for hundreds of milliseconds and grows slowly, so this misses little.
+/// Commands run for hundreds of milliseconds and grow slowly, so this misses little.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Runs it to its successful end and returns how long that took, the process's own start included.
+/// Runs the command until it succeeds and returns the duration, including the start of the process.
 pub async fn run(command: Command) -> Result<Duration> {
     let begun = Instant::now();
     finish(start(command)?).await?;
     Ok(begun.elapsed())
 }
 
-/// The most that the process and its descendants held at once, in bytes.
+/// The peak memory of the process and its descendants, in bytes.
 pub async fn peak_memory(command: Command) -> Result<u64> {
     let child = start(command)?;
     let pid = child.id().ok_or("the command ended before it was seen")?;
@@ -39,7 +39,7 @@ pub async fn peak_memory(command: Command) -> Result<u64> {
     Ok(peak)
 }
 
-/// Its end is awaited elsewhere. Dropping it kills it.
+/// Starts the command; the caller waits for its end. Dropping it kills it.
 pub fn start(mut command: Command) -> Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     Ok(command.spawn()?)
@@ -65,7 +65,7 @@ fn resident(pid: u32) -> u64 {
     own.unwrap_or(0) * 1024 + children(pid).into_iter().map(resident).sum::<u64>()
 }
 
-/// Each thread has children of its own.
+/// The children of all threads.
 fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());

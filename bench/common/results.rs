@@ -1,4 +1,4 @@
-//! The file of a run: everything that was measured, round by round, so that another eye can draw its own conclusions.
+//! The results file of a run: all measurements by round, for later analysis.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::{Machine, Result};
 
-/// The version of the form; it rises when a reader of the old one would misread the new one.
+/// Version of the format. It is raised when a reader of the old one would misread the new one.
 const VERSION: u32 = 1;
 
-/// What every results file begins with.
+/// The header of every results file.
 #[derive(Debug, Serialize)]
 pub struct Head<'a> {
     pub v: u32,
@@ -27,14 +27,14 @@ impl<'a> Head<'a> {
     }
 }
 
-/// `target/bench/NAME.json`, beside what Cargo itself leaves.
+/// `target/bench/NAME.json`, next to cargo's own files.
 pub fn default_file(benchmark: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("bench").join(format!("{benchmark}.json"))
 }
 
-/// Written whole and then renamed, so that a reader never meets half a file; again after each round, so that a run that
-/// breaks later loses nothing.
+/// Written to a temporary file and renamed, so that readers never see a partial file; rewritten after each round, so
+/// that a later failure loses nothing.
 pub fn write(file: &Path, results: &impl Serialize) -> Result {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
@@ -45,7 +45,7 @@ pub fn write(file: &Path, results: &impl Serialize) -> Result {
     Ok(())
 }
 
-/// The repository.
+/// The root folder of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

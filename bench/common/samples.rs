@@ -17,7 +17,7 @@ impl Samples {
         self.push(milliseconds(time));
     }
 
-    /// The value below which this share of the values lies; NaN when there is none.
+    /// The value at this quantile; NaN when there are none.
     pub fn quantile(&self, share: f64) -> f64 {
         let sorted = self.sorted();
         let last = sorted.len().saturating_sub(1) as f64;
@@ -33,7 +33,7 @@ impl Samples {
         }
     }
 
-    /// The lowest and the highest.
+    /// The minimum and the maximum.
     pub fn spread(&self) -> (f64, f64) {
         (self.quantile(0.0), self.quantile(1.0))
     }
@@ -42,7 +42,7 @@ impl Samples {
         self.0.len()
     }
 
-    /// Round by round, so that what slows both down in one round cancels out.
+    /// Combines the values round by round, so that a disturbance of both in one round cancels out.
     pub fn zip(&self, other: &Self, combine: impl Fn(f64, f64) -> f64) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(one, two)| combine(*one, *two)).collect())
     }
@@ -54,7 +54,7 @@ impl Samples {
     }
 }
 
-/// From `earlier` to `later`, below zero when the clocks that told them say so.
+/// The time from `earlier` to `later`; negative if the clocks say so.
 pub fn between(earlier: SystemTime, later: SystemTime) -> f64 {
     later.duration_since(earlier).map_or_else(|error| -milliseconds(error.duration()), milliseconds)
 }

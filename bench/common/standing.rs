@@ -1,4 +1,4 @@
-//! Containers beside the product: the rivals and what they lead to. They run from the images that the product runs from.
+//! Containers next to the product: the compared tools and their backends. They use the product's images.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::time::{Instant, sleep};
 use super::Result;
 use super::host::{Host, address_of, docker};
 
-/// Brings a configuration into a container through its environment: no file of this machine is needed where the engine is.
+/// Passes a configuration to a container through its environment, so that no local file is needed for a remote engine.
 pub const RUN_NGINX: &str = "printf %s \"$UPSTREAM\" > /tmp/upstream.conf && printf %s \"$CONF\" > /tmp/nginx.conf \
     && exec nginx -c /tmp/nginx.conf";
 
-/// The settings that a fair rival shares with the product's proxy.
+/// Settings that a fair nginx shares with the product's proxy.
 const COMMON: &str = include_str!("conf/common.conf");
 
-/// A container of the end-to-end tests' app that no deploy touches; returns where it listens.
+/// A container of the end-to-end tests' app that deploys do not touch; returns its address.
 pub async fn app(host: &Host, image: &str, part: &str) -> Result<SocketAddr> {
     let name = format!("{}-{part}", host.name);
     docker(&["run", "-d", "--name", &name, "--network", &host.name.network(), image]).await?;
@@ -24,7 +24,7 @@ pub async fn app(host: &Host, image: &str, part: &str) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// nginx with a configuration of its own in front of `servers`; returns the container's name.
+/// An nginx with its own configuration in front of `servers`; returns the container's name.
 pub async fn nginx(host: &Host, image: &str, part: &str, conf: &str, servers: &[SocketAddr]) -> Result<String> {
     let name = format!("{}-{part}", host.name);
     let (network, conf) = (host.name.network(), format!("CONF={}", complete(conf)));

@@ -1,4 +1,4 @@
-//! One line per number, printed as soon as it is known: a row that breaks later loses nothing.
+//! One line per number, printed immediately, so that a later failure loses nothing.
 
 use super::samples::Samples;
 
@@ -7,7 +7,7 @@ pub enum Unit {
     Count,
     Milliseconds,
     PerSecond,
-    /// How many times the other.
+    /// A ratio.
     Times,
 }
 
@@ -29,13 +29,13 @@ enum Goal {
     AtLeast(f64),
 }
 
-/// A number on its way to the table.
+/// A row of the table.
 #[derive(Debug)]
 pub struct Row {
     what: String,
     unit: Unit,
     value: f64,
-    /// Where the value comes from: the rounds' lowest and highest, or the causes of a count.
+    /// The source of the value: minimum and maximum of the rounds, or the causes of a count.
     beside: String,
     goal: Option<Goal>,
 }
@@ -60,7 +60,7 @@ impl Row {
         Self { goal: Some(Goal::AtLeast(goal)), ..self }
     }
 
-    /// Without a goal it explains the row above, and is set back under it.
+    /// A row without a goal explains the previous row, and is indented below it.
     pub fn print(self) {
         let Self { what, unit, value, beside, goal } = self;
         let (goal, verdict) = match goal {

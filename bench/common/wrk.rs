@@ -1,4 +1,4 @@
-//! Full load by wrk, in a container, so that it costs every side the same.
+//! Full load by wrk in a container, so that its cost is the same for all sides.
 
 use super::host::docker;
 use super::{Bench, Result};
@@ -14,7 +14,7 @@ pub struct Said {
 }
 
 /// # Errors
-/// Also when a single request failed: a rate of errors is no throughput.
+/// Also when a single request failed: a rate that includes errors is not a throughput.
 pub async fn run(bench: &Bench, name: &str, network: &str, target: &str, seconds: u64) -> Result<Said> {
     let (name, time) = (format!("{name}-wrk"), format!("{seconds}s"));
     let run = ["run", "--rm", "--name", &name, "--network", network, &bench.images.wrk];

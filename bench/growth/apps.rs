@@ -1,4 +1,4 @@
-//! More apps on one host: what every command looks at, and what a run that finds nothing to do confirms.
+//! More apps on one host: duration of observations and of runs without changes.
 
 use std::time::Instant;
 

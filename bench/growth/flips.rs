@@ -1,4 +1,4 @@
-//! One app's own flip, to what it already is: the whole way to the disk and to every worker, and no container touched.
+//! An app's flip to its current state: the complete path to the disk and all workers, without container changes.
 
 use std::time::{Duration, Instant};
 

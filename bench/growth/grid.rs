@@ -1,4 +1,4 @@
-//! Numbers by size: a column for each size, a line for each number.
+//! A table of numbers by size: a column per size, a line per number.
 
 use std::fmt;
 
@@ -30,10 +30,10 @@ impl Unit {
     }
 }
 
-/// What was measured while one thing grew.
+/// Measurements for increasing sizes of one thing.
 #[derive(Debug, Serialize)]
 pub struct Grid {
-    /// What grew.
+    /// The thing that grows.
     pub of: &'static str,
     pub cells: Vec<Cell>,
 }
@@ -43,7 +43,7 @@ pub struct Cell {
     pub size: usize,
     pub what: &'static str,
     pub unit: Unit,
-    /// Round by round.
+    /// One value per round.
     pub values: Samples,
 }
 
@@ -56,7 +56,7 @@ impl Grid {
         self.cells.push(Cell { size, what, unit, values });
     }
 
-    /// In the order of their first.
+    /// Distinct values in the order of their first occurrence.
     pub fn distinct<T: PartialEq>(&self, of: impl Fn(&Cell) -> T) -> Vec<T> {
         let mut found = Vec::new();
         for value in self.cells.iter().map(of) {
@@ -83,7 +83,7 @@ impl fmt::Display for Grid {
     }
 }
 
-/// The median, and the highest where there are several.
+/// The median, and the maximum if there are several values.
 fn text(cell: &Cell) -> String {
     let median = cell.unit.text(cell.values.median());
     if cell.values.rounds() < 2 {

@@ -1,8 +1,8 @@
-//! How the product's numbers grow with apps, replicas, open WebSockets and the proxy's table, and whether anything else
-//! grows with deploys.
+//! How the product's numbers grow with apps, replicas, open WebSockets and the proxy's table, and whether anything
+//! grows with the number of deploys.
 //!
-//! `cargo bench --bench growth` measures the first four; `-- soak` deploys in a loop for as long as it is told. Nothing
-//! asserts a time. What each line means: `docs/internals/benchmark.md`.
+//! `cargo bench --bench growth` measures the first four; `-- soak` deploys in a loop for a given time. Times are never
+//! asserted. `docs/internals/benchmark.md` explains each line.
 
 mod apps;
 #[path = "../common/mod.rs"]
@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
 
 /// Returns whether everything could be measured.
 async fn measure(bench: Bench, machine: Machine, options: Options) -> Result<bool> {
-    // It takes as long as all others together, so it must be asked for.
+    // It takes as long as all others together, so it runs only on request.
     if options.words.iter().any(|word| word == "soak") {
         let file = options.out.unwrap_or_else(|| results::default_file("soak"));
         return soak::measure(&bench, &machine, options.deploys.unwrap_or(2_000), &file).await;

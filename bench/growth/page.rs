@@ -1,4 +1,4 @@
-//! The same as pages to look at: bars by size, and what a soak left behind over time.
+//! The results as HTML pages: bars by size, and the changes over time during a soak.
 
 use deploy_apps::load::Report;
 use deploy_apps::report::page::{Bar, Bars, Hue, Line, Page, Plot, Section, Unit, Verdict};
@@ -23,7 +23,7 @@ fn bars(grid: &Grid, what: &str) -> Bars {
         Some(grid::Unit::Megabytes) => (format!("{what}, in MB"), Unit::Count),
         _ => (what.to_owned(), Unit::Count),
     };
-    // A heading names its drawing, so it must be another one in each part.
+    // Headings identify drawings, so they must be unique across parts.
     let bars = Bars::new(&format!("{title}, by {}", grid.of), unit);
     cells().fold(bars, |bars, cell| {
         let (lowest, highest) = cell.values.spread();

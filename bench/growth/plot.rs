@@ -1,9 +1,9 @@
-//! A series of numbers as one line of text.
+//! Plots a series of numbers as one line of text.
 
 const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// As many characters as `width`, each the mean of its share of the values, between the lowest and the highest of all. A
-/// series that never changes is drawn at the bottom.
+/// A text of `width` characters, each the mean of its part of the values, scaled between minimum and maximum. A
+/// constant series is drawn at the bottom.
 pub fn line(values: &[f64], width: usize) -> String {
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -1,4 +1,4 @@
-//! More replicas of one app: a redeploy creates and stops all of them, as the engine alone would have to.
+//! More replicas of one app: a redeploy creates and stops all of them, compared with the engine alone.
 
 use crate::common::host::{Host, app, services};
 use crate::common::samples::Samples;

@@ -1,4 +1,4 @@
-//! Deploys in a loop under light load: whatever they leave behind adds up here and shows.
+//! Deploys in a loop under light load: anything that they leave behind accumulates and becomes visible.
 
 use std::fs;
 use std::path::Path;
@@ -14,21 +14,21 @@ use crate::common::samples::milliseconds;
 use crate::common::{Bench, Machine, Result};
 use crate::{page, plot};
 
-/// Looks in a run, the first and the last included.
+/// Observations per run, including the first and the last.
 const LOOKS: usize = 60;
 const WIDTH: usize = 60;
 
-/// What there is after so many deploys.
+/// The state after a number of deploys.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Look {
     pub deploys: usize,
-    /// From the first deploy on.
+    /// Since the first deploy.
     pub at_s: f64,
-    /// Of the last deploy.
+    /// Duration of the last deploy.
     wall_ms: f64,
     proxy_memory_bytes: f64,
     proxy_descriptors: usize,
-    /// What the proxy keeps on its volume.
+    /// Size of the proxy's state on its volume.
     state_bytes: u64,
     containers: usize,
     images: usize,
@@ -40,7 +40,7 @@ struct Results<'a> {
     #[serde(flatten)]
     head: &'a Head<'a>,
     looks: &'a [Look],
-    /// What users saw; only of a run that came to its end.
+    /// The load's report; only for a completed run.
     load: Option<&'a Report>,
 }
 
@@ -108,7 +108,7 @@ async fn look(host: &Host, deploys: usize, begun: Instant, wall_ms: f64) -> Resu
     })
 }
 
-/// Open files of nginx, master and workers together. Their numbers are the host's, as `docker top` shows them.
+/// Open files of nginx, master and workers together. The pids are those of the host, from `docker top`.
 pub async fn descriptors(proxy: &str) -> Result<usize> {
     let shown = docker(&["top", proxy, "-o", "pid"]).await?;
     let of = |pid: &str| fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);

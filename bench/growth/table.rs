@@ -1,4 +1,4 @@
-//! A larger table in the proxy: how long a flip takes, and what the table holds in memory. No reload is ever part of it.
+//! A larger table in the proxy: the duration of a flip, and the table's memory. There are no reloads.
 
 use crate::common::cgroup::Cgroup;
 use crate::common::crowd::Crowd;
@@ -7,7 +7,7 @@ use crate::common::samples::Samples;
 use crate::common::{Bench, Result};
 use crate::grid::{Grid, Unit};
 
-/// Apps, with ten peers each.
+/// Numbers of apps, with ten peers each.
 const SIZES: [usize; 4] = [1, 10, 100, 1_000];
 const PEERS: u32 = 10;
 const FLIPS: usize = 200;

@@ -1,4 +1,4 @@
-//! More open WebSockets in the proxy: what each costs it, and whether a flip or another user's request feels them.
+//! More open WebSockets in the proxy: the cost of each, and the effect on flips and on other requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::{flips, soak};
 
 const SIZES: [usize; 4] = [0, 10, 1_000, 10_000];
 const FLIPS: usize = 50;
-/// How many open at once. A client gives up an opening after some seconds and begins again: thousands at once, on a machine
-/// that opens a few hundred a second, would all give up and none would ever be open.
+/// How many to open at once. A client retries after some seconds: on a machine that opens a few hundred per second,
+/// thousands at once would all time out, and none would ever be open.
 const PORTION: usize = 500;
-/// With a portion.
+/// Time limit per portion.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// They are there to be open, not to talk.
+/// The connections are meant to be idle.
 const TALK_EVERY: Duration = Duration::from_secs(20);
 
 pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
@@ -31,7 +31,7 @@ pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
         let address = host.proxy_address().await?;
         let open = open(&host, address, size).await?;
         let failures = || open.iter().map(|load| load.progress().failures).sum::<u64>();
-        // On a busy machine an opening may have taken a second try.
+        // On a busy machine a connection may have needed a retry.
         let before = failures();
         let mut memory = Samples::default();
         memory.push(proxy.memory_bytes()? / 1e6);
@@ -59,14 +59,14 @@ pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
     Ok(())
 }
 
-/// Opens them portion by portion, each as a load of its own.
+/// Opens them portion by portion, each as a separate load.
 async fn open(host: &Host, address: SocketAddr, size: usize) -> Result<Vec<Load>> {
     let mut loads = Vec::new();
     for first in (0..size.max(1)).step_by(PORTION) {
         let portion = PORTION.min(size - first);
         loads.push(Load::start(sockets(address, portion)).await?);
         let (wanted, begun) = (first + portion, Instant::now());
-        // Each takes two files of the proxy, one to either side. Echoes would count those that were lost, too.
+        // Each uses two files of the proxy. Counting echoes would include lost connections.
         loop {
             let files = soak::descriptors(&host.name.container()).await?;
             if files >= 2 * wanted {
@@ -85,7 +85,7 @@ async fn open(host: &Host, address: SocketAddr, size: usize) -> Result<Vec<Load>
     Ok(loads)
 }
 
-/// One that needs no sockets keeps a single client, so that every size runs the same way.
+/// Sizes without sockets keep a single client, so that all sizes run the same way.
 fn sockets(address: SocketAddr, size: usize) -> LoadConfig {
     let talk = Traffic::WebSocket { path: "/ws".to_owned(), every: TALK_EVERY };
     let config = LoadConfig::new(address, "web.localhost").bounded(Duration::from_secs(900), 1_000_000);

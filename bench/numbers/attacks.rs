@@ -1,4 +1,4 @@
-//! What the worst of clients can cost: the time for which one request holds a worker's event loop, and the memory that stays.
+//! The cost of malicious requests: how long one request blocks a worker's event loop, and the memory that remains.
 
 #[path = "../../tests/lua/attacks/list.rs"]
 mod list;
@@ -14,9 +14,9 @@ use crate::samples::Samples;
 use crate::table::{Row, Unit};
 use crate::{Bench, Result};
 
-/// Of each kind in a round, whose mean is the round's.
+/// Requests of each kind per round; the round's value is their mean.
 const REQUESTS: u32 = 20;
-/// Nanoseconds that all workers have run, and the kilobytes that they have.
+/// CPU time of all workers in nanoseconds, and their memory in kilobytes.
 const SPENT: &str = "for w in $(cat /proc/1/task/1/children); do cut -d' ' -f1 /proc/$w/schedstat; \
     awk '/^VmRSS:/{print $2}' /proc/$w/status; done | awk 'NR % 2 {t += $1; next} {m += $1} END {print t, m}'";
 
@@ -26,7 +26,7 @@ pub async fn measure(bench: &Bench) -> Result {
     let attacks = list::attacks();
     let mut costs: Vec<Samples> = attacks.iter().map(|_| Samples::default()).collect();
     let mut grown = vec![0.0_f64; attacks.len()];
-    // The first round compiles, and brings what is remembered.
+    // The first round includes compilation and fills caches.
     for round in 0..=bench.rounds(7, 3) {
         for (index, (_, request)) in attacks.iter().enumerate() {
             let (before, had) = spent(&host).await?;
@@ -69,7 +69,7 @@ async fn spent(host: &Host) -> Result<(f64, f64)> {
     Ok((time.parse()?, memory.parse()?))
 }
 
-/// The answer may be an early refusal that closes the connection under what is still sent.
+/// The proxy may refuse early and close the connection while data is still being sent.
 async fn send(address: SocketAddr, request: &str) -> Result {
     let mut stream = TcpStream::connect(address).await?;
     let _ = stream.write_all(request.as_bytes()).await;

@@ -1,4 +1,4 @@
-//! From the end of the old replica's last request to its stop signal.
+//! The time from the end of the old replica's last request to its stop signal.
 
 use std::time::{Duration, SystemTime};
 

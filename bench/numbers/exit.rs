@@ -1,4 +1,4 @@
-//! A container that exits while it starts: how long the report takes.
+//! A container that exits during its start: the time until it is reported.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use crate::{Bench, Result};
 
 pub async fn measure(bench: &Bench) -> Result {
     let mut broken = app(bench, 1);
-    // Not part of the first deploy, which must succeed: the variable is read when the file is.
+    // The first deploy must succeed, so the variable is only set for the second one.
     broken["environment"] = json!({ "FAULT": "${BENCH_FAULT:-none}" });
     let host = Host::start(bench, "exit", services([("web", broken)])).await?;
     let mut reported = Samples::default();

@@ -1,4 +1,4 @@
-//! Requests lost over many deploys under all kinds of clients, beside an nginx that flips by a reload.
+//! Failed requests over many deploys with all kinds of clients, compared with an nginx that reloads.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use crate::standing;
 use crate::table::Row;
 use crate::{Bench, Result};
 
-/// How long sleepers, uploads and streams last. A deploy drains them, so longer ones would only make the run longer.
+/// Duration of sleepers, uploads and streams. A deploy drains them, so longer ones would only extend the run.
 const LONG: Duration = Duration::from_secs(1);
-/// Between the end of a deploy and the next.
+/// Pause between two deploys.
 const BREATH: Duration = Duration::from_millis(200);
 
 pub async fn measure(bench: &Bench) -> Result {
@@ -39,7 +39,7 @@ pub async fn measure(bench: &Bench) -> Result {
     Ok(())
 }
 
-/// The same load on the rival, which flips between two replicas that both go on serving.
+/// The same load on nginx, which reloads to switch between two replicas that both keep running.
 async fn reload(bench: &Bench, host: &Host, flips: usize, pace: Duration) -> Result<Report> {
     let replicas =
         [standing::app(host, &bench.images.app, "one").await?, standing::app(host, &bench.images.app, "two").await?];

@@ -1,4 +1,4 @@
-//! How long a flip takes to be acknowledged when the table is large: on disk, and seen by every worker.
+//! The time for a flip to be acknowledged with a large table: written to disk, and active in every worker.
 
 use crate::crowd::Crowd;
 use crate::host::{Host, app, services};
@@ -8,7 +8,7 @@ use crate::{Bench, Result};
 
 const APPS: u32 = 1_000;
 const PEERS: u32 = 10;
-/// Per round, so that its p99 is not its single slowest flip.
+/// Per round, so that its p99 is not just the slowest flip.
 const FLIPS: u32 = 400;
 
 pub async fn measure(bench: &Bench) -> Result {

@@ -1,8 +1,8 @@
-//! The numbers that this product promises, measured in one run on a real engine with the release binary.
+//! The product's performance goals, measured in one run on a real engine with the release binary.
 //!
-//! `cargo bench` prints all of them, `cargo bench -- flip` those whose name has the word, `cargo bench -- --quick` takes
-//! fewer rounds. Each stands beside its goal as `reached` or `short`; no time is ever asserted, so the exit code says
-//! only whether the measuring itself went well. What each row means: `docs/internals/benchmark.md`.
+//! `cargo bench` prints all numbers, `cargo bench -- flip` those whose name contains the word, and `cargo bench --
+//! --quick` uses fewer rounds. Each is marked as `reached` or `short` of its goal. Times are never asserted, so the
+//! exit code only says whether the measurement succeeded. `docs/internals/benchmark.md` explains each row.
 
 mod attacks;
 #[path = "../common/mod.rs"]
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use common::{Bench, Machine, Result, crowd, engine, host, http, samples, standing, table, wrk};
 
-/// In the order of printing: short ones first, so that a mistake shows early.
+/// In the order of printing: short ones first, so that mistakes show early.
 const ROWS: [&str; 10] =
     ["nothing", "flip", "exit", "drain", "overhead", "attacks", "twenty", "throughput", "tail", "failed"];
 
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
     let (mut quick, mut words) = (false, Vec::new());
     for arg in std::env::args().skip(1) {
         match arg.as_str() {
-            // Cargo's own, for harnesses that also run tests.
+            // An option of cargo for harnesses that also run tests.
             "--bench" => {}
             "--quick" => quick = true,
             word if ROWS.iter().any(|row| row.contains(word)) => words.push(arg),
@@ -45,7 +45,7 @@ async fn main() -> ExitCode {
     common::until_interrupted(measure(quick, rows)).await
 }
 
-/// Returns whether every row could be measured.
+/// Returns whether all rows could be measured.
 async fn measure(quick: bool, rows: impl Iterator<Item = &'static str>) -> Result<bool> {
     let bench = Bench::prepare(quick).await?;
     Machine::look(&bench.engine).await?.print();

@@ -1,4 +1,4 @@
-//! A run that finds nothing to do, and the help.
+//! A run without changes, and the help.
 
 use std::process::Stdio;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What a redeploy costs beyond what the engine and the app need anyway.
+//! The overhead of a redeploy beyond the time of the engine and the app.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Whether users feel a deploy: the slowest thousandth of their requests, while deploying and in steady state.
+//! Whether users notice a deploy: p99.9 latency during a deploy and in steady state.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,10 @@ use crate::samples::Samples;
 use crate::table::{Row, Unit};
 use crate::{Bench, Result};
 
-/// Steady and deploying time alternate this often in a round, so that both see the same of what else the machine does.
+/// Number of alternations between steady state and deploy per round, so that other activity on the machine affects both
+/// equally.
 const TURNS: usize = 3;
-/// A pace that leaves the machine room: at full load every change of anything shows in the tail.
+/// A moderate rate: at full load every disturbance shows in the tail.
 const GAP: Duration = Duration::from_millis(10);
 
 pub async fn measure(bench: &Bench) -> Result {

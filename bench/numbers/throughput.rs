@@ -1,5 +1,5 @@
-//! The proxy against plain nginx: same build, same workers, same replicas behind it, same load by wrk. Once with the log where the
-//! proxy has it, in a file, and once as nginx's own image has it, on stdout.
+//! The proxy compared with plain nginx: same build, workers, replicas and load by wrk. Once with the access log in a
+//! file, as in the proxy, and once on stdout, as in nginx's own image.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub async fn measure(bench: &Bench) -> Result {
 
     let seconds = if bench.quick { 2 } else { 3 };
     let mut sides = [Side::default(), Side::default(), Side::default()];
-    // The first of each fills caches and pools, and is not counted.
+    // The first run of each fills caches and pools, and is not counted.
     for round in 0..=bench.rounds(9, 3) {
         for (side, target) in sides.iter_mut().zip(&targets) {
             let said = wrk::run(bench, host.name.as_str(), &host.name.network(), target, seconds).await?;
@@ -55,7 +55,7 @@ pub async fn measure(bench: &Bench) -> Result {
 
 fn nginx_app(bench: &Bench) -> Value {
     let conf = standing::complete(include_str!("conf/app.conf"));
-    // Compose reads `$`, and `$$` is its word for one.
+    // Compose interpolates `$`; `$$` is its escape.
     let escaped = |text: &str| text.replace('$', "$$");
     json!({
         "image": bench.images.proxy,

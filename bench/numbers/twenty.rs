@@ -1,4 +1,4 @@
-//! Twenty apps in one command, and in one look.
+//! Twenty apps in one command, and in one observation.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ pub async fn measure(bench: &Bench) -> Result {
     Ok(())
 }
 
-/// Takes the apps out of the proxy and removes their containers, so that the next deploy is a first one again.
+/// Removes the apps from the proxy and their containers, so that the next deploy is a first one again.
 async fn retire(host: &Host, apps: &[AppName]) -> Result {
     let state = host.proxy.state().await?;
     let project = host.project()?;

@@ -1,4 +1,4 @@
-//! Deploys under load: the same clients for every tool, none of which ever sends anything twice.
+//! Deploys under load: the same clients for every tool, without retries.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -12,25 +12,25 @@ use crate::common::{Result, http, process};
 use crate::round::Deploy;
 use crate::stage::{HOST, Stage};
 
-/// How long sleepers, uploads and streams last: longer than a stop that does not wait for them.
+/// Duration of sleepers, uploads and streams: longer than a stop that does not wait for them.
 const LONG: Duration = Duration::from_secs(1);
-/// Between the end of a deploy and the next, so that the steady time has its own figures.
+/// Pause between two deploys, so that the steady state has its own figures.
 const BREATH: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// One look at the load under way.
+/// One observation during the load.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Moment {
-    /// From the load's beginning.
+    /// From the load's start.
     pub at_ms: f64,
-    /// Of one request sent now on a connection of its own; `None` when it failed.
+    /// Latency of one request on a new connection; `None` when it failed.
     pub latency_ms: Option<f64>,
-    /// Requests begun and failed so far, of all kinds.
+    /// Requests started and failed so far, of all kinds.
     pub requests: u64,
     pub failures: u64,
 }
 
-/// Deploys this often while users come in.
+/// Deploys `count` times under load.
 pub async fn deploys(stage: &mut Stage, count: usize) -> Result<(Vec<Deploy>, Report, Vec<Moment>)> {
     let address = stage.address;
     let begun = Instant::now();
@@ -58,7 +58,7 @@ pub async fn deploys(stage: &mut Stage, count: usize) -> Result<(Vec<Deploy>, Re
             let at_ms = milliseconds(begun.elapsed());
             let took = process::run(stage.next()).await?;
             deploys.push(Deploy { at_ms, wall_ms: milliseconds(took) });
-            // A tool that says "done" before users are served again is not done for them.
+            // A deploy is complete when users are served again, even if the tool reports its end earlier.
             stage.confirm().await?;
             load.set_phase(Phase::Steady);
         }
@@ -73,7 +73,7 @@ pub async fn deploys(stage: &mut Stage, count: usize) -> Result<(Vec<Deploy>, Re
     Ok((deploys, report, moments.into_inner()))
 }
 
-/// A pace that leaves two cores room: at full load everything shows in the tail, the tool least of all.
+/// A rate that leaves capacity on two cores: at full load all kinds of disturbances show in the tail.
 fn mixed(target: std::net::SocketAddr) -> LoadConfig {
     let gap = Duration::from_millis(20);
     LoadConfig::new(target, HOST)

@@ -1,8 +1,8 @@
-//! The product beside what else people deploy with: same machine, same app, same load, same number of deploys.
+//! Compares the product with other deployment tools: same machine, app, load and number of deploys.
 //!
-//! `cargo bench --bench rivals` measures every tool that is here, in another order each round, and names the ones that are
-//! not. Nothing asserts a time: the exit code says only whether the measuring itself went well. What each line means:
-//! `docs/internals/benchmark.md`.
+//! `cargo bench --bench rivals` measures every installed tool, in a different order each round, and lists the missing
+//! ones. Times are never asserted: the exit code only says whether the measurement succeeded.
+//! `docs/internals/benchmark.md` explains each line.
 
 #[path = "../common/mod.rs"]
 #[expect(dead_code, reason = "each benchmark uses a part of it")]
@@ -29,15 +29,15 @@ use round::Round;
 use shuffle::Shuffle;
 use tools::Tool;
 
-/// What was measured of one tool.
+/// The measurements of one tool.
 #[derive(Debug, Serialize)]
 struct Measured {
     tool: &'static str,
     title: &'static str,
     version: Option<String>,
-    /// Why it was not measured at all.
+    /// Why it was not measured.
     missing: Option<String>,
-    /// Why a round of it broke.
+    /// Why rounds failed.
     errors: Vec<String>,
     rounds: Vec<Round>,
 }
@@ -56,11 +56,11 @@ async fn main() -> ExitCode {
     common::run("rivals", &Tool::ALL.map(Tool::key), measure).await
 }
 
-/// Returns whether every round of every tool that is here could be measured.
+/// Returns whether every round of every installed tool could be measured.
 async fn measure(bench: Bench, machine: Machine, options: Options) -> Result<bool> {
     let rounds = options.rounds.unwrap_or(bench.rounds(5, 2));
     let deploys = options.deploys.unwrap_or(bench.rounds(5, 2));
-    // A run is repeatable from its file, so the seed must not be a secret.
+    // The seed is stored in the results file, so that a run can be repeated.
     let seed = options.seed.unwrap_or(1);
     let file = options.out.clone().unwrap_or_else(|| results::default_file("rivals"));
 

@@ -1,4 +1,4 @@
-//! The figures of the table, each taken from the rounds in one way only.
+//! The figures in the table, each derived from the rounds in one place.
 
 use crate::common::samples::Samples;
 use crate::round::Round;
@@ -33,7 +33,7 @@ impl Unit {
 pub struct Metric {
     pub label: &'static str,
     pub unit: Unit,
-    /// Of one round; nothing where the tool has no such thing.
+    /// The value for one round; `None` if the tool does not have it.
     of: fn(&Round) -> Option<f64>,
 }
 
@@ -44,7 +44,7 @@ impl Metric {
         samples
     }
 
-    /// Bars begin at 0, so what may lie below has none.
+    /// Bars start at 0, so figures that may be negative have none.
     pub fn is_drawn(&self) -> bool {
         self.label != STOP
     }

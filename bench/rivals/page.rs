@@ -1,4 +1,4 @@
-//! The same as a page to look at: bars of all tools for each figure, and what users saw over time with each tool.
+//! The results as an HTML page: bars of all tools for each figure, and latencies over time for each tool.
 
 use deploy_apps::report::page::{Band, Bar, Bars, Cell, Hue, Line, Miss, Page, Plot, Section, Table, Unit, Verdict};
 
@@ -16,7 +16,7 @@ pub fn page(measured: &[Measured], machine: &Machine) -> String {
     }
     let mut time = Section::new("What users saw");
     for tool in &here {
-        // The one of its rounds that lost the most: the others look no worse.
+        // The round with the most failures is shown.
         let Some(round) = tool.rounds.iter().max_by_key(|round| round.load.failures()) else { continue };
         let under = format!("Round {}, the one in which it lost the most. {}", round.number, table::line(round));
         time = time.plot(&over_time(tool.title, round), &under);
@@ -36,7 +36,7 @@ pub fn page(measured: &[Measured], machine: &Machine) -> String {
         .html()
 }
 
-/// What each tool lost, as a picture for a document.
+/// The failed requests of each tool, as a picture for a document.
 pub fn lost(measured: &[Measured]) -> String {
     let here = table::here(measured);
     let rounds = here.iter().map(|tool| tool.rounds.len()).max().unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn lost(measured: &[Measured]) -> String {
     compare(&METRICS[0], &here, of_all).standalone(&under)
 }
 
-/// `note` is what stands beside a tool's value.
+/// `note` is shown next to a tool's value.
 fn compare(metric: &Metric, here: &[&Measured], note: impl Fn(&Measured) -> String) -> Bars {
     let (title, unit, scale) = match metric.unit {
         metrics::Unit::Each => (metric.label.to_owned(), Unit::Count, 1.0),

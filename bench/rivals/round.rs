@@ -1,4 +1,4 @@
-//! One round of one tool: set up, deploy under load, and what each of its parts costs.
+//! One round of one tool: set up, deploy under load, and measure the cost of its parts.
 
 use serde::Serialize;
 
@@ -10,45 +10,45 @@ use crate::stage::Stage;
 use crate::stop::{self, Stopped};
 use crate::tools::Tool;
 
-/// Floors measured in a round: one alone may meet a busy moment.
+/// Measurements of the engine alone per round, as a single one may hit a busy moment.
 const FLOORS: usize = 3;
-/// Stops of an old version measured in a round.
+/// Stops of an old version per round.
 const STOPS: usize = 2;
 
-/// Everything that one round has shown, as it goes into the results file.
+/// The results of one round, as stored in the results file.
 #[derive(Debug, Serialize)]
 pub struct Round {
     pub number: usize,
-    /// Which of the round's tools it was, from 1.
+    /// Position of the tool in the round, from 1.
     pub place: usize,
     /// The engine alone: create, start and first healthy answer of the same container, median.
     pub floor_ms: f64,
     pub deploys: Vec<Deploy>,
-    /// What users saw while these went on: the crate's own report of its load.
+    /// The report of the load during the deploys.
     pub load: deploy_apps::load::Report,
     pub moments: Vec<Moment>,
     pub stops: Vec<Stopped>,
     pub throughput: Throughput,
-    /// Of the container in front of the app, right after the load; `None` without one.
+    /// Memory of the container in front of the app, right after the load; `None` without one.
     pub proxy_memory_bytes: Option<f64>,
-    /// The most that the tool's own processes held at once during a deploy.
+    /// Peak memory of the tool's processes during a deploy.
     pub tool_memory_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Deploy {
-    /// From the load's beginning.
+    /// From the load's start.
     pub at_ms: f64,
-    /// From the command's start to its end.
+    /// Duration of the command.
     pub wall_ms: f64,
 }
 
-/// At full load, with nothing being deployed.
+/// At full load, without a deploy.
 #[derive(Debug, Serialize)]
 pub struct Throughput {
     pub requests_per_second: f64,
     pub p99_ms: f64,
-    /// Processor time of the container in front of the app, in µs; `None` without one.
+    /// CPU time of the container in front of the app, in µs; `None` without one.
     pub proxy_us_per_request: Option<f64>,
 }
 
@@ -93,7 +93,7 @@ async fn floor(bench: &Bench, stage: &Stage) -> Result<f64> {
 async fn throughput(bench: &Bench, stage: &Stage, proxy: Option<&Cgroup>) -> Result<Throughput> {
     let target = format!("http://{}/", stage.address);
     let run = |seconds| wrk::run(bench, &stage.name, "host", &target, seconds);
-    // The first fills caches and pools, and is not counted.
+    // The first run fills caches and pools, and is not counted.
     run(1).await?;
     let before = proxy.map(Cgroup::processor_seconds).transpose()?;
     let said = run(if bench.quick { 2 } else { 3 }).await?;

@@ -1,6 +1,6 @@
-//! Another order each round, the same for the same seed: whoever comes first must not always be the same.
+//! A different order each round, reproducible by seed, so that no tool is always first.
 
-/// SplitMix64: small, and good enough to deal a handful of cards.
+/// SplitMix64: small, and good enough to shuffle a few items.
 #[derive(Debug)]
 pub struct Shuffle(u64);
 

@@ -1,4 +1,4 @@
-//! One tool's part of the machine during one round, and how all of it goes away again.
+//! The resources of one tool during one round, and their cleanup.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -13,30 +13,30 @@ use crate::common::host::{docker, remove_all};
 use crate::common::{Bench, Result, http};
 use crate::tools::Tool;
 
-/// What every request names; no tool routes by anything else here.
+/// The host of every request; all tools route by it or not at all.
 pub const HOST: &str = "web.localhost";
-/// Every tool has finished its deploy before this runs, and the app starts within milliseconds.
+/// The tool has finished its deploy, and the app starts within milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Everything on the engine is named `bench-<tool>-<random>…` and goes when this is dropped.
+/// Everything on the engine is named `bench-<tool>-<random>…` and removed on drop.
 pub struct Stage {
     pub tool: Tool,
     pub name: String,
     pub folder: TempDir,
-    /// Where users come in: a port published on the engine's own bridge, so that all tools are reached through the kernel's
-    /// forwarding as from outside, and none through the engine's userland proxy.
+    /// The address for users: a published port on the engine's bridge, so that all tools are reached through the
+    /// kernel's forwarding as from outside, and none through the engine's userland proxy.
     pub address: SocketAddr,
-    /// The app's.
+    /// The app's image.
     pub image: String,
-    /// The one with nginx.
+    /// The image with nginx.
     pub nginx: String,
     image_id: String,
-    /// What the app that serves calls itself; it rises with each deploy.
+    /// The mark that the serving app reports; it increases with each deploy.
     mark: u32,
 }
 
 impl Stage {
-    /// Brings up the tool's proxy and the app's first version.
+    /// Starts the tool's proxy and the app's first version.
     pub async fn start(bench: &Bench, tool: Tool) -> Result<Self> {
         let random = RandomState::new().build_hasher().finish() & 0xff_ffff;
         let name = format!("bench-{}-{random:06x}", tool.key());
@@ -66,7 +66,7 @@ impl Stage {
         command
     }
 
-    /// The deploy must have done what it says, whatever that took.
+    /// Waits until the deployed version is served.
     pub async fn confirm(&self) -> Result {
         let begun = Instant::now();
         while !self.is_new().await {
@@ -80,7 +80,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Whether the version that was deployed last answers.
+    /// Whether the last deployed version answers.
     pub async fn is_new(&self) -> bool {
         http::get(self.address, HOST, "/mark").await.is_ok_and(|body| body.trim() == self.mark.to_string())
     }
@@ -100,7 +100,7 @@ impl Stage {
         self.folder.path()
     }
 
-    /// The host's side of a published port, as the engine writes it.
+    /// The host address of a published port, in the engine's format.
     pub fn published(&self, port: u16) -> String {
         format!("{}:{port}", self.address)
     }

@@ -1,4 +1,4 @@
-//! From the end of the old version's last request to its stop signal.
+//! The time from the end of the old version's last request to its stop signal.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,20 +13,20 @@ use crate::stage::Stage;
 
 /// The request reaches the app well within this.
 const ARRIVAL: Duration = Duration::from_millis(200);
-/// How long the request goes on once the new version serves.
+/// How long the request continues after the new version serves.
 const LINGER: Duration = Duration::from_secs(1);
-/// A tool that waits for the request before it lets the new version serve would wait for ever.
+/// Limit for a tool that waits for the request before the new version serves, which would otherwise wait forever.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Stopped {
-    /// Below zero when the signal came while the request was still open.
+    /// Negative when the signal came while the request was still open.
     pub after_last_request_ms: f64,
-    /// Whether the request got its answer.
+    /// Whether the request was answered.
     pub answered: bool,
 }
 
-/// An upload holds the old version through a deploy, and ends a second after the new one serves.
+/// An upload keeps the old version busy during a deploy, and ends a second after the new one serves.
 pub async fn measure(stage: &mut Stage) -> Result<Stopped> {
     let old = stage.replicas().await?.into_iter().next().ok_or("no container of the app runs")?;
     let since = SystemTime::now();

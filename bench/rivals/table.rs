@@ -1,4 +1,4 @@
-//! The tools side by side: medians over the rounds, and under each its lowest and highest.
+//! Compares the tools: medians over the rounds, with minimum and maximum below.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::round::Round;
 const LABEL: usize = 31;
 const CELL: usize = 19;
 
-/// One round, while others still run.
+/// One round, printed while others still run.
 pub fn line(round: &Round) -> String {
     let lost = round.load.failures();
     let requests = round.load.ok + lost;
@@ -37,12 +37,12 @@ pub fn table(measured: &[Measured]) -> String {
     text
 }
 
-/// Those that were measured at least once.
+/// Tools that were measured at least once.
 pub fn here(measured: &[Measured]) -> Vec<&Measured> {
     measured.iter().filter(|tool| !tool.rounds.is_empty()).collect()
 }
 
-/// What a cell cannot hold: what was lost and why, and who is not in the table.
+/// Details that do not fit into a cell: failures with their causes, and tools missing in the table.
 pub fn below(tool: &Measured) -> String {
     let title = tool.title;
     if let Some(why) = &tool.missing {
@@ -62,10 +62,10 @@ pub fn below(tool: &Measured) -> String {
     text
 }
 
-/// Of all rounds of a tool.
+/// Sums over all rounds of a tool.
 pub struct Totals {
     pub lost: u64,
-    /// The lost ones included.
+    /// Including failed ones.
     pub requests: u64,
     pub deploys: usize,
 }
@@ -100,7 +100,7 @@ fn spread(unit: Unit, samples: &Samples) -> String {
     if samples.rounds() == 0 { String::new() } else { format!("({} – {})", number(unit, lowest), unit.text(highest)) }
 }
 
-/// Without its unit, which stands behind the other end of the spread.
+/// Without its unit, which is printed after the other end of the spread.
 fn number(unit: Unit, value: f64) -> String {
     let text = unit.text(value);
     text.split(' ').next().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! `docker compose up -d`, with the app's port published: the old container goes before the new one comes.
+//! `docker compose up -d`, with the app's port published: the old container is removed before the new one starts.
 
 use serde_json::json;
 use tokio::process::Command;

@@ -1,4 +1,4 @@
-//! The product, with nothing set that a user would not need to set.
+//! The product, with only the settings that a user needs.
 
 use serde_json::json;
 use tokio::process::Command;
@@ -27,7 +27,7 @@ pub fn start(stage: &Stage) -> Result {
         "stop_grace_period": "10s",
         "x-deploy-apps": { "port": 8080, "health": { "path": "/healthz" } },
     });
-    // JSON is YAML, so nothing needs to be quoted by hand.
+    // JSON is valid YAML, so nothing needs manual quoting.
     let file = json!({ "name": stage.name, "x-deploy-apps": { "proxy": proxy }, "services": { "web": web } });
     stage.write("compose.yaml", &file.to_string())
 }

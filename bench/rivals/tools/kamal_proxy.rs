@@ -1,12 +1,12 @@
-//! kamal-proxy, driven as kamal drives it on a host: new container up, `kamal-proxy deploy`, which returns when the old one
-//! is drained, old container down. Kamal itself adds its ssh connections to that, which are not measured here.
+//! kamal-proxy, used like kamal does on a host: start the new container, run `kamal-proxy deploy`, which returns when
+//! the old one is drained, and stop the old container. Kamal's own ssh connections are not measured.
 
 use super::fetched;
 use crate::common::Result;
 use crate::common::host::docker as engine;
 use crate::stage::Stage;
 
-/// The binary cannot be asked, so what has fetched it wrote the version beside it.
+/// The binary has no version command, so the setup script writes the version next to it.
 pub fn look() -> Result<String> {
     let written = fetched().join("kamal-proxy.version");
     let version = std::fs::read_to_string(&written)

@@ -1,4 +1,4 @@
-//! The tools, each driven as its users drive it: what it needs beside the app, and the one command of a deploy.
+//! The tools, each used like its users do: what it needs besides the app, and the command for a deploy.
 
 mod compose;
 mod deploy_apps;
@@ -28,7 +28,7 @@ impl Tool {
     pub const ALL: [Self; 6] =
         [Self::DeployApps, Self::Compose, Self::NginxReload, Self::KamalProxy, Self::Rollout, Self::Swarm];
 
-    /// On the command line, and in the names of what it makes.
+    /// Used on the command line and in names of resources.
     pub fn key(self) -> &'static str {
         match self {
             Self::DeployApps => "deploy-apps",
@@ -40,7 +40,7 @@ impl Tool {
         }
     }
 
-    /// For people.
+    /// The display name.
     pub fn title(self) -> &'static str {
         match self {
             Self::DeployApps => "deploy-apps",
@@ -52,7 +52,7 @@ impl Tool {
         }
     }
 
-    /// Its version.
+    /// The tool's version.
     ///
     /// # Errors
     /// Why it cannot be measured here.
@@ -67,7 +67,7 @@ impl Tool {
         }
     }
 
-    /// Brings up what is there before the first deploy.
+    /// Starts what must exist before the first deploy.
     pub async fn start(self, stage: &Stage) -> Result {
         match self {
             Self::DeployApps => deploy_apps::start(stage),
@@ -79,7 +79,7 @@ impl Tool {
         }
     }
 
-    /// Deploys the version that the variable `MARK` names; the first time, too.
+    /// Deploys the version named by the variable `MARK`; also used for the first deploy.
     pub fn deploy(self, stage: &Stage) -> Command {
         match self {
             Self::DeployApps => deploy_apps::deploy(),
@@ -90,7 +90,7 @@ impl Tool {
         }
     }
 
-    /// The container that stands between users and the app, if one does.
+    /// The container between users and the app, if there is one.
     pub fn proxy(self, stage: &Stage) -> Option<String> {
         match self {
             Self::DeployApps => Some(format!("{}-proxy", stage.name)),
@@ -102,13 +102,13 @@ impl Tool {
     }
 }
 
-/// Where bench/setup puts what it fetches.
+/// The folder in which bench/setup stores its downloads.
 fn fetched() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| results::root().join("target"), PathBuf::from);
     target.join("bench-tools")
 }
 
-/// The engine's own command, with the plugins that bench/setup has fetched or found, where it was run.
+/// The docker CLI with the plugins that bench/setup has downloaded or found.
 fn docker(args: &[&str]) -> Command {
     let mut command = Command::new("docker");
     let own = fetched().join("docker");
@@ -119,7 +119,7 @@ fn docker(args: &[&str]) -> Command {
     command
 }
 
-/// What the first line of a command's output says of its version.
+/// The version in the first line of a command's output.
 async fn version_of(mut command: Command, hint: &str) -> Result<String> {
     let missing = |why: &str| format!("not here: {why}\nhint: {hint}");
     let output = command.output().await.map_err(|error| missing(&error.to_string()))?;

@@ -1,4 +1,5 @@
-//! nginx in front of a container that a script replaces: new one up, upstream rewritten, `nginx -s reload`, old one down.
+//! nginx in front of a container that a script replaces: start the new one, rewrite the upstream, `nginx -s reload`,
+//! stop the old one.
 
 use tokio::process::Command;
 
@@ -21,7 +22,7 @@ pub async fn start(stage: &Stage) -> Result {
     engine(&["network", "create", &stage.name]).await?;
     let (name, published) = (format!("{}-nginx", stage.name), stage.published(8080));
     let conf = format!("CONF={}", complete(include_str!("../../common/conf/reload.conf")));
-    // nginx does not start without a server; the first deploy names the first one.
+    // nginx does not start without a server; the first deploy sets the first real one.
     let upstream = "UPSTREAM=server 127.0.0.1:1 down;";
     let run = ["run", "-d", "--name", &name, "--network", &stage.name, "-p", &published, "--no-healthcheck"];
     let given = ["-e", &conf, "-e", upstream, "--entrypoint", "sh", &stage.nginx, "-c", RUN_NGINX];

@@ -1,5 +1,5 @@
-//! `docker rollout`: twice the containers, its wait, then the old ones down. In front of it stands nginx that asks the
-//! engine's name server again every second: the proxies that it is documented with would have to be pulled.
+//! `docker rollout`: doubles the containers, waits, then stops the old ones. In front of it is an nginx that resolves
+//! the service name every second: the proxies in its documentation would have to be pulled.
 
 use serde_json::json;
 use tokio::process::Command;
@@ -10,7 +10,7 @@ use crate::common::process;
 use crate::common::standing::{RUN_NGINX, complete};
 use crate::stage::Stage;
 
-/// The command itself cannot be asked: where the plugin is missing, `docker rollout --version` is docker's own version.
+/// The plugin has no version command: without the plugin, `docker rollout --version` prints docker's own version.
 const OF_THE_PLUGIN: &str = r#"{{range .ClientInfo.Plugins}}{{if eq .Name "rollout"}}{{.Version}}{{end}}{{end}}"#;
 
 pub async fn look() -> Result<String> {
@@ -29,7 +29,7 @@ pub async fn start(stage: &Stage) -> Result {
         "environment": { "RELEASE_MARK": "${MARK}" },
         "stop_grace_period": "10s",
     });
-    // Compose reads `$`, and `$$` is its word for one.
+    // Compose interpolates `$`; `$$` is its escape.
     let escaped = |text: &str| text.replace('$', "$$");
     let proxy = json!({
         "image": stage.nginx,

@@ -1,11 +1,11 @@
-//! Swarm's start-first update is not measured: this says why, so that it is not left out in silence.
+//! Swarm's start-first update is not measured; this tool only reports the reason.
 
 use std::path::Path;
 
 use crate::common::Result;
 
 /// # Errors
-/// Always, with the reason that holds on this machine.
+/// Always, with the reason on this machine.
 pub fn look() -> Result<String> {
     if Path::new("/proc/net/ip_vs").exists() {
         let why =
