@@ -37,7 +37,7 @@ pub struct ListArgs {
     #[arg(long)]
     pub volumes: bool,
     /// List the profiles, active or not
-    // Another option takes profiles; this one has a name of its own inside.
+    // The id `profiles` belongs to the global option.
     #[arg(long = "profiles", id = "list_profiles")]
     pub profiles: bool,
     /// List the variables that the files may use, with their values

@@ -43,7 +43,7 @@ pub async fn run(context: Context, common: &CommonArgs, args: DashboardArgs) -> 
         Format::Json => json!({ "v": 1, "project": context.project.name, "url": url }).to_string(),
         _ => url,
     };
-    // The page stays up even if nobody reads stdout any more.
+    // The page stays up even if stdout is closed.
     drop(writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush()));
     if context.format == Format::Text {
         errln!("live page of project `{}`, for this machine only; Ctrl-C ends it", context.project.name);
