@@ -25,6 +25,17 @@ const BANNED: &[(&str, &str)] = &[
     (r"once_more", "recheck"),
     (r"the world", "the state"),
     (r"gone on with", "resumed"),
+    (r"kindly", "properly"),
+    (r"far host", "remote host"),
+    (r"(a|the) want", "what is expected"),
+    (r"takes? it for", "treats it as"),
+    (r"lets? go of", "drop"),
+    (r"the books", "the results"),
+    (r"(come|came|comes) to no end", "does not end, is aborted"),
+    (r"go(es)? as a whole", "is removed"),
+    (r"comes? to rest", "stops growing"),
+    (r"the user says", "is configured, an option"),
+    (r"asks? nobody", "no I/O, no prompt"),
 ];
 /// The tests' own texts may quote what users write.
 const PLACES: [&str; 6] = ["src", "nginx", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
