@@ -1,6 +1,6 @@
 -- Names the peer for each try of a request (balancer_by_lua). The first was picked and counted in the access phase;
 -- each further one moves the count to another peer.
-local access = require "traffic.access"
+local admission = require "traffic.admission"
 local balancer = require "ngx.balancer"
 local inflight = require "traffic.inflight"
 local counters = require "metrics.counters"
@@ -24,16 +24,16 @@ local function next_peer(held)
     local failed = held.peer
     local is_gone = never_connected()
     if is_gone then
-        access.eject(failed)
+        admission.eject(failed)
     end
     held.tried = held.tried or {}
     held.tried[failed.id] = true
     held.peer = nil
     inflight.lower(failed, false)
-    local peer = access.take_peer(held, failed.app, held.tried)
+    local peer = admission.take_peer(held, failed.app, held.tried)
     if not peer and not is_gone then
         -- The only peer closed a pooled connection: a fresh one to it will do.
-        peer = access.take_peer(held, failed.app)
+        peer = admission.take_peer(held, failed.app)
     end
     return peer
 end

@@ -10,7 +10,7 @@ local PERCENT, DOT, SLASH, SEMICOLON, BACKSLASH = 37, 46, 47, 59, 92
 
 -- Of a path that must be written again. Nobody has a longer one with dot segments that lead out of its route.
 local LONGEST_REWRITTEN = 4096
--- As validate.lua has it.
+-- As schema.lua has it.
 local LONGEST_ROUTE = 1024
 
 local HEX = {}
