@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use deploy_apps::model::{AppKey, AppRecord, Balance, Generation, Peer, ReleaseNumber, Route};
+use deploy_apps::model::{AppKey, AppRecord, Generation, Peer, ReleaseNumber, Route};
 use deploy_apps::plan::{Expect, FlipChange, Limits};
 use deploy_apps::ports::{LeaseRequest, Proxy};
 use deploy_apps::proxy::{ControlClient, Lease};
@@ -65,16 +65,9 @@ impl<'a> Crowd<'a> {
             version: format!("1.0.0+{}", release.0),
         };
         let record = AppRecord {
-            project: key.project.clone(),
-            app: key.app.clone(),
-            release,
-            version: format!("1.0.0+{}", release.0),
             routes: vec![Route { host: Some(format!("{}.localhost", key.app)), path: "/".to_owned(), strip: false }],
-            balance: Balance::default(),
-            hold_ms: 0,
-            scale: None,
-            metrics: None,
             peers: (1..=self.peers).map(peer).collect(),
+            ..AppRecord::new(key.clone(), release, format!("1.0.0+{}", release.0))
         };
         let limits = Limits { requests: Duration::ZERO, websockets: Duration::ZERO };
         // The expected state is part of the call.

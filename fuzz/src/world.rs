@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deploy_apps::compose::{LoadRequest, load};
 use deploy_apps::model::{
-    App, AppKey, AppName, AppRecord, Balance, ContainerState, DockerHealth, Generation, Hooks, InFlight, ObservedApp,
+    App, AppKey, AppName, AppRecord, ContainerState, DockerHealth, Features, Generation, Hooks, InFlight, ObservedApp,
     ObservedContainer, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Order, OwnLabels, Peer, Project,
     ProxyName, ReleaseNumber, ResolvedImage, Role, Scale, StoredRelease,
 };
@@ -74,8 +74,10 @@ pub fn observed(choices: &mut Choices<'_>, project: &Project) -> ObservedState {
         releases.insert(key, kept(choices, app));
     }
     let generation = Generation(choices.below(9).into());
-    let keeps_releases = !choices.seldom();
-    let proxy = ObservedProxy { generation, apps, in_flight, keeps_releases, lists_targets: !choices.seldom() };
+    let (keeps_releases, is_new) = (!choices.seldom(), !choices.seldom());
+    let known = |name: &&str| if *name == Features::RELEASES { keeps_releases } else { is_new };
+    let features = ["releases", "scale", "targets"].into_iter().filter(known).collect();
+    let proxy = ObservedProxy { generation, apps, in_flight, features };
     let images = choices.several(3, |choices| image(choices, project));
     let engine = ObservedEngine { containers: containers.into_values().collect(), images, ..ObservedEngine::default() };
     let resolved = project.apps.keys().chain(project.accessories.keys());
@@ -177,17 +179,13 @@ fn record(choices: &mut Choices<'_>, project: &Project, app: &App) -> AppRecord 
     });
     peers.sort_by(|one, other| one.id.cmp(&other.id));
     peers.dedup_by(|one, other| one.id == other.id);
+    let release = ReleaseNumber(choices.below(RELEASES));
     AppRecord {
-        project: project.name.clone(),
-        app: app.service.name.clone(),
-        release: ReleaseNumber(choices.below(RELEASES)),
-        version: "1.0.0".to_owned(),
         routes: if choices.seldom() { Vec::new() } else { app.routes.clone() },
-        balance: Balance::default(),
         hold_ms: choices.maybe(|_| 9000).unwrap_or_default(),
         scale: choices.maybe(|choices| Scale { replicas: choices.below(REPLICAS), file: None }),
-        metrics: None,
         peers,
+        ..AppRecord::new(project.key(&app.service.name), release, "1.0.0".to_owned())
     }
 }
 

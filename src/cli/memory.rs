@@ -100,7 +100,7 @@ pub(super) async fn project(engine: &DockerEngine, name: &ProjectName) -> Result
     let state = memory.states.get(&home).unwrap_or(&nothing);
     let keys: Vec<AppKey> = state.apps.keys().filter(|key| key.project == *name).cloned().collect();
     // Without the stored releases the engine's labels remain. Commands that need more report that themselves.
-    let releases = match state.keeps_releases && !keys.is_empty() {
+    let releases = match state.keeps_releases() && !keys.is_empty() {
         true => control_client(engine, &home).releases(&keys).await.unwrap_or_default(),
         false => BTreeMap::new(),
     };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Subnet;
 use super::composed::ComposeContainer;
+use super::features::Features;
 use super::names::{AppKey, AppName, Generation, ProjectName, ReleaseNumber};
 use super::observed_container::ObservedContainer;
 use super::record::AppRecord;
@@ -208,13 +209,17 @@ pub struct ObservedProxy {
     pub apps: BTreeMap<AppKey, ObservedApp>,
     /// Open requests by peer id, also of peers that get no new requests.
     pub in_flight: BTreeMap<String, InFlight>,
-    /// Whether it stores releases and the number set by `scale`. A proxy of an older build does not.
+    /// What it knows besides the first version of the control API.
     #[serde(default)]
-    pub keeps_releases: bool,
-    /// Whether it stores a record's `metrics` and lists the replicas for a scraper. A proxy of an older build refuses
-    /// such a record.
-    #[serde(default)]
-    pub lists_targets: bool,
+    pub features: Features,
+}
+
+impl ObservedProxy {
+    /// It keeps releases and the number that `scale` has set. One of an older build does neither.
+    #[must_use]
+    pub fn keeps_releases(&self) -> bool {
+        self.features.knows(Features::RELEASES)
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

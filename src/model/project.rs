@@ -14,8 +14,9 @@ use super::container::{ContainerSpec, Logging, Restart, Ulimit};
 use super::hooks::Hook;
 use super::keys::{NetworkSettings, NewVolume};
 use super::names::{AppKey, AppName, ProjectName, ProxyName};
-use super::policy::{Balance, DrainPolicy, HealthPolicy, RolloutPolicy};
+use super::policy::{DrainPolicy, HealthPolicy, RolloutPolicy};
 use super::record::Route;
+use super::settings::Settings;
 use super::trusted::TrustedProxy;
 use super::tuning::{AccessLog, ProxyTuning};
 use super::webhook::Webhook;
@@ -156,9 +157,9 @@ pub struct App {
     pub rollout: RolloutPolicy,
     /// The policy of a rollback: `rollback_config`, or `rollout` if the file has none.
     pub rollback: RolloutPolicy,
-    pub balance: Balance,
-    /// The path of each replica's metrics; `None`: it is not listed for scrapers.
-    pub metrics: Option<String>,
+    /// How the proxy treats its requests.
+    #[serde(flatten)]
+    pub settings: Settings,
     pub release: Option<ReleaseCommand>,
     /// An app that this one replaces: its record is removed in the same flip that adds this one.
     pub replaces: Option<AppKey>,

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{AppKey, AppName, ProjectName, ReleaseNumber};
 use super::observed_container::ObservedContainer;
-use super::policy::Balance;
 use super::scale::Scale;
+use super::settings::Settings;
 
 /// The proxy's record of one app: where its requests come from and which peers serve them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,19 +18,33 @@ pub struct AppRecord {
     pub release: ReleaseNumber,
     pub version: String,
     pub routes: Vec<Route>,
-    pub balance: Balance,
+    #[serde(flatten)]
+    pub settings: Settings,
     /// Milliseconds that a request waits for a peer while there is none.
     pub hold_ms: u64,
     /// What `scale` has set. Left out where there is none, so that a proxy of an older build takes the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
-    /// Where each replica tells its own metrics, for a scraper that asks the proxy. Left out as `scale` is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metrics: Option<String>,
     pub peers: Vec<Peer>,
 }
 
 impl AppRecord {
+    /// Without routes, settings and peers.
+    #[must_use]
+    pub fn new(key: AppKey, release: ReleaseNumber, version: String) -> Self {
+        Self {
+            project: key.project,
+            app: key.app,
+            release,
+            version,
+            routes: Vec::new(),
+            settings: Settings::default(),
+            hold_ms: 0,
+            scale: None,
+            peers: Vec::new(),
+        }
+    }
+
     #[must_use]
     pub fn key(&self) -> AppKey {
         AppKey { project: self.project.clone(), app: self.app.clone() }

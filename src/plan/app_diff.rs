@@ -7,8 +7,8 @@ use super::desired::kept;
 use super::images::release_of_tag;
 use super::mounted::changed;
 use crate::model::{
-    App, AppKey, AppRecord, ContainerSpec, Generation, ObservedApp, ObservedContainer, ObservedState, Peer, Project,
-    ReleaseNumber, Role, StoredRelease, identity,
+    App, AppKey, AppRecord, ContainerSpec, Features, Generation, ObservedApp, ObservedContainer, ObservedState, Peer,
+    Project, ReleaseNumber, Role, StoredRelease, identity,
 };
 
 /// One app's reality, sorted by what it means for the desired state.
@@ -105,7 +105,7 @@ impl<'a> AppDiff<'a> {
             own.iter().copied().filter(|container| is_ahead(container, known) && container.is_well()).collect();
         let restored = match ahead.is_empty() {
             true => record.map(|record| restored(record, app, &own)),
-            false => Some(caught_up(project, record, app, &ahead)),
+            false => Some(caught_up(project, record, app, &ahead, &observed.proxy.features)),
         };
         let outgoing = restored
             .iter()
@@ -174,7 +174,13 @@ pub(super) fn is_ahead(container: &ObservedContainer, known: Option<&ObservedApp
 
 /// The record as it would be, had the proxy's state not been lost: with the replicas that run. They get no traffic by it,
 /// as nobody has seen them healthy; but they go only when others have taken their place.
-fn caught_up(project: &Project, record: Option<&AppRecord>, app: &App, ahead: &[&ObservedContainer]) -> AppRecord {
+fn caught_up(
+    project: &Project,
+    record: Option<&AppRecord>,
+    app: &App,
+    ahead: &[&ObservedContainer],
+    features: &Features,
+) -> AppRecord {
     let peers: Vec<Peer> = ahead.iter().filter_map(|container| peer(container, app)).collect();
     let newest = peers.iter().max_by_key(|peer| peer.release);
     let (release, version) = newest.map(|peer| (peer.release, peer.version.clone())).unwrap_or_default();
@@ -187,16 +193,10 @@ fn caught_up(project: &Project, record: Option<&AppRecord>, app: &App, ahead: &[
             ..record.clone()
         },
         None => AppRecord {
-            project: project.name.clone(),
-            app: app.service.name.clone(),
-            release,
-            version,
             routes: app.routes.clone(),
-            balance: app.balance,
-            hold_ms: 0,
-            scale: None,
-            metrics: None,
+            settings: app.settings.known_to(features),
             peers,
+            ..AppRecord::new(project.key(&app.service.name), release, version)
         },
     }
 }

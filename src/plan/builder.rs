@@ -43,16 +43,11 @@ impl RolloutBuilder<'_> {
     /// The record of the wanted release with these peers.
     pub(super) fn record(&self, peers: Vec<Peer>) -> AppRecord {
         AppRecord {
-            project: self.project.name.clone(),
-            app: self.app.service.name.clone(),
-            release: self.release.number,
-            version: self.release.version.clone(),
             routes: self.app.routes.clone(),
-            balance: self.app.balance,
-            hold_ms: 0,
+            settings: self.app.settings.known_to(&self.observed.proxy.features),
             scale: self.goal.scale,
-            metrics: self.app.metrics.clone().filter(|_| self.observed.proxy.lists_targets),
             peers,
+            ..AppRecord::new(self.situation.key.clone(), self.release.number, self.release.version.clone())
         }
     }
 
@@ -114,7 +109,7 @@ impl RolloutBuilder<'_> {
     fn store(&self) -> Option<Planned> {
         let (key, release) = (&self.situation.key, self.release);
         if self.goal.pinned.is_some()
-            || !self.observed.proxy.keeps_releases
+            || !self.observed.proxy.keeps_releases()
             || kept(key, self.observed, release.number).is_some()
         {
             return None;

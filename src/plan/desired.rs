@@ -54,11 +54,9 @@ impl<'a> DesiredApp<'a> {
                 Self::rollback(project, app, stored, observed, *release_command)
             }
         }?;
-        if app.metrics.is_some() && !observed.proxy.lists_targets {
-            let warning =
-                "`metrics` has no effect: the proxy is of an older build; `deploy-apps proxy upgrade` replaces it";
-            goal.warnings.push(warning.to_owned());
-        }
+        goal.warnings.extend(app.settings.unknown_to(&observed.proxy.features).map(|name| {
+            format!("`{name}` has no effect: the proxy is of an older build; `deploy-apps proxy upgrade` replaces it")
+        }));
         Ok(goal)
     }
 
@@ -102,8 +100,7 @@ impl<'a> DesiredApp<'a> {
         let mut desired = as_stored(key, app, stored)?;
         // Also where they are reached stays as it is: a change of the compose file comes with the next deploy.
         desired.routes.clone_from(&record.routes);
-        desired.balance = record.balance;
-        desired.metrics.clone_from(&record.metrics);
+        desired.settings.clone_from(&record.settings);
         check_writers(key, &desired, replicas)?;
         if replicas > 0 {
             check_resources(project, key, stored, observed)?;

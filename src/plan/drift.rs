@@ -43,8 +43,6 @@ pub enum Drift {
         added: Vec<String>,
         removed: Vec<String>,
     },
-    Balance,
-    Metrics,
     Replicas {
         serving: u32,
         wanted: u32,
@@ -56,6 +54,11 @@ pub enum Drift {
     /// A deploy would not be planned.
     Refused {
         reason: String,
+    },
+    /// How the proxy treats its requests; `kind` is the setting's own name.
+    #[serde(untagged)]
+    Setting {
+        kind: &'static str,
     },
 }
 
@@ -80,8 +83,7 @@ impl fmt::Display for Drift {
                 let parts: Vec<_> = parts.map(|(what, routes)| format!("{what} {}", ticked(routes))).collect();
                 write!(f, "routes: {}", parts.join(", "))
             }
-            Self::Balance => f.write_str("changed: `x-deploy-apps.balance`"),
-            Self::Metrics => f.write_str("changed: `x-deploy-apps.metrics`"),
+            Self::Setting { kind } => write!(f, "changed: `x-deploy-apps.{kind}`"),
             Self::Replicas { serving, wanted } => write!(f, "{wanted} replicas wanted, {serving} serve"),
             Self::Mixed { releases } => {
                 let releases: Vec<_> = releases.iter().map(ToString::to_string).collect();
@@ -114,8 +116,8 @@ pub fn drift(project: &Project, name: &AppName, observed: &ObservedState) -> Vec
         found.push(Drift::ImageMissing { reference: reference.clone() });
     }
     found.extend(routes_drift(&app.routes, &record.routes));
-    found.extend((record.balance != app.balance).then_some(Drift::Balance));
-    found.extend((record.metrics != app.metrics && observed.proxy.lists_targets).then_some(Drift::Metrics));
+    let settings = app.settings.known_to(&observed.proxy.features);
+    found.extend(settings.changed(&record.settings).map(|kind| Drift::Setting { kind }));
     let wanted = ReplicaCount::wanted(app.file_replicas(), record.scale).count;
     let serving = u32::try_from(record.peers.len()).unwrap_or(u32::MAX);
     found.extend((wanted != serving).then_some(Drift::Replicas { serving, wanted }));

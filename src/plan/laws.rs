@@ -56,7 +56,7 @@ impl Simulation {
             flipped_out: busy.filter(|id| serving.as_ref().is_none_or(|record| !record.serves(id))).collect(),
             start_first,
             serving,
-            kept: observed.proxy.keeps_releases.then(|| {
+            kept: observed.proxy.keeps_releases().then(|| {
                 let kept = observed.releases.get(&app.app);
                 kept.into_iter().flatten().map(|stored| stored.number).collect()
             }),

@@ -101,7 +101,7 @@ impl Old {
             return Self { kept: Vec::new(), going: BTreeMap::new(), warning: Some(warning) };
         }
         let served = known.map(|known| known.served.clone()).unwrap_or_default();
-        let knows = proxy.keeps_releases && !served.is_empty();
+        let knows = proxy.keeps_releases() && !served.is_empty();
         // A proxy from before that cannot tell a failed attempt from a release: all count as releases, the highest first.
         let latest: Vec<ReleaseNumber> =
             if knows { served.into_iter().rev().collect() } else { tagged.keys().rev().copied().collect() };
@@ -125,7 +125,7 @@ impl Old {
 /// The proxy forgets first: a release whose image is gone must not be offered for a rollback.
 fn image_stages(app: &AppKey, going: BTreeMap<ReleaseNumber, (String, String)>, proxy: &ObservedProxy) -> Vec<Stage> {
     let mut stages = Vec::new();
-    if !going.is_empty() && proxy.keeps_releases {
+    if !going.is_empty() && proxy.keeps_releases() {
         let step = Step::ForgetReleases { app: app.clone(), releases: going.keys().copied().collect() };
         stages.push(Stage::line(vec![Planned::new(step, "a rollback would need their images")]));
     }

@@ -132,7 +132,7 @@ impl Host<'_> {
         let serves = |container: &ObservedContainer| record.is_some_and(|record| record.serves(&container.name));
         let lanes = own.iter().map(|container| self.ending(key, container, serves(container), limits));
         after.push(Stage::beside(lanes.collect()));
-        if !tags.is_empty() && self.proxy.keeps_releases {
+        if !tags.is_empty() && self.proxy.keeps_releases() {
             let step = Step::ForgetReleases { app: key.clone(), releases: tags.keys().copied().collect() };
             after.push(Stage::line(vec![Planned::new(step, "a rollback needs their images")]));
         }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{AppKey, AppRecord, Generation, InFlight, ObservedApp, ObservedProxy, ReleaseNumber};
+use crate::model::{AppKey, AppRecord, Features, Generation, InFlight, ObservedApp, ObservedProxy, ReleaseNumber};
 use crate::ports::{ProbeAnswer, ProxyVersion};
 
 #[derive(Debug, Deserialize)]
@@ -47,7 +47,7 @@ impl From<VersionAnswer> for ProxyVersion {
 pub(super) struct StateAnswer {
     /// What was added to the API since its first proxies.
     #[serde(default)]
-    features: Vec<String>,
+    features: Features,
     generation: Generation,
     apps: BTreeMap<AppKey, AppAnswer>,
     in_flight: BTreeMap<String, InFlight>,
@@ -64,8 +64,6 @@ struct AppAnswer {
 
 impl From<StateAnswer> for ObservedProxy {
     fn from(answer: StateAnswer) -> Self {
-        let knows = |feature: &str| answer.features.iter().any(|known| known == feature);
-        let (keeps_releases, lists_targets) = (knows("releases"), knows("targets"));
         let app = |app: AppAnswer| ObservedApp {
             generation: app.generation,
             last_release: app.last_release,
@@ -76,8 +74,7 @@ impl From<StateAnswer> for ObservedProxy {
             generation: answer.generation,
             apps: answer.apps.into_iter().map(|(key, answer)| (key, app(answer))).collect(),
             in_flight: answer.in_flight,
-            keeps_releases,
-            lists_targets,
+            features: answer.features,
         }
     }
 }

@@ -136,7 +136,7 @@ async fn tell<P: Proxy + InspectProxy>(proxy: &P, project: &Project, apps: &[App
     let asking = async {
         let overview = proxy.overview(&project.name).await?;
         let deployed = |key: &AppKey| overview.state.apps.get(key).is_some_and(|known| known.record.is_some());
-        let keys = apps.iter().map(|app| project.key(app)).filter(|_| overview.state.keeps_releases).filter(deployed);
+        let keys = apps.iter().map(|app| project.key(app)).filter(|_| overview.state.keeps_releases()).filter(deployed);
         let releases = proxy.releases(&keys.collect::<Vec<_>>()).await?;
         Ok((overview, releases))
     };

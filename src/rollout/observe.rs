@@ -73,7 +73,7 @@ pub(super) async fn kept<E: Engine, P: Proxy>(
 ) -> Result<(ObservedProxy, Releases), ProxyError> {
     let proxy = run.proxy.state().await?;
     let keys: Vec<AppKey> = apps.iter().map(|app| project.key(app)).collect();
-    let releases = if must || proxy.keeps_releases { run.proxy.releases(&keys).await? } else { Releases::new() };
+    let releases = if must || proxy.keeps_releases() { run.proxy.releases(&keys).await? } else { Releases::new() };
     Ok((proxy, releases))
 }
 

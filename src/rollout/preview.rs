@@ -4,7 +4,7 @@ use super::failure::DeployError;
 use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sources};
 use super::request::DeployRequest;
 use super::run::Run;
-use crate::model::{AppName, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
+use crate::model::{AppName, Features, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
 use crate::plan::{Preview, Stage, facts, interim, orphans_of_run, plan_deploy, plan_proxy};
 use crate::ports::{Engine, Proxy, ProxyError};
 
@@ -35,7 +35,7 @@ pub async fn preview<E: Engine, P: Proxy>(
     let (proxy, releases) = if engine.container(&spec.name.container()).is_none() {
         unknowns.extend(unknown_history(spec, &engine));
         // The one that a deploy would make is of this build.
-        (ObservedProxy { keeps_releases: true, lists_targets: true, ..ObservedProxy::default() }, Releases::default())
+        (ObservedProxy { features: Features::all(), ..ObservedProxy::default() }, Releases::default())
     } else {
         refuse_if_down(spec, &stages)?;
         version?;

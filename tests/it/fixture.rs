@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AccessLog, Accessory, App, AppName, Balance, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy,
-    HealthPolicy, Hook, Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand,
-    RolloutPolicy, Route, Service,
+    AccessLog, Accessory, App, AppName, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy, HealthPolicy,
+    Hook, Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand, RolloutPolicy, Route,
+    Service, Settings,
 };
 use deploy_apps::plan::ProxyImage;
 use deploy_apps::ports::Operator;
@@ -57,8 +57,7 @@ pub fn app(text: &str) -> App {
         drain: DrainPolicy::default(),
         rollout: RolloutPolicy::default(),
         rollback: RolloutPolicy::default(),
-        balance: Balance::default(),
-        metrics: None,
+        settings: Settings::default(),
         replaces: None,
         release: None,
     }

@@ -6,6 +6,8 @@ mod circles;
 mod documents;
 mod fixture;
 mod flips;
+#[path = "../full_record.rs"]
+mod full_record;
 mod hooks;
 mod init_cases;
 mod judge;
@@ -17,6 +19,7 @@ mod plans;
 mod scenes;
 #[path = "../schema.rs"]
 mod schema;
+mod schema_sides;
 mod schemas;
 mod session;
 mod takeovers;

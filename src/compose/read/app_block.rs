@@ -10,7 +10,7 @@ use crate::compose::refuse::{self, Section};
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Span, Value};
 use crate::compose::text::scalar::{choice, number};
-use crate::model::{AppKey, Balance, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Route};
+use crate::model::{AppKey, Balance, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Route, Settings};
 
 #[derive(Debug, Default)]
 pub(super) struct AppBlock {
@@ -18,8 +18,7 @@ pub(super) struct AppBlock {
     pub routes: Vec<(Route, Span)>,
     pub health: HealthPolicy,
     pub drain: DrainPolicy,
-    pub balance: Balance,
-    pub metrics: Option<String>,
+    pub settings: Settings,
     pub release: Option<ReleaseCommand>,
     pub version: Option<String>,
     pub replaces: Option<(AppKey, Span)>,
@@ -44,9 +43,9 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
             "drain" => drain(cx, field, &mut block.drain),
             "balance" => {
                 let ways = [("least-connections", Balance::LeastConnections), ("round-robin", Balance::RoundRobin)];
-                cx.set(&mut block.balance, choice("balance", &field.value, &ways));
+                cx.set(&mut block.settings.balance, choice("balance", &field.value, &ways));
             }
-            "metrics" => cx.set_some(&mut block.metrics, request_path(field)),
+            "metrics" => cx.set_some(&mut block.settings.metrics, request_path(field)),
             "release" => block.release = release(cx, field),
             "replaces" => {
                 let key = replaces(cx.project, field).map(|key| (key, field.key_span));

@@ -189,8 +189,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             drain: block.drain,
             rollback: draft.deploy.rollback.unwrap_or_else(|| draft.deploy.rollout.clone()),
             rollout: draft.deploy.rollout,
-            balance: block.balance,
-            metrics: block.metrics,
+            settings: block.settings,
             release: block.release,
             replaces: block.replaces.map(|(key, _)| key),
         };

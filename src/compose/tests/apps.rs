@@ -19,7 +19,7 @@ fn an_empty_block_is_a_worker_with_every_default() {
         let app = Case::block(block).first_app();
         assert_eq!((app.port, app.routes.len(), app.replicas), (None, 0, 1));
         assert_eq!((app.health, app.drain), (HealthPolicy::default(), DrainPolicy::default()));
-        assert_eq!((app.balance, app.release), (Balance::LeastConnections, None));
+        assert_eq!((app.settings.balance, app.release), (Balance::LeastConnections, None));
     }
 }
 
@@ -116,8 +116,8 @@ fn health_drain_balance_and_release_are_read() {
         timeout: Duration::from_secs(60),
         probe_timeout: Duration::from_secs(1),
     };
-    assert_eq!((app.health, app.balance), (health, Balance::RoundRobin));
-    assert_eq!(app.metrics.as_deref(), Some("/metrics"));
+    assert_eq!((app.health, app.settings.balance), (health, Balance::RoundRobin));
+    assert_eq!(app.settings.metrics.as_deref(), Some("/metrics"));
     let (timeout, websocket_timeout) = (Duration::ZERO, Duration::from_secs(3600));
     assert_eq!(app.drain, DrainPolicy { timeout, websocket_timeout, stop_first_timeout: Duration::from_secs(3) });
     let command = ["./migrate", "--to", "a b"].map(str::to_owned).to_vec();

@@ -35,7 +35,7 @@ fn the_sample_has_one_app_with_two_routes() {
 
     let app = &project.apps[0];
     assert_eq!(app.version, "1.4.0");
-    assert_eq!((app.port, app.replicas, app.balance), (Some(8080), 2, Balance::LeastConnections));
+    assert_eq!((app.port, app.replicas, app.settings.balance), (Some(8080), 2, Balance::LeastConnections));
     let routes = [
         Route { host: Some("go-app.localhost".to_owned()), path: "/".to_owned(), strip: false },
         Route { host: None, path: "/go-app".to_owned(), strip: false },

@@ -23,18 +23,10 @@ fn key(text: &str) -> AppKey {
 
 fn record() -> AppRecord {
     AppRecord {
-        project: "sample".parse().expect("valid name"),
-        app: "go-app".parse().expect("valid name"),
-        release: ReleaseNumber(8),
-        version: "1.4.0+8".to_owned(),
         routes: vec![
             Route { host: Some("go-app.localhost".to_owned()), path: "/".to_owned(), strip: false },
             Route { host: None, path: "/go-app".to_owned(), strip: true },
         ],
-        balance: Default::default(),
-        hold_ms: 0,
-        scale: None,
-        metrics: None,
         peers: vec![Peer {
             id: "sample-go-app-r8-1".to_owned(),
             address: Ipv4Addr::new(10, 201, 4, 7),
@@ -43,6 +35,7 @@ fn record() -> AppRecord {
             replica: 1,
             version: "1.4.0+8".to_owned(),
         }],
+        ..AppRecord::new(key("sample/go-app"), ReleaseNumber(8), "1.4.0+8".to_owned())
     }
 }
 

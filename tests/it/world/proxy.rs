@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AppKey, AppRecord, ContainerState, Generation, InFlight, ObservedProxy, ReleaseNumber, Role, StoredRelease,
+    AppKey, AppRecord, ContainerState, Features, Generation, InFlight, ObservedProxy, ReleaseNumber, Role,
+    StoredRelease,
 };
 use deploy_apps::plan::FlipChange;
 use deploy_apps::ports::{LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
@@ -214,8 +215,7 @@ impl State {
             generation: Generation(self.generation),
             apps: self.apps.clone(),
             in_flight: open.map(|peer| (peer.clone(), self.in_flight(&[peer]))).collect(),
-            keeps_releases: !self.proxy_is_old,
-            lists_targets: !self.proxy_is_old,
+            features: if self.proxy_is_old { Features::default() } else { Features::all() },
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use deploy_apps::docker::{DockerEngine, ExecDial, connect};
-use deploy_apps::model::{AppKey, AppRecord, Balance, Generation, InFlight, Peer, ProxyName, ReleaseNumber, Route};
+use deploy_apps::model::{AppKey, AppRecord, Generation, InFlight, Peer, ProxyName, ReleaseNumber, Route};
 use deploy_apps::plan::{Expect, FlipChange, Limits};
 use deploy_apps::ports::{Dial, Duplex, Engine, LeaseRequest, Proxy, ProxyError};
 use deploy_apps::proxy::{ControlClient, Lease};
@@ -113,16 +113,9 @@ impl World {
     /// A record of `t/<app>` with the route `<app>.test/`.
     pub fn record(&self, app: &str, peers: Vec<Peer>) -> AppRecord {
         AppRecord {
-            project: "t".parse().expect("a name"),
-            app: app.parse().expect("a name"),
-            release: ReleaseNumber(1),
-            version: "1.0.0+1".to_owned(),
             routes: vec![Route { host: Some(format!("{app}.test")), path: "/".to_owned(), strip: false }],
-            balance: Balance::LeastConnections,
-            hold_ms: 0,
-            scale: None,
-            metrics: None,
             peers,
+            ..AppRecord::new(key(app), ReleaseNumber(1), "1.0.0+1".to_owned())
         }
     }
 

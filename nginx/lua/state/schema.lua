@@ -1,0 +1,101 @@
+-- What an app's record consists of: each field once, with its type, what holds where it is not given, and the feature by which
+-- a CLI learns that this proxy knows it. How a record is checked (control/validate.lua), written and read (record.lua), and the
+-- features (control/overview.lua) follow from this table. `src/model/settings.rs` is the other side.
+local types = require "state.types"
+
+local integer, list, object, refuse, text = types.integer, types.list, types.object, types.refuse, types.text
+
+local _M = { NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$" }
+
+local MOST_ROUTES, MOST_PEERS, MOST_NUMBER = 256, 1000, 2 ^ 31
+local LONGEST_HOLD_MS = 3600000
+
+-- Features that are no fields: calls.
+local CALLS = { "releases" }
+
+local host = types.text_like("^[%w*.:%[%]_-]+$", 253, function(value, field)
+    local name = value:lower()
+    local bare = name:gsub("^%*%.", "")
+    if bare == "" or bare:find("*", 1, true) or bare:find("..", 1, true) or bare:find("^[.-]") or bare:find("[.-]$")
+        or bare:find(":", 1, true) and not bare:find("^%[[%x:.]+%]$") then
+        refuse(field, "is not a host name, optionally with `*.` before it, without a port")
+    end
+    return name
+end)
+
+local path = types.text_like("^/[^%c%s?#]*$", 1024, function(value, field)
+    if value:find("//", 1, true) or value:find("/%.%.?/") or value:find("/%.%.?$") or value:find("%%") then
+        refuse(field, "is not a plain path: no `//`, `.`, `..` or `%`")
+    end
+    return value == "/" and value or (value:gsub("/$", ""))
+end)
+
+-- Only literal addresses: a name would have to be resolved while a request waits.
+local address = types.text_like("^[%x.:]+$", 45, function(value, field)
+    local a, b, c, d = value:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+    local is_v4 = a and tonumber(a) < 256 and tonumber(b) < 256 and tonumber(c) < 256 and tonumber(d) < 256
+    if not is_v4 and not value:find("^[%x:]*:[%x:]*:[%x:.]*$") then
+        refuse(field, "is not an IP address")
+    end
+    return value
+end)
+
+local version = text("^[^%c]*$", 256)
+
+local ROUTE = object {
+    { "host", host, optional = true },
+    { "path", path, default = "/" },
+    { "strip", types.flag, default = false },
+}
+
+local PEER = object {
+    { "id", text(_M.NAME, 255) },
+    { "address", address },
+    { "port", integer(1, 65535), optional = true },
+    { "release", integer(1, MOST_NUMBER) },
+    { "replica", integer(0, MOST_NUMBER) },
+    { "version", version },
+}
+
+-- How many replicas somebody asked for by hand, and what the compose file said then.
+local SCALE = object {
+    { "replicas", integer(0, MOST_PEERS) },
+    { "file", integer(0, MOST_PEERS), optional = true },
+}
+
+local function route_key(route)
+    return (route.host or "*") .. " " .. route.path
+end
+
+local function peer_id(peer)
+    return peer.id
+end
+
+_M.ROUTES = list(ROUTE, MOST_ROUTES, route_key, "a route")
+
+_M.RECORD = object {
+    { "project", text(_M.NAME, 100) },
+    { "app", text(_M.NAME, 100) },
+    { "release", integer(1, MOST_NUMBER) },
+    { "version", version },
+    { "routes", _M.ROUTES },
+    { "balance", types.choice { "least_connections", "round_robin" }, default = "least_connections" },
+    { "hold_ms", integer(0, LONGEST_HOLD_MS), default = 0 },
+    -- Kept for the CLI; the proxy itself does nothing with it.
+    { "scale", SCALE, feature = "scale" },
+    -- Where each replica tells its own metrics; only targets.lua reads it.
+    { "metrics", text("^/[^%c%s#]*$", 1024), feature = "targets" },
+    { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
+}
+
+-- What was added to API 1 since its first proxies: a CLI asks before it uses one of these.
+function _M.features()
+    local found = { unpack(CALLS) }
+    for _, field in ipairs(_M.RECORD.fields) do
+        found[#found + 1] = field.feature
+    end
+    table.sort(found)
+    return found
+end
+
+return _M

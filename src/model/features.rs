@@ -1,0 +1,28 @@
+//! What was added to the proxy's control API since its first version.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// What one proxy knows, as it says itself; one of an older build knows less.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Features(BTreeSet<String>);
+
+impl Features {
+    /// It keeps releases, and the number that `scale` has set.
+    pub const RELEASES: &'static str = "releases";
+    /// A record may carry the number that `scale` has set.
+    pub const SCALE: &'static str = "scale";
+
+    #[must_use]
+    pub fn knows(&self, feature: &str) -> bool {
+        self.0.contains(feature)
+    }
+}
+
+impl<S: Into<String>> FromIterator<S> for Features {
+    fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
+        Self(names.into_iter().map(Into::into).collect())
+    }
+}

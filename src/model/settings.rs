@@ -1,0 +1,115 @@
+//! How the proxy treats an app's requests: what the compose file says about it and the app's record carries.
+//!
+//! A new setting is one line of the table below, and one in `nginx/lua/state/schema.lua`.
+
+use serde::{Deserialize, Serialize};
+
+use super::features::Features;
+use super::policy::Balance;
+
+/// One setting of the table.
+struct Setting {
+    /// As the compose file and the record have it.
+    name: &'static str,
+    /// What a proxy must know to take a record with it; `None`: every proxy does.
+    feature: Option<&'static str>,
+    differs: fn(&Settings, &Settings) -> bool,
+    reset: fn(&mut Settings),
+}
+
+/// Makes the struct and its table. A setting with a feature is left out of a record where it has its default, so that a proxy
+/// of an older build takes the record.
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])* $name:ident: $kind:ty $(, since $feature:literal)?;)*) => {
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct Settings {
+            $(
+                $(#[doc = $doc])*
+                $(#[doc = concat!(" The proxy must know `", $feature, "`.")]
+                #[serde(skip_serializing_if = "is_default")])?
+                pub $name: $kind,
+            )*
+        }
+
+        const TABLE: &[Setting] = &[$(
+            Setting {
+                name: stringify!($name),
+                feature: [$(Some($feature),)? None][0],
+                differs: |one, other| one.$name != other.$name,
+                reset: |settings| settings.$name = <$kind>::default(),
+            },
+        )*];
+    };
+}
+
+settings! {
+    /// Which of the healthy replicas gets the next request.
+    balance: Balance;
+    /// Where each replica tells its own metrics; `None`: no scraper is sent there.
+    metrics: Option<String>, since "targets";
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Settings {
+    /// The names of all.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TABLE.iter().map(|setting| setting.name)
+    }
+
+    /// The names of those that differ.
+    pub fn changed(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        TABLE.iter().filter(|setting| (setting.differs)(self, other)).map(|setting| setting.name)
+    }
+
+    /// As a proxy with these features takes them: what it does not know has its default.
+    #[must_use]
+    pub fn known_to(&self, features: &Features) -> Self {
+        let mut known = self.clone();
+        for setting in TABLE.iter().filter(|setting| !setting.is_known_to(features)) {
+            (setting.reset)(&mut known);
+        }
+        known
+    }
+
+    /// The names of those that a proxy with these features would not take.
+    pub fn unknown_to(&self, features: &Features) -> impl Iterator<Item = &'static str> {
+        let known = self.known_to(features);
+        TABLE.iter().filter(move |setting| (setting.differs)(self, &known)).map(|setting| setting.name)
+    }
+}
+
+impl Setting {
+    fn is_known_to(&self, features: &Features) -> bool {
+        self.feature.is_none_or(|feature| features.knows(feature))
+    }
+}
+
+impl Features {
+    /// What a proxy of this build knows.
+    #[must_use]
+    pub fn all() -> Self {
+        let own = TABLE.iter().filter_map(|setting| setting.feature);
+        own.chain([Self::RELEASES, Self::SCALE]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_proxy_gets_no_setting_that_it_does_not_know() {
+        let settings = Settings { balance: Balance::RoundRobin, metrics: Some("/metrics".to_owned()) };
+        let old = Features::default();
+        assert_eq!(settings.unknown_to(&old).collect::<Vec<_>>(), ["metrics"]);
+        let known = settings.known_to(&old);
+        assert_eq!(serde_json::to_string(&known).expect("JSON"), r#"{"balance":"round_robin"}"#);
+        assert_eq!(known.changed(&settings).collect::<Vec<_>>(), ["metrics"]);
+        assert_eq!(settings.unknown_to(&Features::all()).count(), 0);
+        assert_eq!(settings.known_to(&Features::all()), settings);
+    }
+}
