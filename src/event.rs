@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{AccessoryChange, AppKey, Generation, InFlight, KillCause, ReleaseNumber, StepKind};
+use crate::model::{AccessoryChange, AppKey, Generation, InFlight, KillCause, ReleaseNumber, StepId, StepKind};
 
 /// One fact. `app` is `None` for what concerns the host, such as the proxy's start.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,14 +51,19 @@ pub enum Fact {
     Warned {
         message: String,
     },
-    /// `subject` is what the step is about, such as a container's name or an image's tag.
+    /// `id` is the step's number in its plan, by which its end is found. `subject` is what it is about, such as a container's
+    /// name or an image's tag.
     StepStarted {
+        #[serde(rename = "step_id")]
+        id: StepId,
         step: String,
         kind: StepKind,
         subject: Option<String>,
         because: String,
     },
     StepFinished {
+        #[serde(rename = "step_id")]
+        id: StepId,
         step: String,
         took: Duration,
     },
@@ -126,6 +131,8 @@ pub enum Fact {
     },
     /// The run goes on with undoing.
     StepFailed {
+        #[serde(rename = "step_id")]
+        id: StepId,
         step: String,
         error: String,
         hint: Option<String>,
@@ -133,16 +140,23 @@ pub enum Fact {
     },
     /// The user asked to stop.
     CancelRequested,
+    /// `id` is the number of the step that is undone by this one.
     Undone {
+        #[serde(rename = "step_id")]
+        id: StepId,
         step: String,
     },
     /// Undoing failed too: a human must look.
     UndoFailed {
+        #[serde(rename = "step_id")]
+        id: StepId,
         step: String,
         error: String,
     },
-    /// Left behind for the next run to clean.
+    /// Left behind for the next run to clean. `id` is the step that failed, was not begun, or could not be undone.
     LeftBehind {
+        #[serde(rename = "step_id")]
+        id: Option<StepId>,
         what: String,
         error: String,
     },

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::summary::Gathered;
 use crate::event::{Event, Fact, Outcome};
-use crate::model::{Generation, ReleaseNumber, Secret};
+use crate::model::{Generation, ReleaseNumber, Secret, StepId};
 use crate::ports::{Ending, Origin, RunInfo};
 
 fn run() -> RunInfo {
@@ -78,6 +78,7 @@ fn a_success_has_all_fields() {
 #[test]
 fn a_failure_says_why() {
     let failed = Fact::StepFailed {
+        id: StepId(6),
         step: "await".to_owned(),
         error: "`web` answered <500>".to_owned(),
         hint: None,

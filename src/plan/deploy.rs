@@ -82,7 +82,7 @@ pub fn plan_deploy(
     tell_in_named(&mut plans);
     // An accessory that nobody asked for and that has nothing to do is no news.
     plans.retain(|plan| !plan.implied || plan.steps().next().is_some());
-    Ok(Plan { atomic: options.atomic, shared, apps: plans })
+    Ok(Plan { atomic: options.atomic, shared, apps: plans }.numbered())
 }
 
 /// Without an order among them.

@@ -9,7 +9,7 @@ use super::images::{kept_image_steps, release_tag};
 use super::proxy::address_pool;
 use super::refusal::PlanRefused;
 use super::replicas::{effective_spec, run_once_spec};
-use super::stage::{Planned, Stage};
+use super::stage::{Planned, Stage, numbered};
 use super::step::Step;
 use crate::model::{
     AppKey, AppName, ContainerState, Hook, NewContainer, ObservedContainer, ObservedEngine, ObservedState, OwnLabels,
@@ -71,7 +71,7 @@ pub fn plan_one_off(
     let container = NewContainer { name: name.clone(), image: release_tag(&key, stored.number), spec, labels };
     let create = Planned::new(Step::CreateContainer(Box::new(container)), "a command of its own was asked for");
     let stages = [Stage::line(image), Stage::line(vec![create])];
-    Ok((stages.into_iter().filter(|stage| !stage.is_empty()).collect(), name))
+    Ok((numbered(stages.into_iter().filter(|stage| !stage.is_empty()).collect()), name))
 }
 
 /// What a run holds for as long as it lives, so that others can tell its container from one that is left.

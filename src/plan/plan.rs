@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::stage::{Planned, Stage};
-use super::step::Step;
+use super::stage::{Planned, Stage, number};
+use super::step::{FlipChange, Step};
 use crate::model::{AccessoryChange, AppKey, AppName, FailureAction, Release, ReleaseNumber, ReplicaSource};
 
 /// What a deploy will do.
@@ -25,6 +25,23 @@ impl Plan {
     pub fn changes_nothing(&self) -> bool {
         self.shared.iter().flat_map(Stage::steps).all(|planned| planned.step.only_looks())
             && self.apps.iter().all(AppPlan::changes_nothing)
+    }
+
+    /// Gives each step its number, in the order in which they are shown.
+    pub(super) fn numbered(mut self) -> Self {
+        let shared = self.shared.iter_mut().flat_map(Stage::steps_mut);
+        number(shared.chain(self.apps.iter_mut().flat_map(AppPlan::steps_mut)));
+        self
+    }
+
+    /// The last flips of all apps in one control call, which an atomic run makes in their place. It has the number of the
+    /// first of them. `None` when nothing flips.
+    #[must_use]
+    pub fn joint_flip(&self) -> Option<Planned> {
+        let flips: Vec<&Planned> = self.apps.iter().filter_map(|app| app.flip.as_ref()).collect();
+        let first = flips.first()?;
+        let changes: Vec<FlipChange> = flips.iter().flat_map(|flip| flip.step.changes()).cloned().collect();
+        Some(Planned { id: first.id, ..Planned::new(Step::Flip { changes }, "all apps or none") })
     }
 }
 
@@ -104,6 +121,15 @@ impl AppPlan {
             .chain(&self.flip)
             .chain(self.after.iter().chain(&self.prune).flat_map(Stage::steps))
     }
+
+    pub(super) fn steps_mut(&mut self) -> impl Iterator<Item = &mut Planned> {
+        self.before
+            .iter_mut()
+            .flat_map(Stage::steps_mut)
+            .chain(&mut self.look)
+            .chain(&mut self.flip)
+            .chain(self.after.iter_mut().chain(&mut self.prune).flat_map(Stage::steps_mut))
+    }
 }
 
 /// What kind of change it is.
@@ -146,10 +172,14 @@ impl fmt::Display for Plan {
         for app in &self.apps {
             write!(f, "{app}")?;
         }
-        if self.atomic && self.apps.iter().filter(|app| app.flip.is_some()).count() > 1 {
-            writeln!(f, "atomic: the last flips of all apps are one control call")?;
+        let flips: Vec<String> =
+            self.apps.iter().filter_map(|app| app.flip.as_ref()).map(|flip| flip.id.to_string()).collect();
+        match flips.as_slice() {
+            [others @ .., last] if self.atomic && !others.is_empty() => {
+                writeln!(f, "atomic: steps {} and {last} are one control call", others.join(", "))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -179,28 +209,32 @@ impl fmt::Display for AppPlan {
         write_stages(f, &self.before, &mut number)?;
         for planned in self.look.iter().chain(&self.flip) {
             number += 1;
-            writeln!(f, "  [{number}] {planned}")?;
+            write_step(f, &number.to_string(), planned)?;
         }
         write_stages(f, &self.after, &mut number)?;
         write_stages(f, &self.prune, &mut number)
     }
 }
 
-/// One number per stage; lanes that run beside each other carry a letter.
+/// One number per stage; lanes that run beside each other carry a letter. In front of it is the number of the step.
 pub(super) fn write_stages(f: &mut fmt::Formatter<'_>, stages: &[Stage], number: &mut usize) -> fmt::Result {
     for stage in stages.iter().filter(|stage| !stage.is_empty()) {
         *number += 1;
         for (index, lane) in stage.lanes.iter().enumerate() {
             for planned in lane {
                 if stage.lanes.len() == 1 {
-                    writeln!(f, "  [{number}] {planned}")?;
+                    write_step(f, &number.to_string(), planned)?;
                 } else {
-                    writeln!(f, "  [{number}{}] {planned}", lane_letter(index))?;
+                    write_step(f, &format!("{number}{}", lane_letter(index)), planned)?;
                 }
             }
         }
     }
     Ok(())
+}
+
+fn write_step(f: &mut fmt::Formatter<'_>, place: &str, planned: &Planned) -> fmt::Result {
+    writeln!(f, "{:>4} [{place}] {planned}", planned.id)
 }
 
 /// a … z, then aa, ab, …

@@ -7,8 +7,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::facts::Facts;
-use super::plan::{Plan, Verdict, write_stages};
-use super::stage::Stage;
+use super::plan::{AppPlan, Plan, Verdict, write_stages};
+use super::stage::{Planned, Stage};
 use crate::model::Orphan;
 
 /// The plan and everything that it was made from which a reader has to know.
@@ -29,6 +29,12 @@ impl Preview {
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
         self.proxy.iter().all(Stage::is_empty) && self.plan.changes_nothing()
+    }
+
+    /// Every step: the proxy's, what the parts share, then each part's.
+    pub fn steps(&self) -> impl Iterator<Item = &Planned> {
+        let stages = self.proxy.iter().chain(&self.plan.shared).flat_map(Stage::steps);
+        stages.chain(self.plan.apps.iter().flat_map(AppPlan::steps))
     }
 
     /// How many apps get a new release, an old one again, are adjusted, go, and are as they shall be; in this order.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::refusal::PlanRefused;
-use super::stage::{Planned, Stage};
+use super::stage::{Planned, Stage, numbered};
 use super::step::Step;
 use crate::model::{
     AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
@@ -29,11 +29,11 @@ impl ProxyImage {
     }
 }
 
-/// nginx is up within a second; a slow disk and a large history take the rest.
-const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Of its listeners, as `nginx/start.sh` writes them. Apps come to the first one, whatever the published port speaks.
 const HTTP_PORT: u16 = 80;
 const PROXY_PROTOCOL_PORT: u16 = 8081;
+/// nginx is up within a second; a slow disk and a large history take the rest.
+const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The image's user, who is not root.
 const PROXY_TMPFS: &str = "uid=10001,gid=10001,mode=0750";
 /// A line for each request would fill the disk of a busy host within a day. This is some 300,000 of them.
@@ -46,6 +46,10 @@ pub(super) const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When its network cannot be made, or when it runs with other settings than `spec` asks for.
 pub fn plan_proxy(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine) -> Result<Vec<Stage>, PlanRefused> {
+    bring_up(spec, image, observed).map(numbered)
+}
+
+fn bring_up(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine) -> Result<Vec<Stage>, PlanRefused> {
     let pool = address_pool(spec, observed)?;
     let wanted = proxy_container(spec, image, pool);
     let name = &wanted.name;
@@ -143,7 +147,7 @@ pub fn plan_proxy_upgrade(
         Some(_) => replacement(wanted, "the upgrade was asked for"),
         None => creation(wanted, "the host has no proxy yet"),
     };
-    Ok(vec![foundation(spec, image, observed, pool), Stage::line(steps)])
+    Ok(numbered(vec![foundation(spec, image, observed, pool), Stage::line(steps)]))
 }
 
 /// The addresses of the proxy's network, existing or to be made.
@@ -241,7 +245,7 @@ fn creation(wanted: NewContainer, because: &str) -> Vec<Planned> {
     steps
 }
 
-fn starting(name: &str, because: &str) -> Vec<Planned> {
+pub(super) fn starting(name: &str, because: &str) -> Vec<Planned> {
     vec![
         Planned::new(Step::StartContainer { name: name.to_owned() }, because),
         // Its HEALTHCHECK would say so too, but only at the engine's next look, seconds later.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::plan::{AppPlan, write_stages};
-use super::stage::{Planned, Stage};
+use super::stage::{Planned, Stage, number};
 use super::step::Step;
 
 /// What goes besides the containers.
@@ -39,6 +39,13 @@ impl Removal {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.apps.is_empty() && self.then().next().is_none()
+    }
+
+    /// Gives each step its number, in the order in which they are shown.
+    pub(super) fn numbered(mut self) -> Self {
+        let then = self.rest.iter_mut().chain(&mut self.proxy).flat_map(Stage::steps_mut);
+        number(self.apps.iter_mut().flat_map(AppPlan::steps_mut).chain(then));
+        self
     }
 
     /// What comes after the apps.

@@ -44,7 +44,7 @@ pub fn plan_remove(
         data.extend(present.map(|tag| vec![untag(tag)]));
     }
     rest.push(Stage::beside(data));
-    Removal { apps: plans, rest: without_empty(rest), proxy: Vec::new() }
+    Removal { apps: plans, rest: without_empty(rest), proxy: Vec::new() }.numbered()
 }
 
 /// Plans the removal of everything of the project.
@@ -85,7 +85,7 @@ pub fn plan_down(
         rest.push(Stage::line(vec![unused]));
     }
     let proxy = if options.proxy { host.proxy(options.remove.volumes) } else { Vec::new() };
-    Ok(Removal { apps, rest: without_empty(rest), proxy: without_empty(proxy) })
+    Ok(Removal { apps, rest: without_empty(rest), proxy: without_empty(proxy) }.numbered())
 }
 
 /// How an app that another one replaces leaves. `None` when nothing of it is there.

@@ -139,15 +139,24 @@ impl SavedPlan {
             return facts;
         }
         // Something that has no word of its own: the steps themselves have to say it.
-        let now: Vec<String> = now.to_string().lines().map(str::to_owned).collect();
-        let gone = self.text.iter().filter(|line| !now.contains(line)).map(|line| format!("- {}", line.trim()));
-        let new = now.iter().filter(|line| !self.text.contains(line)).map(|line| format!("+ {}", line.trim()));
+        let now = now.to_string();
+        let now: Vec<&str> = now.lines().map(without_number).collect();
+        let before: Vec<&str> = self.text.iter().map(|line| without_number(line)).collect();
+        let gone = before.iter().filter(|line| !now.contains(line)).map(|line| format!("- {line}"));
+        let new = now.iter().filter(|line| !before.contains(line)).map(|line| format!("+ {line}"));
         let mut lines: Vec<String> = gone.chain(new).collect();
         if lines.is_empty() {
             lines.push("the settings of a step".to_owned());
         }
         lines
     }
+}
+
+/// A line of a plan without the number of its step, which moves with each step before it.
+fn without_number(line: &str) -> &str {
+    let line = line.trim();
+    let step = line.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    if step.starts_with('[') { step } else { line }
 }
 
 impl Preview {

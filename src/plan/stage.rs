@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::step::Step;
+use crate::model::StepId;
 
 /// Why a step is in the plan, in a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +25,9 @@ impl From<String> for Because {
 /// A step with its reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Planned {
+    /// Its number in the plan; 0 until the plan is complete. Where a step stands changes nothing of what it does.
+    #[serde(skip)]
+    pub id: StepId,
     #[serde(flatten)]
     pub step: Step,
     pub because: Because,
@@ -32,7 +36,7 @@ pub struct Planned {
 impl Planned {
     #[must_use]
     pub fn new(step: Step, because: impl Into<Because>) -> Self {
-        Self { step, because: because.into() }
+        Self { id: StepId::default(), step, because: because.into() }
     }
 }
 
@@ -66,4 +70,23 @@ impl Stage {
     pub fn steps(&self) -> impl Iterator<Item = &Planned> {
         self.lanes.iter().flatten()
     }
+
+    pub(super) fn steps_mut(&mut self) -> impl Iterator<Item = &mut Planned> {
+        self.lanes.iter_mut().flatten()
+    }
+}
+
+/// Numbers the steps in this order, from 1.
+pub(super) fn number<'p>(steps: impl IntoIterator<Item = &'p mut Planned>) {
+    let mut last = StepId::default();
+    for planned in steps {
+        last = last.next();
+        planned.id = last;
+    }
+}
+
+/// The same stages, their steps numbered: a plan of its own.
+pub(super) fn numbered(mut stages: Vec<Stage>) -> Vec<Stage> {
+    number(stages.iter_mut().flat_map(Stage::steps_mut));
+    stages
 }

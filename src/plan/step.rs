@@ -242,6 +242,15 @@ impl Step {
         matches!(self, Self::BuildImage { .. })
     }
 
+    /// What it changes in the proxy, if it is a flip.
+    #[must_use]
+    pub fn changes(&self) -> &[FlipChange] {
+        match self {
+            Self::Flip { changes } => changes,
+            _ => &[],
+        }
+    }
+
     /// Whether it leaves the engine and the proxy as they are.
     #[must_use]
     pub fn only_looks(&self) -> bool {

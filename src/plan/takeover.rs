@@ -8,7 +8,7 @@ use super::accessories::CONDITION_TIMEOUT;
 use super::plan::{AppPlan, Verdict};
 use super::proxy::{ProxyImage, interim_spec, is_interim, proxy_swap};
 use super::refusal::PlanRefused;
-use super::stage::{Planned, Stage};
+use super::stage::{Planned, Stage, numbered};
 use super::step::{Gate, RestartSpec, Step};
 use crate::model::{
     App, AppName, ComposeContainer, Condition, ContainerState, ObservedContainer, ObservedEngine, ObservedState, Order,
@@ -59,7 +59,8 @@ pub fn plan_hand_over(
     let holders = port_holders(project, engine);
     let stops = holders.iter().map(|holder| stop(holder, true, "the proxy takes over its port")).collect();
     let removals = holders.iter().map(|holder| remove(holder)).collect();
-    Ok([made, stops, started, removals].map(Stage::line).into_iter().filter(|stage| !stage.is_empty()).collect())
+    let stages = [made, stops, started, removals].map(Stage::line);
+    Ok(numbered(stages.into_iter().filter(|stage| !stage.is_empty()).collect()))
 }
 
 /// What docker compose runs of the project, and what becomes of it.

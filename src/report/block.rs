@@ -27,20 +27,20 @@ impl Block {
     pub fn of(event: &Event) -> Option<Self> {
         let line = |tone, label, text: &str| Line { tone, label, text: text::clean(text) };
         let lines = match &event.fact {
-            Fact::StepFailed { step, error, hint, details } => {
+            Fact::StepFailed { step, error, hint, details, .. } => {
                 let mut lines = vec![line(Tone::Error, "error:", error)];
                 lines.push(indented(2, &format!("while: {step}")));
                 lines.extend(details.iter().flat_map(evidence));
                 lines.extend(hint.iter().flat_map(|hint| hint_lines(hint)));
                 lines
             }
-            Fact::UndoFailed { step, error } => {
+            Fact::UndoFailed { step, error, .. } => {
                 let mut lines = vec![line(Tone::Error, "error:", &format!("could not undo: {error}"))];
                 lines.push(indented(2, &format!("while: {step}")));
                 lines.extend(hint_lines("see what serves with `deploy-apps status`, then deploy again"));
                 lines
             }
-            Fact::LeftBehind { what, error } => {
+            Fact::LeftBehind { what, error, .. } => {
                 let text = format!("left {what} behind for the next run: {error}");
                 vec![line(Tone::Warning, "warning:", &text)]
             }

@@ -202,7 +202,7 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
         }
         Fact::ReplicaStopped { name, took, .. } => format!("`{name}` stopped in {}", text::duration(*took)),
         Fact::CancelRequested => "cancelling".to_owned(),
-        Fact::Undone { step } => format!("undone: {}", text::clean(step)),
+        Fact::Undone { step, .. } => format!("undone: {}", text::clean(step)),
         _ => return None,
     })
 }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_long_wait_is_told_every_ten_seconds() {
         let reporter = PlainReporter::new(Vec::new(), Vec::new());
-        for event in [app("web", 0, planned(1, 2, "1.0+2")), app("web", 10, started("await `web-1` healthy"))] {
+        for event in [app("web", 0, planned(1, 2, "1.0+2")), app("web", 10, started(7, "await `web-1` healthy"))] {
             reporter.event(&event);
         }
         let mut told = reporter.told.lock().expect("no panic");

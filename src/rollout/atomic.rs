@@ -9,7 +9,7 @@ use super::failure::{FailureKind, StepFailure};
 use super::parts::Parts;
 use super::run::{Run, Scope};
 use crate::model::AppKey;
-use crate::plan::{FlipChange, Plan, Planned, Step};
+use crate::plan::Plan;
 use crate::ports::{Engine, Proxy};
 
 impl<E: Engine, P: Proxy> Run<E, P> {
@@ -36,9 +36,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         if apps.iter().all(|app| app.result.is_ok()) {
             join_all(apps.iter_mut().map(|app| self.look(lease, app))).await;
         }
-        let changes: Vec<_> = plan.apps.iter().filter_map(|app| app.flip.as_ref()).flat_map(changes_of).collect();
-        if apps.iter().all(|app| app.result.is_ok()) && !changes.is_empty() {
-            let flip = Planned::new(Step::Flip { changes }, "all apps or none");
+        if let Some(flip) = plan.joint_flip().filter(|_| apps.iter().all(|app| app.result.is_ok())) {
             let result = self.step(Some(lease), &Scope::shared(), &flip, &self.stop).await;
             for app in apps.iter_mut().filter(|app| result.is_ok() || !app.plan.stays_when_ready()) {
                 app.result.clone_from(&result);
@@ -87,11 +85,4 @@ impl<E: Engine, P: Proxy> Run<E, P> {
 fn because_of(app: &AppKey, moved: bool) -> StepFailure {
     let kind = if moved { FailureKind::StateChanged } else { FailureKind::Failed };
     StepFailure::new(kind, format!("not flipped, because `{app}` failed and the deploy is atomic"))
-}
-
-fn changes_of(flip: &Planned) -> Vec<FlipChange> {
-    match &flip.step {
-        Step::Flip { changes } => changes.clone(),
-        _ => Vec::new(),
-    }
 }

@@ -173,7 +173,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Err(failure) if pauses(plan, &scope, &failure) => {
                 self.undo_batch(Some(lease), &scope).await;
                 let error = "`failure_action: pause` keeps the batches that serve; the next deploy resumes".to_owned();
-                self.emit(scope.app.as_ref(), Fact::LeftBehind { what: "the rest of the rollout".to_owned(), error });
+                self.emit(
+                    scope.app.as_ref(),
+                    Fact::LeftBehind { id: None, what: "the rest of the rollout".to_owned(), error },
+                );
                 Outcome::CompletedWithLeftovers
             }
             Err(failure) => {

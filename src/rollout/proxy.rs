@@ -9,19 +9,13 @@ use super::run::{Run, Scope};
 use crate::event::Fact;
 use crate::model::{ContainerState, ObservedEngine, ProxyName, ProxySpec};
 use crate::plan::{
-    PlanRefused, Planned, ProxyImage, Stage, Step, interim, plan_lost_network, plan_proxy, plan_proxy_upgrade,
+    PlanRefused, ProxyImage, Stage, interim, plan_proxy, plan_proxy_start, plan_proxy_upgrade, plan_proxy_wait,
 };
 use crate::ports::{Engine, Proxy, ProxyVersion};
 
 /// The engine holds a name or a subnet some time before it lists what it is for: seconds, when it is busy.
 const SETUP_PAUSE: Duration = Duration::from_millis(500);
 const SETUP_ATTEMPTS: usize = 12;
-
-/// How long a proxy that should run may be silent, as while the engine restarts it.
-const PROXY_PATIENCE: Duration = Duration::from_secs(20);
-
-/// A stopped proxy is up within a second; a slow disk and a large history take the rest.
-const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Brings the proxy up; without its port, and then true, while docker compose runs an app of the project there. Without a
 /// compose file nobody says how the proxy should be, so it is taken as it is; it must run.
@@ -70,19 +64,11 @@ pub(super) async fn ensure_proxy_running<E: Engine, P: Proxy>(
     proxy: &ProxyName,
     engine: &ObservedEngine,
 ) -> Result<bool, DeployError> {
-    let name = proxy.container();
     match proxy_state(proxy, engine) {
         None | Some(ContainerState::Dead) => Ok(false),
         Some(ContainerState::Running | ContainerState::Restarting) => Ok(true),
         Some(ContainerState::Created | ContainerState::Paused | ContainerState::Exited { .. }) => {
-            let because = "the proxy is not running, and only it can forget routes";
-            let steps = vec![
-                Planned::new(Step::StartContainer { name: name.clone() }, because),
-                Planned::new(Step::AwaitControl { name, timeout: PROXY_START_TIMEOUT }, because),
-            ];
-            // Whoever starts it would wait for a network that was removed while all was stopped.
-            let network = plan_lost_network(proxy, engine).map(|planned| Stage::line(vec![planned]));
-            let stages: Vec<Stage> = network.into_iter().chain([Stage::line(steps)]).collect();
+            let stages = plan_proxy_start(proxy, engine);
             run.stages(None, &Scope::shared(), &stages, &run.cancel).await.map_err(DeployError::Setup)?;
             Ok(true)
         }
@@ -118,8 +104,7 @@ async fn prepare_as<E: Engine, P: Proxy>(
                 warn_if_outdated(run, &version, image);
                 return Ok(());
             }
-            let step = Step::AwaitControl { name: spec.name.container(), timeout: PROXY_PATIENCE };
-            stages.push(Stage::line(vec![Planned::new(step, "it runs, so it is in the middle of a restart")]));
+            stages = plan_proxy_wait(&spec.name);
         }
         if stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build()) {
             run.check_disk_budget().await?;

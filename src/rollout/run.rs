@@ -14,15 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{DeployError, FailureKind, StepFailure};
 use super::parts::Parts;
 use crate::event::{Event, Fact};
-use crate::model::{AppKey, Bytes, Generation, InFlight, ProxyName};
+use crate::model::{AppKey, Bytes, Generation, InFlight, ProxyName, StepId};
 use crate::plan::{AppPlan, FlipChange, PlanRefused, Planned, Stage, Step};
 use crate::ports::{Engine, Operator, Proxy};
 
 /// Takes the events of a run.
 pub type Sink = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Called after each step that succeeded, with its text. The crash tests end the process in it.
-pub type StepHook = Arc<dyn Fn(&str) + Send + Sync>;
+/// Called after each step that succeeded, an undo's too. The crash tests end the process in it.
+pub type StepHook = Arc<dyn Fn(&Step) + Send + Sync>;
 
 /// How many containers the engine is asked to make, start or remove at once. Each takes it a good part of a second of
 /// a processor: a hundred at once would all come late, the last ones after the limit of their call.
@@ -145,7 +145,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
 
     pub(super) fn after_step(&self, step: &Step) {
         if let Some(hook) = &self.hook {
-            hook(&step.to_string());
+            hook(step);
         }
     }
 }
@@ -177,7 +177,7 @@ pub(super) struct Scope {
     /// What was last seen open on the replicas that drain, by their names.
     draining: Mutex<BTreeMap<String, InFlight>>,
     /// What has been done and could be taken back, in order.
-    done: Mutex<Vec<Step>>,
+    done: Mutex<Vec<(StepId, Step)>>,
 }
 
 impl Scope {
@@ -245,12 +245,12 @@ impl Scope {
         *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn did(&self, step: Step) {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(step);
+    pub(super) fn did(&self, id: StepId, step: Step) {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).push((id, step));
     }
 
     /// What has been done, newest first; nothing is left to undo afterwards.
-    pub(super) fn take_done(&self) -> Vec<Step> {
+    pub(super) fn take_done(&self) -> Vec<(StepId, Step)> {
         let mut done = std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
         done.reverse();
         done

@@ -20,7 +20,10 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             if outcome != Outcome::Completed {
                 for planned in stage.lanes.iter().filter_map(|lane| lane.first()) {
                     let error = "an earlier step has failed".to_owned();
-                    self.emit(scope.app.as_ref(), Fact::LeftBehind { what: planned.step.to_string(), error });
+                    self.emit(
+                        scope.app.as_ref(),
+                        Fact::LeftBehind { id: Some(planned.id), what: planned.step.to_string(), error },
+                    );
                 }
                 continue;
             }
@@ -28,7 +31,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 for planned in lane {
                     let result = self.step(lease, scope, planned, &self.stop).await;
                     let Err(failure) = result else { continue };
-                    let fact = Fact::LeftBehind { what: planned.step.to_string(), error: failure.message.clone() };
+                    let (what, error) = (planned.step.to_string(), failure.message.clone());
+                    let fact = Fact::LeftBehind { id: Some(planned.id), what, error };
                     self.emit(scope.app.as_ref(), fact);
                     return Err(failure);
                 }
@@ -91,10 +95,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             return Err(self.stopped(StepFailure::cancelled()));
         }
         let app = scope.app.as_ref();
-        let step = &planned.step;
+        let (id, step) = (planned.id, &planned.step);
         // Held to the end of the step, and begun before it: what waits has not started.
         let _turn = self.turn(step, cancel).await.map_err(|failure| self.stopped(failure))?;
         let started = Fact::StepStarted {
+            id,
             step: step.to_string(),
             kind: step.kind(),
             subject: step.subject().map(str::to_owned),
@@ -104,8 +109,8 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let begun = Instant::now();
         match Box::pin(self.perform(lease, scope, step, cancel)).await {
             Ok(()) => {
-                scope.did(step.clone());
-                self.emit(app, Fact::StepFinished { step: step.to_string(), took: begun.elapsed() });
+                scope.did(id, step.clone());
+                self.emit(app, Fact::StepFinished { id, step: step.to_string(), took: begun.elapsed() });
                 self.after_step(step);
                 Ok(())
             }
@@ -114,11 +119,11 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 // A call that failed may have got half-way, and undoing what never was is harmless. A flip is
                 // different: it took effect or it did not, and `perform` has found out which.
                 if failure.kind != FailureKind::NotOurs && !matches!(step, Step::Flip { .. }) {
-                    scope.did(step.clone());
+                    scope.did(id, step.clone());
                 }
                 if failure.kind != FailureKind::Cancelled {
                     let StepFailure { message, hint, details, .. } = failure.clone();
-                    self.emit(app, Fact::StepFailed { step: step.to_string(), error: message, hint, details });
+                    self.emit(app, Fact::StepFailed { id, step: step.to_string(), error: message, hint, details });
                 }
                 Err(failure)
             }

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::FailureKind;
 use super::run::{Run, Scope};
 use crate::event::Fact;
-use crate::model::ContainerState;
+use crate::model::{ContainerState, StepId};
 use crate::plan::Step;
 use crate::ports::{ContainerStatus, Engine, EngineErrorKind, Proxy};
 
@@ -24,28 +24,29 @@ pub(super) enum Undone {
 impl<E: Engine, P: Proxy> Run<E, P> {
     /// Undoes what `scope` has done. Not stopped by the cancellation: that is what it carries out.
     pub(super) async fn undo(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
-        let undo: Vec<Step> = scope.take_done().iter().flat_map(Step::undo).collect();
-        self.undo_step(lease, scope, undo).await
+        let undo = scope.take_done().iter().flat_map(UndoStep::of).collect();
+        self.undo_steps(lease, scope, undo).await
     }
 
     /// Undoes what was begun since the last flip. What left with that flip is not started again: nothing routes to it.
     pub(super) async fn undo_batch(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
         let done = scope.take_done();
-        let batch = done.iter().take_while(|step| !matches!(step, Step::Flip { .. }));
-        let undo = batch.filter(|step| !matches!(step, Step::StopContainer { .. })).flat_map(Step::undo).collect();
-        self.undo_step(lease, scope, undo).await
+        let batch = done.iter().take_while(|(_, step)| !matches!(step, Step::Flip { .. }));
+        let undo =
+            batch.filter(|(_, step)| !matches!(step, Step::StopContainer { .. })).flat_map(UndoStep::of).collect();
+        self.undo_steps(lease, scope, undo).await
     }
 
-    async fn undo_step(&self, lease: Option<&P::Lease>, scope: &Scope, undo: Vec<Step>) -> Undone {
+    async fn undo_steps(&self, lease: Option<&P::Lease>, scope: &Scope, undo: Vec<UndoStep>) -> Undone {
         for group in groups(undo) {
             match group {
-                Group::Serving(step) => {
+                Group::Serving(UndoStep { of: id, step }) => {
                     if let Err(failure) = self.perform(lease, scope, &step, &CancellationToken::new()).await {
-                        let fact = Fact::UndoFailed { step: step.to_string(), error: failure.message };
+                        let fact = Fact::UndoFailed { id, step: step.to_string(), error: failure.message };
                         self.emit(scope.app.as_ref(), fact);
                         return Undone::Stuck;
                     }
-                    self.emit(scope.app.as_ref(), Fact::Undone { step: step.to_string() });
+                    self.emit(scope.app.as_ref(), Fact::Undone { id, step: step.to_string() });
                     self.after_step(&step);
                 }
                 Group::Clearing(lanes) => {
@@ -63,16 +64,16 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// Removes what does not serve; what resists is left and said.
-    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<Step>) -> Cleared {
+    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<UndoStep>) -> Cleared {
         let mut cleared = Cleared::Stopped;
-        for step in lane {
+        for UndoStep { of: id, step } in lane {
             match self.perform(lease, scope, &step, &CancellationToken::new()).await {
                 Ok(()) => {
-                    self.emit(scope.app.as_ref(), Fact::Undone { step: step.to_string() });
+                    self.emit(scope.app.as_ref(), Fact::Undone { id, step: step.to_string() });
                     self.after_step(&step);
                 }
                 Err(failure) => {
-                    let fact = Fact::LeftBehind { what: step.to_string(), error: failure.message };
+                    let fact = Fact::LeftBehind { id: Some(id), what: step.to_string(), error: failure.message };
                     self.emit(scope.app.as_ref(), fact);
                     if failure.kind == FailureKind::Disconnected && self.is_disconnected(&step).await {
                         return Cleared::Disconnected;
@@ -110,31 +111,49 @@ enum Cleared {
     Disconnected,
 }
 
+/// A step that undoes one of the plan.
+struct UndoStep {
+    of: StepId,
+    step: Box<Step>,
+}
+
+impl UndoStep {
+    /// All that undo this one, in the order of running.
+    fn of((id, done): &(StepId, Step)) -> impl Iterator<Item = Self> + use<> {
+        let of = *id;
+        done.undo().into_iter().map(move |step| Self { of, step: Box::new(step) })
+    }
+}
+
 /// Undo steps that go together.
 enum Group {
     /// Decides about what serves: alone, in order, and the end of it all when it fails.
-    Serving(Box<Step>),
+    Serving(UndoStep),
     /// Stops and removes, one lane per container or tag: several hung replicas cost one grace period, not one each.
-    Clearing(Vec<Vec<Step>>),
+    Clearing(Vec<Vec<UndoStep>>),
 }
 
-fn groups(undo: Vec<Step>) -> Vec<Group> {
+fn groups(undo: Vec<UndoStep>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for step in undo {
-        let Some(subject) = clears(&step).map(str::to_owned) else {
-            groups.push(Group::Serving(Box::new(step)));
+        let Some(subject) = clears(&step.step).map(str::to_owned) else {
+            groups.push(Group::Serving(step));
             continue;
         };
         // An image goes after every container made from it, so it begins a group of its own.
         let joins = match groups.last() {
-            Some(Group::Clearing(lanes)) => lanes.iter().flatten().all(|other| is_untag(other) == is_untag(&step)),
+            Some(Group::Clearing(lanes)) => {
+                lanes.iter().flatten().all(|other| is_untag(&other.step) == is_untag(&step.step))
+            }
             _ => false,
         };
         if !joins {
             groups.push(Group::Clearing(Vec::new()));
         }
         if let Some(Group::Clearing(lanes)) = groups.last_mut() {
-            let lane = lanes.iter_mut().find(|lane| lane.first().and_then(clears) == Some(subject.as_str()));
+            let lane = lanes
+                .iter_mut()
+                .find(|lane| lane.first().and_then(|first| clears(&first.step)) == Some(subject.as_str()));
             match lane {
                 Some(lane) => lane.push(step),
                 None => lanes.push(vec![step]),

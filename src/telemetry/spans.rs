@@ -8,7 +8,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use crate::event::{Event, Fact, Outcome};
-use crate::model::{AppKey, InFlight, ReleaseNumber, StepKind};
+use crate::model::{AppKey, InFlight, ReleaseNumber, StepId, StepKind};
 use crate::ports::{Ending, Origin, RunInfo};
 
 pub(super) struct Spans {
@@ -31,8 +31,8 @@ struct AppSpan {
 
 struct StepSpan {
     app: Option<AppKey>,
-    /// The step's text: no two steps with the same one run beside each other.
-    step: String,
+    /// Its number in the plan, unique among the steps of the app.
+    id: StepId,
     kind: StepKind,
     span: Span,
 }
@@ -89,12 +89,17 @@ impl Spans {
                     span.set_attribute(KeyValue::new("deploy_apps.up_to_date", *up_to_date));
                 }
             }
-            Fact::StepStarted { step, kind, subject, because } => {
-                self.step_started(app, at, step, *kind, subject.as_deref(), because);
+            Fact::StepStarted { id, step, kind, subject, because } => {
+                let attributes = vec![
+                    count("deploy_apps.step_id", id.0.into()),
+                    text("deploy_apps.step", step),
+                    text("deploy_apps.because", because),
+                ];
+                self.step_started(app, at, *id, *kind, subject.as_deref(), attributes);
             }
-            Fact::StepFinished { step, .. } => self.step_ended(app, at, step, "ok", None),
-            Fact::StepFailed { step, error, hint, .. } => {
-                self.step_ended(app, at, step, "failed", Some(error));
+            Fact::StepFinished { id, .. } => self.step_ended(app, at, *id, "ok", None),
+            Fact::StepFailed { id, step, error, hint, .. } => {
+                self.step_ended(app, at, *id, "failed", Some(error));
                 let mut attributes = vec![text("step", step), text("error", error)];
                 attributes.extend(hint.as_ref().map(|hint| text("hint", hint)));
                 self.note(app, at, "failure", attributes);
@@ -116,11 +121,11 @@ impl Spans {
                 self.note(app, at, "lease awaited", vec![text("owner", owner), text("host", host)]);
             }
             Fact::CancelRequested => self.note(app, at, "cancel requested", Vec::new()),
-            Fact::Undone { step } => self.note(app, at, "undone", vec![text("step", step)]),
-            Fact::UndoFailed { step, error } => {
+            Fact::Undone { step, .. } => self.note(app, at, "undone", vec![text("step", step)]),
+            Fact::UndoFailed { step, error, .. } => {
                 self.note(app, at, "undo failed", vec![text("step", step), text("error", error)]);
             }
-            Fact::LeftBehind { what, error } => {
+            Fact::LeftBehind { what, error, .. } => {
                 self.note(app, at, "left behind", vec![text("what", what), text("error", error)]);
             }
             Fact::AppFinished { outcome, urls, .. } => {
@@ -205,12 +210,11 @@ impl Spans {
         &mut self,
         app: Option<&AppKey>,
         at: SystemTime,
-        step: &str,
+        id: StepId,
         kind: StepKind,
         subject: Option<&str>,
-        because: &str,
+        mut attributes: Vec<KeyValue>,
     ) {
-        let mut attributes = vec![text("deploy_apps.step", step), text("deploy_apps.because", because)];
         let parent = match app.and_then(|app| self.apps.get(app)) {
             Some(app) => {
                 attributes.push(text("deploy_apps.release", app.release.to_string()));
@@ -229,18 +233,18 @@ impl Spans {
         attributes.extend(subject.map(|subject| text(about, subject)));
         let builder = self.tracer.span_builder(kind.as_str()).with_start_time(at).with_attributes(attributes);
         let span = self.tracer.build_with_context(builder, &below(&parent));
-        self.steps.push(StepSpan { app: app.cloned(), step: step.to_owned(), kind, span });
+        self.steps.push(StepSpan { app: app.cloned(), id, kind, span });
     }
 
     fn step_ended(
         &mut self,
         app: Option<&AppKey>,
         at: SystemTime,
-        step: &str,
+        id: StepId,
         outcome: &'static str,
         error: Option<&str>,
     ) {
-        let Some(index) = self.steps.iter().position(|open| open.app.as_ref() == app && open.step == step) else {
+        let Some(index) = self.steps.iter().position(|open| open.app.as_ref() == app && open.id == id) else {
             return;
         };
         let mut span = self.steps.swap_remove(index).span;

@@ -12,7 +12,7 @@ use super::export::{Export, Reason};
 use super::settings::Settings;
 use super::spans::Spans;
 use crate::event::{Event, Fact, Outcome};
-use crate::model::{AppKey, Generation, InFlight, ReleaseNumber, StepKind};
+use crate::model::{AppKey, Generation, InFlight, ReleaseNumber, StepId, StepKind};
 use crate::ports::{Ending, Origin, RunInfo};
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -70,12 +70,13 @@ fn planned() -> Fact {
     Fact::AppPlanned { from: Some(ReleaseNumber(7)), to: ReleaseNumber(8), version, replicas: 1, up_to_date: false }
 }
 
-fn started(step: &str, kind: StepKind, subject: Option<&str>) -> Fact {
-    Fact::StepStarted { step: step.to_owned(), kind, subject: subject.map(str::to_owned), because: "so".to_owned() }
+fn started(id: u32, step: &str, kind: StepKind, subject: Option<&str>) -> Fact {
+    let (id, step, subject) = (StepId(id), step.to_owned(), subject.map(str::to_owned));
+    Fact::StepStarted { id, step, kind, subject, because: "so".to_owned() }
 }
 
-fn finished(step: &str) -> Fact {
-    Fact::StepFinished { step: step.to_owned(), took: Duration::ZERO }
+fn finished(id: u32, step: &str) -> Fact {
+    Fact::StepFinished { id: StepId(id), step: step.to_owned(), took: Duration::ZERO }
 }
 
 fn over(settings: &Settings, exporter: impl SpanExporter + 'static) -> Trace {
@@ -125,14 +126,14 @@ fn a_deploy_is_a_tree_of_run_app_and_steps() {
     let events = [
         at(None, 100, Fact::PlanMade { took: Duration::from_millis(60) }),
         at(web(), 101, planned()),
-        at(web(), 110, started("start `sample-web-r8-1`", StepKind::Start, Some("sample-web-r8-1"))),
-        at(web(), 150, finished("start `sample-web-r8-1`")),
-        at(web(), 160, started("flip", StepKind::Flip, None)),
+        at(web(), 110, started(5, "start `sample-web-r8-1`", StepKind::Start, Some("sample-web-r8-1"))),
+        at(web(), 150, finished(5, "start `sample-web-r8-1`")),
+        at(web(), 160, started(8, "flip", StepKind::Flip, None)),
         at(web(), 161, Fact::Flipped { generation: Generation(5), took: Duration::from_millis(1) }),
-        at(web(), 162, finished("flip")),
-        at(web(), 163, started("drain", StepKind::Drain, None)),
+        at(web(), 162, finished(8, "flip")),
+        at(web(), 163, started(10, "drain", StepKind::Drain, None)),
         at(web(), 213, drained),
-        at(web(), 213, finished("drain")),
+        at(web(), 213, finished(10, "drain")),
         at(web(), 300, Fact::AppFinished { outcome: Outcome::Completed, urls: vec![], took: Duration::ZERO }),
     ];
     let spans = spans(&settings(&[("TRACEPARENT", PARENT)]), &events, 0);
@@ -188,6 +189,7 @@ fn a_failure_marks_its_step_its_app_and_the_run() {
     let web = || Some(app());
     let gate = "await `sample-web-r8-1`";
     let failed = Fact::StepFailed {
+        id: StepId(6),
         step: gate.to_owned(),
         error: "not healthy".to_owned(),
         hint: Some("see its output".to_owned()),
@@ -195,11 +197,11 @@ fn a_failure_marks_its_step_its_app_and_the_run() {
     };
     let events = [
         at(web(), 1, planned()),
-        at(web(), 2, started(gate, StepKind::Gate, Some("sample-web-r8-1"))),
-        at(web(), 2, started("create the other", StepKind::Create, None)),
+        at(web(), 2, started(6, gate, StepKind::Gate, Some("sample-web-r8-1"))),
+        at(web(), 2, started(7, "create the other", StepKind::Create, None)),
         at(web(), 3, Fact::Warned { message: "slow".to_owned() }),
         at(web(), 4, failed),
-        at(web(), 5, Fact::Undone { step: "create".to_owned() }),
+        at(web(), 5, Fact::Undone { id: StepId(4), step: "create".to_owned() }),
         at(web(), 6, Fact::AppFinished { outcome: Outcome::RolledBack, urls: vec![], took: Duration::ZERO }),
     ];
     let spans = spans(&settings(&[]), &events, 1);
@@ -219,7 +221,7 @@ fn a_failure_marks_its_step_its_app_and_the_run() {
 
 #[test]
 fn what_is_open_at_the_end_is_closed() {
-    let events = [at(Some(app()), 1, planned()), at(Some(app()), 2, started("flip", StepKind::Flip, None))];
+    let events = [at(Some(app()), 1, planned()), at(Some(app()), 2, started(8, "flip", StepKind::Flip, None))];
     let spans = spans(&settings(&[]), &events, 130);
     assert_eq!(named(&spans, "app web").status, Status::error("the run ended before"));
     assert_eq!(attribute(named(&spans, "flip"), "deploy_apps.outcome"), "cancelled");
@@ -266,4 +268,24 @@ fn the_environment_switches_it_on_and_off() {
     let named: &[_] =
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_RESOURCE_ATTRIBUTES", "a=b,service.name=x")];
     assert!(!from(named).expect("valid").expect("on").default_name);
+}
+
+#[test]
+fn two_equal_steps_are_two_spans() {
+    let web = || Some(app());
+    let pause = |id| started(id, "pause 5s", StepKind::Pause, None);
+    let events = [
+        at(web(), 0, planned()),
+        at(web(), 10, pause(3)),
+        at(web(), 20, pause(4)),
+        at(web(), 30, finished(4, "pause 5s")),
+        at(web(), 70, finished(3, "pause 5s")),
+    ];
+    let spans = spans(&settings(&[]), &events, 0);
+    let took = |id: &str| {
+        let span = spans.iter().find(|span| span.name == "pause" && attribute(span, "deploy_apps.step_id") == id);
+        length(span.unwrap_or_else(|| panic!("no span of step {id}")))
+    };
+    assert_eq!(took("4"), Duration::from_millis(10));
+    assert_eq!(took("3"), Duration::from_millis(60));
 }

@@ -22,6 +22,7 @@ mod schema;
 mod schema_sides;
 mod schemas;
 mod session;
+mod step_ids;
 mod takeovers;
 mod walks;
 mod words;

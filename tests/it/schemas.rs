@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deploy_apps::event::{Detail, Event, Fact, Outcome};
-use deploy_apps::model::{AccessoryChange, Generation, InFlight, KillCause, ReleaseNumber, StepKind};
+use deploy_apps::model::{AccessoryChange, Generation, InFlight, KillCause, ReleaseNumber, StepId, StepKind};
 use deploy_apps::report::{Reporter, json::JsonReporter};
 use serde_json::{Value, json};
 
@@ -82,6 +82,7 @@ fn one_of_each() -> Vec<Fact> {
     let time = Duration::from_millis(1500);
     let text = || "text".to_owned();
     let open = InFlight { requests: 3, websockets: 1 };
+    let id = StepId(3);
     let facts = vec![
         Fact::LeaseAwaited { owner: text(), host: text(), age: time },
         Fact::PlanMade { took: time },
@@ -89,8 +90,8 @@ fn one_of_each() -> Vec<Fact> {
         Fact::RemovalPlanned { release: ReleaseNumber(1), version: text(), containers: 2 },
         Fact::AccessoryPlanned { change: AccessoryChange::Create },
         Fact::Warned { message: text() },
-        Fact::StepStarted { step: text(), kind: StepKind::Start, subject: None, because: text() },
-        Fact::StepFinished { step: text(), took: time },
+        Fact::StepStarted { id, step: text(), kind: StepKind::Start, subject: None, because: text() },
+        Fact::StepFinished { id, step: text(), took: time },
         Fact::BuildProgressed { line: text() },
         Fact::ImageBuilt { took: time, reused: true },
         Fact::ImagePulled { reference: text(), took: time },
@@ -105,15 +106,16 @@ fn one_of_each() -> Vec<Fact> {
         Fact::ReplicaStopped { name: text(), killed: true, cause: Some(KillCause::Slow), took: time },
         Fact::ReplicaUnstable { name: text(), restarts: 2, within: time, log: vec![text()], hint: text() },
         Fact::StepFailed {
+            id,
             step: text(),
             error: text(),
             hint: None,
             details: vec![Detail { title: text(), lines: vec![text()] }],
         },
         Fact::CancelRequested,
-        Fact::Undone { step: text() },
-        Fact::UndoFailed { step: text(), error: text() },
-        Fact::LeftBehind { what: text(), error: text() },
+        Fact::Undone { id, step: text() },
+        Fact::UndoFailed { id, step: text(), error: text() },
+        Fact::LeftBehind { id: Some(id), what: text(), error: text() },
         Fact::Pruned { images: 2, containers: 1 },
         Fact::AppFinished { outcome: Outcome::CompletedWithLeftovers, urls: vec![text()], took: time },
     ];

@@ -10,6 +10,7 @@ use deploy_apps::plan::{DeployOptions, Intent, NoTarget, Plan, PlanRefused, chec
 use deploy_apps::rollout::{AppResult, DeployError, DeployRequest, Run, deploy, observe_for};
 
 use crate::fixture::{name, operator, proxy_image};
+use crate::step_ids::assert_paired;
 use crate::world::{Call, Client, Fault, Faults, World};
 
 /// What is asked for.
@@ -161,6 +162,7 @@ pub async fn run(world: &Arc<World>, desired: &Desired, faults: Faults) -> Repor
         result = deploy_with(&run, desired) => Some(result),
     };
     let events = std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner));
+    assert_paired(&events);
     Report { result, events, calls: client.calls() }
 }
 

@@ -132,9 +132,9 @@ impl<T: Write, R: Write> Told<T, R> {
     fn keep(&mut self, event: &Event) {
         let line = match &event.fact {
             Fact::StepStarted { step, because, .. } => format!("{step} — {because}"),
-            Fact::StepFinished { step, took } => format!("done in {}: {step}", text::duration(*took)),
+            Fact::StepFinished { step, took, .. } => format!("done in {}: {step}", text::duration(*took)),
             Fact::BuildProgressed { line } => format!("| {line}"),
-            Fact::Undone { step } => format!("undone: {step}"),
+            Fact::Undone { step, .. } => format!("undone: {step}"),
             Fact::BackupFinished { output, .. } => {
                 output.iter().map(|line| format!("| {line}")).collect::<Vec<_>>().join(" ")
             }

@@ -42,7 +42,7 @@ fn app(app: &AppPlan) -> Value {
     })
 }
 
-/// Stages are numbered from 1 as in the text, lanes from 0.
+/// Steps and stages are numbered from 1 as in the text, lanes from 0.
 fn steps<'a>(stages: impl Iterator<Item = &'a Stage>) -> Vec<Value> {
     let mut all = Vec::new();
     for (number, stage) in stages.filter(|stage| !stage.is_empty()).enumerate() {
@@ -55,6 +55,7 @@ fn steps<'a>(stages: impl Iterator<Item = &'a Stage>) -> Vec<Value> {
 
 fn step(stage: usize, lane: usize, planned: &Planned) -> Value {
     let mut object = Map::new();
+    object.insert("id".to_owned(), json!(planned.id));
     object.insert("stage".to_owned(), stage.into());
     object.insert("lane".to_owned(), lane.into());
     object.insert("kind".to_owned(), json!(planned.step.kind()));

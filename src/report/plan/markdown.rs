@@ -3,6 +3,7 @@
 use super::summary;
 use crate::model::ProjectName;
 use crate::plan::{AppPlan, Preview, Verdict};
+use crate::report::text;
 
 /// GitHub refuses comments above 65,536 characters; the table matters more than the last steps.
 const MOST_STEPS: usize = 48_000;
@@ -25,7 +26,7 @@ pub fn plan_markdown(project: &ProjectName, preview: &Preview) -> String {
     if !warnings.is_empty() {
         text += &format!("{warnings}\n");
     }
-    text + &folded(&preview.to_string())
+    text + &folded(&preview.to_string(), preview.steps().count())
 }
 
 fn row(app: &AppPlan) -> String {
@@ -51,8 +52,7 @@ fn row(app: &AppPlan) -> String {
 }
 
 /// The steps, out of sight until somebody wants them.
-fn folded(steps: &str) -> String {
-    let count = steps.lines().filter(|line| line.trim_start().starts_with('[')).count();
+fn folded(steps: &str, count: usize) -> String {
     if count == 0 {
         return String::new();
     }
@@ -61,8 +61,8 @@ fn folded(steps: &str) -> String {
         None => (steps, ""),
     };
     let fence = "`".repeat(longest_ticks(shown).max(2) + 1);
-    let noun = if count == 1 { "step" } else { "steps" };
-    format!("<details><summary>{count} {noun}</summary>\n\n{fence}text\n{shown}{cut}{fence}\n\n</details>\n")
+    let count = text::count(count as u64, "step");
+    format!("<details><summary>{count}</summary>\n\n{fence}text\n{shown}{cut}{fence}\n\n</details>\n")
 }
 
 fn sentence(text: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::text;
 use crate::event::{Fact, Outcome};
-use crate::model::{AccessoryChange, AppKey, InFlight, ReleaseNumber};
+use crate::model::{AccessoryChange, AppKey, InFlight, ReleaseNumber, StepId};
 
 /// What a piece of text means; a terminal gives it a colour, everything else must do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Row {
     pub planned: Option<Planned>,
     lease: Option<String>,
     /// Under way, oldest first: an app's lanes run beside each other.
-    steps: Vec<(String, Duration)>,
+    steps: Vec<(StepId, String, Duration)>,
     build: Option<Build>,
     image: Option<String>,
     release_command: Option<Duration>,
@@ -132,7 +132,7 @@ impl Row {
 
     /// The oldest of what is under way, for whoever says now and then that it goes on.
     pub fn under_way(&self) -> Option<&str> {
-        self.steps.first().map(|(step, _)| step.as_str()).filter(|_| self.end.is_none())
+        self.steps.first().map(|(_, step, _)| step.as_str()).filter(|_| self.end.is_none())
     }
 
     pub fn cancel(&mut self) {
@@ -160,13 +160,13 @@ impl Row {
                 self.lease = None;
                 self.accessory = Some(*change);
             }
-            Fact::StepStarted { step, .. } => {
+            Fact::StepStarted { id, step, .. } => {
                 self.lease = None;
-                self.steps.push((text::clean(step), elapsed));
+                self.steps.push((*id, text::clean(step), elapsed));
             }
-            Fact::StepFinished { step, .. } => self.forget(step),
-            Fact::StepFailed { step, error, .. } => {
-                self.forget(step);
+            Fact::StepFinished { id, .. } => self.forget(*id),
+            Fact::StepFailed { id, error, .. } => {
+                self.forget(*id);
                 self.failed.get_or_insert_with(|| text::clean(error));
             }
             Fact::BuildProgressed { line } => {
@@ -219,11 +219,8 @@ impl Row {
         }
     }
 
-    fn forget(&mut self, step: &str) {
-        let step = text::clean(step);
-        if let Some(index) = self.steps.iter().position(|(running, _)| *running == step) {
-            self.steps.remove(index);
-        }
+    fn forget(&mut self, step: StepId) {
+        self.steps.retain(|(running, ..)| *running != step);
         self.build = None;
     }
 

@@ -62,7 +62,7 @@ impl Row {
         } else if let Some(build) = &self.build {
             doing.push(Piece::new(Tone::Busy, format!("building{}", running(now, build.since))));
             doing.push(Piece::new(Tone::Dim, build.line.clone()));
-        } else if let Some((step, since)) = self.steps.last() {
+        } else if let Some((_, step, since)) = self.steps.last() {
             doing.push(Piece::new(Tone::Busy, format!("{step}{}", running(now, *since))));
         } else if doing.is_empty() {
             doing.push(Piece::new(Tone::Dim, "waiting"));

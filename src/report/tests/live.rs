@@ -233,7 +233,7 @@ fn colours_say_success_error_warning_and_hint() {
 
 #[test]
 fn a_step_that_takes_long_tells_its_time() {
-    let events = [app("go-app", 0, planned(1, 2, "1.0.0+2")), app("go-app", 0, started("stop `old`"))];
+    let events = [app("go-app", 0, planned(1, 2, "1.0.0+2")), app("go-app", 0, started(7, "stop `old`"))];
     let run = run_of(&events);
     let lines = frame::live(&run, runs::ms(72_000), SCREEN, NO_COLOUR);
     assert_eq!(lines, ["go-app  r1 → r2  1.0.0+2   ⠋ stop `old` 1m 12s"]);

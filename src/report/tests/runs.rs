@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Detail, Event, Fact, Outcome};
-use crate::model::{Generation, InFlight, KillCause, ReleaseNumber, StepKind};
+use crate::model::{Generation, InFlight, KillCause, ReleaseNumber, StepId, StepKind};
 
 pub fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -35,7 +35,8 @@ pub fn planned(from: u32, to: u32, version: &str) -> Fact {
     }
 }
 
-pub fn started(step: &str) -> Fact {
+pub fn started(id: u32, step: &str) -> Fact {
+    let id = StepId(id);
     let kind = match step.split(' ').next() {
         Some("build") => StepKind::Build,
         Some("create") => StepKind::Create,
@@ -45,11 +46,11 @@ pub fn started(step: &str) -> Fact {
         _ => StepKind::Remove,
     };
     let subject = step.split('`').nth(1).filter(|_| kind != StepKind::Confirm).map(str::to_owned);
-    Fact::StepStarted { step: step.to_owned(), kind, subject, because: "the image has changed".to_owned() }
+    Fact::StepStarted { id, step: step.to_owned(), kind, subject, because: "the image has changed".to_owned() }
 }
 
-fn finished(step: &str, took: u64) -> Fact {
-    Fact::StepFinished { step: step.to_owned(), took: ms(took) }
+fn finished(id: u32, step: &str, took: u64) -> Fact {
+    Fact::StepFinished { id: StepId(id), step: step.to_owned(), took: ms(took) }
 }
 
 fn healthy(replica: u32, took: u64) -> Fact {
@@ -69,15 +70,15 @@ pub fn success() -> Vec<Event> {
     vec![
         go(10, planned(7, 8, "1.4.0+8")),
         node(10, planned(3, 3, "1.1.0+3")),
-        go(11, started("build image `deploy-apps/sample/go-app:r8`")),
-        node(12, started("confirm that `sample/node-app` is routed to `sample-node-app-r3-1`")),
+        go(11, started(2, "build image `deploy-apps/sample/go-app:r8`")),
+        node(12, started(9, "confirm that `sample/node-app` is routed to `sample-node-app-r3-1`")),
         node(13, Fact::RouteConfirmed),
-        node(13, finished("confirm that `sample/node-app` is routed to `sample-node-app-r3-1`", 1)),
+        node(13, finished(9, "confirm that `sample/node-app` is routed to `sample-node-app-r3-1`", 1)),
         node(14, Fact::AppFinished { outcome: Outcome::UpToDate, urls: urls("node-app"), took: ms(4) }),
         go(600, Fact::BuildProgressed { line: "\u{1b}[36m#8 RUN go build ./...\u{1b}[0m\r\n".to_owned() }),
         go(2110, Fact::ImageBuilt { took: ms(2100), reused: false }),
-        go(2110, finished("build image `deploy-apps/sample/go-app:r8`", 2100)),
-        go(2120, started("start `sample-go-app-r8-1`")),
+        go(2110, finished(2, "build image `deploy-apps/sample/go-app:r8`", 2100)),
+        go(2120, started(5, "start `sample-go-app-r8-1`")),
         go(2200, Fact::ReplicaStarted { name: "sample-go-app-r8-1".to_owned() }),
         go(2500, healthy(1, 300)),
         go(2600, healthy(2, 400)),
@@ -100,10 +101,11 @@ pub fn failure() -> Vec<Event> {
         go(10, planned(7, 8, "1.4.0+8")),
         go(20, Fact::ImageBuilt { took: ms(2), reused: true }),
         go(100, Fact::ReplicaStarted { name: "sample-go-app-r8-1".to_owned() }),
-        go(101, started(gate)),
+        go(101, started(6, gate)),
         go(
             30_100,
             Fact::StepFailed {
+                id: StepId(6),
                 step: gate.to_owned(),
                 error: "`sample-go-app-r8-1` was not healthy within 30s".to_owned(),
                 hint: Some("see all of its output with `deploy-apps logs go-app`".to_owned()),
@@ -119,8 +121,8 @@ pub fn failure() -> Vec<Event> {
                 ],
             },
         ),
-        go(30_110, started("remove `sample-go-app-r8-1`")),
-        go(30_300, Fact::Undone { step: "create `sample-go-app-r8-1`".to_owned() }),
+        go(30_110, started(4, "remove `sample-go-app-r8-1`")),
+        go(30_300, Fact::Undone { id: StepId(4), step: "create `sample-go-app-r8-1`".to_owned() }),
         go(30_310, Fact::AppFinished { outcome: Outcome::RolledBack, urls: Vec::new(), took: ms(30_300) }),
     ]
 }
@@ -132,13 +134,17 @@ pub fn cancelled() -> Vec<Event> {
         node(10, planned(3, 4, "1.2.0+4")),
         node(500, Fact::Flipped { generation: Generation(44), took: ms(1) }),
         node(501, Fact::DrainProgressed { left: in_flight(2, 1) }),
-        go(502, started("create `sample-go-app-r8-1` from `abc` at 10.201.4.7")),
+        go(502, started(4, "create `sample-go-app-r8-1` from `abc` at 10.201.4.7")),
         host(800, Fact::CancelRequested),
-        go(900, Fact::Undone { step: "create `sample-go-app-r8-1`".to_owned() }),
+        go(900, Fact::Undone { id: StepId(4), step: "create `sample-go-app-r8-1`".to_owned() }),
         go(910, Fact::AppFinished { outcome: Outcome::Cancelled, urls: Vec::new(), took: ms(900) }),
         node(
             920,
-            Fact::LeftBehind { what: "`sample-node-app-r3-1`".to_owned(), error: "it was still draining".to_owned() },
+            Fact::LeftBehind {
+                id: Some(StepId(12)),
+                what: "`sample-node-app-r3-1`".to_owned(),
+                error: "it was still draining".to_owned(),
+            },
         ),
         node(930, Fact::AppFinished { outcome: Outcome::Cancelled, urls: Vec::new(), took: ms(920) }),
     ]
@@ -166,6 +172,7 @@ pub fn stuck() -> Vec<Event> {
         go(
             71_000,
             Fact::StepFailed {
+                id: StepId(8),
                 step: "flip `sample/go-app`".to_owned(),
                 error: "the proxy `deploy-apps` does not answer: connection closed".to_owned(),
                 hint: None,
@@ -175,6 +182,7 @@ pub fn stuck() -> Vec<Event> {
         go(
             72_000,
             Fact::UndoFailed {
+                id: StepId(8),
                 step: "flip `sample/go-app` to `sample-go-app-r7-1`".to_owned(),
                 error: "the proxy `deploy-apps` does not answer: connection closed".to_owned(),
             },
@@ -191,9 +199,9 @@ pub fn lease_awaited() -> Vec<Event> {
         go(1_000, awaited(13_000)),
         go(11_000, awaited(23_000)),
         go(12_000, planned(0, 1, "1.0.0+1")),
-        host(12_001, started("build image `deploy-apps/proxy:1f2e3d4c5b6a7988`")),
+        host(12_001, started(3, "build image `deploy-apps/proxy:1f2e3d4c5b6a7988`")),
         host(17_001, Fact::ImageBuilt { took: ms(5_000), reused: false }),
-        host(17_002, finished("build image `deploy-apps/proxy:1f2e3d4c5b6a7988`", 5_000)),
+        host(17_002, finished(3, "build image `deploy-apps/proxy:1f2e3d4c5b6a7988`", 5_000)),
         go(17_500, healthy(1, 400)),
         go(17_501, Fact::Flipped { generation: Generation(1), took: ms(1) }),
         go(17_502, Fact::AppFinished { outcome: Outcome::Completed, urls: urls("go-app"), took: ms(17_500) }),

@@ -17,7 +17,7 @@ fn spec() -> ProxySpec {
 
 fn text(stages: &[Stage]) -> String {
     let lines = stages.iter().enumerate().flat_map(|(index, stage)| {
-        stage.steps().map(move |planned| format!("[{}] {planned}\n", index + 1)).collect::<Vec<_>>()
+        stage.steps().map(move |planned| format!("{:>4} [{}] {planned}\n", planned.id, index + 1)).collect::<Vec<_>>()
     });
     lines.collect()
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::event::{Event, Fact};
 use crate::model::{
-    AppKey, InFlight, Look, ObservedProxy, ProjectName, ReleaseNumber, StepKind, TimedDeploy, TimedStep,
+    AppKey, InFlight, Look, ObservedProxy, ProjectName, ReleaseNumber, StepId, StepKind, TimedDeploy, TimedStep,
 };
 use crate::ports::{InspectProxy, Proxy};
 use crate::proxy::ControlClient;
@@ -49,7 +49,7 @@ struct Deploy {
 #[derive(Debug)]
 struct Step {
     app: AppKey,
-    text: String,
+    id: StepId,
     kind: StepKind,
     subject: Option<String>,
     from: Instant,
@@ -83,13 +83,13 @@ impl Recorder {
         let Some(deploy) = book.deploys.last_mut() else { return };
         match &event.fact {
             Fact::AppPlanned { to, .. } => drop(deploy.releases.insert(app.clone(), *to)),
-            Fact::StepStarted { step, kind, subject, .. } => {
-                let (app, text, subject) = (app.clone(), step.clone(), subject.clone());
-                deploy.steps.push(Step { app, text, kind: *kind, subject, from: now, to: None });
+            Fact::StepStarted { id, kind, subject, .. } => {
+                let (app, subject) = (app.clone(), subject.clone());
+                deploy.steps.push(Step { app, id: *id, kind: *kind, subject, from: now, to: None });
             }
-            Fact::StepFinished { step, .. } | Fact::StepFailed { step, .. } => {
+            Fact::StepFinished { id, .. } | Fact::StepFailed { id, .. } => {
                 let mut open = deploy.steps.iter_mut().filter(|known| known.to.is_none());
-                if let Some(known) = open.find(|known| known.app == *app && known.text == *step) {
+                if let Some(known) = open.find(|known| known.app == *app && known.id == *id) {
                     known.to = Some(now);
                 }
             }
