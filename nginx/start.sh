@@ -46,16 +46,25 @@ fi
 printf 'worker_processes %s;\n' "$workers" > "$run/main.conf"
 printf 'worker_connections %s;\n' "$connections" > "$run/events.conf"
 
-# One address may have so many requests open that they take half of all connections; whoever comes from elsewhere finds the
-# other half. A trusted proxy speaks for many clients, so it is not counted. A node of the zone takes 128 bytes.
-share=$((connections * workers / 4))
-{
-    printf 'geo $remote_addr $is_trusted_proxy {\n    default 0;\n'
-    for trusted in $(printf '%s' "${TRUSTED_PROXIES:-}" | tr ',' ' '); do printf '    %s 1;\n' "$trusted"; done
-    printf '}\nmap $is_trusted_proxy $counted_client {\n    default $binary_remote_addr;\n    1 "";\n}\n'
-    printf 'limit_conn_zone $counted_client zone=clients:%sk;\n' $((connections * workers / 16 + 1024))
-} > "$run/clients.conf"
-printf 'limit_conn clients %s;\n' "$share" > "$run/share.conf"
+# One address may hold so many connections that with a request on each they take half of all, in each worker; whoever comes
+# from elsewhere finds the other half. A trusted proxy speaks for many clients: it is not counted, but the open requests of
+# each of those are, with 128 bytes for a client.
+share=${CONNECTIONS_PER_CLIENT:-$((connections * workers / 4))}
+worker_share=${CONNECTIONS_PER_CLIENT:-$((connections / 4))}
+trusted=$(printf '%s' "${TRUSTED_PROXIES:-}" | tr ',' ' ')
+printf 'client_connections %s %s %s;\n' "$share" "$worker_share" $((connections * workers)) > "$run/clients.conf"
+: > "$run/share.conf"
+if [ -n "${trusted% }" ]; then
+    {
+        printf 'client_connections_exempt %s;\n' "$trusted"
+        printf 'geo $remote_addr $is_trusted_proxy {\n    default 0;\n'
+        for proxy in $trusted; do printf '    %s 1;\n' "$proxy"; done
+        printf '}\nlimit_conn_zone $client_behind zone=clients:%sk;\n' $((connections * workers / 16 + 1024))
+    } >> "$run/clients.conf"
+    # Before nginx counts: who it is that the trusted proxy speaks for.
+    printf 'if ($is_trusted_proxy) {\n    set_by_lua_block $client_behind { return proxy.identify() }\n}\n' > "$run/share.conf"
+    printf 'limit_conn clients %s;\n' "$share" >> "$run/share.conf"
+fi
 
 listen() {
     printf 'listen %s default_server backlog=4096 so_keepalive=60s:15s:4;\n' "$1"

@@ -8,14 +8,21 @@ function _M.master()
     require("about").load()
     -- Loaded before the fork, so that no worker's first request pays for it.
     local access, balancer = require "traffic.access", require "traffic.balancer"
-    require("traffic.client").trust(os.getenv("TRUSTED_PROXIES"))
+    local client = require "traffic.client"
+    client.trust(os.getenv("TRUSTED_PROXIES"))
     require "control.api"
     require "metrics.exposition"
     require "control.probed"
     local store = require "state.store"
     store.load()
     require("metrics.deploys").load(store.HISTORY)
-    return { access = access.run, balance = balancer.run, upgraded = access.upgraded, finished = access.finished }
+    return {
+        identify = client.identify,
+        access = access.run,
+        balance = balancer.run,
+        upgraded = access.upgraded,
+        finished = access.finished,
+    }
 end
 
 local function is_serving(app, release)

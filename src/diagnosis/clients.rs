@@ -54,6 +54,7 @@ mod tests {
             proxy_protocol: false,
             memory_bytes: ProxySpec::MEMORY,
             access_log: AccessLog::default(),
+            connections_per_client: None,
         };
         let published = Some(PortAnswer::Answers { address: "127.0.0.1:8080".to_owned() });
         ipv6(&Facts { desired: Some(spec), published, ..Facts::default() }).map(|finding| finding.level)

@@ -123,6 +123,9 @@ pub struct ProxySpec {
     /// Memory limit of the proxy's container; see [`ProxySpec::MEMORY`].
     pub memory_bytes: i64,
     pub access_log: AccessLog,
+    /// What one address may hold; `None`: as many as take half of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections_per_client: Option<u32>,
 }
 
 impl ProxySpec {
@@ -135,7 +138,11 @@ impl ProxySpec {
     /// Settings of a proxy that do not belong to its identity.
     #[must_use]
     pub fn tuning(&self) -> ProxyTuning {
-        ProxyTuning { memory_bytes: Some(self.memory_bytes), access_log: self.access_log }
+        ProxyTuning {
+            memory_bytes: Some(self.memory_bytes),
+            access_log: self.access_log,
+            connections_per_client: self.connections_per_client,
+        }
     }
 }
 

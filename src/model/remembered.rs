@@ -63,6 +63,7 @@ impl Project {
                 proxy_protocol: false,
                 memory_bytes: ProxySpec::MEMORY,
                 access_log: AccessLog::default(),
+                connections_per_client: None,
             },
             notify: Vec::new(),
             hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),

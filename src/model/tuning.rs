@@ -47,11 +47,14 @@ pub struct ProxyTuning {
     /// `None` for a proxy made before there was a limit.
     pub memory_bytes: Option<i64>,
     pub access_log: AccessLog,
+    /// `None`: as many as take half of all.
+    #[serde(default)]
+    pub connections_per_client: Option<u32>,
 }
 
 impl ProxyTuning {
     /// The settings of a proxy without the label.
-    pub const BEFORE: Self = Self { memory_bytes: None, access_log: AccessLog::Stdout };
+    pub const BEFORE: Self = Self { memory_bytes: None, access_log: AccessLog::Stdout, connections_per_client: None };
 
     /// The settings that differ from `wanted`, such as `memory unlimited instead of 1 GiB`; `None` when they are equal.
     #[must_use]
@@ -60,7 +63,10 @@ impl ProxyTuning {
             .then(|| format!("memory {} instead of {}", memory(self.memory_bytes), memory(wanted.memory_bytes)));
         let log = (self.access_log != wanted.access_log)
             .then(|| format!("access log `{}` instead of `{}`", self.access_log, wanted.access_log));
-        let all: Vec<String> = memory.into_iter().chain(log).collect();
+        let (has, asks) = (self.connections_per_client, wanted.connections_per_client);
+        let connections = (has != asks)
+            .then(|| format!("connections per client {} instead of {}", connections(has), connections(asks)));
+        let all: Vec<String> = memory.into_iter().chain(log).chain(connections).collect();
         (!all.is_empty()).then(|| all.join(" and "))
     }
 }
@@ -70,10 +76,15 @@ fn memory(bytes: Option<i64>) -> String {
     bytes.map_or_else(|| "unlimited".to_owned(), |bytes| Bytes(bytes).to_string())
 }
 
+fn connections(limit: Option<u32>) -> String {
+    limit.map_or_else(|| "half of all".to_owned(), |limit| limit.to_string())
+}
+
 impl fmt::Display for ProxyTuning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let memory = self.memory_bytes.map(|bytes| format!("memory={bytes} ")).unwrap_or_default();
-        write!(f, "{memory}access_log={}", self.access_log)
+        write!(f, "{memory}access_log={}", self.access_log)?;
+        self.connections_per_client.map_or(Ok(()), |limit| write!(f, " connections_per_client={limit}"))
     }
 }
 
@@ -90,6 +101,9 @@ impl FromStr for ProxyTuning {
         for word in text.split_whitespace() {
             match word.split_once('=').ok_or(UnknownTuning)? {
                 ("memory", bytes) => tuning.memory_bytes = Some(bytes.parse().map_err(|_| UnknownTuning)?),
+                ("connections_per_client", limit) => {
+                    tuning.connections_per_client = Some(limit.parse().map_err(|_| UnknownTuning)?);
+                }
                 ("access_log", name) => {
                     let known = AccessLog::ALL.into_iter().find(|log| log.as_str() == name);
                     tuning.access_log = known.ok_or(UnknownTuning)?;
@@ -107,9 +121,12 @@ mod tests {
 
     #[test]
     fn a_label_round_trips() {
-        let tuning = ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File };
+        let tuning =
+            ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File, connections_per_client: None };
         assert_eq!(tuning.to_string(), "memory=1073741824 access_log=file");
-        for tuning in [tuning, ProxyTuning::BEFORE] {
+        let limited = ProxyTuning { connections_per_client: Some(500), ..tuning };
+        assert_eq!(limited.to_string(), "memory=1073741824 access_log=file connections_per_client=500");
+        for tuning in [tuning, limited, ProxyTuning::BEFORE] {
             assert_eq!(tuning.to_string().parse(), Ok(tuning));
         }
         assert_eq!("memory=5 colour=red".parse(), Ok(ProxyTuning { memory_bytes: Some(5), ..ProxyTuning::BEFORE }));
@@ -118,11 +135,16 @@ mod tests {
 
     #[test]
     fn differences_are_named() {
-        let wanted = ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File };
+        let wanted =
+            ProxyTuning { memory_bytes: Some(1 << 30), access_log: AccessLog::File, connections_per_client: None };
         assert_eq!(wanted.difference(wanted), None);
         assert_eq!(
             ProxyTuning::BEFORE.difference(wanted).as_deref(),
             Some("memory unlimited instead of 1 GiB and access log `stdout` instead of `file`")
+        );
+        assert_eq!(
+            wanted.difference(ProxyTuning { connections_per_client: Some(500), ..wanted }).as_deref(),
+            Some("connections per client half of all instead of 500")
         );
     }
 }

@@ -64,6 +64,7 @@ mod tests {
             proxy_protocol: false,
             memory_bytes: ProxySpec::MEMORY,
             access_log: AccessLog::default(),
+            connections_per_client: None,
         };
         let network = proxy.name.network();
         Project {

@@ -322,6 +322,9 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
     container.log_limit = Some(PROXY_LOG);
     container.resources = Resources { memory_bytes: Some(spec.memory_bytes), ..Resources::default() };
     container.environment.insert("ACCESS_LOG".to_owned(), spec.access_log.to_string());
+    if let Some(connections) = spec.connections_per_client {
+        container.environment.insert("CONNECTIONS_PER_CLIENT".to_owned(), connections.to_string());
+    }
     let labels = OwnLabels {
         role: Role::Proxy,
         proxy: spec.name.clone(),

@@ -130,6 +130,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             proxy_protocol: false,
             memory_bytes: ProxySpec::MEMORY,
             access_log: AccessLog::default(),
+            connections_per_client: None,
         },
         notify: Vec::new(),
         apps,

@@ -1,7 +1,6 @@
--- A request's way through the proxy: who asks, which peer it gets (admission.lua), what is sent there (balancer.lua does the
+-- A request's way through the proxy: which peer it gets (admission.lua), what is sent there (balancer.lua does the
 -- tries), whether it becomes a WebSocket, and how it ended.
 local admission = require "traffic.admission"
-local client = require "traffic.client"
 local counters = require "metrics.counters"
 local inflight = require "traffic.inflight"
 local outcome = require "traffic.outcome"
@@ -30,9 +29,6 @@ local function send_to(route, target)
 end
 
 function _M.run()
-    if client.is_on then
-        client.identify()
-    end
     local held, before = request.begin()
     if before then
         admission.release(before)

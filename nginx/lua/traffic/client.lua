@@ -6,7 +6,7 @@ local request = require "traffic.request"
 
 local get, set = request.get, request.set
 
-local _M = { is_on = false }
+local _M = {}
 
 ffi.cdef [[
 int inet_pton(int family, const char *text, void *address);
@@ -94,7 +94,6 @@ function _M.trust(list)
     for text in (list or ""):gmatch("[^,%s]+") do
         ranges[#ranges + 1] = range_of(text) or error("not an address or a network: " .. text)
     end
-    _M.is_on = #ranges > 0
 end
 
 -- The entries of a header that proxies append to. Commas within quotes separate too: a client that opens a quote must not
@@ -210,30 +209,41 @@ local function believe(peer, told_scheme)
     if get("http_forwarded") then
         set("client_forwarded", forwarded_for(text, proto or get("scheme"), host or host_of(get("http_host"))))
     end
+    return client
 end
 
--- Replaces what nginx itself sees of the client. `$remote_addr` stays who has connected: routes ask for that.
+-- A trusted address is not counted. An IPv6 client may choose among the 64 bits of its network, so that network is one.
+local function counted_as(client)
+    if is_trusted(client) then
+        return ""
+    end
+    return client:sub(1, 12) == MAPPED and client or client:sub(1, 8)
+end
+
+-- Replaces what nginx itself sees of the client, on a connection from a trusted proxy. `$remote_addr` stays who has connected:
+-- routes ask for that. Returns the client as the address that its open requests are counted by; nothing where nobody was named,
+-- since then the proxy itself asks.
 function _M.identify()
     local peer = parse(get("remote_addr") or "")
     if not peer or not is_trusted(peer) then
-        return
+        return ""
     end
-    local scheme
+    local client, scheme = peer, nil
     local sent = get("proxy_protocol_addr")
     local behind = sent and parse(sent)
     if behind then
-        peer = behind
+        client = behind
         set("client_addr", show(behind))
         -- What speaks plain HTTP here came by TLS when it was sent to the port of https.
         scheme = get("proxy_protocol_server_port") == "443" and "https" or nil
         if scheme then
             set("client_proto", scheme)
         end
-        if not is_trusted(behind) then
-            return
-        end
     end
-    believe(peer, scheme)
+    if is_trusted(client) then
+        client = believe(client, scheme)
+    end
+    return counted_as(client)
 end
 
 return _M

@@ -16,6 +16,9 @@ const HTTP_PORT: u16 = 8080;
 /// All of them are looked through for each new address; a large provider has some thirty.
 const MOST_TRUSTED: usize = 256;
 
+/// Of one address; more than any proxy has.
+const MOST_CONNECTIONS: u32 = 1_000_000;
+
 const BASE_IMAGE: &str = "debian:trixie-slim";
 
 pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, Vec<Webhook>) {
@@ -31,6 +34,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         proxy_protocol: false,
         memory_bytes: ProxySpec::MEMORY,
         access_log: AccessLog::default(),
+        connections_per_client: None,
     };
     let mut access_log_is_set = false;
     for part in fields(cx, entry) {
@@ -55,6 +59,10 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
                 "access_log" => {
                     cx.set(&mut proxy.access_log, access_log(field));
                     access_log_is_set = true;
+                }
+                "connections_per_client" => {
+                    let most = number("connections_per_client", &field.value, 1..=MOST_CONNECTIONS);
+                    cx.set_some(&mut proxy.connections_per_client, most);
                 }
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),
                 _ => refuse::PROXY.judge(cx, field),

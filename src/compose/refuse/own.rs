@@ -14,6 +14,7 @@ pub(in crate::compose) const PROXY: Section = Section {
         "access_log",
         "base_image",
         "bind",
+        "connections_per_client",
         "http_port",
         "logging",
         "memory",

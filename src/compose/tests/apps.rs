@@ -169,6 +169,10 @@ fn the_proxys_memory_limit_and_log_are_read() {
         "2:20: `memory` of the proxy is below 256m, which its tables and one worker need",
         "leave it out for 1g, or write `256m` or more",
     );
+    assert_eq!(file("").project().proxy.connections_per_client, None);
+    assert_eq!(file("connections_per_client: 500").project().proxy.connections_per_client, Some(500));
+    file("connections_per_client: 0")
+        .refuses("2:36: `connections_per_client` must be a whole number from 1 to 1000000, not `0`", "");
     file("access_log: tape").refuses("2:24: `access_log` must be one of `file`, `stdout` and `off`, not `tape`", "");
 }
 

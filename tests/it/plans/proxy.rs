@@ -70,10 +70,17 @@ fn limits_and_log_reach_the_container_and_make_no_other_proxy() {
     let usual = made(&spec());
     assert_eq!(usual.spec.resources.memory_bytes, Some(1 << 30));
     assert_eq!(usual.spec.environment["ACCESS_LOG"], "file");
-    let other = ProxySpec { memory_bytes: 512 << 20, access_log: AccessLog::Stdout, ..spec() };
+    assert!(!usual.spec.environment.contains_key("CONNECTIONS_PER_CLIENT"));
+    let other = ProxySpec {
+        memory_bytes: 512 << 20,
+        access_log: AccessLog::Stdout,
+        connections_per_client: Some(500),
+        ..spec()
+    };
     let wanted = made(&other);
     assert_eq!(wanted.spec.resources.memory_bytes, Some(512 << 20));
     assert_eq!(wanted.spec.environment["ACCESS_LOG"], "stdout");
+    assert_eq!(wanted.spec.environment["CONNECTIONS_PER_CLIENT"], "500");
     assert_eq!(wanted.labels.identity, usual.labels.identity);
     assert_eq!(OwnLabels::from_map(&wanted.labels.to_map()), Some(wanted.labels));
 }

@@ -32,11 +32,12 @@ RUN sed -i '$d' /etc/nginx/lua/traffic/pick.lua && printf '%s\n' \
     'return _M' >> /etc/nginx/lua/traffic/pick.lua
 USER 10001:10001
 "#;
-/// A client that pauses in its body is given up after a second.
+/// A client that pauses in its body, or whose head is not there, is given up after a second.
 const IMPATIENT_DOCKERFILE: &str = r"
 USER root
-RUN sed -i 's/client_body_timeout 5m;/client_body_timeout 1s;/' /etc/nginx/nginx.conf \
-    && grep -q 'client_body_timeout 1s;' /etc/nginx/nginx.conf
+RUN sed -i 's/client_body_timeout 5m;/client_body_timeout 1s;/; s/client_header_timeout 60s;/client_header_timeout 1s;/' \
+        /etc/nginx/nginx.conf \
+    && grep -q 'client_body_timeout 1s;' /etc/nginx/nginx.conf && grep -q 'client_header_timeout 1s;' /etc/nginx/nginx.conf
 USER 10001:10001
 ";
 /// Without the line that keeps apps from sending a request round again inside nginx: the count has to hold without it.
@@ -54,7 +55,7 @@ pub enum Variant {
     Usual,
     /// Workers are held up between picking a request's peer and counting it there.
     SlowToCount,
-    /// A body may pause for a second, not for minutes.
+    /// A body may pause for a second, not for minutes; a head has one second, not 60.
     Impatient,
     /// nginx follows an app's `X-Accel-Redirect`.
     Obedient,
@@ -98,6 +99,8 @@ pub struct Setup {
     pub memory_bytes: Option<i64>,
     /// Of each worker; what the machine allows when there is none.
     pub connections: Option<u32>,
+    /// What one address may hold; its usual share when there is none.
+    pub connections_per_client: Option<u32>,
 }
 
 impl Default for Setup {
@@ -111,6 +114,7 @@ impl Default for Setup {
             access_log_bytes: None,
             memory_bytes: None,
             connections: None,
+            connections_per_client: None,
         }
     }
 }
@@ -174,6 +178,9 @@ impl World {
         }
         if let Some(connections) = setup.connections {
             spec.environment.insert("WORKER_CONNECTIONS".to_owned(), connections.to_string());
+        }
+        if let Some(connections) = setup.connections_per_client {
+            spec.environment.insert("CONNECTIONS_PER_CLIENT".to_owned(), connections.to_string());
         }
         match setup.state_size {
             Some(size) => spec.tmpfs.push(tmpfs(STATE, size)),
