@@ -116,11 +116,7 @@ fn unhealthy(container: &ObservedContainer, peer: &Peer) -> Option<Finding> {
 pub(super) fn unstable(engine: &EngineFacts) -> Vec<Finding> {
     let finding = |one: &Unstable| {
         let said = one.log.last().map(|line| format!("; its last log line: {line}")).unwrap_or_default();
-        let service = one.service.as_deref().unwrap_or(&one.name);
-        let remedy = format!(
-            "`deploy-apps logs {service}` says why; `deploy-apps rollback {service}` brings the release before back"
-        );
-        Finding::problem("restarts", format!("{one}{said}"), remedy)
+        Finding::problem("restarts", format!("{one}{said}"), one.remedy.clone())
     };
     engine.unstable.iter().map(finding).collect()
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::container::{OwnLabels, Role};
+use super::observed_container::ObservedContainer;
 use super::overview::Lifetime;
+use super::project::Project;
 
 /// A container that was restarted recently.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,21 +24,61 @@ pub struct Unstable {
     pub up: Duration,
     /// The last lines of its log.
     pub log: Vec<String>,
+    /// The commands that help.
+    pub remedy: String,
 }
 
 /// A container that ran this long without a restart counts as stable.
 const STABLE_AFTER: Duration = Duration::from_secs(600);
 
-/// Whether a container with this lifetime is in a crash loop. The caller adds its log.
+/// Whether a container with this lifetime is in a crash loop. The caller adds its log. `project` is the one that is looked at,
+/// which may not be the container's.
 #[must_use]
-pub fn unstable(name: &str, service: Option<String>, lifetime: &Lifetime, now: Timestamp) -> Option<Unstable> {
+pub fn unstable(
+    container: &ObservedContainer,
+    project: Option<&Project>,
+    lifetime: &Lifetime,
+    now: Timestamp,
+) -> Option<Unstable> {
     let since = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
     let up = since(lifetime.started_at?);
     if lifetime.restarts == 0 || up >= STABLE_AFTER {
         return None;
     }
     let within = since(lifetime.created_at?).max(up);
-    Some(Unstable { name: name.to_owned(), service, restarts: lifetime.restarts, within, up, log: Vec::new() })
+    let service = container.labels.service.as_ref().map(ToString::to_string);
+    let remedy = remedy(&container.name, &container.labels, project);
+    let (name, restarts) = (container.name.clone(), lifetime.restarts);
+    Some(Unstable { name, service, restarts, within, up, log: Vec::new(), remedy })
+}
+
+/// Names no command that would refuse for what this is.
+fn remedy(container: &str, labels: &OwnLabels, looked_at: Option<&Project>) -> String {
+    let (Some(project), Some(service)) = (&labels.project, &labels.service) else {
+        return match labels.role {
+            Role::Proxy => "`deploy-apps logs proxy` says why; `deploy-apps proxy upgrade` makes it again".to_owned(),
+            _ => format!("`docker logs {container}` says why"),
+        };
+    };
+    let in_file = looked_at.filter(|looked_at| looked_at.name == *project && !looked_at.remembered);
+    let of = in_file.map_or_else(|| format!("-p {project} "), |_| String::new());
+    let is_orphan = in_file.is_some_and(|file| file.service(service).is_none() && !file.dormant.contains(service));
+    let helps = match labels.role {
+        Role::Replica | Role::Accessory if is_orphan => {
+            format!("`deploy-apps remove {service}` removes it: the compose file has no such service")
+        }
+        Role::Replica if labels.release.is_some_and(|release| release.0 > 1) => {
+            format!("`deploy-apps {of}rollback {service}` brings the release before back")
+        }
+        Role::Replica => "deploy it again when it is fixed".to_owned(),
+        Role::Accessory if in_file.is_some_and(|file| file.accessories.contains_key(service)) => {
+            format!("when it is fixed in the compose file, `deploy-apps {service}` replaces it")
+        }
+        Role::Accessory if in_file.is_some() => "`--profile` with its profile lets a command take it".to_owned(),
+        Role::Accessory => format!("`deploy-apps {of}restart {service}` restarts it"),
+        Role::ReleaseCommand | Role::OneOff | Role::Proxy => return format!("`docker logs {container}` says why"),
+    };
+    format!("`deploy-apps {of}logs {service}` says why; {helps}")
 }
 
 impl fmt::Display for Unstable {
@@ -56,29 +99,5 @@ fn rough(duration: Duration) -> String {
         seconds @ 120..7200 => format!("{}m", seconds / 60),
         seconds @ 7200..172_800 => format!("{}h", seconds / 3600),
         seconds => format!("{}d", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).expect("a time")
-    }
-
-    fn life(restarts: u64, started: i64) -> Lifetime {
-        Lifetime { created_at: Some(at(0)), started_at: Some(at(started)), finished_at: None, restarts }
-    }
-
-    #[test]
-    fn a_recent_restart_is_reported_with_the_count() {
-        let told = |restarts, started, now| {
-            unstable("web-1", None, &life(restarts, started), at(now)).map(|one| one.to_string())
-        };
-        assert_eq!(told(3, 12, 14).as_deref(), Some("`web-1` restarted 3 times in the last 14s, 2s ago"));
-        assert_eq!(told(1, 500, 600).as_deref(), Some("`web-1` restarted once in the last 10m, 100s ago"));
-        assert_eq!(told(0, 0, 3), None, "its first start");
-        assert_eq!(told(9, 100, 800), None, "it has been up for long since");
     }
 }

@@ -97,17 +97,16 @@ pub async fn look<E: Engine + InspectEngine, P: Proxy + InspectProxy>(
     })
 }
 
-/// Which of these containers end again and again, with the last lines of their logs.
+/// Which of these containers end again and again, with the last lines of their logs and what helps as seen from the project.
 pub async fn restarting<'c, E: Engine>(
     engine: &E,
+    project: Option<&Project>,
     containers: impl IntoIterator<Item = &'c ObservedContainer>,
     lifetimes: &BTreeMap<String, Lifetime>,
 ) -> Vec<Unstable> {
     let now = Timestamp::now();
-    let found = containers.into_iter().filter_map(|container| {
-        let service = container.labels.service.as_ref().map(ToString::to_string);
-        unstable(&container.name, service, lifetimes.get(&container.id)?, now)
-    });
+    let found =
+        containers.into_iter().filter_map(|container| unstable(container, project, lifetimes.get(&container.id)?, now));
     join_all(found.map(|one| async move {
         let log = timeout(LOG_PATIENCE, engine.log_tail(&one.name, LOG_LINES)).await;
         Unstable { log: log.ok().and_then(Result::ok).unwrap_or_default(), ..one }

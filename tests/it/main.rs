@@ -44,3 +44,4 @@ mod removals;
 mod restarts;
 mod saved;
 mod scenarios;
+mod unstable;

@@ -134,7 +134,7 @@ async fn gather(
             .map(|used| Certificate { path: used.file.display().to_string(), not_after: Ok(used.not_after) })
             .collect();
     }
-    match engine_facts(common, &facts, engine).await {
+    match engine_facts(common, &facts, project, engine).await {
         Ok(seen) => {
             let name = facts.proxy_name.container();
             let runs = seen.observed.container(&name).is_some_and(|proxy| proxy.state == ContainerState::Running);
@@ -159,7 +159,12 @@ async fn gather(
     facts
 }
 
-async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine) -> Result<EngineFacts, EngineError> {
+async fn engine_facts(
+    common: &CommonArgs,
+    facts: &Facts,
+    project: Option<&Project>,
+    engine: &DockerEngine,
+) -> Result<EngineFacts, EngineError> {
     let host = engine.host_facts().await?;
     let observed = engine.observe(&facts.proxy_name).await?;
     let disk = engine.disk(&facts.proxy_name).await?;
@@ -174,7 +179,7 @@ async fn engine_facts(common: &CommonArgs, facts: &Facts, engine: &DockerEngine)
     let neighbours = engine.neighbours(&facts.proxy_name).await?;
     let ids: Vec<String> = observed.containers.iter().map(|container| container.id.clone()).collect();
     let lifetimes = engine.lifetimes(&ids).await?;
-    let unstable = restarting(engine, &observed.containers, &lifetimes).await;
+    let unstable = restarting(engine, project, &observed.containers, &lifetimes).await;
     let info = engine.info().await?;
     Ok(EngineFacts {
         info,

@@ -158,7 +158,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
     let mut apps = app_statuses(project, &standing);
     known_apps(project, &args.apps, apps.iter().map(|app| &app.app.app))?;
     apps.retain(|app| named(&app.app.app));
-    let unstable = restarting(engine, &seen.observed.engine.containers, &seen.lifetimes).await;
+    let unstable = restarting(engine, Some(project), &seen.observed.engine.containers, &seen.lifetimes).await;
     let accessories = if args.apps.is_empty() { accessory_statuses(project, &standing) } else { Vec::new() };
     let traffic = standing.proxy.and_then(|proxy| proxy.traffic.as_ref());
     Ok(Status {

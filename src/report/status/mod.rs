@@ -125,11 +125,7 @@ impl Status {
             lines.push(String::new());
             lines.push(paint.error(&text::clean(&one.to_string())));
             lines.extend(one.log.iter().map(|line| format!("  {}", text::clean(line))));
-            if let Some(service) = &one.service {
-                lines.push(format!(
-                    "hint: `deploy-apps logs {service}` has more; `deploy-apps rollback {service}` brings the release before back"
-                ));
-            }
+            lines.push(format!("hint: {}", one.remedy));
         }
         let proxy = self.proxy_lines(paint);
         if !proxy.is_empty() {
