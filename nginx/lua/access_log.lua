@@ -16,6 +16,8 @@ _M.EVERY_S = 0.2
 
 local PATH = "/var/lib/deploy-apps/log/access.log"
 local OLD = PATH .. ".1"
+-- How many files have been full, so that a reader knows which ones it has not seen (read-log.pl).
+local ROTATED = "/var/lib/deploy-apps/log/rotated"
 local MOST_BYTES = 50 * 1000 * 1000
 
 local most_bytes
@@ -45,6 +47,20 @@ local function reopen()
     ffi.C.kill(ffi.C.getppid(), USR1)
 end
 
+local function note_rotation()
+    local file = io.open(ROTATED, "r")
+    local count = file and tonumber(file:read("*l")) or 0
+    if file then
+        file:close()
+    end
+    local next_file = io.open(ROTATED .. ".next", "w")
+    if next_file then
+        next_file:write(("%d\n"):format(count + 1))
+        next_file:close()
+        os.rename(ROTATED .. ".next", ROTATED)
+    end
+end
+
 -- For a timer of one worker.
 function _M.rotate()
     local size = size_of(PATH)
@@ -60,6 +76,7 @@ function _M.rotate()
             reopen()
         end
     elseif size > most_bytes and os.rename(PATH, OLD) then
+        note_rotation()
         reopen()
     end
 end

@@ -108,6 +108,16 @@ async fn the_proxys_own_log_is_read_and_followed() {
     follow.signal(Signal::INT);
     follow.finish().await.succeeded();
     assert_eq!(host.cli(&["logs", "proxy", "--since", "2200-01-01T00:00:00Z"]).run().await.succeeded().stdout, "");
+
+    docker(&["stop", &format!("{}-proxy", host.name())]);
+    let stopped = host.cli(&["logs", "proxy"]).run().await.succeeded();
+    let stopped = stopped
+        .says(&format!("its requests are in files of its volume `{}-state`", host.name()))
+        .says("hint: `deploy-apps doctor --fix` starts it");
+    assert!(!stopped.stdout.contains("/before"), "{stopped}");
+    host.deploy(&["doctor", "--fix"]).await.succeeded();
+    let again = host.cli(&["logs", "proxy"]).run().await.succeeded();
+    assert_eq!(logged(again.stdout), 1, "what was written before is there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

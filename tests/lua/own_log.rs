@@ -58,7 +58,7 @@ async fn the_access_log_stays_within_two_files_and_closes_no_connection() {
         .map(|line| line.split_once(' ').expect("name and size"))
         .map(|(name, size)| (name, size.parse().expect("a number")))
         .collect();
-    assert_eq!(sizes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["access.log", "access.log.1"]);
+    assert_eq!(sizes.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["access.log", "access.log.1", "rotated"]);
     assert!(sizes.iter().all(|(_, size)| *size < 2 * FILE_BYTES), "{sizes:?}");
     let lines = read_log(&world, "'' '' ''").await;
     let ids: BTreeSet<&str> = lines.iter().filter_map(|line| line["request_id"].as_str()).collect();
@@ -70,6 +70,42 @@ async fn the_access_log_stays_within_two_files_and_closes_no_connection() {
     let since = lines[kept]["time"].as_str().expect("a time").split('+').next().expect("its beginning");
     assert!(read_log(&world, &format!("{since} '' ''")).await.len() < lines.len());
     assert_eq!(read_log(&world, "2200-01-01T00:00:00 '' ''").await, [Value::Null; 0]);
+}
+
+async fn rotations(world: &World) -> usize {
+    world.exec("cat /var/lib/deploy-apps/log/rotated").await.parse().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_says_how_many_files_it_has_not_seen() {
+    let world = World::with(Setup { access_log_bytes: Some(FILE_BYTES), ..Setup::default() }).await;
+    let mut client = TcpStream::connect(world.target).await.expect("a connection");
+    // While it stands still it has one file open, and two are kept.
+    for (files, missing) in
+        [(2, None), (3, Some("gone before they were read: 1")), (4, Some("gone before they were read: 2"))]
+    {
+        let begin = "echo \\$\\$ > /tmp/pid; exec /etc/nginx/read-log.pl '' 0 1";
+        world.exec(&format!("rm -f /tmp/read; (sleep 120 | sh -c \"{begin}\") > /tmp/read 2>&1 &")).await;
+        eventually("it follows", async || !world.exec("wc -c < /tmp/read | grep -v '^0$'").await.is_empty()).await;
+        world.exec("kill -STOP $(cat /tmp/pid)").await;
+        let before = rotations(&world).await;
+        while rotations(&world).await < before + files {
+            for number in 0..100 {
+                ask(&mut client, &format!("f{files}-n{number}")).await;
+            }
+        }
+        assert_eq!(rotations(&world).await, before + files);
+        ask(&mut client, &format!("f{files}-last")).await;
+        world.exec("kill -CONT $(cat /tmp/pid)").await;
+        let caught_up = async || !world.exec(&format!("grep 'f{files}-last' /tmp/read")).await.is_empty();
+        eventually("it has caught up", caught_up).await;
+        let said = world.exec("grep '\"message\":' /tmp/read").await;
+        assert_eq!(said.lines().count(), usize::from(missing.is_some()), "{said}");
+        assert!(said.contains(missing.unwrap_or_default()), "{files}: {said}");
+        let line = said.lines().next().map(serde_json::from_str::<Value>);
+        assert!(line.is_none_or(|line| line.is_ok_and(|line| line["at"].is_number())), "{said}");
+        world.exec("kill $(cat /tmp/pid)").await;
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,14 @@ pub async fn run(context: &Context, args: &LogsArgs) -> Result<Exit, Failure> {
     }
     let mut printer = Printer::new(context, args);
     printer.widen(containers.iter().copied());
+    for stopped in containers.iter().filter(|container| writes_files(container) && !is_running(container)) {
+        errln!(
+            "warning: the proxy `{}` does not run, so only what nginx has said itself is shown: its requests are in files of its \
+             volume `{}`\n\nhint: `deploy-apps doctor --fix` starts it; then `deploy-apps logs proxy` reads them\n",
+            stopped.name,
+            stopped.labels.proxy.volume()
+        );
+    }
     let reading = async {
         let backlog = backlog(context, args, &containers, &mut printer).await?;
         match (backlog, args.follow) {
@@ -142,10 +150,17 @@ enum LogKey {
     Access(String),
 }
 
+fn writes_files(container: &ObservedContainer) -> bool {
+    container.labels.tuning.is_some_and(|tuning| tuning.access_log == AccessLog::File)
+}
+
+fn is_running(container: &ObservedContainer) -> bool {
+    container.state == ContainerState::Running
+}
+
 /// The log files of a stopped proxy cannot be read.
 fn keys(container: &ObservedContainer) -> impl Iterator<Item = LogKey> {
-    let writes_files = container.labels.tuning.is_some_and(|tuning| tuning.access_log == AccessLog::File);
-    let access = (writes_files && container.state == ContainerState::Running).then(|| container.name.clone());
+    let access = (writes_files(container) && is_running(container)).then(|| container.name.clone());
     std::iter::once(LogKey::Output(container.name.clone())).chain(access.map(LogKey::Access))
 }
 
