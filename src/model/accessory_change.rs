@@ -23,6 +23,8 @@ pub enum AccessoryChange {
     Restart,
     /// It is stopped on request; its container is kept.
     Stop,
+    /// Its container goes.
+    Remove,
 }
 
 impl AccessoryChange {
@@ -37,6 +39,7 @@ impl AccessoryChange {
             Self::Leave => "is left as it is",
             Self::Restart => "is restarted",
             Self::Stop => "is stopped",
+            Self::Remove => "is removed",
         }
     }
 }

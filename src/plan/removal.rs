@@ -1,5 +1,6 @@
 //! What a removal will do, and what of it people read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::Serialize;
 use super::plan::{AppPlan, write_stages};
 use super::stage::{Planned, Stage, number};
 use super::step::Step;
+use crate::model::{AppName, ObservedContainer, Role};
 
 /// What goes besides the containers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +53,17 @@ impl Removal {
     /// What comes after the apps.
     pub fn then(&self) -> impl Iterator<Item = &Planned> {
         self.rest.iter().chain(&self.proxy).flat_map(Stage::steps)
+    }
+
+    /// The accessories among these containers that it removes.
+    #[must_use]
+    pub fn accessories<'c>(&self, containers: &'c [ObservedContainer]) -> BTreeSet<&'c AppName> {
+        let removes = |name: &str| {
+            self.then().any(|planned| matches!(&planned.step, Step::RemoveContainer { name: gone, .. } if gone == name))
+        };
+        let gone = containers.iter().filter(|container| container.labels.role == Role::Accessory);
+        let gone = gone.filter(|container| removes(&container.name));
+        gone.filter_map(|container| container.labels.service.as_ref()).collect()
     }
 
     /// What will be gone, a line each; for the question before it.

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::execute::AppResult;
 use super::run::Run;
-use crate::event::Fact;
+use crate::event::{Fact, Outcome};
+use crate::model::{AccessoryChange, AppKey, ReleaseNumber};
 use crate::ports::{Engine, Proxy};
 
 /// Records the end of an app's run, with what is the same in every such record. All else is done by then, so a history
@@ -28,6 +29,25 @@ pub(super) async fn record_end<E: Engine, P: Proxy>(
     }
     if let Err(error) = run.proxy.record(&result.app, result.release.number, event, details).await {
         run.emit(Some(&result.app), Fact::Warned { message: format!("the history was not written: {error}") });
+    }
+}
+
+/// Records what became of an accessory that was no part of its own in a run.
+pub(super) async fn record_accessory_end<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    app: &AppKey,
+    change: AccessoryChange,
+    outcome: Outcome,
+    took: Duration,
+    mut details: Map<String, Value>,
+) {
+    let json = |value: serde_json::Result<Value>| value.unwrap_or(Value::Null);
+    details.insert("accessory".to_owned(), json(serde_json::to_value(change)));
+    details.insert("outcome".to_owned(), json(serde_json::to_value(outcome)));
+    details.insert("took_ms".to_owned(), milliseconds(took).into());
+    // An accessory has no releases.
+    if let Err(error) = run.proxy.record(app, ReleaseNumber(0), "removed", details).await {
+        run.emit(Some(app), Fact::Warned { message: format!("the history was not written: {error}") });
     }
 }
 

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::execute::AppResult;
 use super::failure::{DeployError, FailureKind};
-use super::history::record_end;
+use super::history::{record_accessory_end, record_end};
 use super::proxy::{ensure_proxy_running, proxy_state};
 use super::run::{Run, Scope};
 use crate::event::{Fact, Outcome};
-use crate::model::{AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project};
+use crate::model::{AccessoryChange, AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project};
 use crate::plan::{AppPlan, DownOptions, Removal, RemoveOptions, Stage, plan_down, plan_remove};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy};
 
@@ -143,7 +143,7 @@ async fn attempts<E: Engine, P: Proxy>(
     let mut ended: BTreeMap<AppKey, AppResult> = BTreeMap::new();
     for attempt in 1..=ATTEMPTS {
         // Whoever held the lease before may have changed everything, so what counts is what is there now.
-        let (_, _, removal) = look_at_removal(run, request).await?;
+        let (engine, _, removal) = look_at_removal(run, request).await?;
         let removals = removal.apps.iter().map(|app| remove_app(run, lease, app));
         let results = join_all(removals).await;
         let again = attempt < ATTEMPTS && results.iter().any(AppResult::plan_again);
@@ -158,7 +158,14 @@ async fn attempts<E: Engine, P: Proxy>(
         }
         let mut removed = Removed { apps: ended.into_values().collect(), rest: None };
         if !removal.rest.is_empty() && removed.is_whole() {
-            removed.rest = Some(run.after_flip(lease, &removal.rest, &Scope::shared()).await);
+            let begun = Instant::now();
+            let outcome = run.after_flip(lease, &removal.rest, &Scope::shared()).await;
+            removed.rest = Some(outcome);
+            // Without a proxy there is no history.
+            if lease.is_some() {
+                let gone = removal.accessories(&engine.containers);
+                join_all(gone.into_iter().map(|name| record(run, request, name, outcome, begun.elapsed()))).await;
+            }
         }
         return Ok((removed, removal.proxy));
     }
@@ -202,6 +209,18 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
         tally: scope.tally(),
         took: begun.elapsed(),
     }
+}
+
+/// The end of an accessory's removal, which was one of several things: into the history on the host.
+async fn record<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &RemoveRequest<'_>,
+    name: &AppName,
+    outcome: Outcome,
+    took: Duration,
+) {
+    let details = request.operator.details(request.purpose());
+    record_accessory_end(run, &request.project.key(name), AccessoryChange::Remove, outcome, took, details).await;
 }
 
 /// The end of one app's removal: to the reporters, and into the history on the host.

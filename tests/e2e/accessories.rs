@@ -168,6 +168,9 @@ async fn redis_is_backed_up_before_it_is_replaced_and_stays_when_that_fails() {
     host.deploy(&["doctor"]).await.says("accessory `redis` is not in the compose file");
     host.deploy(&["remove", "redis", "--yes", "--images"]).await.succeeded();
     assert_eq!(in_redis(&host, &["true"]).lines().count(), 1, "there is none to run it in");
+    host.deploy(&["history", "redis", "-n", "1"]).await.succeeded().says(" remove ").says(" completed ");
+    let all = host.deploy(&["history", "--format", "json"]).await.succeeded();
+    assert!(all.stdout.contains(r#""accessory":"remove""#), "{all}");
     let left = docker(&["images", "-q", &format!("deploy-apps/{}-redis", host.name())]);
     assert_eq!(left, "", "its image's tag is gone");
     host.deploy(&["down", "--yes", "--volumes", "--images"]).await.succeeded();

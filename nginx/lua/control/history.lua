@@ -37,9 +37,10 @@ local function persist(ok, problem)
     end
 end
 
--- A release number is given out once only, so the highest is in the journal even when its release never serves.
+-- A release number is given out once only, so the highest is in the journal even when its release never serves. An accessory has
+-- the number 0, and is known from then on, so that its history is found when no compose file has it any more.
 local function raise_last_release(app, release)
-    if release <= apps.last_release(app) then
+    if apps.is_known(app) and release <= apps.last_release(app) then
         return true
     end
     local line = ('{"app":%s,"last_release":%d}'):format(json.encode(app), release)

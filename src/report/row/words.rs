@@ -119,6 +119,7 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
         AccessoryChange::Leave => "✔ cleaned up",
         AccessoryChange::Restart => "✔ restarted",
         AccessoryChange::Stop => "✔ stopped",
+        AccessoryChange::Remove => "✔ removed",
     };
     match (end.outcome, change) {
         (Outcome::UpToDate, _) => Piece::new(Tone::Dim, served("unchanged", end)),
@@ -137,7 +138,11 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
         (Outcome::RolledBack, AccessoryChange::Run) => Piece::new(Tone::Error, "✘ failed, the next run repeats it"),
         (
             Outcome::RolledBack,
-            AccessoryChange::Start | AccessoryChange::Leave | AccessoryChange::Stop | AccessoryChange::Restart,
+            AccessoryChange::Start
+            | AccessoryChange::Leave
+            | AccessoryChange::Stop
+            | AccessoryChange::Restart
+            | AccessoryChange::Remove,
         ) => Piece::new(Tone::Error, "✘ failed"),
         (Outcome::Cancelled, AccessoryChange::Replace) => {
             Piece::new(Tone::Warning, "✘ cancelled, the previous one runs again")
