@@ -25,7 +25,10 @@ pub(super) fn ipv6(facts: &Facts) -> Option<Finding> {
     } else {
         Finding::ok(
             "ports",
-            format!("apps see the gateway's address for IPv6 clients of port {port}, their own for IPv4"),
+            format!(
+                "apps see the gateway's address for IPv6 clients of port {port}, their own for IPv4; where that matters, a \
+                 proxy in front that `trusted_proxies` names tells it, or `proxy.bind: 0.0.0.0` takes IPv4 alone"
+            ),
         )
     })
 }
@@ -43,6 +46,10 @@ mod tests {
     use crate::model::{AccessLog, PortAnswer, ProxyName};
 
     fn level(bind: Option<&str>, trusted: &[&str]) -> Option<Level> {
+        finding(bind, trusted).map(|finding| finding.level)
+    }
+
+    fn finding(bind: Option<&str>, trusted: &[&str]) -> Option<Finding> {
         let spec = ProxySpec {
             name: ProxyName::default(),
             http_port: 8080,
@@ -57,7 +64,13 @@ mod tests {
             connections_per_client: None,
         };
         let published = Some(PortAnswer::Answers { address: "127.0.0.1:8080".to_owned() });
-        ipv6(&Facts { desired: Some(spec), published, ..Facts::default() }).map(|finding| finding.level)
+        ipv6(&Facts { desired: Some(spec), published, ..Facts::default() })
+    }
+
+    #[test]
+    fn says_what_helps_where_it_matters() {
+        let said = finding(None, &[]).expect("a finding").message;
+        assert!(said.contains("`trusted_proxies`") && said.contains("`proxy.bind: 0.0.0.0`"), "{said}");
     }
 
     #[test]
