@@ -28,6 +28,7 @@ mod durations;
 mod edge;
 mod history;
 mod idle_clients;
+mod inherited;
 mod init;
 mod input_build;
 mod input_engine;

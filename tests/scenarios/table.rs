@@ -384,4 +384,20 @@ pub const SCENARIOS: &[Scenario] = &[
         &["it::memory::a_release_newer_than_the_proxys_state_goes_only_when_another_serves"],
         None,
     ),
+    scenario(
+        "One client holds as many connections as it can get: idle ones, heads and uploads that come slowly",
+        "beyond its share it gets 429, and all others are served; behind a trusted proxy each client has a share of its own",
+        &[
+            "lua::crowds::one_address_cannot_take_all_connections_from_the_others",
+            "lua::crowds::connections_that_ask_nothing_count_as_those_that_do",
+            "lua::crowds::behind_a_trusted_proxy_each_client_has_a_share_of_its_own",
+        ],
+        None,
+    ),
+    scenario(
+        "An app is built `FROM` the image of another app",
+        "each is built, deployed, rolled back and pruned as itself",
+        &["e2e::inherited::an_app_from_another_apps_image_is_built_deployed_and_pruned_as_itself"],
+        None,
+    ),
 ];
