@@ -70,7 +70,7 @@ function _M.admit(held)
     return route, is_found or is_holding(held.app) and hold(held), target
 end
 
--- The request is over, or begins anew: it is counted no more.
+-- The request is over, or begins again: it is counted no more.
 function _M.release(held)
     if held.peer then
         inflight.lower(held.peer, held.is_websocket)
