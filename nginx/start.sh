@@ -32,7 +32,7 @@ workers=${WORKERS:-$(nproc)}
 # A proxied request needs two connections; 16384 cost 7 MB in each worker. 64 files stay for logs, sockets and the state.
 connections=${WORKER_CONNECTIONS:-16384}
 memory=$(memory)
-# Beside the tables in shared memory (154 MiB) half may go into workers, at 20 MiB each, and the rest into what their connections
+# Beside the tables in shared memory (160 MiB) half may go into workers, at 20 MiB each, and the rest into what their connections
 # hold, at 16 KiB each. More would end with the kernel killing a worker and all its connections.
 if [ -n "$memory" ]; then
     spare=$((memory > 200 ? memory - 160 : 40))
@@ -76,6 +76,14 @@ listen() {
     listen 80
     [ "${PROXY_PROTOCOL:-}" != on ] || listen '8081 proxy_protocol'
 } > "$run/listen.conf"
+# Where no port of https is published there is no listener, and nothing of it costs anything.
+{
+    if [ -n "${HTTPS_PORT:-}" ]; then
+        listen '443 ssl'
+        [ "${PROXY_PROTOCOL:-}" != on ] || listen '8443 ssl proxy_protocol'
+        echo 'include /etc/nginx/https.conf;'
+    fi
+} > "$run/https.conf"
 # A full disk must not keep the proxy from starting.
 log=/var/lib/deploy-apps/log
 if [ "${ACCESS_LOG:-stdout}" = file ] && ! { mkdir -p "$log" && : >> "$log/access.log"; }; then

@@ -101,6 +101,11 @@ pub enum Fact {
         generation: Generation,
         took: Duration,
     },
+    /// The proxy serves a host with a new certificate from now on. `expires` is a day, such as `2031-03-04`.
+    CertificateStored {
+        host: String,
+        expires: String,
+    },
     /// "Up to date" is said only with this: the proxy routes where the plan says.
     RouteConfirmed,
     /// Over all replicas of the app that drain right now.

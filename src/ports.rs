@@ -25,9 +25,9 @@ pub use inspect::{
 pub use run::{Ending, LeaseRequest, Operator, Origin, RunInfo};
 
 use crate::model::{
-    AppKey, BuildSpec, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook, HostFile, InFlight,
-    KillCause, Listening, NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber,
-    StoredRelease,
+    AppKey, BuildSpec, CertificateChange, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook,
+    HostFile, InFlight, KillCause, Listening, NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy,
+    ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
 
@@ -281,6 +281,9 @@ pub trait Proxy: Send + Sync + 'static {
         &self,
         apps: &[AppKey],
     ) -> impl Future<Output = Result<BTreeMap<AppKey, Vec<StoredRelease>>, ProxyError>> + Send;
+
+    /// Stores or removes the certificate of a host. Persisted before it returns; what is so already is no error.
+    fn change_certificate(&self, change: &CertificateChange) -> impl Future<Output = Result<(), ProxyError>> + Send;
 
     /// They can no longer be rolled back to. What is not kept is no error.
     fn forget_releases(

@@ -2,17 +2,18 @@
 
 use std::net::Ipv4Addr;
 
-use deploy_apps::model::{AppRecord, Balance, Peer, ReleaseNumber, Route, Scale, Settings};
+use deploy_apps::model::{AppRecord, Balance, Peer, ReleaseNumber, Route, RouteTls, Scale, Settings};
 
 pub fn full_record() -> AppRecord {
+    let tls = Some(RouteTls { redirect: true, hsts: Some(15_552_000) });
     AppRecord {
         project: "t".parse().expect("a name"),
         app: "full".parse().expect("a name"),
         release: ReleaseNumber(7),
         version: "1.0.0+7".to_owned(),
         routes: vec![
-            Route { host: Some("*.full.test".to_owned()), path: "/a".to_owned(), strip: true },
-            Route { host: None, path: "/full".to_owned(), strip: false },
+            Route { host: Some("*.full.test".to_owned()), path: "/a".to_owned(), strip: true, tls },
+            Route { host: None, path: "/full".to_owned(), strip: false, tls: None },
         ],
         settings: Settings { balance: Balance::RoundRobin, metrics: Some("/metrics?all".to_owned()) },
         hold_ms: 1234,

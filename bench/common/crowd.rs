@@ -65,7 +65,12 @@ impl<'a> Crowd<'a> {
             version: format!("1.0.0+{}", release.0),
         };
         let record = AppRecord {
-            routes: vec![Route { host: Some(format!("{}.localhost", key.app)), path: "/".to_owned(), strip: false }],
+            routes: vec![Route {
+                host: Some(format!("{}.localhost", key.app)),
+                path: "/".to_owned(),
+                strip: false,
+                tls: None,
+            }],
             peers: (1..=self.peers).map(peer).collect(),
             ..AppRecord::new(key.clone(), release, format!("1.0.0+{}", release.0))
         };

@@ -76,8 +76,8 @@ pub fn observed(choices: &mut Choices<'_>, project: &Project) -> ObservedState {
     let generation = Generation(choices.below(9).into());
     let (keeps_releases, is_new) = (!choices.seldom(), !choices.seldom());
     let known = |name: &&str| if *name == Features::RELEASES { keeps_releases } else { is_new };
-    let features = ["releases", "scale", "targets"].into_iter().filter(known).collect();
-    let proxy = ObservedProxy { generation, apps, in_flight, features };
+    let features = ["releases", "scale", "targets", "certificates"].into_iter().filter(known).collect();
+    let proxy = ObservedProxy { generation, apps, in_flight, features, certificates: BTreeMap::new() };
     let images = choices.several(3, |choices| image(choices, project));
     let engine = ObservedEngine { containers: containers.into_values().collect(), images, ..ObservedEngine::default() };
     let resolved = project.apps.keys().chain(project.accessories.keys());

@@ -10,11 +10,14 @@ function _M.master()
     local access, balancer = require "traffic.access", require "traffic.balancer"
     local client = require "traffic.client"
     client.trust(os.getenv("TRUSTED_PROXIES"))
+    require("traffic.https").listen(os.getenv("HTTPS_PORT"))
     require "control.api"
+    require "control.certificates"
     require "metrics.exposition"
     require "control.probed"
     local store = require "state.store"
     store.load()
+    require("tls.store").load()
     require("metrics.deploys").load(store.HISTORY)
     return {
         identify = client.identify,
@@ -22,6 +25,7 @@ function _M.master()
         balance = balancer.run,
         upgraded = access.upgraded,
         finished = access.finished,
+        handshake = require("tls.handshake").run,
     }
 end
 

@@ -100,7 +100,8 @@ impl Cli {
             Some(Command::Down(_)) => Some("down"),
             Some(Command::Remove(_)) => Some("remove"),
             Some(
-                Command::Completions(_)
+                Command::Certificates
+                | Command::Completions(_)
                 | Command::Config(_)
                 | Command::Dashboard(_)
                 | Command::Doctor(_)
@@ -143,6 +144,8 @@ pub enum Command {
     Dashboard(DashboardArgs),
     /// Show what was deployed when, by whom and from where, and how it ended
     History(HistoryArgs),
+    /// List the certificates that the proxy serves the project's hosts with, and how long they last
+    Certificates,
     Rollback(RollbackArgs),
     Scale(ScaleArgs),
     Restart(RestartArgs),

@@ -229,6 +229,7 @@ impl From<ProxyError> for Failure {
             | ProxyError::RouteConflict { .. }
             | ProxyError::LeaseLost { .. }
             | ProxyError::PersistFailed { .. }
+            | ProxyError::CertificateMoved { .. }
             | ProxyError::Refused { .. } => Exit::NoProxy,
         };
         Self { hint: error.hint(), ..Self::new(exit, visible(&error.to_string())) }

@@ -38,8 +38,8 @@ pub use exit::Exit;
 
 use args::{Cli, Command};
 use commands::{
-    again, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs, ls, man, plan,
-    proxy, prune, remove, rollback, run, scale, schema, status,
+    again, certificates, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs,
+    ls, man, plan, proxy, prune, remove, rollback, run, scale, schema, status,
 };
 use common::Format;
 use context::{Basis, Context};
@@ -139,6 +139,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Exec(args)) => boxed(|| async { exec::run(&open.await?, &args).await }).await,
         Some(Command::Run(args)) => boxed(|| async { run::run(&open.await?, &args).await }).await,
         Some(Command::History(args)) => boxed(|| async { history::run(&open.await?, &args).await }).await,
+        Some(Command::Certificates) => boxed(|| async { certificates::run(&open.await?).await }).await,
         Some(Command::Rollback(args)) => boxed(|| async { rollback::run(&open.await?, &args).await }).await,
         Some(Command::Scale(args)) => boxed(|| async { scale::run(&open.await?, &args).await }).await,
         Some(Command::Restart(args)) => {

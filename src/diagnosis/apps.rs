@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{EngineFacts, Facts, Finding, ProxyFacts};
 use crate::model::{
-    AppKey, ContainerState, ObservedContainer, Orphan, Peer, ReleaseNumber, Role, Stranger, Unstable, strangers_among,
+    AppKey, ContainerState, ObservedCertificate, ObservedContainer, Orphan, Peer, ReleaseNumber, Role, Stranger,
+    Unstable, days_left, strangers_among,
 };
 
 /// A deploy that holds its lease longer than this hangs, or drains long WebSockets.
@@ -165,4 +166,24 @@ pub(super) fn images(engine: &EngineFacts) -> Vec<Finding> {
     }
     let text = format!("{} without a tag", counted(dangling, "image"));
     vec![Finding::warning("images", text, "`deploy-apps prune` removes them").fixable()]
+}
+/// What the proxy serves hosts with.
+pub(super) fn certificates(facts: &Facts, proxy: &ProxyFacts) -> Vec<Finding> {
+    const REMEDY: &str = "put a new one into its file and deploy its app: nothing else is replaced then";
+    let all = &proxy.state.certificates;
+    let findings: Vec<Finding> = all
+        .values()
+        .filter_map(|one| {
+            let trouble = one.trouble(facts.now)?;
+            let is_useless = one.expires().is_none_or(|at| at <= facts.now);
+            let make = if is_useless { Finding::problem } else { Finding::warning };
+            Some(make("certificates", trouble, REMEDY))
+        })
+        .collect();
+    if !findings.is_empty() || all.is_empty() {
+        return findings;
+    }
+    let least = all.values().filter_map(ObservedCertificate::expires).map(|at| days_left(at, facts.now)).min();
+    let count = if all.len() == 1 { "1 certificate is".to_owned() } else { format!("{} certificates are", all.len()) };
+    vec![Finding::ok("certificates", format!("{count} valid for {} days or more", least.unwrap_or_default()))]
 }

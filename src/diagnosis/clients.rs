@@ -53,6 +53,7 @@ mod tests {
         let spec = ProxySpec {
             name: ProxyName::default(),
             http_port: 8080,
+            https_port: None,
             bind: bind.map(str::to_owned),
             subnet: None,
             base_image: String::new(),

@@ -142,6 +142,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
             findings.extend(apps::replicas(engine, proxy));
             findings.extend(apps::strangers(engine, proxy));
             findings.extend(apps::leases(facts, proxy));
+            findings.extend(apps::certificates(facts, proxy));
         }
         findings.extend(apps::unstable(engine));
         findings.extend(apps::orphans(&facts.orphans));

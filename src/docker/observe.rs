@@ -147,6 +147,7 @@ async fn with_state(
         },
     };
     let name = summary.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
+    let published = summary.ports.iter().flatten().filter_map(|port| Some((port.private_port, port.public_port?)));
     Ok(Some(ObservedContainer {
         name: name.unwrap_or_else(|| id.clone()),
         image_id: summary.image_id.clone().unwrap_or_default(),
@@ -154,7 +155,8 @@ async fn with_state(
         address: address(&summary, proxy),
         hooks,
         volumes: summary.mounts.iter().flatten().filter_map(volume_of).collect(),
-        published: summary.ports.iter().flatten().find_map(|port| port.public_port),
+        // Of the proxy's ports that of plain HTTP is the lower one inside.
+        published: published.min().map(|(_, public)| public),
         id,
         labels,
         state,

@@ -12,6 +12,8 @@ pub struct Features(BTreeSet<String>);
 impl Features {
     /// It keeps releases, and the number that `scale` has set.
     pub const RELEASES: &'static str = "releases";
+    /// It serves HTTPS, keeps certificates, and takes a route's `tls`.
+    pub const CERTIFICATES: &'static str = "certificates";
     /// A record may carry the number that `scale` has set.
     pub const SCALE: &'static str = "scale";
 

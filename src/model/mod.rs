@@ -5,9 +5,11 @@
 mod accessory_change;
 mod address;
 mod bytes;
+mod certificate;
 mod composed;
 mod container;
 mod course;
+mod der;
 mod features;
 mod files;
 mod history;
@@ -43,12 +45,14 @@ mod webhook;
 pub use accessory_change::AccessoryChange;
 pub use address::{AddressPool, Subnet};
 pub use bytes::Bytes;
+pub use certificate::{Certificate, CertificateChange, ObservedCertificate, RouteTls, day, days_left};
 pub use composed::{ComposeContainer, ComposeLabel};
 pub use container::{
     ContainerSpec, Healthcheck, LogLimit, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,
     OwnLabels, PortBinding, Resources, Restart, Role, Tmpfs, Ulimit,
 };
 pub use course::{Course, Look, Moment, TimedDeploy, TimedStep};
+pub use der::Validity;
 pub use features::Features;
 pub use files::{ContainerFile, Content, refill};
 pub use history::{PastRun, RunEnd, past_runs};

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::address::Subnet;
+use super::certificate::ObservedCertificate;
 use super::composed::ComposeContainer;
 use super::features::Features;
 use super::names::{AppKey, AppName, Generation, ProjectName, ReleaseNumber};
@@ -212,6 +213,9 @@ pub struct ObservedProxy {
     /// What it knows besides the first version of the control API.
     #[serde(default)]
     pub features: Features,
+    /// By host.
+    #[serde(default)]
+    pub certificates: BTreeMap<String, ObservedCertificate>,
 }
 
 impl ObservedProxy {
@@ -219,6 +223,23 @@ impl ObservedProxy {
     #[must_use]
     pub fn keeps_releases(&self) -> bool {
         self.features.knows(Features::RELEASES)
+    }
+
+    /// It serves HTTPS and keeps certificates. One of an older build does neither.
+    #[must_use]
+    pub fn keeps_certificates(&self) -> bool {
+        self.features.knows(Features::CERTIFICATES)
+    }
+
+    /// Those of this project's hosts.
+    pub fn certificates_of(&self, project: &ProjectName) -> impl Iterator<Item = &ObservedCertificate> {
+        let routed = |host: &str| {
+            let apps = self.apps.iter().filter(|(key, _)| key.project == *project);
+            let mut routes = apps.filter_map(|(_, known)| known.record.as_ref()).flat_map(|record| &record.routes);
+            routes.any(|route| route.host.as_deref() == Some(host))
+        };
+        let own = move |one: &&ObservedCertificate| one.project.as_ref() == Some(project) || routed(&one.host);
+        self.certificates.values().filter(own)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The desired state: one parsed and validated compose file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::address::Subnet;
+use super::certificate::Certificate;
 use super::container::{ContainerSpec, Logging, Restart, Ulimit};
 use super::hooks::Hook;
 use super::keys::{NetworkSettings, NewVolume};
@@ -49,6 +50,9 @@ pub struct Project {
     /// Networks and volumes that must already exist.
     pub external_networks: Vec<String>,
     pub external_volumes: Vec<String>,
+    /// By host: those that routes name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, Certificate>,
 }
 
 impl Project {
@@ -82,15 +86,17 @@ impl Project {
     /// used for routes without a host, unless the proxy listens on a specific address.
     #[must_use]
     pub fn urls(&self, app: &AppName, host: &str) -> Vec<String> {
-        let port = if self.proxy.http_port == 80 { String::new() } else { format!(":{}", self.proxy.http_port) };
+        let plain = ("http", self.proxy.http_port, 80);
+        let secure = self.proxy.https_port.map(|port| ("https", port, 443));
         let any_host = self.proxy.bind.as_deref().filter(|bind| !is_any(bind)).unwrap_or(host);
         let routes = self.apps.get(app).map_or(&[][..], |app| &app.routes);
-        let hosts =
-            routes.iter().map(|route| (route.host.as_deref().unwrap_or(any_host), route.path.trim_end_matches('/')));
-        hosts
-            .filter(|(host, _)| !host.starts_with('*'))
-            .map(|(host, path)| format!("http://{host}{port}{path}"))
-            .collect()
+        let url = |route: &Route| {
+            let host = route.host.as_deref().unwrap_or(any_host);
+            let (scheme, port, usual) = route.tls.as_ref().and(secure).unwrap_or(plain);
+            let port = if port == usual { String::new() } else { format!(":{port}") };
+            (!host.starts_with('*')).then(|| format!("{scheme}://{host}{port}{}", route.path.trim_end_matches('/')))
+        };
+        routes.iter().filter_map(url).collect()
     }
 }
 
@@ -105,6 +111,9 @@ pub struct ProxySpec {
     pub name: ProxyName,
     /// On the host, 1–65535.
     pub http_port: u16,
+    /// Likewise, for HTTPS; `None`: there is no HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https_port: Option<u16>,
     /// The host address that it listens on; `None`: all.
     pub bind: Option<String>,
     /// `None`: the first free /20; see [`super::address::AddressPool`].
@@ -129,7 +138,7 @@ pub struct ProxySpec {
 }
 
 impl ProxySpec {
-    /// The shared-memory tables need up to 154 MiB, each worker 20 MiB, and the maximum of connections of two workers
+    /// The shared-memory tables need up to 160 MiB, each worker 20 MiB, and the maximum of connections of two workers
     /// another 500 MiB. `nginx/start.sh` adapts workers and connections to the limit.
     pub const MEMORY: i64 = 1 << 30;
     /// Enough for the tables, one worker and a few thousand connections.

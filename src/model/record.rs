@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate::RouteTls;
 use super::names::{AppKey, AppName, ProjectName, ReleaseNumber};
 use super::observed_container::ObservedContainer;
 use super::scale::Scale;
@@ -72,6 +73,9 @@ pub struct Route {
     pub path: String,
     /// Whether the app sees the path without the prefix.
     pub strip: bool,
+    /// `None` is plain HTTP. Left out then, so that a proxy of an older build takes the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RouteTls>,
 }
 
 impl Route {

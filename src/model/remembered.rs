@@ -55,6 +55,7 @@ impl Project {
             proxy: ProxySpec {
                 name: proxy.clone(),
                 http_port: http_port.unwrap_or(80),
+                https_port: None,
                 bind: None,
                 subnet: None,
                 base_image: String::new(),
@@ -74,6 +75,7 @@ impl Project {
             volumes: Vec::new(),
             external_networks: Vec::new(),
             external_volumes: Vec::new(),
+            certificates: std::collections::BTreeMap::new(),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Features {
     #[must_use]
     pub fn all() -> Self {
         let own = TABLE.iter().filter_map(|setting| setting.feature);
-        own.chain([Self::RELEASES, Self::SCALE]).collect()
+        own.chain([Self::RELEASES, Self::SCALE, Self::CERTIFICATES]).collect()
     }
 }
 

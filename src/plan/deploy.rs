@@ -9,6 +9,7 @@ use super::accessory::plan_accessory;
 use super::app::plan_app;
 use super::as_it_is::plan_as_it_is;
 use super::ask::{DeployOptions, Intent};
+use super::certificates::with_certificates;
 use super::clash::check_names;
 use super::desired::DesiredApp;
 use super::hosts::with_hosts;
@@ -73,6 +74,9 @@ pub fn plan_deploy(
         let Some(goal) = goals.iter().find(|goal| goal.app.service.name == part.name) else { continue };
         routes.check(&part.name, &goal.app.routes)?;
         let mut plan = plan_app(project, goal, observed, options, pool, &mut taken, wait)?;
+        if matches!(options.intent, Intent::Deploy | Intent::Rollback { .. }) {
+            plan = with_certificates(plan, project, &goal.app, observed)?;
+        }
         take_over(&mut plan, project, &goal.app, observed);
         if let (Some(keep), Verdict::Deploy, Intent::Deploy) = (options.keep, plan.verdict, &options.intent) {
             plan.prune = prune_after(&plan, &observed.engine, &observed.proxy, keep);

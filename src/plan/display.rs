@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::step::{Expect, FlipChange, Gate, Step};
-use crate::model::{AppRecord, Condition};
+use crate::model::{AppRecord, Condition, day};
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,6 +16,12 @@ impl fmt::Display for Step {
             Self::CreateVolume(volume) => write!(f, "create volume `{}`", volume.name),
             Self::ReserveRelease { app, release, version } => write!(f, "reserve {release} ({version}) of `{app}`"),
             Self::StoreRelease { app, release } => write!(f, "store {} of `{app}`", release.number),
+            Self::ChangeCertificate(change) => match &change.certificate {
+                Some(new) => {
+                    write!(f, "store certificate of `{}`, valid until {}", change.host, day(new.not_after))
+                }
+                None => write!(f, "remove certificate of `{}`", change.host),
+            },
             Self::LookAgain { replicas } => {
                 let names: Vec<String> = replicas.iter().map(|look| format!("`{}`", look.name)).collect();
                 write!(f, "recheck {}", names.join(" "))

@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn routes_in_another_order_are_the_same() {
-        let route = |path: &str| Route { host: None, path: path.to_owned(), strip: false };
+        let route = |path: &str| Route { host: None, path: path.to_owned(), strip: false, tls: None };
         let (a, b, c) = (route("/a"), route("/b"), route("/c"));
         assert_eq!(routes_drift(&[a.clone(), b.clone()], &[b.clone(), a.clone()]), None);
         let drift = routes_drift(&[a.clone(), c], &[a, b]).unwrap();

@@ -56,6 +56,7 @@ mod tests {
         let proxy = ProxySpec {
             name: ProxyName::default(),
             http_port: 80,
+            https_port: None,
             bind: None,
             subnet: None,
             base_image: String::new(),
@@ -81,6 +82,7 @@ mod tests {
             volumes: Vec::new(),
             external_networks: vec![network],
             external_volumes: Vec::new(),
+            certificates: std::collections::BTreeMap::new(),
         }
     }
 

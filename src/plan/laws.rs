@@ -37,7 +37,13 @@ struct Simulation {
     start_first: bool,
     /// Releases that the proxy keeps; `None` when it keeps none at all.
     kept: Option<BTreeSet<ReleaseNumber>>,
+    /// Hosts that have a certificate.
+    certificates: BTreeSet<String>,
     broken: Vec<Violation>,
+}
+
+fn needs_certificate(record: &AppRecord, host: &str) -> bool {
+    record.routes.iter().any(|route| route.tls.is_some() && route.host.as_deref() == Some(host))
 }
 
 impl Simulation {
@@ -60,6 +66,13 @@ impl Simulation {
                 let kept = observed.releases.get(&app.app);
                 kept.into_iter().flatten().map(|stored| stored.number).collect()
             }),
+            certificates: observed
+                .proxy
+                .certificates
+                .values()
+                .filter(|known| known.id.is_some())
+                .map(|known| known.host.clone())
+                .collect(),
             broken: Vec::new(),
         }
     }
@@ -136,6 +149,17 @@ impl Simulation {
                 }
                 self.running.remove(name);
             }
+            Step::ChangeCertificate(change) => {
+                if change.certificate.is_some() {
+                    self.certificates.insert(change.host.clone());
+                } else {
+                    let needed = self.serving.as_ref().is_some_and(|record| needs_certificate(record, &change.host));
+                    if needed {
+                        self.violation("a certificate that is needed stays", planned);
+                    }
+                    self.certificates.remove(&change.host);
+                }
+            }
             Step::CreateNetwork(_)
             | Step::CreateVolume(_)
             | Step::PostStart { .. }
@@ -171,6 +195,10 @@ impl Simulation {
         }
         if self.kept.as_ref().is_some_and(|kept| entering.iter().any(|peer| !kept.contains(&peer.release))) {
             self.violation("what gets traffic can be rolled back to", planned);
+        }
+        let secure = record.iter().flat_map(|record| &record.routes).filter(|route| route.tls.is_some());
+        if secure.filter_map(|route| route.host.as_ref()).any(|host| !self.certificates.contains(host)) {
+            self.violation("a route for HTTPS has its certificate", planned);
         }
         let had_backends =
             self.serving.iter().flat_map(|record| &record.peers).any(|peer| self.running.contains(&peer.id));

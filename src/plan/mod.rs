@@ -12,6 +12,7 @@ mod as_it_is;
 mod ask;
 mod batches;
 mod builder;
+mod certificates;
 mod clash;
 mod deploy;
 mod desired;

@@ -84,6 +84,12 @@ impl AppPlan {
         self.verdict.accessory().is_some_and(|change| change != AccessoryChange::Leave)
     }
 
+    /// Whether it gives the proxy a certificate, which changes what serves without a flip.
+    #[must_use]
+    pub fn changes_certificate(&self) -> bool {
+        self.steps().any(|planned| matches!(planned.step, Step::ChangeCertificate(_)))
+    }
+
     /// Whether those who depend on it have anything to wait for.
     pub(super) fn has_work_before_ready(&self) -> bool {
         !self.before.is_empty() || self.flip.is_some()

@@ -32,6 +32,8 @@ impl ProxyImage {
 /// Of its listeners, as `nginx/start.sh` writes them. Apps come to the first one, whatever the published port speaks.
 const HTTP_PORT: u16 = 80;
 const PROXY_PROTOCOL_PORT: u16 = 8081;
+const HTTPS_PORT: u16 = 443;
+const HTTPS_PROXY_PROTOCOL_PORT: u16 = 8443;
 /// nginx is up within a second; a slow disk and a large history take the rest.
 const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The image's user, who is not root.
@@ -277,7 +279,26 @@ fn trust(spec: &ProxySpec, pool: AddressPool) -> IndexMap<String, String> {
     if spec.proxy_protocol {
         environment.insert("PROXY_PROTOCOL".to_owned(), "on".to_owned());
     }
+    if let Some(port) = spec.https_port {
+        environment.insert("HTTPS_PORT".to_owned(), port.to_string());
+    }
     environment
+}
+
+/// HTTP, and HTTPS where it is asked for. While another container has the port of the one, it may have that of the other.
+fn ports(spec: &ProxySpec) -> Vec<PortBinding> {
+    let plain = if spec.proxy_protocol { PROXY_PROTOCOL_PORT } else { HTTP_PORT };
+    let secure = if spec.proxy_protocol { HTTPS_PROXY_PROTOCOL_PORT } else { HTTPS_PORT };
+    let is_interim = spec.http_port == INTERIM_PORT;
+    let published = |host_port: u16, container_port: u16| PortBinding {
+        host_ip: spec.bind.clone(),
+        host_port: Some(host_port).filter(|_| !is_interim),
+        container_port,
+        protocol: "tcp".to_owned(),
+        ..PortBinding::default()
+    };
+    let secure = spec.https_port.map(|port| published(port, secure));
+    std::iter::once(published(spec.http_port, plain)).chain(secure).collect()
 }
 
 /// The proxy's container: no capability, no writable file but its state and its sockets.
@@ -305,13 +326,7 @@ fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> N
         }],
         restart: Restart::UnlessStopped,
         stop_grace: Some(PROXY_STOP_GRACE),
-        ports: vec![PortBinding {
-            host_ip: spec.bind.clone(),
-            host_port: Some(spec.http_port).filter(|port| *port != INTERIM_PORT),
-            container_port: if spec.proxy_protocol { PROXY_PROTOCOL_PORT } else { HTTP_PORT },
-            protocol: "tcp".to_owned(),
-            ..PortBinding::default()
-        }],
+        ports: ports(spec),
         environment: trust(spec, pool),
         logging: spec.logging.clone(),
         ..ContainerSpec::default()

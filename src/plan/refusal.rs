@@ -39,6 +39,12 @@ pub enum PlanRefused {
         /// The one that it listens on, and the one of the file, where they differ.
         port: Option<(u16, u16)>,
     },
+    #[error("app `{app}` has a route with `tls`, and the proxy `{proxy}` is of an older build, which serves no HTTPS")]
+    ProxyWithoutHttps { app: AppKey, proxy: String },
+    #[error(
+        "app `{app}` has a route with `tls`, and neither the proxy nor a file here has the certificate of `{host}`"
+    )]
+    NoCertificate { app: AppKey, host: String },
     #[error("external {kind} `{name}` does not exist on the engine")]
     ExternalMissing { kind: &'static str, name: String },
     #[error("service `{service}` has no image that the engine can run")]
@@ -144,6 +150,12 @@ impl PlanRefused {
                 let keep = port.map(|(runs, _)| format!("; or leave it to all who share it: `http_port: {runs}`"));
                 let upgrade = "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)";
                 format!("{upgrade}{}", keep.unwrap_or_default())
+            }
+            Self::ProxyWithoutHttps { .. } => {
+                "`deploy-apps proxy upgrade` replaces it by the one of this deploy-apps".to_owned()
+            }
+            Self::NoCertificate { host, .. } => {
+                format!("run it where the compose file with the certificate of `{host}` and its files are")
             }
             Self::ExternalMissing { kind, name } => format!("`docker {kind} create {name}`"),
             Self::NoImage { service } => format!("give `{service}` an `image` or a `build`"),

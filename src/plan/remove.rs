@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::app_diff::belongs;
+use super::certificates::removed_with;
 use super::hooks::pre_stop;
 use super::images::{release_of_tag, release_tag};
 use super::orphans::{deployed_apps, tags_of_project};
@@ -44,6 +45,8 @@ pub fn plan_remove(
         data.extend(present.map(|tag| vec![untag(tag)]));
     }
     rest.push(Stage::beside(data));
+    let keys = names.iter().map(|name| project.key(name)).collect();
+    rest.push(removed_with(&project.name, &keys, proxy));
     Removal { apps: plans, rest: without_empty(rest), proxy: Vec::new() }.numbered()
 }
 
@@ -80,6 +83,7 @@ pub fn plan_down(
         data.extend(tags.map(|tag| vec![untag(tag)]));
     }
     rest.push(Stage::beside(data));
+    rest.push(removed_with(&project.name, &names.iter().map(|name| project.key(name)).collect(), proxy));
     if options.remove.images && engine.images.iter().any(|image| image.source.is_some()) {
         let unused = Planned::new(Step::RemoveDangling, "`--images` was asked for");
         rest.push(Stage::line(vec![unused]));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    AppKey, AppName, AppRecord, BuildSpec, Condition, DrainPolicy, Generation, HealthPolicy, Hook, NewContainer,
-    NewNetwork, NewVolume, ReleaseNumber, StoredRelease,
+    AppKey, AppName, AppRecord, BuildSpec, CertificateChange, Condition, DrainPolicy, Generation, HealthPolicy, Hook,
+    NewContainer, NewNetwork, NewVolume, ReleaseNumber, StoredRelease,
 };
 
 /// What to do.
@@ -29,6 +29,8 @@ pub enum Step {
         #[serde(skip_serializing)]
         release: Box<StoredRelease>,
     },
+    /// Gives the proxy the certificate of a host, or takes it away. Never undone: the newest one stays.
+    ChangeCertificate(Box<CertificateChange>),
     BuildImage {
         tag: String,
         digest: String,

@@ -9,7 +9,10 @@ impl Step {
     pub fn kind(&self) -> StepKind {
         match self {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::AwaitControl { .. } => StepKind::Setup,
-            Self::ReserveRelease { .. } | Self::StoreRelease { .. } | Self::ForgetReleases { .. } => StepKind::Record,
+            Self::ReserveRelease { .. }
+            | Self::StoreRelease { .. }
+            | Self::ForgetReleases { .. }
+            | Self::ChangeCertificate(_) => StepKind::Record,
             Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
             Self::CreateContainer(_) => StepKind::Create,
             Self::StartContainer { .. } => StepKind::Start,
@@ -37,6 +40,7 @@ impl Step {
             Self::BuildImage { tag, .. } | Self::TagImage { tag, .. } | Self::UntagImage { tag } => Some(tag),
             Self::CreateContainer(container) => Some(&container.name),
             Self::CreateVolume(volume) => Some(&volume.name),
+            Self::ChangeCertificate(change) => Some(&change.host),
             Self::StartContainer { name }
             | Self::PostStart { name, .. }
             | Self::PreStop { name, .. }

@@ -30,9 +30,10 @@ impl Step {
                 start.chain(hooks).chain([gate]).collect()
             }
             Self::Flip { changes } => undo_flip(changes),
-            // Networks and volumes are shared and cost nothing; the rest has no effect to undo.
+            // Networks and volumes are shared and cost nothing, and a certificate is good for what served before too; the rest has no effect to undo.
             Self::CreateNetwork(_)
             | Self::CreateVolume(_)
+            | Self::ChangeCertificate(_)
             | Self::TagImage { alias: true, .. }
             | Self::ReserveRelease { .. }
             | Self::UntagImage { .. }

@@ -72,6 +72,8 @@ pub enum ProxyError {
     TooOld { proxy: String, call: String },
     #[error("app `{app}` is at generation {found}, not {expected}: another deploy has changed it")]
     GenerationMoved { app: AppKey, expected: u64, found: u64 },
+    #[error("another deploy has changed the certificate of `{host}`")]
+    CertificateMoved { host: String },
     #[error("route `{route}` of app `{app}` belongs to app `{other}` already")]
     RouteConflict { app: AppKey, other: AppKey, route: String },
     #[error("the lease on app `{app}` is lost")]
@@ -105,6 +107,7 @@ impl ProxyError {
             }
             Self::PersistFailed { .. } => "`deploy-apps doctor` says how full the engine's disk is".to_owned(),
             Self::GenerationMoved { .. }
+            | Self::CertificateMoved { .. }
             | Self::RouteConflict { .. }
             | Self::LeaseLost { .. }
             | Self::Refused { .. } => return None,

@@ -12,10 +12,12 @@ use super::channel::Opener;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::wire::{
-    ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, ForgetRequest, HistoryAnswer, HistoryRequest, LeaseCall,
-    ProbeRequest, ProbeResult, StateAnswer, StoreRequest, VersionAnswer,
+    CertificateRequest, ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, ForgetRequest, HistoryAnswer,
+    HistoryRequest, LeaseCall, ProbeRequest, ProbeResult, StateAnswer, StoreRequest, VersionAnswer,
 };
-use crate::model::{AppKey, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease};
+use crate::model::{
+    AppKey, CertificateChange, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
+};
 use crate::plan::FlipChange;
 use crate::ports::{Dial, LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
 
@@ -142,6 +144,12 @@ impl Proxy for ControlClient {
 
     async fn releases(&self, apps: &[AppKey]) -> Result<BTreeMap<AppKey, Vec<StoredRelease>>, ProxyError> {
         self.releases_of(apps).await
+    }
+
+    async fn change_certificate(&self, change: &CertificateChange) -> Result<(), ProxyError> {
+        // What is there already is what was asked for, so it may be asked for again.
+        let call = Call::post("/v1/certificates", &CertificateRequest::from(change)).repeatable();
+        self.pool.call(&call).await.map(|_: Value| ())
     }
 
     async fn forget_releases(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Result<(), ProxyError> {

@@ -41,6 +41,7 @@ fn refusal(proxy: &str, call: &Call, error: ErrorBody) -> ProxyError {
     let typed = match error.code.as_str() {
         "generation_moved" => generation_moved(&error),
         "route_conflict" => route_conflict(&error),
+        "certificate_moved" => Some(ProxyError::CertificateMoved { host: error.detail("host").unwrap_or_default() }),
         "lease_lost" => lease_lost(&error),
         "lease_held" => lease_held(&error),
         "persist_failed" => Some(ProxyError::PersistFailed { message: error.message.clone() }),
@@ -59,7 +60,7 @@ fn generation_moved(error: &ErrorBody) -> Option<ProxyError> {
 }
 
 fn route_conflict(error: &ErrorBody) -> Option<ProxyError> {
-    let route = Route { host: error.detail("host"), path: error.detail("path")?, strip: false };
+    let route = Route { host: error.detail("host"), path: error.detail("path")?, strip: false, tls: None };
     Some(ProxyError::RouteConflict {
         app: error.detail("app")?,
         other: error.detail("other_app")?,

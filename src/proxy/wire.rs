@@ -7,7 +7,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::{AppKey, AppRecord, Features, Generation, InFlight, ObservedApp, ObservedProxy, ReleaseNumber};
+use crate::model::{
+    AppKey, AppRecord, CertificateChange, Features, Generation, InFlight, ObservedApp, ObservedCertificate,
+    ObservedProxy, ProjectName, ReleaseNumber,
+};
 use crate::ports::{ProbeAnswer, ProxyVersion};
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +54,9 @@ pub(super) struct StateAnswer {
     generation: Generation,
     apps: BTreeMap<AppKey, AppAnswer>,
     in_flight: BTreeMap<String, InFlight>,
+    /// A proxy of an earlier build has none.
+    #[serde(default)]
+    certificates: Vec<ObservedCertificate>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +70,7 @@ struct AppAnswer {
 
 impl From<StateAnswer> for ObservedProxy {
     fn from(answer: StateAnswer) -> Self {
+        let named = |certificate: ObservedCertificate| (certificate.host.clone(), certificate);
         let app = |app: AppAnswer| ObservedApp {
             generation: app.generation,
             last_release: app.last_release,
@@ -75,6 +82,7 @@ impl From<StateAnswer> for ObservedProxy {
             apps: answer.apps.into_iter().map(|(key, answer)| (key, app(answer))).collect(),
             in_flight: answer.in_flight,
             features: answer.features,
+            certificates: answer.certificates.into_iter().map(named).collect(),
         }
     }
 }
@@ -90,6 +98,33 @@ pub(super) struct ChangeRequest<'a> {
     pub app: &'a AppKey,
     pub expect: Generation,
     pub record: Option<&'a AppRecord>,
+}
+
+/// Its key is the one secret that is sent to the proxy.
+#[derive(Serialize)]
+pub(super) struct CertificateRequest<'a> {
+    host: &'a str,
+    project: &'a ProjectName,
+    expect: Option<&'a str>,
+    source: &'static str,
+    chain: Option<&'a str>,
+    key: Option<&'a str>,
+    replaces: Option<&'a AppKey>,
+}
+
+impl<'a> From<&'a CertificateChange> for CertificateRequest<'a> {
+    fn from(change: &'a CertificateChange) -> Self {
+        let certificate = change.certificate.as_ref();
+        Self {
+            host: &change.host,
+            project: &change.project,
+            expect: change.expect.as_deref(),
+            source: "file",
+            chain: certificate.map(|new| new.chain.as_str()),
+            key: certificate.map(|new| new.key.reveal()),
+            replaces: change.replaces.as_ref(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@
 //! What happens while a deploy runs goes to standard error; standard output gets results only, so it can be piped.
 
 mod block;
+pub mod certificates;
 pub mod ci;
 pub mod drain;
 mod frame;

@@ -196,6 +196,7 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
             format!("pruned {} and {containers}", text::count((*images).into(), "old image"))
         }
         Fact::RouteConfirmed => "routes confirmed".to_owned(),
+        Fact::CertificateStored { host, expires } => format!("certificate of {host} stored, valid until {expires}"),
         Fact::Drained { waited, cut, took } => {
             let drained = text::drained(waited.finished(*cut), *cut, *took);
             if cut.is_zero() { drained } else { format!("{drained}, cut {} at the limit", text::in_flight(*cut)) }

@@ -156,7 +156,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         let mut reason = result.as_ref().err().map(ToString::to_string);
         let outcome = match result {
             // A healthy accessory is what a flip is for an app: from there the only way is forward.
-            Ok(()) if plan.flip.is_some() || plan.changes_accessory() => {
+            Ok(()) if plan.flip.is_some() || plan.changes_accessory() || plan.changes_certificate() => {
                 let outcome = self.after_flip(Some(lease), &plan.after, &scope).await;
                 let is_unstable = outcome <= Outcome::CompletedWithLeftovers && self.look_back(plan, begun).await;
                 if is_unstable { Outcome::Unstable } else { outcome }

@@ -107,7 +107,7 @@ impl StepFailure {
 impl From<ProxyError> for StepFailure {
     fn from(error: ProxyError) -> Self {
         let kind = match error {
-            ProxyError::GenerationMoved { .. } => FailureKind::StateChanged,
+            ProxyError::GenerationMoved { .. } | ProxyError::CertificateMoved { .. } => FailureKind::StateChanged,
             ProxyError::Unreachable { .. }
             | ProxyError::Malformed { .. }
             | ProxyError::WrongVersion { .. }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{FailureKind, StepFailure};
 use super::run::{Run, Scope};
 use crate::event::{Event, Fact};
-use crate::model::{AppKey, AppRecord, Generation};
+use crate::model::{AppKey, AppRecord, Generation, day};
 use crate::plan::{Expect, FlipChange, Intent, Step};
 use crate::ports::{Engine, Progress, Proxy, ProxyError};
 
@@ -50,6 +50,13 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 let document = serde_json::to_value(&release)
                     .map_err(|error| StepFailure::failed(format!("a release cannot be written: {error}")))?;
                 self.proxy.store_release(app, release.number, document).await?;
+            }
+            Step::ChangeCertificate(change) => {
+                self.proxy.change_certificate(change).await?;
+                if let Some(new) = &change.certificate {
+                    let expires = day(new.not_after);
+                    self.emit(app, Fact::CertificateStored { host: change.host.clone(), expires });
+                }
             }
             Step::LookAgain { replicas } => {
                 let looks = replicas.iter().map(|look| self.last_look(look, cancel));

@@ -27,6 +27,7 @@ mod drain_test;
 mod durations;
 mod edge;
 mod history;
+mod https;
 mod idle_clients;
 mod inherited;
 mod init;

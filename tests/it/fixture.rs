@@ -46,7 +46,7 @@ pub fn app(text: &str) -> App {
         service: service(text),
         version: "1.0.0".to_owned(),
         port: Some(8080),
-        routes: vec![Route { host: Some(format!("{text}.localhost")), path: "/".to_owned(), strip: false }],
+        routes: vec![Route { host: Some(format!("{text}.localhost")), path: "/".to_owned(), strip: false, tls: None }],
         replicas: 1,
         replicas_stated: false,
         health: HealthPolicy {
@@ -122,6 +122,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
         proxy: ProxySpec {
             name: ProxyName::default(),
             http_port: 8080,
+            https_port: None,
             bind: None,
             subnet: None,
             base_image: "debian:trixie-slim".to_owned(),
@@ -139,6 +140,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
         volumes: Vec::new(),
         external_networks: Vec::new(),
         external_volumes: Vec::new(),
+        certificates: std::collections::BTreeMap::new(),
     }
 }
 

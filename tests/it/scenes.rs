@@ -296,7 +296,7 @@ pub async fn pulled() -> Scene {
 }
 
 pub fn with_path(path: &str, mut app: deploy_apps::model::App) -> deploy_apps::model::App {
-    app.routes.push(Route { host: None, path: path.to_owned(), strip: true });
+    app.routes.push(Route { host: None, path: path.to_owned(), strip: true, tls: None });
     app
 }
 

@@ -100,6 +100,7 @@ fn one_of_each() -> Vec<Fact> {
         Fact::ReplicaStarted { name: text() },
         Fact::ReplicaHealthy { name: text(), healthy: 1, wanted: 2, took: time },
         Fact::Flipped { generation: Generation(7), took: time },
+        Fact::CertificateStored { host: text(), expires: text() },
         Fact::RouteConfirmed,
         Fact::DrainProgressed { left: open },
         Fact::Drained { waited: open, cut: InFlight::default(), took: time },
@@ -137,6 +138,7 @@ fn one_of_each() -> Vec<Fact> {
             | Fact::ReplicaStarted { .. }
             | Fact::ReplicaHealthy { .. }
             | Fact::Flipped { .. }
+            | Fact::CertificateStored { .. }
             | Fact::RouteConfirmed
             | Fact::DrainProgressed { .. }
             | Fact::Drained { .. }

@@ -15,7 +15,7 @@ async fn the_log_has_the_clients_trace_or_the_one_that_the_app_began() {
     let world = World::start().await;
     let backend = world.backend("web").await;
     let mut record = world.serving("web", &[&backend]);
-    record.routes = vec![Route { host: None, path: "/".to_owned(), strip: false }];
+    record.routes = vec![Route { host: None, path: "/".to_owned(), strip: false, tls: None }];
     world.flip(&[record]).await;
 
     let cases = [
@@ -45,9 +45,9 @@ async fn each_line_has_how_the_request_ended_and_who_answered() {
     let world = World::with(Setup { workers: 1, ..Setup::default() }).await;
     let backend = world.backend("web").await;
     let mut dead = world.record("dead", vec![world.peer("dead-r1", closed_port(&world))]);
-    dead.routes = vec![Route { host: Some("dead.test".to_owned()), path: "/".to_owned(), strip: false }];
+    dead.routes = vec![Route { host: Some("dead.test".to_owned()), path: "/".to_owned(), strip: false, tls: None }];
     let mut stripped = world.serving("web", &[&backend]);
-    stripped.routes.push(Route { host: None, path: "/web".to_owned(), strip: true });
+    stripped.routes.push(Route { host: None, path: "/web".to_owned(), strip: true, tls: None });
     world.flip(&[stripped, dead]).await;
 
     let request = |host: &str, path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -83,7 +83,7 @@ async fn lines(world: &World, count: usize) -> Vec<Value> {
 async fn the_error_log_has_no_query() {
     let world = World::start().await;
     let mut dead = world.record("dead", vec![world.peer("r1", closed_port(&world))]);
-    dead.routes = vec![Route { host: None, path: "/".to_owned(), strip: false }];
+    dead.routes = vec![Route { host: None, path: "/".to_owned(), strip: false, tls: None }];
     world.flip(&[dead]).await;
     for (target, referrer) in [
         ("/plain?token=SECRET", "http://b.test/?token=SECRET and=SECRET\", host: SECRET"),

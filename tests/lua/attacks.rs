@@ -19,7 +19,7 @@ const ROUNDS: u32 = 20;
 const MOST_MS: f64 = 25.0;
 
 fn route(host: &str, path: &str, strip: bool) -> Route {
-    Route { host: Some(host.to_owned()), path: path.to_owned(), strip }
+    Route { host: Some(host.to_owned()), path: path.to_owned(), strip, tls: None }
 }
 
 fn get(host: &str, path: &str, headers: &str) -> String {

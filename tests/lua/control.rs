@@ -30,7 +30,7 @@ async fn a_flip_of_another_generation_or_of_others_routes_changes_nothing() {
     assert!(matches!(exists, ProxyError::GenerationMoved { found: 1, .. }), "{exists:?}");
 
     let mut thief = two.clone();
-    thief.routes.push(Route { host: Some("ONE.test".to_owned()), path: "/".to_owned(), strip: false });
+    thief.routes.push(Route { host: Some("ONE.test".to_owned()), path: "/".to_owned(), strip: false, tls: None });
     let conflict = flip(&[&thief], &[0]).await.expect_err("somebody else's route");
     assert!(
         matches!(&conflict, ProxyError::RouteConflict { app, other, .. } if *app == key("two") && *other == key("one")),
@@ -41,7 +41,7 @@ async fn a_flip_of_another_generation_or_of_others_routes_changes_nothing() {
 
     // A route may go from one app to another within one flip.
     let mut heir = two;
-    heir.routes.push(Route { host: Some("was-one.test".to_owned()), path: "/".to_owned(), strip: false });
+    heir.routes.push(Route { host: Some("was-one.test".to_owned()), path: "/".to_owned(), strip: false, tls: None });
     let mut giver = one.clone();
     giver.routes[0].host = Some("was-one.test".to_owned());
     assert_eq!(flip(&[&giver], &[1]).await, Ok(Generation(2)));

@@ -6,7 +6,7 @@ use crate::client::ask;
 use crate::world::World;
 
 fn route(host: &str) -> Route {
-    Route { host: Some(host.to_owned()), path: "/".to_owned(), strip: false }
+    Route { host: Some(host.to_owned()), path: "/".to_owned(), strip: false, tls: None }
 }
 
 async fn world_with(hosts: &[&str]) -> (World, crate::backend::Backend) {
@@ -111,7 +111,7 @@ async fn a_client_of_http_1_0_without_a_host_reaches_an_app_with_one() {
     let world = World::start().await;
     let backend = world.backend("r1").await;
     let mut record = world.serving("any", &[&backend]);
-    record.routes = vec![Route { host: None, path: "/".to_owned(), strip: false }];
+    record.routes = vec![Route { host: None, path: "/".to_owned(), strip: false, tls: None }];
     world.flip(&[record]).await;
     let address = world.target.ip().to_string();
     assert_eq!(told(&world, "GET / HTTP/1.0", "").await, (200, Some((address.clone(), address))));

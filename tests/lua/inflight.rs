@@ -91,7 +91,7 @@ async fn requests_and_websockets_are_counted_apart_until_they_end() {
     let world = World::start().await;
     let backend = world.backend("r1").await;
     let mut record = world.serving("app", &[&backend]);
-    record.routes.push(Route { host: None, path: "/app".to_owned(), strip: true });
+    record.routes.push(Route { host: None, path: "/app".to_owned(), strip: true, tls: None });
     world.flip(&[record]).await;
     let held = world.open("GET /hold HTTP/1.1\r\nHost: app.test\r\n\r\n").await;
     let mut sockets = Vec::new();

@@ -12,6 +12,7 @@ mod durations;
 mod full_record;
 mod gate;
 mod hosts;
+mod https;
 mod inflight;
 mod inner;
 mod interim;

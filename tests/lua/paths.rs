@@ -5,7 +5,7 @@ use deploy_apps::model::Route;
 use crate::world::World;
 
 fn route(host: &str, path: &str, strip: bool) -> Route {
-    Route { host: Some(host.to_owned()), path: path.to_owned(), strip }
+    Route { host: Some(host.to_owned()), path: path.to_owned(), strip, tls: None }
 }
 
 #[tokio::test]

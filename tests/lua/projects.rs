@@ -9,7 +9,7 @@ use crate::backend::Backend;
 use crate::world::{World, change, key};
 
 fn route(host: Option<&str>, path: &str) -> Route {
-    Route { host: host.map(str::to_owned), path: path.to_owned(), strip: false }
+    Route { host: host.map(str::to_owned), path: path.to_owned(), strip: false, tls: None }
 }
 
 /// An app of the project that the backend's replica serves. Its peer has an address of its own, which is nobody's.

@@ -137,7 +137,7 @@ fn request(random: &mut Random) -> String {
 }
 
 fn route(host: &str, path: &str, strip: bool) -> Route {
-    Route { host: Some(host.to_owned()), path: path.to_owned(), strip }
+    Route { host: Some(host.to_owned()), path: path.to_owned(), strip, tls: None }
 }
 
 /// What nginx writes when Lua code fails.

@@ -46,7 +46,7 @@ async fn state_of_older_and_newer_proxies_is_read() {
     world.boot().await;
     let (old, new) = (kept(&world, "old").await, kept(&world, "new").await);
     let mut expected = world.record("old", vec![world.peer("w", 1)]);
-    expected.routes.push(deploy_apps::model::Route { host: None, path: "/old".to_owned(), strip: true });
+    expected.routes.push(deploy_apps::model::Route { host: None, path: "/old".to_owned(), strip: true, tls: None });
     (expected.peers[0].port, expected.peers[0].version) = (None, "1".to_owned());
     expected.peers[0].address = "10.213.4.7".parse().expect("an address");
     assert_eq!(old, expected);

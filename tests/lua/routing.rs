@@ -9,7 +9,7 @@ use crate::world::World;
 
 fn route(host: &str, path: &str, strip: bool) -> Route {
     let host = (host != "any").then(|| host.to_owned());
-    Route { host, path: path.to_owned(), strip }
+    Route { host, path: path.to_owned(), strip, tls: None }
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn each_app_with_replicas_is_listed_by_a_route_that_leads_to_one_place() {
     wild.routes[0].host = Some("*.wild.test".to_owned());
     let mut path = world.serving("path", &[&backend]);
     path.routes[0].host = Some("*.path.test".to_owned());
-    path.routes.push(deploy_apps::model::Route { host: None, path: "/path".to_owned(), strip: true });
+    path.routes.push(deploy_apps::model::Route { host: None, path: "/path".to_owned(), strip: true, tls: None });
     world.flip(&[world.serving("web", &[&backend]), wild, path, world.record("rest", Vec::new())]).await;
     assert_eq!(
         targets(&world, "/sd/routes").await,

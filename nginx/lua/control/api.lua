@@ -67,6 +67,8 @@ local CALLS = {
     ["POST /v1/release"] = call("control.releases", "store"),
     ["GET /v1/releases"] = call("control.releases", "read"),
     ["POST /v1/releases/forget"] = call("control.releases", "forget"),
+    ["POST /v1/certificates"] = call("control.certificates", "change"),
+    ["GET /v1/certificates"] = call("control.certificates", "read"),
     ["GET /v1/metrics"] = call("metrics.exposition", "serve"),
 }
 

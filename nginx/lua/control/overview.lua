@@ -3,6 +3,7 @@ local about = require "about"
 local apps = require "state.apps"
 local ejection = require "traffic.ejection"
 local inflight = require "traffic.inflight"
+local certificates = require "tls.table"
 local json = require "json"
 local lease = require "control.lease"
 local counters = require "metrics.counters"
@@ -63,8 +64,9 @@ function _M.state(arguments)
     if asked then
         counters.flush()
     end
-    return head .. (',"apps":{%s},"in_flight":%s,"leases":%s,"ejected":%s,"rates":%s}'):format(
+    return head .. (',"apps":{%s},"in_flight":%s,"leases":%s,"ejected":%s,"certificates":%s,"rates":%s}'):format(
         table.concat(texts, ","), in_flight(), json.list(lease.texts()), json.list(ejection.texts()),
+        json.list(certificates.texts()),
         type(asked) == "string" and rates.text(asked) or "null")
 end
 

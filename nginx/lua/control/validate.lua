@@ -14,6 +14,18 @@ function _M.record(value)
     return nil, type(result) == "table" and result or error(result, 0)
 end
 
+-- The host of a certificate as routes have it; nil and what is wrong with it.
+function _M.host_name(value)
+    local ok, result = pcall(schema.HOST.check, value, "host")
+    if not ok and type(result) ~= "table" then
+        error(result, 0)
+    end
+    if ok and not result:find("[%[:]") then
+        return result
+    end
+    return nil, not ok and result.message or "is not a host name, optionally with `*.` before it, without a port"
+end
+
 -- Is this the key of an app, "<project>/<app>"?
 function _M.is_app_key(key)
     if type(key) ~= "string" then

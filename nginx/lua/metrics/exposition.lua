@@ -1,6 +1,8 @@
 -- The metrics in Prometheus' text format.
 local about = require "about"
 local apps = require "state.apps"
+local certificates = require "tls.table"
+local json = require "json"
 local buckets = require "metrics.buckets"
 local inflight = require "traffic.inflight"
 local tally = require "metrics.counters"
@@ -133,6 +135,17 @@ local function replicas(out)
         unreachable)
 end
 
+-- What cannot be used counts as expired for ever: an alert on the time tells of it too.
+local function expiries(out)
+    local samples = {}
+    for _, text in ipairs(certificates.texts()) do
+        local one = json.decode(text)
+        samples[#samples + 1] = sample(math.floor((one.not_after or 0) / 1000), "host", one.host)
+    end
+    family(out, "certificate_expiry_timestamp_seconds", "gauge",
+        "Unix time until when a host's certificate is valid; 0 when it cannot be used.", samples)
+end
+
 function _M.text()
     tally.flush()
     local counters, out = read_counters(), {}
@@ -140,6 +153,7 @@ function _M.text()
     durations(out, counters.bucket, counters.sum)
     open_now(out)
     replicas(out)
+    expiries(out)
     deploy_metrics.write(out, family, sample)
     counted(out, "retries_total", "Tries of a request at a further replica.", counters.retries)
     counted(out, "ejections_total", "Times a replica was left out for a while because it could not be reached.",

@@ -55,10 +55,11 @@ function _M.replicas()
     return json.list(found)
 end
 
--- The first route that leads to one place; a wildcard's hosts are anyone's guess.
+-- The first route that leads to one place: a wildcard's hosts are anyone's guess, and a redirect leads out of the network.
 local function first_route(of)
     for _, route in ipairs(of.routes) do
-        if not route.host or route.host:sub(1, 1) ~= "*" then
+        local is_plain = not route.tls or not route.tls.redirect
+        if is_plain and (not route.host or route.host:sub(1, 1) ~= "*") then
             return route
         end
     end

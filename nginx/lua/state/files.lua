@@ -58,8 +58,9 @@ local function write_all(fd, data, offset)
     return true
 end
 
-local function opened(path, work)
-    local fd = C.open(path, O_RDWR + O_CREAT + O_CLOEXEC, ffi.cast("int", 416)) -- 0640
+-- A file that is made for this gets `mode`, 0640 unless told otherwise.
+local function opened(path, work, mode)
+    local fd = C.open(path, O_RDWR + O_CREAT + O_CLOEXEC, ffi.cast("int", mode or 416))
     if fd < 0 then
         return nil, problem("open", path)
     end
@@ -80,13 +81,13 @@ local function put(fd, path, data, offset, is_durable)
 end
 
 -- Writes `data` at `offset`; it becomes the end of the file.
-function _M.write_at(path, offset, data, is_durable)
+function _M.write_at(path, offset, data, is_durable, mode)
     local ok, failed = opened(path, function(fd)
         if C.ftruncate(fd, offset) ~= 0 then
             return nil, problem("truncate", path)
         end
         return put(fd, path, data, offset, is_durable)
-    end)
+    end, mode)
     if ok and is_durable and offset == 0 then
         return sync_folder(path)
     end
@@ -170,9 +171,9 @@ function _M.append_line(path, line)
 end
 
 -- Makes `text` the whole of `path`: written aside, synced, renamed. A reader finds the old or the new.
-function _M.replace(path, text)
+function _M.replace(path, text, mode)
     local temporary = path .. ".tmp"
-    local ok, failed = _M.write_at(temporary, 0, text, true)
+    local ok, failed = _M.write_at(temporary, 0, text, true, mode)
     if not ok then
         os.remove(temporary)
         return nil, failed

@@ -1,6 +1,6 @@
 -- The index from hosts to apps: the writing side (routes.lua reads). It changes only when an app's routes do, so the
 -- flip of a new release leaves every worker's cache of it as it is.
---   h:<host>     routes that name this host or wildcard; `*` alone is any host: [{ app, path, strip }, …]
+--   h:<host>     routes that name this host or wildcard; `*` alone is any host: [{ app, path, strip, tls }, …]
 --   n:<name>     apps of this bare name, for calls between apps: ["project/name", …]
 --   p:<address>  the project whose peer has this address
 local json = require "json"
@@ -64,7 +64,7 @@ function _M.plan(changes)
                     return nil, { app = change.app, other_app = other, host = route.host, path = route.path }
                 end
                 host.by_path[route.path] = change.app
-                table.insert(host.entries, { app = change.app, path = route.path, strip = route.strip })
+                table.insert(host.entries, { app = change.app, path = route.path, strip = route.strip, tls = route.tls })
             end
         end
     end
@@ -105,6 +105,15 @@ function _M.intruder(changes)
                         within = other.path }
                 end
             end
+        end
+    end
+end
+
+-- An app of another project that has a route for exactly this host and is not the one that leaves; nil when none has.
+function _M.of_another_project(host, project, leaving)
+    for _, entry in ipairs(read("h:" .. host)) do
+        if entry.app ~= leaving and entry.app:match("^[^/]+") ~= project then
+            return entry.app
         end
     end
 end

@@ -1,36 +1,9 @@
 -- The stored releases: one JSON document a release, in a folder for each app. Runs in threads of the pool `disk`.
 local cjson = require "cjson.safe"
-local ffi = require "ffi"
 local files = require "state.files"
-
-ffi.cdef [[
-struct deploy_apps_entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[256];
-};
-int mkdir(const char *path, unsigned int mode);
-void *opendir(const char *path);
-struct deploy_apps_entry *readdir64(void *folder);
-int closedir(void *folder);
-]]
-
-local C = ffi.C
-local EEXIST, ENOENT = 17, 2
+local folders = require "state.folders"
 
 local _M = {}
-
-local function make_folder(path)
-    if C.mkdir(path, 488) == 0 then -- 0750
-        return files.sync_folder(path)
-    end
-    if ffi.errno() ~= EEXIST then
-        return nil, files.problem("make", path)
-    end
-    return true
-end
 
 local function path_of(folder, release)
     return ("%s/r%d.json"):format(folder, release)
@@ -39,7 +12,7 @@ end
 -- `parent` is the folder of all apps' folders.
 function _M.store(parent, folder, release, text)
     for _, path in ipairs { parent, folder } do
-        local ok, problem = make_folder(path)
+        local ok, problem = folders.make(path, 488) -- 0750
         if not ok then
             return nil, problem
         end
@@ -49,22 +22,14 @@ end
 
 -- Numbers of the releases in a folder, highest first; nil and why it cannot be read.
 local function numbers(folder)
-    local handle = C.opendir(folder)
-    if handle == nil then
-        if ffi.errno() == ENOENT then
-            return {}
-        end
-        return nil, files.problem("open", folder)
+    local found, problem = folders.names(folder, "^r(%d+)%.json$")
+    for at, name in ipairs(found or {}) do
+        found[at] = tonumber(name)
     end
-    local found = {}
-    local entry = C.readdir64(handle)
-    while entry ~= nil do
-        found[#found + 1] = tonumber(ffi.string(entry.name):match("^r(%d+)%.json$"))
-        entry = C.readdir64(handle)
+    if found then
+        table.sort(found, function(a, b) return a > b end)
     end
-    C.closedir(handle)
-    table.sort(found, function(a, b) return a > b end)
-    return found
+    return found, problem
 end
 
 -- The documents of a folder as a JSON list; adds the names of those that cannot be read to `bad`.
@@ -85,15 +50,15 @@ local function documents(folder, bad)
     return "[" .. table.concat(texts, ",") .. "]"
 end
 
--- `folders` is text, a line each, as is the answer: a list for each folder. Then what cannot be read, a line each.
-function _M.read(folders)
+-- `list` is text, a line each, as is the answer: a list for each folder. Then what cannot be read, a line each.
+function _M.read(list)
     local lists, bad = {}, {}
-    for folder in folders:gmatch("[^\n]+") do
-        local list, problem = documents(folder, bad)
-        if not list then
+    for folder in list:gmatch("[^\n]+") do
+        local found, problem = documents(folder, bad)
+        if not found then
             return nil, problem
         end
-        lists[#lists + 1] = list
+        lists[#lists + 1] = found
     end
     return table.concat(lists, "\n"), table.concat(bad, "\n")
 end
@@ -105,7 +70,7 @@ function _M.forget(folder, releases)
         local ok, why, number = os.remove(path_of(folder, tonumber(release)))
         if ok then
             count = count + 1
-        elseif number ~= ENOENT then
+        elseif number ~= folders.ENOENT then
             return nil, "cannot remove " .. why
         end
     end

@@ -11,7 +11,7 @@ local MOST_ROUTES, MOST_PEERS, MOST_NUMBER = 256, 1000, 2 ^ 31
 local LONGEST_HOLD_MS = 3600000
 
 -- Features that are no fields: calls.
-local CALLS = { "releases" }
+local CALLS = { "releases", "certificates" }
 
 local host = types.text_like("^[%w*.:%[%]_-]+$", 253, function(value, field)
     local name = value:lower()
@@ -42,11 +42,30 @@ end)
 
 local version = text("^[^%c]*$", 256)
 
+-- That the route is for HTTPS, and the seconds of HSTS. The certificate of its host comes by a call of its own.
+local TLS = object {
+    { "redirect", types.flag },
+    { "hsts", integer(0, MOST_NUMBER), optional = true },
+}
+
 local ROUTE = object {
     { "host", host, optional = true },
     { "path", path, default = "/" },
     { "strip", types.flag, default = false },
+    { "tls", TLS, feature = "certificates" },
 }
+
+-- A certificate is for a host.
+local check_route = ROUTE.check
+function ROUTE.check(value, field)
+    local checked = check_route(value, field)
+    if checked.tls and not checked.host then
+        refuse(field .. ".tls", "needs a host")
+    end
+    return checked
+end
+
+_M.HOST = host
 
 local PEER = object {
     { "id", text(_M.NAME, 255) },

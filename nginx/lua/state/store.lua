@@ -21,6 +21,7 @@ _M.PREVIOUS = FOLDER .. "routes.json.previous"
 _M.TEMPORARY = FOLDER .. "routes.json.tmp"
 _M.HISTORY = FOLDER .. "history.jsonl"
 _M.RELEASES = FOLDER .. "releases"
+_M.CERTIFICATES = FOLDER .. "certificates"
 
 function _M.journal_path(number)
     return FOLDER .. "routes.journal." .. number

@@ -2,6 +2,7 @@
 -- tries), whether it becomes a WebSocket, and how it ended.
 local admission = require "traffic.admission"
 local counters = require "metrics.counters"
+local https = require "traffic.https"
 local inflight = require "traffic.inflight"
 local outcome = require "traffic.outcome"
 local pages = require "traffic.pages"
@@ -29,13 +30,23 @@ local function send_to(route, target)
 end
 
 function _M.run()
+    local is_misdirected = https.is_on and get("https") == "on" and not https.arrive()
     local held, before = request.begin()
     if before then
         admission.release(before)
     end
+    if is_misdirected then
+        return refuse(held, https.MISDIRECTED)
+    end
     local route, is_admitted, target = admission.admit(held)
+    if target == https.REDIRECT then
+        return https.redirect()
+    end
     if not is_admitted then
         return refuse(held, not route and target)
+    end
+    if route and route.tls and route.tls.hsts then
+        https.tell_hsts(route.tls.hsts)
     end
     if target then
         return send_to(route, target)

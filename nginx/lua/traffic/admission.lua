@@ -3,6 +3,7 @@
 local counters = require "metrics.counters"
 local current = require "traffic.current"
 local ejection = require "traffic.ejection"
+local https = require "traffic.https"
 local inflight = require "traffic.inflight"
 local pick = require "traffic.pick"
 local routes = require "traffic.routes"
@@ -31,11 +32,15 @@ end
 
 _M.take_peer = take_peer
 
--- Returns the route, whether a peer was taken for it, and the target to send; without a route the status to answer with.
+-- Returns the route, whether a peer was taken for it, and the target to send; without a route the status to answer with. What is
+-- to come back by HTTPS is counted nowhere.
 local function find(held)
     current.has_moved()
     local generation = current.seen()
     local route, target = routes.find()
+    if route and route.tls and route.tls.redirect and https.is_plain() then
+        return nil, false, https.REDIRECT
+    end
     if route and take_peer(held, route.app) then
         return route, true, target
     end

@@ -3,8 +3,10 @@ local _M = {}
 
 local PAGES = {
     [400] = { "Bad request", "The request names no valid host or path." },
+    [308] = { "Moved", "This address is served over HTTPS." },
     [404] = { "Not found", "There is nothing at this address." },
     [413] = { "Too large", "The request is larger than what is accepted here." },
+    [421] = { "Misdirected request", "This connection was opened for another host." },
     [429] = { "Too many requests", "There are too many open requests from this address. Please try again later." },
     [500] = { "Error", "Something went wrong. Please try again." },
     [502] = { "No answer", "The application did not answer. Please try again." },

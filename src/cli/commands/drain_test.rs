@@ -239,8 +239,15 @@ impl Target {
     fn of(context: &Context, app: &AppName) -> Result<Self, Failure> {
         let project = &context.project;
         let routes = project.apps.get(app).map_or(&[][..], |app| &app.routes);
-        let concrete = routes.iter().find(|route| route.host.as_deref().is_none_or(|host| !host.starts_with('*')));
-        let Some(route) = concrete else {
+        let mut concrete =
+            routes.iter().filter(|route| route.host.as_deref().is_none_or(|host| !host.starts_with('*')));
+        let is_secure = concrete.clone().next().is_some();
+        let Some(route) = concrete.find(|route| !route.tls.as_ref().is_some_and(|tls| tls.redirect)) else {
+            if is_secure {
+                let message = format!("plain HTTP of app `{app}` is redirected, and the load speaks nothing else");
+                let hint = "set `tls: { redirect: false }` for the time of the test, or add a route without `tls`";
+                return Err(Failure::new(Exit::Refused, message).hint(hint));
+            }
             let message = format!("app `{app}` has no route that a client could ask for");
             return Err(Failure::new(Exit::Refused, message)
                 .hint("give it a `host` without `*`, or a `path`, in `x-deploy-apps.routes`"));

@@ -173,6 +173,7 @@ pub(super) async fn gather(view: View<'_>, args: &StatusArgs) -> Result<Status, 
         composed: compose_lines(project, &seen.observed.engine),
         strangers: strangers_among(&seen.observed.proxy, &neighbours),
         unstable,
+        certificates: seen.observed.proxy.certificates_of(&project.name).cloned().collect(),
     })
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::routes;
+use super::routes::{self, Routed};
+use super::secrets::Declared;
 use super::version;
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
@@ -10,12 +11,12 @@ use crate::compose::refuse::{self, Section};
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Span, Value};
 use crate::compose::text::scalar::{choice, number};
-use crate::model::{AppKey, Balance, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Route, Settings};
+use crate::model::{AppKey, Balance, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Settings};
 
 #[derive(Debug, Default)]
 pub(super) struct AppBlock {
     pub port: Option<u16>,
-    pub routes: Vec<(Route, Span)>,
+    pub routes: Vec<Routed>,
     pub health: HealthPolicy,
     pub drain: DrainPolicy,
     pub settings: Settings,
@@ -24,7 +25,7 @@ pub(super) struct AppBlock {
     pub replaces: Option<(AppKey, Span)>,
 }
 
-pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option<AppBlock> {
+pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &Declared) -> Option<AppBlock> {
     let map = cx.keep(collections::map(entry))?;
     let mut block = AppBlock::default();
     let (mut named_routes, mut routed_only) = (None, None);
@@ -66,7 +67,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry) -> Option
         }
     } else {
         block.routes = match named_routes {
-            Some(field) => routes::read(cx, field),
+            Some(field) => routes::read(cx, field, files),
             None => cx.keep(routes::default(service, entry.key_span)).into_iter().collect(),
         };
     }

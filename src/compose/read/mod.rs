@@ -3,6 +3,7 @@
 pub(super) mod app_block;
 pub(super) mod backup;
 pub(super) mod build;
+mod certificate;
 pub(super) mod cgroup_limits;
 pub(super) mod container;
 pub(super) mod depends;
@@ -23,6 +24,7 @@ pub(super) mod resources;
 pub(super) mod routes;
 pub(super) mod secrets;
 pub(super) mod service;
+mod tls;
 pub(super) mod update;
 pub(super) mod variables;
 pub(super) mod version;

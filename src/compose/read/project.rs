@@ -48,7 +48,8 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     let edges = drafts.iter().map(|(name, draft)| (name.clone(), draft.depends_on.clone())).collect();
     depends::check_circles(cx, &edges);
     let apps = drafts.iter().filter_map(|(name, draft)| Some((name, draft.app.as_ref()?)));
-    routes::check_distinct(cx, apps.flat_map(|(name, app)| app.routes.iter().map(move |route| (name, route))));
+    routes::check_distinct(cx, apps.clone().flat_map(|(name, app)| app.routes.iter().map(move |route| (name, route))));
+    let certificates = routes::certificates(cx, &proxy, apps.flat_map(|(_, app)| &app.routes));
 
     check_replaced(cx, &drafts);
 
@@ -69,6 +70,7 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         volumes: volumes.own_volumes().collect(),
         external_networks: networks.external().collect(),
         external_volumes: volumes.external().collect(),
+        certificates,
     }
 }
 
@@ -182,7 +184,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             service,
             version,
             port: block.port,
-            routes: block.routes.into_iter().map(|(route, _)| route).collect(),
+            routes: block.routes.into_iter().map(|(route, ..)| route).collect(),
             replicas: draft.deploy.replicas.map_or(1, |(count, _)| count),
             replicas_stated: draft.deploy.replicas.is_some(),
             health: block.health,

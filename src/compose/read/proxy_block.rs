@@ -26,6 +26,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
     let mut proxy = ProxySpec {
         name: ProxyName::default(),
         http_port: HTTP_PORT,
+        https_port: None,
         bind: None,
         subnet: None,
         base_image: BASE_IMAGE.to_owned(),
@@ -49,6 +50,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         for field in fields(cx, Some(part)).iter().filter(|field| !field.value.is_null()) {
             match field.key.as_str() {
                 "name" => cx.set(&mut proxy.name, name(field)),
+                "https_port" => cx.set_some(&mut proxy.https_port, number("https_port", &field.value, 1..=65535)),
                 "http_port" => cx.set(&mut proxy.http_port, number("http_port", &field.value, 1..=65535)),
                 "bind" => cx.set_some(&mut proxy.bind, bind(field)),
                 "subnet" => cx.set_some(&mut proxy.subnet, subnet(field)),
@@ -69,6 +71,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
             }
         }
         judge_trust(cx, part, &proxy);
+        judge_ports(cx, part, &proxy);
     }
     // Who says where the container's log goes wants the requests there.
     if proxy.logging.is_some() && !access_log_is_set {
@@ -166,6 +169,14 @@ fn judge_trust(cx: &mut Context<'_>, part: &Entry, proxy: &ProxySpec) {
     if let Some(field) = map.get("trusted_proxies").filter(|_| everybody) {
         let message = "`trusted_proxies` trusts every address, so any client can choose the one that apps see";
         cx.warn(Problem::at(field.key_span, message).hint("name only the addresses of what stands in front"));
+    }
+}
+
+fn judge_ports(cx: &mut Context<'_>, part: &Entry, proxy: &ProxySpec) {
+    let field = part.value.as_map().and_then(|map| map.get("https_port"));
+    if let Some(field) = field.filter(|_| proxy.https_port == Some(proxy.http_port)) {
+        let message = format!("`https_port` is {0}, and so is `http_port`", proxy.http_port);
+        cx.refuse(Problem::at(field.value.span, message).hint("a port has one of the two, usually 80 and 443"));
     }
 }
 

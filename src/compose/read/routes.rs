@@ -1,19 +1,24 @@
 //! `routes` of an app: which requests are its own.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
+use super::secrets::Declared;
+use super::tls;
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse;
 use crate::compose::text::collections;
 use crate::compose::text::node::{self, Node, Span, Value, clip};
 use crate::compose::text::scalar::{boolean, expected, text};
-use crate::model::{AppName, Route};
+use crate::model::{AppName, Certificate, ProxySpec, Route};
 
 const EXAMPLE: &str = "write such as `routes: [{ host: app.example.com }, { path: /app, strip: true }]`";
 
-pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry) -> Vec<(Route, Span)> {
+/// A route, its place, and the certificate that it names.
+pub(super) type Routed = (Route, Span, Option<Certificate>);
+
+pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry, files: &Declared) -> Vec<Routed> {
     let items = cx.keep(collections::list(entry).map_err(|problem| problem.hint(EXAMPLE)));
     if items.is_some_and(<[Node]>::is_empty) {
         let problem = Problem::at(entry.key_span, "`routes` is empty, so no request would reach the app");
@@ -21,32 +26,34 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry) -> Vec<(Route, Spa
     }
     let mut routes = Vec::new();
     for item in items.unwrap_or_default() {
-        routes.extend(cx.keep(route(item)).map(|route| (route, item.span)));
+        let read = route(cx, item, files);
+        routes.extend(cx.keep(read).map(|(route, certificate)| (route, item.span, certificate)));
     }
     routes
 }
 
 /// Every name below `localhost` is this machine, so the default works without any DNS.
-pub(super) fn default(service: &str, span: Span) -> Read<(Route, Span)> {
+pub(super) fn default(service: &str, span: Span) -> Read<Routed> {
     let host = format!("{service}.localhost").to_ascii_lowercase();
     if valid_host(&host) {
-        return Ok((Route { host: Some(host), path: "/".to_owned(), strip: false }, span));
+        return Ok((Route { host: Some(host), path: "/".to_owned(), strip: false, tls: None }, span, None));
     }
     Err(Problem::at(span, format!("`{host}` is not a host name, so `{service}` has no default route"))
         .hint("add `routes: [{ host: … }]`"))
 }
 
-fn route(node: &Node) -> Read<Route> {
+fn route(cx: &mut Context<'_>, node: &Node, files: &Declared) -> Read<(Route, Option<Certificate>)> {
     let Value::Map(map) = &node.value else {
         return Err(expected("routes", "a list of maps", node).hint(EXAMPLE));
     };
-    let (mut host, mut path, mut strip, mut mistyped) = (None, None, false, None);
+    let (mut host, mut path, mut strip, mut secure, mut mistyped) = (None, None, false, None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
         match field.key.as_str() {
             "host" => host = Some(crate::compose::read::routes::host(field)?),
             "path" => path = Some(crate::compose::read::routes::path(field)?),
             // Kept unless asked for: an app that makes links needs to see the path that the user sees.
             "strip" => strip = boolean("strip", &field.value)?,
+            "tls" => secure = Some(field),
             _ => mistyped = refuse::ROUTE.refusal(field).or(mistyped),
         }
     }
@@ -56,7 +63,10 @@ fn route(node: &Node) -> Read<Route> {
     if host.is_none() && path.is_none() {
         return Err(Problem::at(node.span, "a route needs a `host`, a `path` or both").hint(EXAMPLE));
     }
-    Ok(Route { host, path: path.unwrap_or_else(|| "/".to_owned()), strip })
+    // Last, because a certificate is for the host.
+    let secure = secure.map(|field| tls::read(cx, field, host.as_deref(), files)).transpose()?.flatten();
+    let (tls, certificate) = secure.map_or((None, None), |(tls, certificate)| (Some(tls), certificate));
+    Ok((Route { host, path: path.unwrap_or_else(|| "/".to_owned()), strip, tls }, certificate))
 }
 
 fn host(field: &node::Entry) -> Read<String> {
@@ -111,9 +121,9 @@ fn path(field: &node::Entry) -> Read<String> {
 }
 
 /// One request has one app: no two routes of the file may be the same.
-pub(super) fn check_distinct<'r>(cx: &mut Context<'_>, routes: impl Iterator<Item = (&'r AppName, &'r (Route, Span))>) {
+pub(super) fn check_distinct<'r>(cx: &mut Context<'_>, routes: impl Iterator<Item = (&'r AppName, &'r Routed)>) {
     let mut seen: HashMap<(&Option<String>, &str), (&AppName, Span)> = HashMap::new();
-    for (app, (route, span)) in routes {
+    for (app, (route, span, _)) in routes {
         match seen.entry((&route.host, &route.path)) {
             Entry::Vacant(free) => {
                 free.insert((app, *span));
@@ -130,4 +140,27 @@ pub(super) fn check_distinct<'r>(cx: &mut Context<'_>, routes: impl Iterator<Ite
             }
         }
     }
+}
+
+/// HTTPS needs its port; and a host is served with one certificate, however many routes it has.
+pub(super) fn certificates<'r>(
+    cx: &mut Context<'_>,
+    proxy: &ProxySpec,
+    routes: impl Iterator<Item = &'r Routed>,
+) -> BTreeMap<String, Certificate> {
+    let mut found: BTreeMap<String, (Certificate, Span)> = BTreeMap::new();
+    let mut is_told = false;
+    for (route, span, certificate) in routes.filter(|(route, ..)| route.tls.is_some()) {
+        if proxy.https_port.is_none() && !std::mem::replace(&mut is_told, true) {
+            let problem = Problem::at(*span, format!("route `{route}` has `tls`, but the proxy listens for no HTTPS"));
+            cx.refuse(problem.hint("add `https_port: 443` to `x-deploy-apps: { proxy: … }` at the top of the file"));
+        }
+        let (Some(host), Some(certificate)) = (&route.host, certificate) else { continue };
+        let (first, place) = found.entry(host.clone()).or_insert_with(|| (certificate.clone(), *span));
+        if first.id != certificate.id {
+            let message = format!("`{host}` has another certificate in line {}", place.line);
+            cx.refuse(Problem::at(*span, message).hint("name the same files at each route of a host"));
+        }
+    }
+    found.into_iter().map(|(host, (certificate, _))| (host, certificate)).collect()
 }

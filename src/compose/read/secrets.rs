@@ -121,6 +121,19 @@ fn origin(cx: &mut Context<'_>, item: &Entry, section: &Section) -> Origin {
     }
 }
 
+impl Declared {
+    /// The value of the secret of this name, or of the file at this path; `None` when it has a problem that has been told.
+    pub fn value(&self, cx: &Context<'_>, name: &str, span: Span) -> Read<Option<Content>> {
+        if let Some(origin) = self.secrets.get(name) {
+            return content(cx, Kind::Secret, name, origin);
+        }
+        let path = cx.path(name);
+        let fault =
+            |(what, hint)| Problem::at(span, format!("file `{}` {what}", path.display())).hint(hint).unsupported();
+        read_file(&path).map(|bytes| Some(bytes.into())).map_err(fault)
+    }
+}
+
 /// `secrets` or `configs` of a service.
 pub(super) fn of_service(cx: &mut Context<'_>, entry: &Entry, declared: &Declared, files: &mut Vec<ContainerFile>) {
     let (kind, known) = match entry.key.as_str() {

@@ -150,7 +150,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
     let image = image::read(cx, entry, map);
     let app = match block {
         // An invalid block must not make the app an accessory.
-        Some(block) => Some(app_block::read(cx, name, block)?),
+        Some(block) => Some(app_block::read(cx, name, block, around.files)?),
         None => None,
     };
     let backup = of_accessory.and_then(|block| backup::read(cx, block));

@@ -16,6 +16,7 @@ pub(in crate::compose) const PROXY: Section = Section {
         "bind",
         "connections_per_client",
         "http_port",
+        "https_port",
         "logging",
         "memory",
         "name",
@@ -35,7 +36,10 @@ pub(in crate::compose) const APP: Section = Section {
 };
 
 pub(in crate::compose) const ROUTE: Section =
-    Section { name: "routes", known: &["host", "path", "strip"], warned: &[], refused: &[] };
+    Section { name: "routes", known: &["host", "path", "strip", "tls"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const TLS: Section =
+    Section { name: "tls", known: &["certificate", "hsts", "key", "redirect"], warned: &[], refused: &[] };
 
 pub(in crate::compose) const HEALTH: Section = Section {
     name: "health",

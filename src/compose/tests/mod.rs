@@ -17,6 +17,7 @@ mod schema;
 mod secrets;
 mod several;
 mod specification;
+mod tls;
 mod yaml;
 
 use std::collections::BTreeMap;

@@ -37,8 +37,8 @@ fn the_sample_has_one_app_with_two_routes() {
     assert_eq!(app.version, "1.4.0");
     assert_eq!((app.port, app.replicas, app.settings.balance), (Some(8080), 2, Balance::LeastConnections));
     let routes = [
-        Route { host: Some("go-app.localhost".to_owned()), path: "/".to_owned(), strip: false },
-        Route { host: None, path: "/go-app".to_owned(), strip: false },
+        Route { host: Some("go-app.localhost".to_owned()), path: "/".to_owned(), strip: false, tls: None },
+        Route { host: None, path: "/go-app".to_owned(), strip: false, tls: None },
     ];
     assert_eq!(app.routes, routes);
     assert_eq!((app.health.path.as_str(), app.health.successes), ("/healthz", 2));

@@ -23,6 +23,7 @@ fn the_schema_has_the_keys_that_the_loader_reads() {
         ("webhook", refuse::NOTIFY),
         ("service", refuse::APP),
         ("route", refuse::ROUTE),
+        ("tls", refuse::TLS),
         ("health", refuse::HEALTH),
         ("drain", refuse::DRAIN),
         ("release", refuse::RELEASE),

@@ -1,10 +1,10 @@
-//! Reads subject and validity of a certificate, with a minimal DER parser.
+//! What is shown of a certificate: its subject and its validity.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+
+use crate::model::Validity;
 
 /// A certificate used for the connection to the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,115 +16,10 @@ pub struct CertificateInfo {
     pub not_after: Timestamp,
 }
 
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const OBJECT_ID: u8 = 0x06;
-/// 2.5.4.3
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-
 impl CertificateInfo {
     /// `None` when it is not a certificate.
     pub(in crate::docker) fn read(file: &Path, der: &[u8]) -> Option<Self> {
-        let mut certificate = Der(Der(der).content(SEQUENCE)?);
-        let mut fields = Der(certificate.content(SEQUENCE)?);
-        if fields.0.first() == Some(&VERSION) {
-            fields.next()?;
-        }
-        let (_serial, _algorithm, _issuer) = (fields.next()?, fields.next()?, fields.next()?);
-        let mut validity = Der(fields.content(SEQUENCE)?);
-        let [not_before, not_after] = [validity.next()?, validity.next()?].map(time);
-        let subject = common_name(fields.content(SEQUENCE)?).unwrap_or_default();
-        Some(Self { file: file.to_owned(), subject, not_before: not_before?, not_after: not_after? })
-    }
-}
-
-/// The rest of a sequence of DER values.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// Tag and content of the next value.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&[tag, length], rest) = self.0.split_first_chunk::<2>()?;
-        let (length, rest) = match length {
-            short @ ..0x80 => (usize::from(short), rest),
-            // Certificates are smaller than 16 MB.
-            long => {
-                let count = usize::from(long & 0x7f);
-                let (bytes, rest) = rest.split_at_checked(count).filter(|_| (1..=3).contains(&count))?;
-                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-            }
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
-
-    fn content(&mut self, wanted: u8) -> Option<&'a [u8]> {
-        self.next().filter(|(tag, _)| *tag == wanted).map(|(_, content)| content)
-    }
-}
-
-fn time((tag, text): (u8, &[u8])) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?;
-    // A two-digit year is between 1950 and 2049.
-    let text = match tag {
-        UTC_TIME => format!("{}{text}", if text.get(..2)? < "50" { "20" } else { "19" }),
-        GENERALIZED_TIME => text.to_owned(),
-        _ => return None,
-    };
-    let civil = DateTime::strptime("%Y%m%d%H%M%SZ", &text).ok()?;
-    civil.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-}
-
-fn common_name(name: &[u8]) -> Option<String> {
-    let mut sets = Der(name);
-    while let Some((_, set)) = sets.next() {
-        let mut pair = Der(Der(set).content(SEQUENCE)?);
-        if pair.content(OBJECT_ID)? == COMMON_NAME {
-            return Some(String::from_utf8_lossy(pair.next()?.1).into_owned());
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
-
-    use super::*;
-
-    fn made(subject: Option<&str>, until: i32) -> Vec<u8> {
-        let mut params = CertificateParams::new(["far.test".to_owned()]).unwrap();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::OrganizationName, "Ops");
-        if let Some(subject) = subject {
-            params.distinguished_name.push(DnType::CommonName, subject);
-        }
-        (params.not_before, params.not_after) = (date_time_ymd(1999, 12, 31), date_time_ymd(until, 3, 4));
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
-    }
-
-    #[test]
-    fn subject_and_validity_are_read_in_both_forms_of_time() {
-        for (subject, year) in [(Some("engine of Zoë"), 2031), (None, 2077)] {
-            let read = CertificateInfo::read(Path::new("cert.pem"), &made(subject, year)).unwrap();
-            assert_eq!(read.subject, subject.unwrap_or_default());
-            assert_eq!(read.not_before.to_string(), "1999-12-31T00:00:00Z");
-            assert_eq!(read.not_after.to_string(), format!("{year}-03-04T00:00:00Z"));
-        }
-    }
-
-    #[test]
-    fn a_truncated_certificate_is_refused() {
-        let whole = made(Some("a"), 2031);
-        for length in 0..whole.len() {
-            assert_eq!(CertificateInfo::read(Path::new("c"), &whole[..length]), None, "{length} bytes");
-        }
-        let endless = [SEQUENCE, 0x84, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(CertificateInfo::read(Path::new("c"), &endless), None);
-        assert_eq!(time((UTC_TIME, b"never")), None);
-        assert_eq!(time((SEQUENCE, b"20310304000000Z")), None);
+        let Validity { subject, not_before, not_after } = Validity::read(der)?;
+        Some(Self { file: file.to_owned(), subject, not_before, not_after })
     }
 }

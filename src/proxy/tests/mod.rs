@@ -24,8 +24,8 @@ fn key(text: &str) -> AppKey {
 fn record() -> AppRecord {
     AppRecord {
         routes: vec![
-            Route { host: Some("go-app.localhost".to_owned()), path: "/".to_owned(), strip: false },
-            Route { host: None, path: "/go-app".to_owned(), strip: true },
+            Route { host: Some("go-app.localhost".to_owned()), path: "/".to_owned(), strip: false, tls: None },
+            Route { host: None, path: "/go-app".to_owned(), strip: true, tls: None },
         ],
         peers: vec![Peer {
             id: "sample-go-app-r8-1".to_owned(),

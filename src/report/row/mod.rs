@@ -211,6 +211,7 @@ impl Row {
             | Fact::BackupFinished { .. }
             | Fact::ReplicaStarted { .. }
             | Fact::RouteConfirmed
+            | Fact::CertificateStored { .. }
             | Fact::ReplicaStopped { .. }
             | Fact::ReplicaUnstable { .. }
             | Fact::Undone { .. }

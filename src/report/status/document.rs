@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::super::certificates::document as certificate;
 use super::words::state_word;
 use super::{ProxyStanding, Status, elapsed, totals};
 use crate::model::{ContainerState, PortAnswer, Stranger, Unstable};
@@ -33,6 +34,7 @@ impl Status {
                 "port_error": published.as_ref().and_then(PortAnswer::trouble),
             },
             "strangers": self.strangers.iter().map(stranger_document).collect::<Vec<_>>(),
+            "certificates": self.certificates.iter().map(|one| certificate(one, self.at)).collect::<Vec<_>>(),
             "unstable": self.unstable.iter().map(unstable_document).collect::<Vec<_>>(),
             "apps": self.apps.iter().map(|app| self.app_document(app)).collect::<Vec<_>>(),
             "accessories": self.accessories.iter().map(accessory_document).collect::<Vec<_>>(),

@@ -12,8 +12,8 @@ pub(super) use self::words::{age, container_state, state_word, state_words};
 use super::table::{Align, Table};
 use super::text;
 use crate::model::{
-    AppName, ContainerState, Lifetime, PROXY_DRIFT_REMEDY, PortAnswer, ProjectName, ProxyName, RequestCounts, Stranger,
-    Unstable,
+    AppName, ContainerState, Lifetime, ObservedCertificate, PROXY_DRIFT_REMEDY, PortAnswer, ProjectName, ProxyName,
+    RequestCounts, Stranger, Unstable,
 };
 use crate::plan::{AccessoryStatus, AppState, AppStatus, Drift, Part};
 
@@ -63,6 +63,8 @@ pub struct Status {
     pub strangers: Vec<Stranger>,
     /// Containers that end again and again.
     pub unstable: Vec<Unstable>,
+    /// Of the project's hosts.
+    pub certificates: Vec<ObservedCertificate>,
 }
 
 const COLUMNS: [(&str, Align); 11] = [
@@ -238,6 +240,8 @@ impl Status {
             let remedy = name.parse().map(|name: ProxyName| PortAnswer::remedy(&name)).unwrap_or_default();
             lines.push(paint.error(&format!("{trouble}; {remedy}")));
         }
+        let troubles = self.certificates.iter().filter_map(|one| one.trouble(self.at));
+        lines.extend(troubles.map(|trouble| paint.warning(&text::clean(&trouble))));
         if self.proxy.is_outdated() {
             let text = format!("proxy `{name}` is of another build; `deploy-apps proxy upgrade` replaces it");
             lines.push(paint.warning(&text));

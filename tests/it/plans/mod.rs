@@ -4,6 +4,7 @@
 
 mod adjust;
 mod after_crash;
+mod certificates;
 mod first;
 mod operations;
 mod proxy;

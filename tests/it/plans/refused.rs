@@ -61,8 +61,12 @@ async fn the_routes_of_a_removed_app_are_taken_over_only_when_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn rejects_a_route_within_that_of_another_project() {
-    let route =
-        |host: Option<&str>, path: &str| Route { host: host.map(str::to_owned), path: path.to_owned(), strip: false };
+    let route = |host: Option<&str>, path: &str| Route {
+        host: host.map(str::to_owned),
+        path: path.to_owned(),
+        strip: false,
+        tls: None,
+    };
     let mut owner = app("go-app");
     owner.routes =
         vec![route(Some("shop.test"), "/"), route(Some("docs.test"), "/api"), route(None, "/"), route(None, "/go")];

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AppKey, AppRecord, ContainerState, Features, Generation, InFlight, ObservedProxy, ReleaseNumber, Role,
-    StoredRelease,
+    AppKey, AppRecord, Certificate, CertificateChange, ContainerState, Features, Generation, InFlight,
+    ObservedCertificate, ObservedProxy, ReleaseNumber, Role, StoredRelease,
 };
 use deploy_apps::plan::FlipChange;
 use deploy_apps::ports::{LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
@@ -190,6 +190,25 @@ impl Proxy for Client {
         .await
     }
 
+    async fn change_certificate(&self, change: &CertificateChange) -> Answer<()> {
+        self.tell("change_certificate", &change.host, |state| {
+            let found = state.certificates.get(&change.host).and_then(|known| known.id.clone());
+            let wanted = change.certificate.as_ref().map(|new| new.id.clone());
+            if found == wanted {
+                return Ok(());
+            }
+            if found != change.expect {
+                return Err(ProxyError::CertificateMoved { host: change.host.clone() });
+            }
+            match &change.certificate {
+                Some(new) => state.certificates.insert(change.host.clone(), observed(change, new)),
+                None => state.certificates.remove(&change.host),
+            };
+            Ok(())
+        })
+        .await
+    }
+
     async fn forget_releases(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Answer<()> {
         self.tell("forget_releases", &app.to_string(), |state| {
             state.knows_releases("POST /v1/releases/forget")?;
@@ -216,6 +235,7 @@ impl State {
             apps: self.apps.clone(),
             in_flight: open.map(|peer| (peer.clone(), self.in_flight(&[peer]))).collect(),
             features: if self.proxy_is_old { Features::default() } else { Features::all() },
+            certificates: self.certificates.clone(),
         }
     }
 
@@ -294,6 +314,22 @@ impl State {
             }
         }
         Ok(())
+    }
+}
+
+/// A certificate as the proxy tells of it.
+pub fn observed(change: &CertificateChange, new: &Certificate) -> ObservedCertificate {
+    ObservedCertificate {
+        host: change.host.clone(),
+        id: Some(new.id.clone()),
+        project: Some(change.project.clone()),
+        source: Some("file".to_owned()),
+        names: vec![change.host.clone()],
+        not_before: Some(new.not_before.as_millisecond()),
+        not_after: Some(new.not_after.as_millisecond()),
+        issuer: Some("a CA".to_owned()),
+        serial: Some("1".to_owned()),
+        error: None,
     }
 }
 

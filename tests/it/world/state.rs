@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use deploy_apps::model::{
     AppKey, AppName, AppRecord, ContainerState, Dependency, DiskSpace, DockerHealth, DrainPolicy, Generation,
-    Healthcheck, HostFile, InFlight, MountSource, NewContainer, ObservedApp, ProjectName, ReleaseNumber, Role,
-    StoredRelease, Subnet,
+    Healthcheck, HostFile, InFlight, MountSource, NewContainer, ObservedApp, ObservedCertificate, ProjectName,
+    ReleaseNumber, Role, StoredRelease, Subnet,
 };
 use tokio::time::Instant;
 
@@ -40,6 +40,7 @@ pub struct State {
     pub before_flip: BTreeMap<AppKey, Option<AppRecord>>,
     /// What is kept of each release.
     pub stored: BTreeMap<(AppKey, ReleaseNumber), StoredRelease>,
+    pub certificates: BTreeMap<String, ObservedCertificate>,
     /// The proxy is of a build that keeps no releases.
     pub proxy_is_old: bool,
     pub history: Vec<(AppKey, ReleaseNumber, String)>,

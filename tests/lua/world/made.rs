@@ -94,6 +94,8 @@ pub struct Setup {
     pub trusted_proxies: &'static str,
     /// A listener with the PROXY protocol, at port 8081.
     pub proxy_protocol: bool,
+    /// A listener for HTTPS, at port 443 of the container whatever this is.
+    pub https_port: Option<u16>,
     /// The access log in files of so many bytes instead of on stdout.
     pub access_log_bytes: Option<u32>,
     pub memory_bytes: Option<i64>,
@@ -111,6 +113,7 @@ impl Default for Setup {
             variant: Variant::Usual,
             trusted_proxies: "",
             proxy_protocol: false,
+            https_port: None,
             access_log_bytes: None,
             memory_bytes: None,
             connections: None,
@@ -175,6 +178,9 @@ impl World {
         if let Some(bytes) = setup.access_log_bytes {
             spec.environment.insert("ACCESS_LOG".to_owned(), "file".to_owned());
             spec.environment.insert("ACCESS_LOG_BYTES".to_owned(), bytes.to_string());
+        }
+        if let Some(port) = setup.https_port {
+            spec.environment.insert("HTTPS_PORT".to_owned(), port.to_string());
         }
         if let Some(connections) = setup.connections {
             spec.environment.insert("WORKER_CONNECTIONS".to_owned(), connections.to_string());

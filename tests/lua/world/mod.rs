@@ -113,7 +113,7 @@ impl World {
     /// A record of `t/<app>` with the route `<app>.test/`.
     pub fn record(&self, app: &str, peers: Vec<Peer>) -> AppRecord {
         AppRecord {
-            routes: vec![Route { host: Some(format!("{app}.test")), path: "/".to_owned(), strip: false }],
+            routes: vec![Route { host: Some(format!("{app}.test")), path: "/".to_owned(), strip: false, tls: None }],
             peers,
             ..AppRecord::new(key(app), ReleaseNumber(1), "1.0.0+1".to_owned())
         }
