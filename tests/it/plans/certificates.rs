@@ -46,7 +46,7 @@ async fn a_certificate_comes_before_all_else() {
     let desired = Desired::of(secure("one"));
     let plan = look(&world, &desired).await.1.expect("a plan").to_string();
     let first =
-        "  [1] store certificate of `go-app.localhost`, valid until 2027-01-01 — the proxy has none for this host";
+        "   1 [1] store certificate of `go-app.localhost`, valid until 2027-01-01 — the proxy has none for this host";
     assert_eq!(plan.lines().nth(1), Some(first), "{plan}");
     let report = run(&world, &desired, no_faults()).await;
     assert_eq!(report.outcome(), Outcome::Completed);
