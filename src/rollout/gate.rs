@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{FailureKind, StepFailure};
 use super::probed::Probed;
-use super::run::Run;
-use super::wait::{STATUS_INTERVAL, describe_exit};
+use super::wait::{STATUS_INTERVAL, Waits, describe_exit, with_evidence};
 use crate::model::{Condition, ContainerState, DockerHealth};
 use crate::plan::{Gate, Look};
 use crate::ports::{ContainerStatus, Engine, Probe, ProbeAnswer, Proxy, ProxyError};
@@ -19,7 +18,17 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(5);
 /// The same where a container has to be started for the look.
 const LISTENING_PATIENCE: Duration = Duration::from_secs(10);
 
-impl<E: Engine, P: Proxy> Run<E, P> {
+/// Asks new replicas.
+pub(super) struct GateKeeper<'a, E, P> {
+    engine: &'a E,
+    proxy: &'a P,
+}
+
+impl<'a, E: Engine, P: Proxy> GateKeeper<'a, E, P> {
+    pub(super) fn new(engine: &'a E, proxy: &'a P) -> Self {
+        Self { engine, proxy }
+    }
+
     /// Waits until the gate is passed. A container that exits ends the wait at once.
     pub(super) async fn await_healthy(
         &self,
@@ -74,7 +83,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         };
         if matches!(gate, Gate::Engine { condition: Condition::CompletedSuccessfully, .. }) {
             let Gate::Engine { timeout, .. } = gate else { return Ok(()) };
-            return self.await_success(name, *timeout, cancel).await;
+            return Waits::new(self.engine, self.proxy).await_success(name, *timeout, cancel).await;
         }
         let result = tokio::select! {
             // An exit is looked at first: it explains a failed probe better than the probe does.
@@ -91,7 +100,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             Err(failure) if failure.kind == FailureKind::Cancelled => Err(failure),
             Err(failure) => {
                 let probe = matches!(gate, Gate::Probe { .. }).then(|| probed.lines());
-                Err(self.with_evidence(failure, name, probe.unwrap_or_default()).await)
+                Err(with_evidence(self.engine, failure, name, probe.unwrap_or_default()).await)
             }
         }
     }
@@ -116,7 +125,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             (Ok(()), Err(error)) => Err(error.into()),
             (Ok(()), Ok(_)) if started_again => {
                 let why = format!("`{name}` has exited since it was started, and the engine has started it again");
-                Err(self.with_evidence(StepFailure::failed(why), name, Vec::new()).await)
+                Err(with_evidence(self.engine, StepFailure::failed(why), name, Vec::new()).await)
             }
             (Ok(()), Ok(_)) => Ok(()),
         }

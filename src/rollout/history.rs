@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::execute::AppResult;
+use super::result::AppResult;
 use super::run::Run;
-use crate::event::{Fact, Outcome};
+use crate::event::Outcome;
 use crate::model::{AccessoryChange, AppKey, ReleaseNumber};
 use crate::ports::{Engine, Proxy};
 
@@ -27,8 +27,8 @@ pub(super) async fn record_end<E: Engine, P: Proxy>(
     for (name, count) in [("drained", result.tally.drained), ("cut", result.tally.cut)] {
         details.insert(name.to_owned(), json(serde_json::to_value(count)));
     }
-    if let Err(error) = run.proxy.record(&result.app, result.release.number, event, details).await {
-        run.emit(Some(&result.app), Fact::Warned { message: format!("the history was not written: {error}") });
+    if let Err(error) = run.proxy().record(&result.app, result.release.number, event, details).await {
+        run.events().warn(Some(&result.app), format!("the history was not written: {error}"));
     }
 }
 
@@ -46,8 +46,8 @@ pub(super) async fn record_accessory_end<E: Engine, P: Proxy>(
     details.insert("outcome".to_owned(), json(serde_json::to_value(outcome)));
     details.insert("took_ms".to_owned(), milliseconds(took).into());
     // An accessory has no releases.
-    if let Err(error) = run.proxy.record(app, ReleaseNumber(0), "removed", details).await {
-        run.emit(Some(app), Fact::Warned { message: format!("the history was not written: {error}") });
+    if let Err(error) = run.proxy().record(app, ReleaseNumber(0), "removed", details).await {
+        run.events().warn(Some(app), format!("the history was not written: {error}"));
     }
 }
 

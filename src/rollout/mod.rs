@@ -1,22 +1,31 @@
-//! Carries a plan out: observe, execute, perform, undo.
+//! Carries a plan out.
 //!
-//! `deploy` is the whole sentence. A step is performed by one call of a port or by one bounded wait; every polling
-//! loop of the crate's core stands in `wait` or `gate`.
+//! `deploy` is the whole of it: the proxy, the lease, and then observe, plan and execute until every app is at its end.
+//! `AppRun` is one app's part of it, `Executor` keeps the order of the steps, `Performer` performs one, `Undo` leads back,
+//! `LeaseKeeper` holds the lock. A step is one call of a port or one bounded wait; every polling loop stands in `wait`,
+//! `gate`, `flip` or `lease`.
 
+mod app_run;
 mod atomic;
+mod attempts;
 mod cleanup;
 mod deploy;
+mod disk;
+mod events;
 mod execute;
+mod executor;
 mod failure;
+mod flip;
 mod gate;
 mod history;
+mod hooks;
 mod lease;
 mod look;
 mod look_back;
 mod observe;
 mod one_off;
 mod parts;
-mod perform;
+mod performer;
 mod preview;
 mod probed;
 mod proxy;
@@ -24,15 +33,18 @@ mod prune;
 mod remove;
 mod repair;
 mod request;
+mod result;
 mod run;
+mod scope;
 mod share;
-mod steps;
+mod stop;
 mod takeover;
 mod undo;
 mod wait;
 
 pub use deploy::{deploy, deploy_saved};
-pub use execute::AppResult;
+pub use disk::DiskBudget;
+pub use events::Sink;
 pub use failure::{DeployError, StepFailure};
 pub use look::{Snapshot, look, restarting};
 pub use observe::{Pulls, observe, observe_for};
@@ -43,4 +55,6 @@ pub use prune::{PruneRequest, Pruned, PrunedApp, prune};
 pub use remove::{RemovalScope, RemoveRequest, Removed, look_at_removal, remove};
 pub use repair::{Repaired, repair};
 pub use request::DeployRequest;
-pub use run::{DiskBudget, Run, Sink, StepHook, Tally};
+pub use result::AppResult;
+pub use run::{Run, StepHook};
+pub use scope::Tally;

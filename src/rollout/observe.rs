@@ -1,19 +1,18 @@
 //! One look at the engine and the proxy, before the plan is made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::run::Run;
-use crate::event::{Event, Fact};
+use crate::event::Fact;
 use crate::model::{
     AppKey, AppName, HostFile, ImageSource, MountSource, ObservedEngine, ObservedProxy, ObservedState, Project,
     PullPolicy, ResolvedImage, Service, StoredRelease,
 };
 use crate::plan::{DeployOptions, Intent, built_image};
-use crate::ports::{Engine, EngineError, EngineErrorKind, Progress, Proxy, ProxyError};
+use crate::ports::{Engine, EngineError, EngineErrorKind, Proxy, ProxyError};
 
 use super::failure::DeployError;
 
@@ -35,7 +34,7 @@ pub async fn observe_for<E: Engine, P: Proxy>(
         }
         return observe(run, project, apps).await;
     }
-    let (engine, proxy) = tokio::join!(run.engine.observe(&project.proxy.name), kept(run, project, apps, true));
+    let (engine, proxy) = tokio::join!(run.engine().observe(&project.proxy.name), kept(run, project, apps, true));
     let (proxy, releases) = proxy?;
     Ok(ObservedState { engine: engine?, proxy, images: BTreeMap::new(), releases, host_files: BTreeMap::new() })
 }
@@ -50,10 +49,10 @@ pub async fn observe<E: Engine, P: Proxy>(
     apps: &[AppName],
 ) -> Result<ObservedState, DeployError> {
     let (engine, proxy, sources, host_files) = tokio::join!(
-        run.engine.observe(&project.proxy.name),
+        run.engine().observe(&project.proxy.name),
         kept(run, project, apps, false),
         sources(run, project, apps, Pulls::Done),
-        host_files(run.engine.as_ref(), project, apps),
+        host_files(run.engine(), project, apps),
     );
     let engine = engine?;
     let images = resolve_all(project, sources?.0, &engine);
@@ -71,9 +70,9 @@ pub(super) async fn kept<E: Engine, P: Proxy>(
     apps: &[AppName],
     must: bool,
 ) -> Result<(ObservedProxy, Releases), ProxyError> {
-    let proxy = run.proxy.state().await?;
+    let proxy = run.proxy().state().await?;
     let keys: Vec<AppKey> = apps.iter().map(|app| project.key(app)).collect();
-    let releases = if must || proxy.keeps_releases() { run.proxy.releases(&keys).await? } else { Releases::new() };
+    let releases = if must || proxy.keeps_releases() { run.proxy().releases(&keys).await? } else { Releases::new() };
     Ok((proxy, releases))
 }
 
@@ -158,7 +157,7 @@ async fn missing<E: Engine, P: Proxy>(
     reference: &str,
     pulls: Pulls,
 ) -> Result<Option<String>, DeployError> {
-    match (run.engine.image_id(reference).await?, pulls) {
+    match (run.engine().image_id(reference).await?, pulls) {
         (Some(_), _) => Ok(None),
         (None, Pulls::Foreseen) => Ok(Some(reference.to_owned())),
         (None, Pulls::Done) => pull(run, reference).await.map(|_| None),
@@ -182,9 +181,9 @@ async fn source<E: Engine, P: Proxy>(
     pulls: Pulls,
 ) -> Result<(AppName, Source), DeployError> {
     let source = match &service.image {
-        ImageSource::Build(build) => Source::Digest(run.engine.source_digest(build).await?),
+        ImageSource::Build(build) => Source::Digest(run.engine().source_digest(build).await?),
         ImageSource::Pull { reference, policy } => {
-            let present = run.engine.image_id(reference).await?;
+            let present = run.engine().image_id(reference).await?;
             match (policy, present) {
                 (PullPolicy::Missing | PullPolicy::Never, Some(id)) => Source::Image(id),
                 (PullPolicy::Never, None) => {
@@ -204,14 +203,10 @@ async fn source<E: Engine, P: Proxy>(
 }
 
 async fn pull<E: Engine, P: Proxy>(run: &Run<E, P>, reference: &str) -> Result<String, DeployError> {
-    run.check_disk_budget().await?;
+    run.check_disk().await?;
     let begun = Instant::now();
-    let (sink, started) = (Arc::clone(&run.sink), run.started);
-    let progress: Progress = Arc::new(move |line| {
-        sink(Event { app: None, elapsed: started.elapsed(), fact: Fact::BuildProgressed { line } });
-    });
-    let id = run.engine.pull_image(reference, progress).await?;
-    run.emit(None, Fact::ImagePulled { reference: reference.to_owned(), took: begun.elapsed() });
+    let id = run.engine().pull_image(reference, run.events().progress(None)).await?;
+    run.events().emit(None, Fact::ImagePulled { reference: reference.to_owned(), took: begun.elapsed() });
     Ok(id)
 }
 

@@ -5,10 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use super::cleanup::CleanedUp;
+use super::cleanup::{CleanedUp, cleanup};
+use super::executor::Executor;
 use super::failure::{DeployError, FailureKind};
 use super::observe::observe_for;
-use super::run::{Run, Scope};
+use super::run::Run;
+use super::scope::Scope;
+use super::undo::Undo;
 use crate::model::{AppKey, ObservedEngine, Project, ProjectName};
 use crate::plan::{DeployOptions, Intent, OneOff, Stage, idle_one_offs, one_off_key, plan_one_off};
 use crate::ports::{Engine, EngineError, LeaseRequest, Operator, Proxy, ProxyError};
@@ -40,7 +43,7 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
         }
         let (stages, name) = plan_one_off(project, desired, &observed, &taken)?;
         let key = one_off_key(&project.name, desired.app, &name);
-        let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
+        let lease = match run.proxy().acquire(&lease_request(key, operator)).await {
             // Another run is about to make it, or to remove it.
             Err(ProxyError::LeaseHeld { .. }) if attempt < ATTEMPTS => {
                 taken.insert(name);
@@ -50,12 +53,12 @@ pub async fn make_one_off<E: Engine, P: Proxy>(
             lease => lease?,
         };
         let scope = Scope::shared_by(&stages);
-        match run.stages(None, &scope, &stages, &run.cancel).await {
+        match Executor::new(run, None, &scope).stages(&stages, run.stop().by_user()).await {
             Ok(()) => return Ok((name, lease)),
             Err(failure) => {
                 // A name that is taken is another run's container.
                 if failure.kind != FailureKind::NotOurs {
-                    run.undo(None, &scope).await;
+                    Undo::new(run, None, &scope).all().await;
                 }
                 let again = matches!(failure.kind, FailureKind::NotOurs | FailureKind::StateChanged);
                 if !again || attempt == ATTEMPTS {
@@ -76,11 +79,11 @@ pub(super) async fn remove_left_one_offs<E: Engine, P: Proxy>(
 ) -> Result<CleanedUp, ProxyError> {
     let mut cleaned = CleanedUp::default();
     for (key, planned) in idle_one_offs(project, engine) {
-        let lease = match run.proxy.acquire(&lease_request(key, operator)).await {
+        let lease = match run.proxy().acquire(&lease_request(key, operator)).await {
             Err(ProxyError::LeaseHeld { .. }) => continue,
             lease => lease?,
         };
-        let CleanedUp { done, failed } = run.cleanup(None, &[Stage::line(vec![planned])]).await;
+        let CleanedUp { done, failed } = cleanup(run, None, &[Stage::line(vec![planned])]).await;
         cleaned.done.extend(done);
         cleaned.failed.extend(failed);
         drop(lease);
@@ -97,5 +100,5 @@ fn lease_request(key: AppKey, operator: &Operator) -> LeaseRequest {
 /// # Errors
 /// When the engine cannot do so; the next `run`, `remove` or `down` removes it then.
 pub async fn remove_one_off<E: Engine, P: Proxy>(run: &Run<E, P>, name: &str) -> Result<(), EngineError> {
-    run.engine.remove_container(name).await
+    run.engine().remove_container(name).await
 }

@@ -20,10 +20,10 @@ pub async fn preview<E: Engine, P: Proxy>(
     let project = request.project;
     let spec = &project.proxy;
     let (engine, version, sources, host_files) = tokio::join!(
-        run.engine.observe(&spec.name),
-        run.proxy.version(),
+        run.engine().observe(&spec.name),
+        run.proxy().version(),
         sources(run, project, request.apps, pulls),
-        host_files(run.engine.as_ref(), project, request.apps),
+        host_files(run.engine(), project, request.apps),
     );
     let engine = engine?;
     let (sources, missing) = sources?;

@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::executor::Executor;
 use super::failure::{DeployError, FailureKind, StepFailure};
 use super::request::DeployRequest;
-use super::run::{Run, Scope};
-use crate::event::Fact;
+use super::run::Run;
+use super::scope::Scope;
+use super::undo::Undo;
+use super::wait::pause;
 use crate::model::{ContainerState, ObservedEngine, ProxyName, ProxySpec};
 use crate::plan::{
     PlanRefused, ProxyImage, Stage, interim, plan_proxy, plan_proxy_start, plan_proxy_upgrade, plan_proxy_wait,
@@ -25,8 +28,8 @@ pub(super) async fn ready_proxy<E: Engine, P: Proxy>(
 ) -> Result<bool, DeployError> {
     let (project, image) = (request.project, request.proxy_image);
     if project.remembered {
-        ensure_proxy_running(run, &project.proxy.name, &run.engine.observe(&project.proxy.name).await?).await?;
-        warn_if_outdated(run, &run.proxy.version().await?, image);
+        ensure_proxy_running(run, &project.proxy.name, &run.engine().observe(&project.proxy.name).await?).await?;
+        warn_if_outdated(run, &run.proxy().version().await?, image);
         return Ok(false);
     }
     let begun = AtomicBool::new(false);
@@ -44,7 +47,7 @@ pub(super) async fn check_proxy<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &DeployRequest<'_>,
 ) -> Result<(), DeployError> {
-    let engine = run.engine.observe(&request.project.proxy.name).await?;
+    let engine = run.engine().observe(&request.project.proxy.name).await?;
     match request.apps.first() {
         Some(app) if engine.container(&request.project.proxy.name.container()).is_none() => {
             Err(PlanRefused::NotDeployed { app: request.project.key(app) }.into())
@@ -69,7 +72,10 @@ pub(super) async fn ensure_proxy_running<E: Engine, P: Proxy>(
         Some(ContainerState::Running | ContainerState::Restarting) => Ok(true),
         Some(ContainerState::Created | ContainerState::Paused | ContainerState::Exited { .. }) => {
             let stages = plan_proxy_start(proxy, engine);
-            run.stages(None, &Scope::shared(), &stages, &run.cancel).await.map_err(DeployError::Setup)?;
+            Executor::new(run, None, &Scope::shared())
+                .stages(&stages, run.stop().by_user())
+                .await
+                .map_err(DeployError::Setup)?;
             Ok(true)
         }
     }
@@ -95,7 +101,7 @@ async fn prepare_as<E: Engine, P: Proxy>(
     instead: impl Fn(&ObservedEngine) -> Option<ProxySpec> + Send + Sync,
 ) -> Result<(), DeployError> {
     for attempt in 1..=SETUP_ATTEMPTS {
-        let (observed, version) = tokio::join!(run.engine.observe(&spec.name), run.proxy.version());
+        let (observed, version) = tokio::join!(run.engine().observe(&spec.name), run.proxy().version());
         let observed = observed?;
         let chosen = instead(&observed);
         let mut stages = plan_proxy(chosen.as_ref().unwrap_or(spec), image, &observed)?;
@@ -107,7 +113,7 @@ async fn prepare_as<E: Engine, P: Proxy>(
             stages = plan_proxy_wait(&spec.name);
         }
         if stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build()) {
-            run.check_disk_budget().await?;
+            run.check_disk().await?;
         }
         match set_up(run, &stages).await {
             Ok(()) => break,
@@ -116,12 +122,12 @@ async fn prepare_as<E: Engine, P: Proxy>(
                 if matches!(failure.kind, FailureKind::NotOurs | FailureKind::StateChanged)
                     && attempt < SETUP_ATTEMPTS =>
             {
-                run.pause(SETUP_PAUSE, &run.cancel).await.map_err(DeployError::Setup)?;
+                pause(SETUP_PAUSE, run.stop().by_user()).await.map_err(DeployError::Setup)?;
             }
             Err(failure) => return Err(DeployError::Setup(failure)),
         }
     }
-    warn_if_outdated(run, &run.proxy.version().await?, image);
+    warn_if_outdated(run, &run.proxy().version().await?, image);
     Ok(())
 }
 
@@ -129,7 +135,7 @@ fn warn_if_outdated<E: Engine, P: Proxy>(run: &Run<E, P>, version: &ProxyVersion
     if version.build != image.build_id {
         let message =
             "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it".to_owned();
-        run.emit(None, Fact::Warned { message });
+        run.events().warn(None, message);
     }
 }
 
@@ -142,7 +148,7 @@ pub async fn upgrade_proxy<E: Engine, P: Proxy>(
     spec: &ProxySpec,
     image: &ProxyImage,
 ) -> Result<(), DeployError> {
-    let observed: ObservedEngine = run.engine.observe(&spec.name).await?;
+    let observed: ObservedEngine = run.engine().observe(&spec.name).await?;
     let stages = plan_proxy_upgrade(spec, image, &observed)?;
     set_up(run, &stages).await.map_err(DeployError::Setup)
 }
@@ -150,10 +156,10 @@ pub async fn upgrade_proxy<E: Engine, P: Proxy>(
 /// A half-made proxy is taken back, so that a port that is taken does not leave a container that never started.
 async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
     let scope = Scope::shared_by(stages);
-    let result = run.stages(None, &scope, stages, &run.cancel).await;
+    let result = Executor::new(run, None, &scope).stages(stages, run.stop().by_user()).await;
     // A name that is taken means that another run sets up the same; what this one made is then that one's too.
     if result.as_ref().is_err_and(|failure| failure.kind != FailureKind::NotOurs) {
-        run.undo(None, &scope).await;
+        Undo::new(run, None, &scope).all().await;
     }
     result
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::cleanup::cleanup;
 use super::failure::DeployError;
 use super::one_off::remove_left_one_offs;
 use super::run::Run;
-use crate::event::Fact;
 use crate::model::{AppKey, AppName, Project, ReleaseNumber};
 use crate::plan::{Stage, Step, idle_one_offs, plan_dangling, plan_prune};
 use crate::ports::{Engine, LeaseRequest, Operator, Proxy, ProxyError};
@@ -57,16 +57,16 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
     let mut leases = Vec::new();
     let mut held = Vec::new();
     for name in request.apps.iter().filter(|_| !request.dry_run) {
-        match run.acquire(&lease_request(request, name), request.lock_wait).await {
+        match run.leases().acquire(&lease_request(request, name), request.lock_wait).await {
             Ok(lease) => leases.push(lease),
             Err(error @ ProxyError::LeaseHeld { .. }) => held.push((name.clone(), error.to_string())),
             Err(error) => return Err(error.into()),
         }
     }
     // With the leases held, nothing of what is seen now changes under our hands.
-    let (engine, proxy) = tokio::join!(run.engine.observe(&request.project.proxy.name), run.proxy.state());
+    let (engine, proxy) = tokio::join!(run.engine().observe(&request.project.proxy.name), run.proxy().state());
     let (engine, proxy) = (engine?, proxy?);
-    let before = if request.dry_run { None } else { Some(run.engine.image_bytes().await?) };
+    let before = if request.dry_run { None } else { Some(run.engine().image_bytes().await?) };
     let mut pruned = Pruned::default();
     for name in request.apps {
         let key = request.project.key(name);
@@ -84,12 +84,12 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
         } else if request.dry_run {
             app.absorb(pruning.stages.iter().flat_map(Stage::steps).map(|planned| &planned.step));
         } else {
-            let cleaned = run.cleanup(Some(&key), &pruning.stages).await;
+            let cleaned = cleanup(run, Some(&key), &pruning.stages).await;
             app.absorb(cleaned.done.iter());
             app.left.extend(cleaned.failed);
         }
         for reason in &app.left {
-            run.emit(Some(&key), Fact::Warned { message: format!("not all is pruned: {reason}") });
+            run.events().warn(Some(&key), format!("not all is pruned: {reason}"));
         }
         pruned.apps.push(app);
     }
@@ -99,16 +99,16 @@ pub async fn prune<E: Engine, P: Proxy>(run: &Run<E, P>, request: &PruneRequest<
         false => {
             let cleaned = remove_left_one_offs(run, of, &engine, request.operator).await?;
             for reason in &cleaned.failed {
-                run.emit(None, Fact::Warned { message: format!("not all is pruned: {reason}") });
+                run.events().warn(None, format!("not all is pruned: {reason}"));
             }
             removed(cleaned.done.iter())
         }
     };
     if let Some(planned) = plan_dangling(&engine) {
-        pruned.dangling = request.dry_run || run.cleanup(None, &[Stage::line(vec![planned])]).await.failed.is_empty();
+        pruned.dangling = request.dry_run || cleanup(run, None, &[Stage::line(vec![planned])]).await.failed.is_empty();
     }
     if let Some(before) = before {
-        pruned.freed = Some(before.saturating_sub(run.engine.image_bytes().await?));
+        pruned.freed = Some(before.saturating_sub(run.engine().image_bytes().await?));
     }
     drop(leases);
     Ok(pruned)

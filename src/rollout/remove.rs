@@ -7,11 +7,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::execute::AppResult;
+use super::executor::Executor;
 use super::failure::{DeployError, FailureKind};
 use super::history::{record_accessory_end, record_end};
 use super::proxy::{ensure_proxy_running, proxy_state};
-use super::run::{Run, Scope};
+use super::result::AppResult;
+use super::run::Run;
+use super::scope::Scope;
 use crate::event::{Fact, Outcome};
 use crate::model::{AccessoryChange, AppKey, AppName, ContainerState, ObservedEngine, ObservedProxy, Project};
 use crate::plan::{AppPlan, DownOptions, Removal, RemoveOptions, Stage, plan_down, plan_remove};
@@ -19,6 +21,7 @@ use crate::ports::{Engine, LeaseRequest, Operator, Proxy};
 
 /// How often a plan is made again when another run flips in between, which a held lease does not let happen twice.
 const ATTEMPTS: usize = 3;
+
 /// What shall be gone.
 #[derive(Debug, Clone, Copy)]
 pub enum RemovalScope<'a> {
@@ -90,9 +93,9 @@ pub async fn look_at_removal<E: Engine, P: Proxy>(
     run: &Run<E, P>,
     request: &RemoveRequest<'_>,
 ) -> Result<(ObservedEngine, ObservedProxy, Removal), DeployError> {
-    let engine = run.engine.observe(&request.project.proxy.name).await?;
+    let engine = run.engine().observe(&request.project.proxy.name).await?;
     let proxy = match proxy_state(&request.project.proxy.name, &engine) {
-        Some(ContainerState::Running | ContainerState::Restarting) => run.proxy.state().await?,
+        Some(ContainerState::Running | ContainerState::Restarting) => run.proxy().state().await?,
         _ => ObservedProxy::default(),
     };
     let removal = request.plan(&engine, &proxy)?;
@@ -104,31 +107,27 @@ pub async fn look_at_removal<E: Engine, P: Proxy>(
 /// # Errors
 /// When nothing was done for any app: the reason is for all of them.
 pub async fn remove<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_>) -> Result<Removed, DeployError> {
-    tokio::select! {
-        biased;
-        never = run.say_when_cancelled() => match never {},
-        removed = Box::pin(remove_all(run, request)) => removed,
-    }
+    run.stop().tell_during(run.events(), Box::pin(remove_all(run, request))).await
 }
 
 async fn remove_all<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_>) -> Result<Removed, DeployError> {
-    let engine = run.engine.observe(&request.project.proxy.name).await?;
+    let engine = run.engine().observe(&request.project.proxy.name).await?;
     let has_proxy = ensure_proxy_running(run, &request.project.proxy.name, &engine).await?;
     let (_, _, removal) = look_at_removal(run, request).await?;
     // Without a proxy nothing is routed and there is nobody to keep leases: labels alone say what goes.
     let wanted = request.lease(&removal);
     let lease = match has_proxy && !wanted.apps.is_empty() && !removal.is_empty() {
-        true => Some(run.acquire(&wanted, request.lock_wait).await?),
+        true => Some(run.leases().acquire(&wanted, request.lock_wait).await?),
         false => None,
     };
     let (mut removed, proxy) = match &lease {
-        Some(held) => run.under(held, Box::pin(attempts(run, request, lease.as_ref()))).await,
+        Some(held) => run.leases().under(held, Box::pin(attempts(run, request, lease.as_ref()))).await,
         None => attempts(run, request, None).await,
     }?;
     // The proxy stops when the last answer is out, and a held lease is an open one.
     drop(lease);
     if !proxy.is_empty() && removed.is_whole() {
-        let outcome = run.after_flip(None, &proxy, &Scope::shared()).await;
+        let outcome = Executor::new(run, None, &Scope::shared()).after_flip(&proxy).await;
         removed.rest = removed.rest.max(Some(outcome));
     }
     Ok(removed)
@@ -159,7 +158,7 @@ async fn attempts<E: Engine, P: Proxy>(
         let mut removed = Removed { apps: ended.into_values().collect(), rest: None };
         if !removal.rest.is_empty() && removed.is_whole() {
             let begun = Instant::now();
-            let outcome = run.after_flip(lease, &removal.rest, &Scope::shared()).await;
+            let outcome = Executor::new(run, lease, &Scope::shared()).after_flip(&removal.rest).await;
             removed.rest = Some(outcome);
             // Without a proxy there is no history.
             if lease.is_some() {
@@ -176,17 +175,18 @@ async fn attempts<E: Engine, P: Proxy>(
 async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Lease>, plan: &AppPlan) -> AppResult {
     let begun = Instant::now();
     let scope = Scope::of(plan, &Arc::default());
+    let executor = Executor::new(run, lease, &scope);
     let AppPlan { app, release, .. } = plan;
     let (number, version) = (release.number, release.version.clone());
-    run.emit(Some(app), Fact::RemovalPlanned { release: number, version, containers: plan.removes() });
+    run.events().emit(Some(app), Fact::RemovalPlanned { release: number, version, containers: plan.removes() });
     let flipped = match &plan.flip {
-        Some(flip) => run.step(lease, &scope, flip, &run.stop).await,
+        Some(flip) => executor.step(flip, run.stop().any()).await,
         None => Ok(()),
     };
     let mut world_moved = false;
     let reason = flipped.as_ref().err().map(ToString::to_string);
     let outcome = match flipped {
-        Ok(()) => run.after_flip(lease, &plan.after, &scope).await,
+        Ok(()) => executor.after_flip(&plan.after).await,
         Err(failure) => {
             world_moved = failure.kind == FailureKind::StateChanged;
             match failure.kind {
@@ -226,7 +226,7 @@ async fn record<E: Engine, P: Proxy>(
 /// The end of one app's removal: to the reporters, and into the history on the host.
 async fn report<E: Engine, P: Proxy>(run: &Run<E, P>, request: &RemoveRequest<'_>, result: &AppResult) {
     let fact = Fact::AppFinished { outcome: result.outcome, urls: Vec::new(), took: result.took };
-    run.emit(Some(&result.app), fact);
+    run.events().emit(Some(&result.app), fact);
     // What never had a release has no history either.
     if result.from.is_none() {
         return;

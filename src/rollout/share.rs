@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::executor::Executor;
 use super::failure::{DeployError, StepFailure};
 use super::observe::{observe_for, services_behind};
 use super::request::DeployRequest;
-use super::run::{Run, Scope};
+use super::run::Run;
+use super::scope::Scope;
 use crate::event::Fact;
 use crate::model::{AppKey, AppName, Orphan};
 use crate::plan::{AppPlan, Plan, RUN_ONCE_LIMIT, SavedPlan, Stage, facts, orphans_of_run, plan_deploy};
@@ -41,13 +43,13 @@ pub(super) async fn plan_and_share<E: Engine, P: Proxy>(
         share(run, lease, &plan).await?;
         return Ok(Shared { plan, lease: None, orphans });
     }
-    let own = run.acquire(&lease_request(request, &behind), patience(request, &behind)).await?;
+    let own = run.leases().acquire(&lease_request(request, &behind), patience(request, &behind)).await?;
     let again = async {
         let (plan, _) = plan_now(run, request, saved, apps).await?;
         share(run, lease, &plan).await?;
         Ok::<_, DeployError>(plan)
     };
-    let plan = run.under(&own, again).await?;
+    let plan = run.leases().under(&own, again).await?;
     Ok(Shared { plan, lease: Some(own), orphans })
 }
 
@@ -69,11 +71,11 @@ async fn plan_now<E: Engine, P: Proxy>(
     apps: &[AppName],
 ) -> Result<(Plan, Vec<Orphan>), DeployError> {
     let begun = Instant::now();
-    // Nothing is to be undone yet, so A cancellation need not wait for an image that is being pulled.
+    // Nothing is to be undone yet, so a cancellation need not wait for an image that is being pulled.
     let observed = tokio::select! {
         biased;
         observed = observe_for(run, request.project, apps, &request.options) => observed?,
-        () = run.cancel.cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
+        () = run.stop().by_user().cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
     };
     let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
     let orphans = orphans_of_run(request.project, apps, &observed.engine, &observed.proxy);
@@ -86,16 +88,18 @@ async fn plan_now<E: Engine, P: Proxy>(
             return Err(DeployError::Moved { what });
         }
     }
-    run.emit(None, Fact::PlanMade { took: begun.elapsed() });
+    run.events().emit(None, Fact::PlanMade { took: begun.elapsed() });
     Ok((plan, orphans))
 }
 
 async fn share<E: Engine, P: Proxy>(run: &Run<E, P>, lease: &P::Lease, plan: &Plan) -> Result<(), DeployError> {
     let builds = |stages: &[Stage]| stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build());
     if builds(&plan.shared) || plan.apps.iter().flat_map(AppPlan::steps).any(|planned| planned.step.is_build()) {
-        run.check_disk_budget().await?;
+        run.check_disk().await?;
     }
-    run.stages(Some(lease), &Scope::shared_by(&plan.shared), &plan.shared, &run.stop).await.map_err(DeployError::Setup)
+    let scope = Scope::shared_by(&plan.shared);
+    let executor = Executor::new(run, Some(lease), &scope);
+    executor.stages(&plan.shared, run.stop().any()).await.map_err(DeployError::Setup)
 }
 
 /// A lease on services of the project, in the words that tell others who has it.

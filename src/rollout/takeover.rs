@@ -2,11 +2,14 @@
 
 use tokio::time::Instant;
 
-use super::execute::AppResult;
+use super::executor::Executor;
 use super::failure::DeployError;
 use super::request::DeployRequest;
-use super::run::{Run, Scope};
-use crate::event::{Fact, Outcome};
+use super::result::AppResult;
+use super::run::Run;
+use super::scope::Scope;
+use super::undo::Undo;
+use crate::event::Outcome;
 use crate::plan::{Stage, Step, is_begun, plan_hand_over, port_holders};
 use crate::ports::{Engine, Proxy};
 
@@ -21,7 +24,7 @@ pub(super) async fn hand_over<E: Engine, P: Proxy>(
     results: &[AppResult],
 ) -> Result<(), DeployError> {
     let project = request.project;
-    let engine = run.engine.observe(&project.proxy.name).await?;
+    let engine = run.engine().observe(&project.proxy.name).await?;
     if !is_begun(project, request.proxy_image, &engine) {
         return Ok(());
     }
@@ -34,7 +37,7 @@ pub(super) async fn hand_over<E: Engine, P: Proxy>(
         if !results.iter().any(|result| Some(&result.app.app) == app && serves(result)) {
             let name = &holder.container.name;
             let message = format!("`{name}`, which docker compose made, serves port {} on", project.proxy.http_port);
-            run.emit(None, Fact::Warned { message });
+            run.events().warn(None, message);
             return Ok(());
         }
     }
@@ -45,11 +48,11 @@ pub(super) async fn hand_over<E: Engine, P: Proxy>(
     let stages = plan_hand_over(project, request.proxy_image, &engine)?;
     let scope = Scope::shared_by(&stages);
     let (before, from_stop) = stages.split_at(stages.iter().position(stops_a_holder).unwrap_or(0));
-    let mut result = run.stages(None, &scope, before, &run.cancel).await;
+    let mut result = Executor::new(run, None, &scope).stages(before, run.stop().by_user()).await;
     let begun = Instant::now();
     if result.is_ok() {
         let (gap, rest) = from_stop.split_at(from_stop.len().min(2));
-        result = run.stages(None, &scope, gap, &run.cancel).await;
+        result = Executor::new(run, None, &scope).stages(gap, run.stop().by_user()).await;
         let took = begun.elapsed();
         if result.is_ok() {
             if !holders.is_empty() {
@@ -60,18 +63,20 @@ pub(super) async fn hand_over<E: Engine, P: Proxy>(
                     names.join("`, `"),
                     took.as_secs_f64()
                 );
-                run.emit(None, Fact::Warned { message });
+                run.events().warn(None, message);
             }
             // The port has its new owner: what is left of the old one is not worth giving it back.
-            if let Err(failure) = run.stages(None, &Scope::shared_by(rest), rest, &run.cancel).await {
-                run.emit(None, Fact::Warned { message: failure.message });
+            if let Err(failure) =
+                Executor::new(run, None, &Scope::shared_by(rest)).stages(rest, run.stop().by_user()).await
+            {
+                run.events().warn(None, failure.message);
             }
         }
     }
     match result {
         Ok(()) => Ok(()),
         Err(failure) => {
-            run.undo(None, &scope).await;
+            Undo::new(run, None, &scope).all().await;
             Err(DeployError::Setup(failure))
         }
     }

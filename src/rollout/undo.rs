@@ -4,7 +4,9 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::FailureKind;
-use super::run::{Run, Scope};
+use super::performer::Performer;
+use super::run::Run;
+use super::scope::Scope;
 use crate::event::Fact;
 use crate::model::{ContainerState, StepId};
 use crate::plan::Step;
@@ -21,40 +23,51 @@ pub(super) enum Undone {
     Stuck,
 }
 
-impl<E: Engine, P: Proxy> Run<E, P> {
-    /// Undoes what `scope` has done. Not stopped by the cancellation: that is what it carries out.
-    pub(super) async fn undo(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
-        let undo = scope.take_done().iter().flat_map(UndoStep::of).collect();
-        self.undo_steps(lease, scope, undo).await
+/// Undoes what one scope has done.
+pub(super) struct Undo<'a, E, P: Proxy> {
+    run: &'a Run<E, P>,
+    scope: &'a Scope,
+    performer: Performer<'a, E, P>,
+}
+
+impl<'a, E: Engine, P: Proxy> Undo<'a, E, P> {
+    pub(super) fn new(run: &'a Run<E, P>, lease: Option<&'a P::Lease>, scope: &'a Scope) -> Self {
+        Self { run, scope, performer: Performer::new(run, lease, scope) }
     }
 
-    /// Undoes what was begun since the last flip. What left with that flip is not started again: nothing routes to it.
-    pub(super) async fn undo_batch(&self, lease: Option<&P::Lease>, scope: &Scope) -> Undone {
-        let done = scope.take_done();
+    /// All of it. Not stopped by the cancellation: that is what it carries out.
+    pub(super) async fn all(&self) -> Undone {
+        let undo = self.scope.take_done().iter().flat_map(UndoStep::of).collect();
+        self.steps(undo).await
+    }
+
+    /// What was begun since the last flip. What left with that flip is not started again: nothing routes to it.
+    pub(super) async fn batch(&self) -> Undone {
+        let done = self.scope.take_done();
         let batch = done.iter().take_while(|(_, step)| !matches!(step, Step::Flip { .. }));
         let undo =
             batch.filter(|(_, step)| !matches!(step, Step::StopContainer { .. })).flat_map(UndoStep::of).collect();
-        self.undo_steps(lease, scope, undo).await
+        self.steps(undo).await
     }
 
-    async fn undo_steps(&self, lease: Option<&P::Lease>, scope: &Scope, undo: Vec<UndoStep>) -> Undone {
+    async fn steps(&self, undo: Vec<UndoStep>) -> Undone {
         for group in groups(undo) {
             match group {
                 Group::Serving(UndoStep { of: id, step }) => {
-                    if let Err(failure) = self.perform(lease, scope, &step, &CancellationToken::new()).await {
+                    if let Err(failure) = self.performer.perform(&step, &CancellationToken::new()).await {
                         let fact = Fact::UndoFailed { id, step: step.to_string(), error: failure.message };
-                        self.emit(scope.app.as_ref(), fact);
+                        self.tell(fact);
                         return Undone::Stuck;
                     }
-                    self.emit(scope.app.as_ref(), Fact::Undone { id, step: step.to_string() });
-                    self.after_step(&step);
+                    self.tell(Fact::Undone { id, step: step.to_string() });
+                    self.run.after_step(&step);
                 }
                 Group::Clearing(lanes) => {
-                    let cleared = join_all(lanes.into_iter().map(|lane| self.clear(lease, scope, lane))).await;
+                    let cleared = join_all(lanes.into_iter().map(|lane| self.clear(lane))).await;
                     if cleared.contains(&Cleared::Disconnected) {
                         return Undone::Disconnected;
                     }
-                    if scope.one_writer && cleared.contains(&Cleared::MayRun) {
+                    if self.scope.has_one_writer() && cleared.contains(&Cleared::MayRun) {
                         return Undone::Stuck;
                     }
                 }
@@ -64,17 +77,17 @@ impl<E: Engine, P: Proxy> Run<E, P> {
     }
 
     /// Removes what does not serve; what resists is left and said.
-    async fn clear(&self, lease: Option<&P::Lease>, scope: &Scope, lane: Vec<UndoStep>) -> Cleared {
+    async fn clear(&self, lane: Vec<UndoStep>) -> Cleared {
         let mut cleared = Cleared::Stopped;
         for UndoStep { of: id, step } in lane {
-            match self.perform(lease, scope, &step, &CancellationToken::new()).await {
+            match self.performer.perform(&step, &CancellationToken::new()).await {
                 Ok(()) => {
-                    self.emit(scope.app.as_ref(), Fact::Undone { id, step: step.to_string() });
-                    self.after_step(&step);
+                    self.tell(Fact::Undone { id, step: step.to_string() });
+                    self.run.after_step(&step);
                 }
                 Err(failure) => {
                     let fact = Fact::LeftBehind { id: Some(id), what: step.to_string(), error: failure.message };
-                    self.emit(scope.app.as_ref(), fact);
+                    self.tell(fact);
                     if failure.kind == FailureKind::Disconnected && self.is_disconnected(&step).await {
                         return Cleared::Disconnected;
                     }
@@ -87,16 +100,20 @@ impl<E: Engine, P: Proxy> Run<E, P> {
         cleared
     }
 
+    fn tell(&self, fact: Fact) {
+        self.run.events().emit(self.scope.app(), fact);
+    }
+
     /// Whether the engine is still away: a connection that broke under one call may be back for the next.
     async fn is_disconnected(&self, failed: &Step) -> bool {
-        let answer = self.engine.container_status(failed.subject().unwrap_or_default()).await;
+        let answer = self.run.engine().container_status(failed.subject().unwrap_or_default()).await;
         answer.is_err_and(|error| error.kind == EngineErrorKind::Unreachable)
     }
 
     /// Whether what a failed step should have stopped may still run.
     async fn may_run(&self, failed: &Step) -> bool {
         let Step::StopContainer { name, .. } = failed else { return false };
-        let status = self.engine.container_status(name).await;
+        let status = self.run.engine().container_status(name).await;
         !matches!(status, Ok(None | Some(ContainerStatus { state: ContainerState::Exited { .. }, .. })))
     }
 }

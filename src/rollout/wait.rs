@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{FailureKind, StepFailure};
-use super::run::Run;
-use crate::model::{Hook, InFlight, ObservedProxy};
+use super::failure::StepFailure;
+use crate::model::InFlight;
 use crate::plan::Limits;
-use crate::ports::{Engine, ExitReport, HookReport, Proxy, ProxyError};
+use crate::ports::{Engine, ExitReport, Proxy, ProxyError};
 
 /// Log lines shown for a container that failed.
 const LOG_LINES: usize = 20;
@@ -20,68 +19,15 @@ const COUNT_WAIT: Duration = Duration::from_secs(2);
 /// How long counts may be unknown, as while the proxy restarts, before a drain gives up.
 const COUNT_PATIENCE: Duration = Duration::from_secs(20);
 
-impl<E: Engine, P: Proxy> Run<E, P> {
-    /// Runs a hook of a container that has just been started.
-    pub(super) async fn post_start(
-        &self,
-        name: &str,
-        hook: &Hook,
-        cancel: &CancellationToken,
-    ) -> Result<(), StepFailure> {
-        match self.run_hook(name, hook, cancel).await {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => {
-                let failure = StepFailure::failed(format!("`{name}` ended before its post_start command"));
-                Err(self.with_evidence(failure, name, Vec::new()).await)
-            }
-            Err(failure) => Err(failure),
-        }
-    }
+/// Waits for what the engine or the proxy will say.
+pub(super) struct Waits<'a, E, P> {
+    engine: &'a E,
+    proxy: &'a P,
+}
 
-    /// Saves an accessory's data. Returns the last lines of what it printed.
-    pub(super) async fn backup(
-        &self,
-        name: &str,
-        hook: &Hook,
-        cancel: &CancellationToken,
-    ) -> Result<Vec<String>, StepFailure> {
-        let hint = "nothing of it was changed; correct the `backup` command, or replace it without one: `--no-backup`";
-        match self.run_hook(name, hook, cancel).await {
-            Ok(Some(output)) => Ok(output),
-            Ok(None) => {
-                let failure = StepFailure::failed(format!("`{name}` ended before its backup"));
-                Err(self.with_evidence(failure, name, Vec::new()).await.hint(hint))
-            }
-            Err(failure) if failure.kind == FailureKind::Failed => Err(failure.hint(hint)),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// Runs a command in a container to its end, or to its limit. Returns its last lines; `None`: the container did not run.
-    pub(super) async fn run_hook(
-        &self,
-        name: &str,
-        hook: &Hook,
-        cancel: &CancellationToken,
-    ) -> Result<Option<Vec<String>>, StepFailure> {
-        let command = hook.shown();
-        let report = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(StepFailure::cancelled()),
-            report = self.engine.run_hook(name, hook) => report?,
-            () = sleep(hook.timeout) => {
-                let message = format!("`{command}` in `{name}` did not finish within {:?}", hook.timeout);
-                return Err(StepFailure::failed(message));
-            }
-        };
-        match report {
-            None => Ok(None),
-            Some(HookReport { code: 0, output }) => Ok(Some(output)),
-            Some(HookReport { code, output }) => {
-                let failure = StepFailure::failed(format!("`{command}` in `{name}` exited with code {code}"));
-                Err(failure.detail(format!("last output of `{command}`"), output))
-            }
-        }
+impl<'a, E: Engine, P: Proxy> Waits<'a, E, P> {
+    pub(super) fn new(engine: &'a E, proxy: &'a P) -> Self {
+        Self { engine, proxy }
     }
 
     /// Waits until the proxy answers, whatever version it speaks: that is judged later.
@@ -108,18 +54,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
                 Err(_) => StepFailure::failed(format!("`{name}` did not answer on its control channel within {timeout:?}")),
             },
         };
-        Err(self.with_evidence(failure, name, Vec::new()).await)
-    }
-
-    /// Reads the proxy's state, waiting at most `patience` for a proxy that does not answer.
-    pub(super) async fn await_state(&self, patience: Duration) -> Result<ObservedProxy, ProxyError> {
-        let deadline = Instant::now() + patience;
-        loop {
-            match self.proxy.state().await {
-                Err(_) if Instant::now() < deadline => sleep(STATUS_INTERVAL).await,
-                answer => return answer,
-            }
-        }
+        Err(with_evidence(self.engine, failure, name, Vec::new()).await)
     }
 
     /// Waits for an exit with code 0.
@@ -138,7 +73,7 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             },
             () = sleep(timeout) => StepFailure::failed(format!("`{name}` did not finish within {timeout:?}")),
         };
-        Err(self.with_evidence(failure, name, Vec::new()).await)
+        Err(with_evidence(self.engine, failure, name, Vec::new()).await)
     }
 
     /// Waits until nothing is open on `peers`, at most for the limits, and calls `told` with each new count.
@@ -193,25 +128,30 @@ impl<E: Engine, P: Proxy> Run<E, P> {
             }
         }
     }
-
-    /// Lets `duration` pass unless the user wants to stop.
-    pub(super) async fn pause(&self, duration: Duration, cancel: &CancellationToken) -> Result<(), StepFailure> {
-        let end = Instant::now() + duration;
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(StepFailure::cancelled()),
-            () = sleep_until(end) => Ok(()),
-        }
-    }
-
-    /// Adds the last probe's answer and the last log lines.
-    pub(super) async fn with_evidence(&self, failure: StepFailure, name: &str, probe: Vec<String>) -> StepFailure {
-        let log = self.engine.log_tail(name, LOG_LINES).await.unwrap_or_default();
-        failure.detail("last probe", probe).detail(format!("last log lines of `{name}`"), log)
-    }
 }
 
 pub(super) fn describe_exit(name: &str, exit: ExitReport) -> String {
     let why = if exit.oom_killed { " (out of memory)" } else { "" };
     format!("`{name}` exited with code {}{why}", exit.code)
+}
+
+/// Lets `duration` pass unless the user wants to stop.
+pub(super) async fn pause(duration: Duration, cancel: &CancellationToken) -> Result<(), StepFailure> {
+    let end = Instant::now() + duration;
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(StepFailure::cancelled()),
+        () = sleep_until(end) => Ok(()),
+    }
+}
+
+/// Adds the last probe's answer and the last log lines.
+pub(super) async fn with_evidence<E: Engine>(
+    engine: &E,
+    failure: StepFailure,
+    name: &str,
+    probe: Vec<String>,
+) -> StepFailure {
+    let log = engine.log_tail(name, LOG_LINES).await.unwrap_or_default();
+    failure.detail("last probe", probe).detail(format!("last log lines of `{name}`"), log)
 }

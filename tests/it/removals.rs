@@ -346,8 +346,8 @@ async fn an_accessory_that_the_file_no_longer_has_is_named_and_removed_by_its_na
     let world = deployed().await;
     let found = async |project: &Project| {
         let (run, _) = run_of(&Client::new(&world, no_faults()));
-        let engine = run.engine.observe(&project.proxy.name).await.expect("an engine");
-        let proxy = run.proxy.state().await.expect("a proxy");
+        let engine = run.engine().observe(&project.proxy.name).await.expect("an engine");
+        let proxy = run.proxy().state().await.expect("a proxy");
         orphans(project, &engine, &proxy)
             .iter()
             .map(|orphan| format!("{orphan}; {}", orphan.remedy()))

@@ -31,7 +31,7 @@ pub struct PruneArgs {
 /// Removes unused containers, images and releases, and reports the disk space freed.
 pub async fn run(context: &Context, args: &PruneArgs) -> Result<Exit, Failure> {
     let run = context.run();
-    let (engine, proxy) = (run.engine.observe(&context.project.proxy.name).await?, run.proxy.state().await?);
+    let (engine, proxy) = (run.engine().observe(&context.project.proxy.name).await?, run.proxy().state().await?);
     let deployed = deployed_apps(&context.project.name, &engine, &proxy);
     let of_project = proxy.apps.keys().filter(|key| key.project == context.project.name).map(|key| &key.app);
     let on_host: BTreeSet<&AppName> = deployed.iter().chain(of_project).collect();
