@@ -14,9 +14,9 @@ use super::run::Run;
 use super::scope::Scope;
 use super::undo::{Undo, Undone};
 use crate::event::{Fact, Outcome};
-use crate::model::FailureAction;
-use crate::plan::{AppPlan, Planned, Verdict};
-use crate::ports::{Engine, Proxy};
+use crate::model::{ContainerState, FailureAction, Peer};
+use crate::plan::{AppPlan, Planned, Step, Verdict};
+use crate::ports::{ContainerStatus, Engine, Proxy};
 
 /// An app between its preparation and its end.
 pub(super) struct AppRun<'a, E, P: Proxy> {
@@ -109,14 +109,15 @@ impl<'a, E: Engine, P: Proxy> AppRun<'a, E, P> {
         let (executor, undo) = (Executor::new(run, Some(lease), &scope), Undo::new(run, Some(lease), &scope));
         let mut world_moved = false;
         let mut reason = result.as_ref().err().map(ToString::to_string);
-        let outcome = match result {
+        let stays = why_batches_stay(run, plan, &scope, &result).await;
+        let outcome = match (result, stays) {
             // A healthy accessory is what a flip is for an app: from there the only way is forward.
-            Ok(()) if plan.flip.is_some() || plan.changes_accessory() || plan.changes_certificate() => {
+            (Ok(()), _) if plan.flip.is_some() || plan.changes_accessory() || plan.changes_certificate() => {
                 let outcome = executor.after_flip(&plan.after).await;
                 let is_unstable = outcome <= Outcome::CompletedWithLeftovers && look_back(run, plan, begun).await;
                 if is_unstable { Outcome::Unstable } else { outcome }
             }
-            Ok(()) => match executor.stages(&plan.after, run.stop().any()).await {
+            (Ok(()), _) => match executor.stages(&plan.after, run.stop().any()).await {
                 Ok(()) => Outcome::UpToDate,
                 Err(failure) => {
                     world_moved = failure.kind == FailureKind::StateChanged;
@@ -124,15 +125,17 @@ impl<'a, E: Engine, P: Proxy> AppRun<'a, E, P> {
                     if failure.kind == FailureKind::Cancelled { Outcome::Cancelled } else { Outcome::RolledBack }
                 }
             },
-            Err(failure) if failure.kind == FailureKind::Unknown => Outcome::Stuck,
-            Err(failure) if pauses(plan, &scope, &failure) => {
+            (Err(failure), _) if failure.kind == FailureKind::Unknown => Outcome::Stuck,
+            (Err(failure), Some(error)) => {
                 undo.batch().await;
-                let error = "`failure_action: pause` keeps the batches that serve; the next deploy resumes".to_owned();
                 let what = "the rest of the rollout".to_owned();
                 run.events().emit(scope.app(), Fact::LeftBehind { id: None, what, error });
-                Outcome::CompletedWithLeftovers
+                match failure.kind {
+                    FailureKind::Cancelled => Outcome::Cancelled,
+                    _ => Outcome::CompletedWithLeftovers,
+                }
             }
-            Err(failure) => {
+            (Err(failure), None) => {
                 world_moved = moved(plan, &failure);
                 match (undo.all().await, failure.kind) {
                     (Undone::Stuck, _) => Outcome::Stuck,
@@ -157,10 +160,49 @@ impl<'a, E: Engine, P: Proxy> AppRun<'a, E, P> {
     }
 }
 
-/// Whether what has flipped so far stays. Old and new serve beside each other then, which a single writer cannot.
-fn pauses(plan: &AppPlan, scope: &Scope, failure: &StepFailure) -> bool {
-    plan.on_failure == FailureAction::Pause
-        && failure.kind == FailureKind::Failed
-        && scope.last_flip().is_some()
-        && !scope.has_one_writer()
+/// Why the batches that have flipped stay, if they do. Old and new serve beside each other then, which a single writer cannot.
+async fn why_batches_stay<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    plan: &AppPlan,
+    scope: &Scope,
+    result: &Result<(), StepFailure>,
+) -> Option<String> {
+    let failure = result.as_ref().err()?;
+    if scope.last_flip().is_none() || scope.has_one_writer() {
+        return None;
+    }
+    if plan.on_failure == FailureAction::Pause && failure.kind == FailureKind::Failed {
+        return Some("`failure_action: pause` keeps the batches that serve; the next deploy resumes".to_owned());
+    }
+    // A flip back to replicas that are gone would leave nobody to answer.
+    let before = served_before(plan)?;
+    for peer in before {
+        if can_serve_again(run, scope, peer).await {
+            return None;
+        }
+    }
+    let names: Vec<String> = before.iter().map(|peer| format!("`{}`", peer.id)).collect();
+    let names = names.join(", ");
+    Some(format!("what served before is gone ({names}), so the batches that serve stay; the next deploy resumes"))
+}
+
+/// The replicas that an undo of all flips would bring back. `None` where there were none.
+fn served_before(plan: &AppPlan) -> Option<&[Peer]> {
+    let first = plan.steps().find_map(|planned| match &planned.step {
+        Step::Flip { changes } => changes.iter().find(|change| change.app == plan.app),
+        _ => None,
+    })?;
+    first.before.as_ref().map(|record| record.peers.as_slice()).filter(|peers| !peers.is_empty())
+}
+
+/// Whether an undo can bring the replica back: it runs, or is started again. One that the engine says nothing about
+/// counts as running.
+async fn can_serve_again<E: Engine, P: Proxy>(run: &Run<E, P>, scope: &Scope, peer: &Peer) -> bool {
+    match run.engine().container_status(&peer.id).await {
+        Ok(None) => false,
+        Ok(Some(ContainerStatus { state: ContainerState::Created | ContainerState::Exited { .. }, .. })) => {
+            scope.restarts(&peer.id)
+        }
+        _ => true,
+    }
 }

@@ -132,6 +132,13 @@ impl Scope {
         lock(&self.done).push((id, step));
     }
 
+    /// Whether this run has stopped the container, and an undo starts it again.
+    pub(super) fn restarts(&self, container: &str) -> bool {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.iter()
+            .any(|(_, step)| matches!(step, Step::StopContainer { name, restart: Some(_), .. } if name == container))
+    }
+
     /// What has been done, newest first; nothing is left to undo afterwards.
     pub(super) fn take_done(&self) -> Vec<(StepId, Step)> {
         let mut done = std::mem::take(&mut *lock(&self.done));

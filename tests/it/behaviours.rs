@@ -203,3 +203,41 @@ async fn a_rollout_that_pauses_keeps_the_batches_that_serve_and_the_next_deploy_
     world.assert_lawful(&report.story());
     assert_eq!(report.outcome(), Outcome::RolledBack, "{}", report.story());
 }
+
+#[tokio::test(start_paused = true)]
+async fn batches_that_serve_stay_where_the_old_release_is_gone() {
+    let desired = Desired::of(project([in_batches_of(1, replicas(3, app("go-app")))]));
+    let (failed, cancelled) = ((None, Outcome::CompletedWithLeftovers), (Some(Fault::Cancel), Outcome::Cancelled));
+    for (removed, (fault, outcome)) in [(true, failed), (true, cancelled), (false, failed), (false, cancelled)] {
+        let world = World::new();
+        succeed(&world, &Desired::of(project([app("go-app")]))).await;
+        if removed {
+            world.state().containers.remove("sample-go-app-r1-1");
+        } else {
+            world.kill("sample-go-app-r1-1");
+        }
+        world.edit("go-app");
+        let faults = match fault {
+            None => {
+                world.script("-r2-2", Behaviour::never_healthy());
+                no_faults()
+            }
+            Some(fault) => {
+                let fork = world.fork();
+                let calls = run(&fork, &desired, no_faults()).await.calls;
+                let second = calls.iter().find(|call| call.to_string().contains("start_container sample-go-app-r2-2"));
+                at(second.expect("a second batch").index, fault)
+            }
+        };
+        let report = run(&world, &desired, faults).await;
+        world.assert_lawful(&report.story());
+        assert_eq!(report.outcome(), outcome, "{}", report.story());
+        assert_eq!(report.left_behind(), ["the rest of the rollout"]);
+        let picture = world.picture();
+        let peers: Vec<&str> =
+            picture.records.values().flat_map(|record| &record.peers).map(|peer| peer.id.as_str()).collect();
+        assert_eq!(peers, ["sample-go-app-r2-1"], "{}", report.story());
+        world.script("-r2-2", Behaviour::default());
+        succeed(&world, &desired).await;
+    }
+}
