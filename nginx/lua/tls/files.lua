@@ -1,6 +1,5 @@
 -- Certificates on the state volume: a file for each host, which nobody but the proxy's user may read. Runs in threads of the
 -- pool `disk`, and at start in the master.
-local ffi = require "ffi"
 local files = require "state.files"
 local folders = require "state.folders"
 
