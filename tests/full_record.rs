@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use deploy_apps::model::{AppRecord, Balance, Peer, ReleaseNumber, Route, RouteTls, Scale, Settings};
+use deploy_apps::model::{AppRecord, Balance, Peer, Redirect, ReleaseNumber, Route, RouteTls, Scale, Settings};
 
 pub fn full_record() -> AppRecord {
     let tls = Some(RouteTls { redirect: true, hsts: Some(15_552_000) });
@@ -15,7 +15,19 @@ pub fn full_record() -> AppRecord {
             Route { host: Some("*.full.test".to_owned()), path: "/a".to_owned(), strip: true, tls },
             Route { host: None, path: "/full".to_owned(), strip: false, tls: None },
         ],
-        settings: Settings { balance: Balance::RoundRobin, metrics: Some("/metrics?all".to_owned()) },
+        settings: Settings {
+            balance: Balance::RoundRobin,
+            metrics: Some("/metrics?all".to_owned()),
+            redirects: vec![
+                Redirect {
+                    host: Some("www.full.test".to_owned()),
+                    path: "/".to_owned(),
+                    to: "https://full.test:8443/a".to_owned(),
+                    status: 308,
+                },
+                Redirect { host: None, path: "/old".to_owned(), to: "/new".to_owned(), status: 301 },
+            ],
+        },
         hold_ms: 1234,
         scale: Some(Scale { replicas: 4, file: Some(2) }),
         peers: vec![Peer {

@@ -205,6 +205,7 @@ fn kept(choices: &mut Choices<'_>, app: &App) -> Vec<StoredRelease> {
         release: app.release.clone(),
         mounted: BTreeMap::new(),
         policy: None,
+        settings: None,
         at: number.into(),
         owner: "ann".to_owned(),
         host: "laptop".to_owned(),

@@ -26,6 +26,7 @@ mod policy;
 mod project;
 mod published;
 mod record;
+mod redirect;
 mod reference;
 mod release;
 mod remembered;
@@ -79,6 +80,7 @@ pub use project::{
 };
 pub use published::PortAnswer;
 pub use record::{AppRecord, Peer, Route};
+pub use redirect::Redirect;
 pub use reference::familiar_reference;
 pub use release::{Release, identity};
 pub use scale::{ReplicaCount, ReplicaSource, Scale};

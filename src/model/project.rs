@@ -17,6 +17,7 @@ use super::keys::{NetworkSettings, NewVolume};
 use super::names::{AppKey, AppName, ProjectName, ProxyName};
 use super::policy::{DrainPolicy, HealthPolicy, RolloutPolicy};
 use super::record::Route;
+use super::redirect::Redirect;
 use super::settings::Settings;
 use super::trusted::TrustedProxy;
 use super::tuning::{AccessLog, ProxyTuning};
@@ -89,14 +90,17 @@ impl Project {
         let plain = ("http", self.proxy.http_port, 80);
         let secure = self.proxy.https_port.map(|port| ("https", port, 443));
         let any_host = self.proxy.bind.as_deref().filter(|bind| !is_any(bind)).unwrap_or(host);
-        let routes = self.apps.get(app).map_or(&[][..], |app| &app.routes);
+        let app = self.apps.get(app);
+        let redirects: Vec<Route> =
+            app.iter().flat_map(|app| &app.settings.redirects).filter_map(Redirect::route).collect();
+        let routes = app.iter().flat_map(|app| &app.routes).filter(|route| !redirects.contains(route));
         let url = |route: &Route| {
             let host = route.host.as_deref().unwrap_or(any_host);
             let (scheme, port, usual) = route.tls.as_ref().and(secure).unwrap_or(plain);
             let port = if port == usual { String::new() } else { format!(":{port}") };
             (!host.starts_with('*')).then(|| format!("{scheme}://{host}{port}{}", route.path.trim_end_matches('/')))
         };
-        routes.iter().filter_map(url).collect()
+        routes.filter_map(url).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::certificate::RouteTls;
 use super::names::{AppKey, AppName, ProjectName, ReleaseNumber};
 use super::observed_container::ObservedContainer;
+use super::redirect::Redirect;
 use super::scale::Scale;
 use super::settings::Settings;
 
@@ -86,6 +87,15 @@ impl Route {
         let below = self.path.strip_prefix(other.path.as_str()).is_some_and(|rest| rest.starts_with('/'));
         let below_root = other.path == "/" && self.path != "/" && self.host.is_some();
         self.host == other.host && (below || below_root)
+    }
+}
+
+impl Redirect {
+    /// The route that brings its requests; `None` where it is for every host of its app.
+    #[must_use]
+    pub fn route(&self) -> Option<Route> {
+        let host = self.host.clone()?;
+        Some(Route { host: Some(host), path: self.path.clone(), strip: false, tls: None })
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::Features;
 use super::policy::Balance;
+use super::redirect::Redirect;
 
 /// One setting of the table.
 struct Setting {
@@ -48,6 +49,8 @@ settings! {
     balance: Balance;
     /// Where each replica tells its own metrics; `None`: no scraper is sent there.
     metrics: Option<String>, since "targets";
+    /// Requests that are answered with another address; the first that matches counts.
+    redirects: Vec<Redirect>, since "redirects";
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -103,7 +106,8 @@ mod tests {
 
     #[test]
     fn an_older_proxy_gets_no_setting_that_it_does_not_know() {
-        let settings = Settings { balance: Balance::RoundRobin, metrics: Some("/metrics".to_owned()) };
+        let settings =
+            Settings { balance: Balance::RoundRobin, metrics: Some("/metrics".to_owned()), redirects: Vec::new() };
         let old = Features::default();
         assert_eq!(settings.unknown_to(&old).collect::<Vec<_>>(), ["metrics"]);
         let known = settings.known_to(&old);

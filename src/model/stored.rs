@@ -9,6 +9,7 @@ use super::container::ContainerSpec;
 use super::names::ReleaseNumber;
 use super::policy::{DrainPolicy, HealthPolicy, RolloutPolicy};
 use super::project::ReleaseCommand;
+use super::settings::Settings;
 
 /// One release as planned. Its environment may contain secrets: neither commands nor `Debug` show it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub struct StoredRelease {
     /// The rollout policy, for commands that run without the compose file. `None`: stored by an older build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<StoredPolicy>,
+    /// How the proxy treated its requests when it served last. `None`: stored by an older build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
     /// When it was stored, in milliseconds since 1970, by the proxy's clock.
     #[serde(default, skip_serializing)]
     pub at: u64,
@@ -82,6 +86,7 @@ mod tests {
             release: None,
             mounted: BTreeMap::new(),
             policy: None,
+            settings: None,
             at: 0,
             owner: String::new(),
             host: String::new(),

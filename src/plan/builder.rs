@@ -105,38 +105,49 @@ impl RolloutBuilder<'_> {
         Ok(vec![Stage::beside(writers), Stage::beside(lanes), wait, Stage::line(once)])
     }
 
-    /// Before anything of it gets traffic. Also a release from before releases were kept is made up for.
+    /// Before anything of it gets traffic. Also a release from before releases were kept is made up for, and one that serves
+    /// with other settings now is stored again with these.
     fn store(&self) -> Option<Planned> {
-        let (key, release) = (&self.situation.key, self.release);
-        if self.goal.pinned.is_some()
-            || !self.observed.proxy.keeps_releases()
-            || kept(key, self.observed, release.number).is_some()
-        {
+        let (key, settings) = (&self.situation.key, &self.app.settings);
+        if self.goal.pinned.is_some() || !self.observed.proxy.keeps_releases() {
             return None;
         }
-        let image = self.observed.images.get(&key.app).map(|image| image.identity().to_owned());
-        let stored = StoredRelease {
+        let (stored, because) = match kept(key, self.observed, self.release.number) {
+            Some(kept) if kept.settings.as_ref().is_none_or(|had| had == settings) => return None,
+            Some(kept) => (
+                StoredRelease { settings: Some(settings.clone()), ..kept.clone() },
+                "a rollback brings its settings back",
+            ),
+            None => (self.stored_release(), "a rollback and a change of scale need it"),
+        };
+        let step = Step::StoreRelease { app: key.clone(), release: Box::new(stored) };
+        Some(Planned::new(step, because))
+    }
+
+    fn stored_release(&self) -> StoredRelease {
+        let (app, release) = (self.app, self.release);
+        let image = self.observed.images.get(&self.situation.key.app).map(|image| image.identity().to_owned());
+        StoredRelease {
             number: release.number,
             version: release.version.clone(),
             identity: release.identity.clone(),
             image: image.unwrap_or_default(),
-            port: self.app.port,
-            health: self.app.health.clone(),
-            container: self.app.service.container.clone(),
-            release: self.app.release.clone(),
-            mounted: digests(&self.app.service.container, self.observed),
+            port: app.port,
+            health: app.health.clone(),
+            container: app.service.container.clone(),
+            release: app.release.clone(),
+            mounted: digests(&app.service.container, self.observed),
             policy: Some(StoredPolicy {
-                replicas: self.app.file_replicas(),
-                drain: self.app.drain.clone(),
-                rollout: self.app.rollout.clone(),
-                rollback: self.app.rollback.clone(),
+                replicas: app.file_replicas(),
+                drain: app.drain.clone(),
+                rollout: app.rollout.clone(),
+                rollback: app.rollback.clone(),
             }),
+            settings: Some(app.settings.clone()),
             at: 0,
             owner: String::new(),
             host: String::new(),
-        };
-        let step = Step::StoreRelease { app: key.clone(), release: Box::new(stored) };
-        Some(Planned::new(step, "a rollback and a change of scale need it"))
+        }
     }
 
     /// One look at all of these replicas, a single one too: with its last answer on its way a process may be at its end,
@@ -260,7 +271,7 @@ impl RolloutBuilder<'_> {
                 }
             }
             (Some(record), false) => match (self.new.len(), self.situation.outgoing.len()) {
-                (0, 0) => "routes or settings have changed".to_owned(),
+                (0, 0) => self.changed_settings(record),
                 (new, 0) => format!("{new} more of the same release, {} so far", record.peers.len()),
                 (0, old) => format!("{old} fewer of the same release"),
                 (new, old) if record.peers.iter().any(|peer| peer.release != self.release.number) => {
@@ -268,6 +279,17 @@ impl RolloutBuilder<'_> {
                 }
                 (new, old) => format!("{old} missing or unhealthy, {new} of the same release instead"),
             },
+        }
+    }
+
+    fn changed_settings(&self, record: &AppRecord) -> String {
+        let settings = self.app.settings.known_to(&self.observed.proxy.features);
+        let names: Vec<String> =
+            settings.changed(&record.settings).map(|name| format!("`x-deploy-apps.{name}`")).collect();
+        if names.is_empty() {
+            "routes or settings have changed".to_owned()
+        } else {
+            format!("changed: {}", names.join(", "))
         }
     }
 

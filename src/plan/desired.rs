@@ -142,7 +142,7 @@ impl<'a> DesiredApp<'a> {
         Ok(goal)
     }
 
-    /// An earlier release, with the routes and the policies that the compose file has now.
+    /// An earlier release with its settings, and with the routes and the policies that the compose file has now.
     fn rollback(
         project: &Project,
         app: &'a App,
@@ -156,6 +156,9 @@ impl<'a> DesiredApp<'a> {
         let (count, scale, mut warnings) = remembered(app, record);
         let mut desired = as_stored(&key, app, stored)?;
         desired.rollout.clone_from(&app.rollback);
+        if let Some(settings) = &stored.settings {
+            desired.settings.clone_from(settings);
+        }
         let has_command = stored.release.is_some() || !stored.container.hooks.pre_start.is_empty();
         if release_command && !has_command {
             warnings.push(format!("{} has no release command to run", stored.number));

@@ -45,6 +45,7 @@ mod plan_file;
 mod prunes;
 mod reboot;
 mod redeploys;
+mod redirects;
 mod registry;
 mod remote;
 mod remote_errors;

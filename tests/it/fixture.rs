@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use deploy_apps::model::{
     AccessLog, Accessory, App, AppName, BuildSpec, Condition, ContainerSpec, Dependency, DrainPolicy, HealthPolicy,
-    Hook, Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, ReleaseCommand, RolloutPolicy, Route,
-    Service, Settings,
+    Hook, Hooks, ImageSource, Order, Project, ProxyName, ProxySpec, PullPolicy, Redirect, ReleaseCommand,
+    RolloutPolicy, Route, Service, Settings,
 };
 use deploy_apps::plan::ProxyImage;
 use deploy_apps::ports::Operator;
@@ -87,6 +87,13 @@ pub fn worker(text: &str) -> App {
 pub fn with_release_command(app: App) -> App {
     let release = ReleaseCommand { command: vec!["./migrate".to_owned()], timeout: Duration::from_secs(60) };
     App { release: Some(release), ..app }
+}
+
+/// Requests to `/old` are answered with this target.
+pub fn redirected(to: &str, mut app: App) -> App {
+    let (path, to, status) = ("/old".to_owned(), to.to_owned(), Redirect::DEFAULT_STATUS);
+    app.settings.redirects = vec![Redirect { host: None, path, to, status }];
+    app
 }
 
 /// One of each hook, and two before the first replica.

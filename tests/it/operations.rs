@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deploy_apps::event::{Fact, Outcome};
-use deploy_apps::model::{ReleaseNumber, ReplicaSource, Scale};
+use deploy_apps::model::{AppRecord, ReleaseNumber, ReplicaSource, Scale};
 use deploy_apps::ports::ProxyError;
 use deploy_apps::rollout::DeployError;
 
@@ -45,9 +45,12 @@ async fn a_rollback_can_be_cancelled_anywhere() {
     stop_anywhere(scenes::rollbacks().await).await;
 }
 
+fn record(world: &World) -> AppRecord {
+    world.state().record(&"sample/go-app".parse().expect("a key")).expect("a record").clone()
+}
+
 fn serving(world: &World) -> (ReleaseNumber, Vec<String>, Option<Scale>) {
-    let state = world.state();
-    let record = state.record(&"sample/go-app".parse().expect("a key")).expect("a record");
+    let record = record(world);
     (record.release, record.peers.iter().map(|peer| peer.id.clone()).collect(), record.scale)
 }
 
@@ -84,6 +87,28 @@ async fn what_was_scaled_to_is_kept_by_deploys_and_rollbacks_until_the_file_says
     assert_eq!((plan.apps[0].replicas, plan.apps[0].replicas_from), (3, ReplicaSource::ComposeFile));
     succeed(world, &Desired::of(file)).await;
     assert_eq!((serving(world).1.len(), serving(world).2), (3, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_brings_back_the_settings_that_its_release_had_last() {
+    let world = deployed(&project([app("go-app")])).await;
+    let with = |to: &str| project([redirected(to, app("go-app"))]);
+    let target = || record(&world).settings.redirects.first().map(|redirect| redirect.to.clone());
+    let report = succeed(&world, &Desired::of(with("/one"))).await;
+    assert!(report.facts().all(|fact| !matches!(fact, Fact::ReplicaStarted { .. })), "{}", report.story());
+    assert_eq!(
+        (serving(&world).0, target().as_deref()),
+        (ReleaseNumber(1), Some("/one")),
+        "one flip of the same release"
+    );
+    assert_eq!(succeed(&world, &Desired::of(with("/one"))).await.outcome(), Outcome::UpToDate);
+    world.edit("go-app");
+    succeed(&world, &Desired::of(with("/two"))).await;
+    assert_eq!((serving(&world).0, target().as_deref()), (ReleaseNumber(2), Some("/two")));
+    succeed(&world, &Desired::rollback(with("/two"), &[])).await;
+    assert_eq!((serving(&world).0, target().as_deref()), (ReleaseNumber(1), Some("/one")));
+    succeed(&world, &Desired::of(with("/two"))).await;
+    assert_eq!(target().as_deref(), Some("/two"), "the next deploy applies the file again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ fn a_record_has_the_same_fields_here_and_in_the_proxy() {
     let record = serde_json::to_value(full_record()).expect("JSON");
     assert_eq!(names(&record), table(&schema, "_M.RECORD = object {"));
     assert_eq!(names(&record["routes"][0]), table(&schema, "local ROUTE = object {"));
+    assert_eq!(names(&record["redirects"][0]), table(&schema, "local REDIRECT = object {"));
     assert_eq!(names(&record["peers"][0]), table(&schema, "local PEER = object {"));
     assert_eq!(names(&record["scale"]), table(&schema, "local SCALE = object {"));
 }

@@ -24,6 +24,7 @@ mod random;
 mod rates;
 mod raw;
 mod record;
+mod redirects;
 mod releases;
 mod retries;
 mod routing;

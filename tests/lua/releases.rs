@@ -40,6 +40,7 @@ fn release(number: u32) -> StoredRelease {
         release: None,
         mounted: std::collections::BTreeMap::new(),
         policy: None,
+        settings: None,
         at: 0,
         owner: "ann".to_owned(),
         host: "laptop".to_owned(),

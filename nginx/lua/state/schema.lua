@@ -9,6 +9,8 @@ local _M = { NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$" }
 
 local MOST_ROUTES, MOST_PEERS, MOST_NUMBER = 256, 1000, 2 ^ 31
 local LONGEST_HOLD_MS = 3600000
+-- They are tried one after the other.
+local MOST_REDIRECTS = 64
 
 -- Features that are no fields: calls.
 local CALLS = { "releases", "certificates" }
@@ -76,6 +78,14 @@ local PEER = object {
     { "version", version },
 }
 
+-- What is sent elsewhere (traffic/rules.lua). No bracket, quote or control character comes into the header `Location`.
+local REDIRECT = object {
+    { "host", host, optional = true },
+    { "path", path, default = "/" },
+    { "to", text("^[%w/][%w%-._~:/%%!$&'()*+,;=@]*$", 1024) },
+    { "status", types.choice { 301, 302, 307, 308 } },
+}
+
 -- How many replicas somebody asked for by hand, and what the compose file said then.
 local SCALE = object {
     { "replicas", integer(0, MOST_PEERS) },
@@ -104,6 +114,7 @@ _M.RECORD = object {
     { "scale", SCALE, feature = "scale" },
     -- Where each replica tells its own metrics; only targets.lua reads it.
     { "metrics", text("^/[^%c%s#]*$", 1024), feature = "targets" },
+    { "redirects", list(REDIRECT, MOST_REDIRECTS), feature = "redirects" },
     { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
 }
 

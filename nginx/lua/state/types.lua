@@ -62,7 +62,7 @@ _M.flag = {
     end,
 }
 
--- One of two or more words.
+-- One of two or more words or numbers.
 function _M.choice(words)
     local named, known = {}, {}
     for position, word in ipairs(words) do

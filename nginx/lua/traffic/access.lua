@@ -7,6 +7,7 @@ local inflight = require "traffic.inflight"
 local outcome = require "traffic.outcome"
 local pages = require "traffic.pages"
 local request = require "traffic.request"
+local rules = require "traffic.rules"
 
 local get, set = request.get, request.set
 
@@ -29,6 +30,18 @@ local function send_to(route, target)
     return ngx.exec("@stripped")
 end
 
+-- Whether the app's own rules answer the request. No replica has to do with it then.
+local function answer_here(held, own)
+    local status, location = rules.redirect(own)
+    if not status then
+        return false
+    end
+    admission.release(held)
+    held.peer = nil
+    pages.redirect(status, location)
+    return true
+end
+
 function _M.run()
     local is_misdirected = https.is_on and get("https") == "on" and not https.arrive()
     local held, before = request.begin()
@@ -38,15 +51,19 @@ function _M.run()
     if is_misdirected then
         return refuse(held, https.MISDIRECTED)
     end
-    local route, is_admitted, target = admission.admit(held)
+    local route, has_peer, target = admission.find(held)
     if target == https.REDIRECT then
         return https.redirect()
     end
-    if not is_admitted then
-        return refuse(held, not route and target)
-    end
     if route and route.tls and route.tls.hsts then
         https.tell_hsts(route.tls.hsts)
+    end
+    local own = route and held.app and held.app.rules
+    if own and answer_here(held, own) then
+        return
+    end
+    if not has_peer and not admission.hold(held) then
+        return refuse(held, not route and target)
     end
     if target then
         return send_to(route, target)

@@ -34,7 +34,7 @@ _M.take_peer = take_peer
 
 -- Returns the route, whether a peer was taken for it, and the target to send; without a route the status to answer with. What is
 -- to come back by HTTPS is counted nowhere.
-local function find(held)
+function _M.find(held)
     current.has_moved()
     local generation = current.seen()
     local route, target = routes.find()
@@ -46,7 +46,7 @@ local function find(held)
     end
     if current.seen() ~= generation then
         -- A flip came between: the route may lead to another app now.
-        return find(held)
+        return _M.find(held)
     end
     return route, false, target
 end
@@ -55,8 +55,11 @@ local function is_holding(app)
     return app and app.is_routable and #app.peers == 0 and app.hold_ms > 0
 end
 
--- While a stop-first app has no peer, its requests wait for the next one.
-local function hold(held)
+-- While a stop-first app has no peer, its requests wait for the next one. Returns whether there is one.
+function _M.hold(held)
+    if not is_holding(held.app) then
+        return false
+    end
     local name = held.app.name
     counters.count(held.app.metrics.held)
     local deadline = ngx.now() + held.app.hold_ms / 1000
@@ -69,13 +72,7 @@ local function hold(held)
     return false
 end
 
--- As `find`, after waiting where the app holds its requests.
-function _M.admit(held)
-    local route, is_found, target = find(held)
-    return route, is_found or is_holding(held.app) and hold(held), target
-end
-
--- The request is over, or begins again: it is counted no more.
+-- The request is over, begins again, or is answered here: it is counted no more.
 function _M.release(held)
     if held.peer then
         inflight.lower(held.peer, held.is_websocket)

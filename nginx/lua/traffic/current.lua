@@ -5,6 +5,7 @@ local apps = require "state.apps"
 local counters = require "metrics.counters"
 local outcome = require "traffic.outcome"
 local record = require "state.record"
+local rules = require "traffic.rules"
 
 local dict = ngx.shared.apps
 
@@ -28,6 +29,7 @@ local function read(name)
         balance = decoded.balance,
         hold_ms = decoded.hold_ms,
         peers = {},
+        rules = rules.of(decoded),
         -- Workers have peers without a port: recorded, never sent a request.
         is_routable = #decoded.peers == 0,
         turn = math.random(0, 1023),

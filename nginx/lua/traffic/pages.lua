@@ -54,6 +54,19 @@ function _M.send(status)
     return ngx.exit(ngx.HTTP_OK)
 end
 
+-- Answers the request with another address, and ends it.
+function _M.redirect(status, location)
+    local text = "The address is now " .. location .. "\n"
+    ngx.status = status
+    ngx.header["Location"] = location
+    ngx.header["Content-Type"] = "text/plain; charset=utf-8"
+    ngx.header["Content-Length"] = #text
+    ngx.header["X-Request-ID"] = ngx.var.forwarded_request_id
+    ngx.header["Server"] = nil
+    ngx.print(text)
+    return ngx.exit(ngx.HTTP_OK)
+end
+
 -- nginx itself failed the request: no peer could be reached, or it broke off before it answered.
 function _M.fault()
     return _M.send(ngx.status)

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::routes::{self, Routed};
+use super::routes::Routed;
 use super::secrets::Declared;
 use super::version;
+use super::{redirects, routes};
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse::{self, Section};
@@ -28,14 +29,15 @@ pub(super) struct AppBlock {
 pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &Declared) -> Option<AppBlock> {
     let map = cx.keep(collections::map(entry))?;
     let mut block = AppBlock::default();
-    let (mut named_routes, mut routed_only) = (None, None);
+    let (mut named_routes, mut named_redirects, mut routed_only) = (None, None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        if matches!(field.key.as_str(), "routes" | "drain" | "balance" | "metrics") {
+        if matches!(field.key.as_str(), "routes" | "redirects" | "drain" | "balance" | "metrics") {
             routed_only.get_or_insert((field.key_span, field.key.clone()));
         }
         match field.key.as_str() {
             "port" => cx.set_some(&mut block.port, number("port", &field.value, 1..=65535)),
             "routes" => named_routes = Some(field),
+            "redirects" => named_redirects = Some(field),
             "health" => {
                 if let Some(asked) = health(cx, field, &mut block.health) {
                     routed_only.get_or_insert((asked.key_span, format!("health.{}", asked.key)));
@@ -70,6 +72,8 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &D
             Some(field) => routes::read(cx, field, files),
             None => cx.keep(routes::default(service, entry.key_span)).into_iter().collect(),
         };
+        let redirects = named_redirects.map(|field| redirects::read(cx, field)).unwrap_or_default();
+        block.settings.redirects = redirects::settle(cx, redirects, &mut block.routes);
     }
     Some(block)
 }

@@ -69,7 +69,7 @@ fn route(cx: &mut Context<'_>, node: &Node, files: &Declared) -> Read<(Route, Op
     Ok((Route { host, path: path.unwrap_or_else(|| "/".to_owned()), strip, tls }, certificate))
 }
 
-fn host(field: &node::Entry) -> Read<String> {
+pub(super) fn host(field: &node::Entry) -> Read<String> {
     let written = text("host", &field.value)?;
     // Names are the same in any case, and the proxy compares bytes.
     let host = written.to_ascii_lowercase();
@@ -85,7 +85,7 @@ fn host(field: &node::Entry) -> Read<String> {
     })
 }
 
-fn valid_host(host: &str) -> bool {
+pub(super) fn valid_host(host: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
@@ -96,7 +96,7 @@ fn valid_host(host: &str) -> bool {
 }
 
 /// A prefix that ends at a segment boundary; a slash at its end means the same and is taken off.
-fn path(field: &node::Entry) -> Read<String> {
+pub(super) fn path(field: &node::Entry) -> Read<String> {
     let written = text("path", &field.value)?;
     let valid = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%' | '\\' | '"' | '<' | '>' | '{' | '}');
     if !written.starts_with('/') || !written.chars().all(valid) {

@@ -30,7 +30,19 @@ pub(in crate::compose) const PROXY: Section = Section {
 
 pub(in crate::compose) const APP: Section = Section {
     name: "x-deploy-apps",
-    known: &["backup", "balance", "drain", "health", "metrics", "port", "release", "replaces", "routes", "version"],
+    known: &[
+        "backup",
+        "balance",
+        "drain",
+        "health",
+        "metrics",
+        "port",
+        "redirects",
+        "release",
+        "replaces",
+        "routes",
+        "version",
+    ],
     warned: &[],
     refused: &[],
 };
@@ -40,6 +52,9 @@ pub(in crate::compose) const ROUTE: Section =
 
 pub(in crate::compose) const TLS: Section =
     Section { name: "tls", known: &["certificate", "hsts", "key", "redirect"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const REDIRECT: Section =
+    Section { name: "redirects", known: &["host", "path", "status", "to"], warned: &[], refused: &[] };
 
 pub(in crate::compose) const HEALTH: Section = Section {
     name: "health",

@@ -11,6 +11,7 @@ mod hooks;
 mod host;
 mod keys;
 mod notify;
+mod redirects;
 mod refusals;
 mod sample;
 mod schema;

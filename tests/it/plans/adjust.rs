@@ -21,6 +21,12 @@ async fn other_routes_need_a_flip_and_no_container() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn other_settings_need_a_flip_and_are_kept_with_the_release() {
+    let scene = changed("redirects", project([app("go-app")]), project([redirected("/new", app("go-app"))])).await;
+    reads("settings", &scene).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_replicas_join_those_that_serve() {
     named("more-replicas", "more replicas").await;
 }
