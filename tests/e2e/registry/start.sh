@@ -1,3 +1,4 @@
+#!/bin/sh
 # Waits for the certificate, if there is to be one, and serves until its standard input ends: as long as the test lives.
 set -eu
 printf 'ann:%s\n' "$(perl -e 'print crypt($ARGV[0], q($2y$05$) . q(abcdefghijklmnopqrstuu))' "$PASSWORD")" >/htpasswd
