@@ -116,7 +116,7 @@ async fn happen(world: &Arc<World>, app: &App, event: &Event) {
             tag.into_iter().for_each(|tag| drop(state.tags.remove(&tag)));
         }
         Event::Open(index, websocket, seconds) => {
-            let name = nth(world, *index);
+            let name = nth(world, *index).filter(|name| world.state().server_of(name).is_some());
             name.into_iter().for_each(|name| world.open(&name, *websocket, Duration::from_secs(*seconds)));
         }
     }

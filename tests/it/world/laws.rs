@@ -181,7 +181,11 @@ impl State {
         let labels = &container.new.labels;
         let (Some(project), Some(app)) = (labels.project.clone(), labels.service.clone()) else { return };
         let key = AppKey { project, app };
-        let start_first = self.wants.get(&key).is_none_or(|desired| desired.start_first);
+        let desired = self.wants.get(&key);
+        let start_first = desired.is_none_or(|desired| desired.start_first);
+        let were_together = |other: &str| {
+            desired.is_some_and(|desired| [name, other].iter().all(|peer| desired.together.contains(*peer)))
+        };
         let (release, role) = (container.new.labels.release, container.new.labels.role);
         let rivals = self.containers.values().filter(|other| other.new.name != name && other.runs(now));
         let rivals = rivals.filter(|other| {
@@ -192,7 +196,9 @@ impl State {
             let labels = &other.new.labels;
             let alone = [Role::ReleaseCommand, Role::Accessory];
             (role == labels.role && alone.contains(&role))
-                || (!start_first && (labels.release != release || labels.role != role))
+                || (!start_first
+                    && (labels.release != release || labels.role != role)
+                    && !were_together(&other.new.name))
         };
         let rivals: Vec<String> = rivals.filter(rival).map(|other| other.new.name.clone()).collect();
         if !rivals.is_empty() {

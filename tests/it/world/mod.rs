@@ -116,6 +116,7 @@ impl World {
                 successes: app.health.successes,
                 first: state.record(&key).is_none_or(|record| record.peers.is_empty()),
                 dead: state.dead_peers(&key),
+                together: state.living_peers(&key),
             };
             state.wants.insert(key, desired);
         }

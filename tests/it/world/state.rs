@@ -88,6 +88,8 @@ pub struct Desired {
     pub first: bool,
     /// The peers that were dead already when the run began; an undo puts them back as they were.
     pub dead: BTreeSet<String>,
+    /// What served together when the run began. To bring that back is no new writer.
+    pub together: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -186,9 +188,16 @@ impl State {
     }
 
     pub fn dead_peers(&self, key: &AppKey) -> BTreeSet<String> {
-        let now = Instant::now();
+        self.peers_that(key, |container| !container.is_some_and(|container| container.runs(Instant::now())))
+    }
+
+    pub fn living_peers(&self, key: &AppKey) -> BTreeSet<String> {
+        self.peers_that(key, |container| container.is_some_and(|container| container.runs(Instant::now())))
+    }
+
+    fn peers_that(&self, key: &AppKey, are: impl Fn(Option<&Container>) -> bool) -> BTreeSet<String> {
         let peers = self.record(key).into_iter().flat_map(|record| &record.peers).map(|peer| peer.id.clone());
-        peers.filter(|peer| self.containers.get(peer).is_none_or(|container| !container.runs(now))).collect()
+        peers.filter(|peer| are(self.containers.get(peer))).collect()
     }
 
     pub fn in_flight(&self, peers: &[String]) -> InFlight {
