@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use deploy_apps::model::{AppRecord, Balance, Peer, Redirect, ReleaseNumber, Route, RouteTls, Scale, Settings};
+use deploy_apps::model::{
+    AppRecord, Balance, ClientAccess, HeaderField, Peer, Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls,
+    Scale, Settings, Timeouts,
+};
 
 pub fn full_record() -> AppRecord {
     let tls = Some(RouteTls { redirect: true, hsts: Some(15_552_000) });
@@ -27,6 +30,13 @@ pub fn full_record() -> AppRecord {
                 },
                 Redirect { host: None, path: "/old".to_owned(), to: "/new".to_owned(), status: 301 },
             ],
+            response_headers: ResponseHeaders {
+                set: vec![HeaderField { name: "X-Frame-Options".to_owned(), value: "DENY".to_owned() }],
+                remove: vec!["X-Powered-By".to_owned()],
+            },
+            access: ClientAccess { allow: vec!["10.0.0.0/8".to_owned()], deny: vec!["2001:db8::7/128".to_owned()] },
+            max_body_size: Some(1 << 40),
+            timeouts: Timeouts { read_ms: Some(30_000), send_ms: None },
         },
         hold_ms: 1234,
         scale: Some(Scale { replicas: 4, file: Some(2) }),

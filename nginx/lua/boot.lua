@@ -24,6 +24,7 @@ function _M.master()
         access = access.run,
         balance = balancer.run,
         upgraded = access.upgraded,
+        changed = access.changed,
         finished = access.finished,
         handshake = require("tls.handshake").run,
     }

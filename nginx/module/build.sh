@@ -12,3 +12,4 @@ module() {
 }
 module ngx_http_upstream_guard
 module ngx_http_client_connections ngx_http_client_table.c
+module ngx_http_body_limit

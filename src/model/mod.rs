@@ -10,6 +10,7 @@ mod composed;
 mod container;
 mod course;
 mod der;
+mod edge;
 mod features;
 mod files;
 mod history;
@@ -54,6 +55,7 @@ pub use container::{
 };
 pub use course::{Course, Look, Moment, TimedDeploy, TimedStep};
 pub use der::Validity;
+pub use edge::{ClientAccess, HeaderField, ResponseHeaders, Timeouts};
 pub use features::Features;
 pub use files::{ContainerFile, Content, refill};
 pub use history::{PastRun, RunEnd, past_runs};

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::edge::{ClientAccess, ResponseHeaders, Timeouts};
 use super::features::Features;
 use super::policy::Balance;
 use super::redirect::Redirect;
@@ -14,6 +15,8 @@ struct Setting {
     name: &'static str,
     /// What a proxy must know to take a record with it; `None`: every proxy does.
     feature: Option<&'static str>,
+    /// Whether it keeps somebody out, so that an app must not serve without it.
+    protects: bool,
     differs: fn(&Settings, &Settings) -> bool,
     reset: fn(&mut Settings),
 }
@@ -21,7 +24,7 @@ struct Setting {
 /// Makes the struct and its table. A setting with a feature is left out of a record where it has its default, so that a proxy
 /// of an older build takes the record.
 macro_rules! settings {
-    ($($(#[doc = $doc:literal])* $name:ident: $kind:ty $(, since $feature:literal)?;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident: $kind:ty $(, since $feature:literal $(, protects: $protects:literal)?)?;)*) => {
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(default)]
         pub struct Settings {
@@ -37,6 +40,7 @@ macro_rules! settings {
             Setting {
                 name: stringify!($name),
                 feature: [$(Some($feature),)? None][0],
+                protects: [$($($protects,)?)? false][0],
                 differs: |one, other| one.$name != other.$name,
                 reset: |settings| settings.$name = <$kind>::default(),
             },
@@ -51,6 +55,14 @@ settings! {
     metrics: Option<String>, since "targets";
     /// Requests that are answered with another address; the first that matches counts.
     redirects: Vec<Redirect>, since "redirects";
+    /// What becomes of the headers of the app's answers.
+    response_headers: ResponseHeaders, since "response_headers";
+    /// Which clients may come.
+    access: ClientAccess, since "access", protects: true;
+    /// Bytes; a larger body is answered with 413. `None` is no limit.
+    max_body_size: Option<u64>, since "max_body_size";
+    /// How long the app may take.
+    timeouts: Timeouts, since "timeouts";
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -76,6 +88,13 @@ impl Settings {
             (setting.reset)(&mut known);
         }
         known
+    }
+
+    /// The names of those that keep somebody out, and that a proxy with these features would not take.
+    pub fn unprotected_by(&self, features: &Features) -> impl Iterator<Item = &'static str> {
+        let known = self.known_to(features);
+        let differing = TABLE.iter().filter(move |setting| (setting.differs)(self, &known));
+        differing.filter(|setting| setting.protects).map(|setting| setting.name)
     }
 
     /// The names of those that a proxy with these features would not take.
@@ -107,7 +126,7 @@ mod tests {
     #[test]
     fn an_older_proxy_gets_no_setting_that_it_does_not_know() {
         let settings =
-            Settings { balance: Balance::RoundRobin, metrics: Some("/metrics".to_owned()), redirects: Vec::new() };
+            Settings { balance: Balance::RoundRobin, metrics: Some("/metrics".to_owned()), ..Settings::default() };
         let old = Features::default();
         assert_eq!(settings.unknown_to(&old).collect::<Vec<_>>(), ["metrics"]);
         let known = settings.known_to(&old);
@@ -115,5 +134,9 @@ mod tests {
         assert_eq!(known.changed(&settings).collect::<Vec<_>>(), ["metrics"]);
         assert_eq!(settings.unknown_to(&Features::all()).count(), 0);
         assert_eq!(settings.known_to(&Features::all()), settings);
+        assert_eq!(settings.unprotected_by(&old).count(), 0);
+        let access = ClientAccess { allow: vec!["10.0.0.0/8".to_owned()], deny: Vec::new() };
+        let guarded = Settings { access, ..settings };
+        assert_eq!(guarded.unprotected_by(&old).collect::<Vec<_>>(), ["access"]);
     }
 }

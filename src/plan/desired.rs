@@ -54,6 +54,9 @@ impl<'a> DesiredApp<'a> {
                 Self::rollback(project, app, stored, observed, *release_command)
             }
         }?;
+        if let Some(setting) = goal.app.settings.unprotected_by(&observed.proxy.features).next() {
+            return Err(PlanRefused::ProxyWithoutSetting { app: key, setting });
+        }
         goal.warnings.extend(app.settings.unknown_to(&observed.proxy.features).map(|name| {
             format!("`{name}` has no effect: the proxy is of an older build; `deploy-apps proxy upgrade` replaces it")
         }));

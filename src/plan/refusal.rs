@@ -42,6 +42,10 @@ pub enum PlanRefused {
     #[error("app `{app}` has a route with `tls`, and the proxy `{proxy}` is of an older build, which serves no HTTPS")]
     ProxyWithoutHttps { app: AppKey, proxy: String },
     #[error(
+        "the proxy is of an older build and does not know `{setting}` of app `{app}`, without which it must not serve"
+    )]
+    ProxyWithoutSetting { app: AppKey, setting: &'static str },
+    #[error(
         "app `{app}` has a route with `tls`, and neither the proxy nor a file here has the certificate of `{host}`"
     )]
     NoCertificate { app: AppKey, host: String },
@@ -151,7 +155,7 @@ impl PlanRefused {
                 let upgrade = "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)";
                 format!("{upgrade}{}", keep.unwrap_or_default())
             }
-            Self::ProxyWithoutHttps { .. } => {
+            Self::ProxyWithoutHttps { .. } | Self::ProxyWithoutSetting { .. } => {
                 "`deploy-apps proxy upgrade` replaces it by the one of this deploy-apps".to_owned()
             }
             Self::NoCertificate { host, .. } => {

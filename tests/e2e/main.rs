@@ -17,6 +17,7 @@ mod accessories;
 mod action;
 mod adopt;
 mod changes;
+mod clients_of_app;
 mod completions;
 mod dashboard;
 mod dependencies;

@@ -8,6 +8,7 @@ mod control;
 mod crowds;
 #[path = "../durations.rs"]
 mod durations;
+mod edge;
 #[path = "../full_record.rs"]
 mod full_record;
 mod gate;

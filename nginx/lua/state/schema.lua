@@ -1,6 +1,7 @@
 -- What an app's record consists of: each field once, with its type, what holds where it is not given, and the feature by which
 -- a CLI learns that this proxy knows it. How a record is checked (control/validate.lua), written and read (record.lua), and the
 -- features (control/overview.lua) follow from this table. `src/model/settings.rs` is the other side.
+local ranges = require "ranges"
 local types = require "state.types"
 
 local integer, list, object, refuse, text = types.integer, types.list, types.object, types.refuse, types.text
@@ -11,6 +12,9 @@ local MOST_ROUTES, MOST_PEERS, MOST_NUMBER = 256, 1000, 2 ^ 31
 local LONGEST_HOLD_MS = 3600000
 -- They are tried one after the other.
 local MOST_REDIRECTS = 64
+local MOST_HEADERS, MOST_RANGES = 32, 256
+local MOST_BYTES = 2 ^ 50
+local LONGEST_TIME_MS = 86400000
 
 -- Features that are no fields: calls.
 local CALLS = { "releases", "certificates" }
@@ -86,6 +90,44 @@ local REDIRECT = object {
     { "status", types.choice { 301, 302, 307, 308 } },
 }
 
+local FRAMING = {
+    connection = true, ["content-length"] = true, ["keep-alive"] = true, te = true, trailer = true,
+    ["transfer-encoding"] = true, upgrade = true,
+}
+
+-- Of the app's answers. No name changes how an answer is framed, and no value ends its line.
+local HEADER_NAME = types.text_like("^[A-Za-z][A-Za-z0-9-]*$", 64, function(value, field)
+    if FRAMING[value:lower()] then
+        refuse(field, "is nginx's own")
+    end
+    return value
+end)
+local HEADER = object {
+    { "name", HEADER_NAME },
+    { "value", text("^[ -~]*$", 4096) },
+}
+local RESPONSE_HEADERS = object {
+    { "set", list(HEADER, MOST_HEADERS), default = {} },
+    { "remove", list(HEADER_NAME, MOST_HEADERS), default = {} },
+}
+
+local RANGE = types.text_like("^[%x.:/]+$", 49, function(value, field)
+    if not ranges.range(value) then
+        refuse(field, "is not an address or a network")
+    end
+    return value
+end)
+local ACCESS = object {
+    { "allow", list(RANGE, MOST_RANGES), default = {} },
+    { "deny", list(RANGE, MOST_RANGES), default = {} },
+}
+
+-- For how long nginx waits between two reads or writes of the app's connection.
+local TIMEOUTS = object {
+    { "read_ms", integer(1, LONGEST_TIME_MS), optional = true },
+    { "send_ms", integer(1, LONGEST_TIME_MS), optional = true },
+}
+
 -- How many replicas somebody asked for by hand, and what the compose file said then.
 local SCALE = object {
     { "replicas", integer(0, MOST_PEERS) },
@@ -115,6 +157,10 @@ _M.RECORD = object {
     -- Where each replica tells its own metrics; only targets.lua reads it.
     { "metrics", text("^/[^%c%s#]*$", 1024), feature = "targets" },
     { "redirects", list(REDIRECT, MOST_REDIRECTS), feature = "redirects" },
+    { "response_headers", RESPONSE_HEADERS, feature = "response_headers" },
+    { "access", ACCESS, feature = "access" },
+    { "max_body_size", integer(1, MOST_BYTES), feature = "max_body_size" },
+    { "timeouts", TIMEOUTS, feature = "timeouts" },
     { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
 }
 

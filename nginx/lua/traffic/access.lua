@@ -22,23 +22,33 @@ local function refuse(held, status)
     return pages.send(503)
 end
 
-local function send_to(route, target)
-    set("target", target)
-    if route.strip then
-        set("forwarded_prefix", route.path)
+-- Where the target is another one, or where the answer is changed on its way back, another location sends the request.
+local function send_to(route, target, own)
+    if target then
+        set("target", target)
+        if route.strip then
+            set("forwarded_prefix", route.path)
+        end
     end
-    return ngx.exec("@stripped")
+    return ngx.exec(own and own.headers and "@changed" or "@stripped")
 end
 
 -- Whether the app's own rules answer the request. No replica has to do with it then.
 local function answer_here(held, own)
-    local status, location = rules.redirect(own)
+    local status, location = rules.answer(own)
     if not status then
         return false
     end
     admission.release(held)
     held.peer = nil
-    pages.redirect(status, location)
+    if location then
+        pages.redirect(status, location)
+    elseif status == 413 then
+        -- nginx itself sends the page, and closes the connection on which the body would come.
+        ngx.exit(status)
+    else
+        pages.send(status)
+    end
     return true
 end
 
@@ -65,8 +75,8 @@ function _M.run()
     if not has_peer and not admission.hold(held) then
         return refuse(held, not route and target)
     end
-    if target then
-        return send_to(route, target)
+    if target or own and own.headers then
+        return send_to(route, target, own)
     end
 end
 
@@ -76,6 +86,16 @@ function _M.upgraded()
     if held and held.peer and not held.is_websocket and request.status() == 101 then
         inflight.upgrade(held.peer)
         held.is_websocket = true
+    end
+end
+
+-- Runs when the head of any answer is there that may be changed.
+function _M.changed()
+    _M.upgraded()
+    local held = request.held()
+    local own = held and held.app and held.app.rules
+    if own and own.headers then
+        rules.change_headers(own)
     end
 end
 

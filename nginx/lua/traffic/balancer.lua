@@ -38,7 +38,22 @@ local function next_peer(held)
     return peer
 end
 
+-- Did an app whose time is limited have the whole of it? Another replica would get as much once more, and the client would wait
+-- for twice the limit.
+local function is_late(held)
+    local own = held.app and held.app.rules
+    if not own or not (own.read_s or own.send_s) or never_connected() then
+        return false
+    end
+    local _, status = balancer.get_last_failure()
+    return status == 504
+end
+
 local function begin_retry(held)
+    held.is_late = is_late(held)
+    if held.is_late then
+        return false
+    end
     -- nginx grants a try more for each pooled connection that failed; the limit holds for those too.
     if (held.retries or 0) >= MOST_RETRIES or not next_peer(held) then
         return false
@@ -62,6 +77,10 @@ function _M.run()
     if not ok then
         ngx.log(ngx.ERR, "cannot use the address of `", peer.id, "`: ", problem)
         return ngx.exit(NO_PEER)
+    end
+    local own = held.app.rules
+    if own and (own.read_s or own.send_s) then
+        balancer.set_timeouts(nil, own.send_s, own.read_s)
     end
 end
 

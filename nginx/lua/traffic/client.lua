@@ -1,99 +1,29 @@
 -- Which client a request comes from, and over what, where trusted proxies stand in front: their word is taken, nobody
 -- else's. Everything here is bounded: 4 KiB and 32 entries of a header, whatever was sent.
-local bit = require "bit"
-local ffi = require "ffi"
+local ranges = require "ranges"
 local request = require "traffic.request"
 
 local get, set = request.get, request.set
+local parse, show = ranges.parse, ranges.show
 
 local _M = {}
 
-ffi.cdef [[
-int inet_pton(int family, const char *text, void *address);
-const char *inet_ntop(int family, const void *address, char *text, unsigned int size);
-]]
-
-local INET, INET6 = 2, 10
--- IPv4 is kept as IPv6 writes it, so that one comparison serves both.
-local MAPPED = ("\0"):rep(10) .. "\255\255"
-local LONGEST_ADDRESS, LONGEST_HOST = 45, 255
+local LONGEST_HOST = 255
 local MOST_BYTES, MOST_ENTRIES = 4096, 32
-local MOST_VERDICTS = 1024
 
-local buffer = ffi.new("unsigned char[16]")
-local shown = ffi.new("char[46]")
-local ranges, verdicts, verdict_count = {}, {}, 0
+local trusted = ranges.list {}
 
--- The 16 bytes of an address; nil when the text is none.
-local function parse(text)
-    if #text > LONGEST_ADDRESS or text:find("%z") then
-        return nil
-    elseif ffi.C.inet_pton(INET, text, buffer) == 1 then
-        return MAPPED .. ffi.string(buffer, 4)
-    elseif ffi.C.inet_pton(INET6, text, buffer) == 1 then
-        return ffi.string(buffer, 16)
-    end
-end
-
--- One spelling for each address.
-local function show(address)
-    local is_ipv4 = address:sub(1, 12) == MAPPED
-    ffi.copy(buffer, is_ipv4 and address:sub(13) or address, is_ipv4 and 4 or 16)
-    ffi.C.inet_ntop(is_ipv4 and INET or INET6, buffer, shown, 46)
-    return ffi.string(shown)
-end
-
-local function is_within(address, range)
-    if address:sub(1, range.whole) ~= range.head then
-        return false
-    end
-    return range.mask == 0 or bit.band(address:byte(range.whole + 1), range.mask) == range.rest
-end
-
-local function look_up(address)
-    for _, range in ipairs(ranges) do
-        if is_within(address, range) then
-            return true
-        end
-    end
-    return false
-end
-
--- Proxies in front are few, so what was found is kept; clients are many, so no more than a few of them are.
 local function is_trusted(address)
-    local verdict = verdicts[address]
-    if verdict == nil then
-        if verdict_count >= MOST_VERDICTS then
-            verdicts, verdict_count = {}, 0
-        end
-        verdict = look_up(address)
-        verdicts[address], verdict_count = verdict, verdict_count + 1
-    end
-    return verdict
-end
-
-local function range_of(text)
-    local address, prefix = text:match("^([^/]+)/(%d+)$")
-    local bytes = parse(address or text)
-    if not bytes then
-        return nil
-    end
-    local length = tonumber(prefix) or 128
-    if prefix and bytes:sub(1, 12) == MAPPED and not address:find(":", 1, true) then
-        length = length + 96
-    end
-    local whole = math.floor(length / 8)
-    local mask = length % 8 == 0 and 0 or bit.band(bit.lshift(0xff, 8 - length % 8), 0xff)
-    local rest = mask ~= 0 and bit.band(bytes:byte(whole + 1), mask) or 0
-    return { head = bytes:sub(1, whole), whole = whole, mask = mask, rest = rest }
+    return trusted.covers(address)
 end
 
 -- Takes over whom to trust: addresses and networks in CIDR form, with commas between them.
 function _M.trust(list)
-    ranges, verdicts, verdict_count = {}, {}, 0
+    local texts = {}
     for text in (list or ""):gmatch("[^,%s]+") do
-        ranges[#ranges + 1] = range_of(text) or error("not an address or a network: " .. text)
+        texts[#texts + 1] = text
     end
+    trusted = ranges.list(texts)
 end
 
 -- The entries of a header that proxies append to. Commas within quotes separate too: a client that opens a quote must not
@@ -217,7 +147,7 @@ local function counted_as(client)
     if is_trusted(client) then
         return ""
     end
-    return client:sub(1, 12) == MAPPED and client or client:sub(1, 8)
+    return ranges.is_ipv4(client) and client or client:sub(1, 8)
 end
 
 -- Replaces what nginx itself sees of the client, on a connection from a trusted proxy. `$remote_addr` stays who has connected:

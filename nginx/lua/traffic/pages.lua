@@ -1,9 +1,12 @@
 -- The proxy's own answers to clients: short, plain, and without a word about what runs inside.
+local request = require "traffic.request"
+
 local _M = {}
 
 local PAGES = {
     [400] = { "Bad request", "The request names no valid host or path." },
     [308] = { "Moved", "This address is served over HTTPS." },
+    [403] = { "Not allowed", "This address is not open to you." },
     [404] = { "Not found", "There is nothing at this address." },
     [413] = { "Too large", "The request is larger than what is accepted here." },
     [421] = { "Misdirected request", "This connection was opened for another host." },
@@ -69,7 +72,8 @@ end
 
 -- nginx itself failed the request: no peer could be reached, or it broke off before it answered.
 function _M.fault()
-    return _M.send(ngx.status)
+    local held = request.held()
+    return _M.send(held and held.is_late and 504 or ngx.status)
 end
 
 return _M

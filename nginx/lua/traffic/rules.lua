@@ -1,94 +1,88 @@
--- What an app's record asks of its requests besides a replica. It is worked out once for each record; an app that asks for
--- nothing has no rules, and its requests pay for the look at that alone.
-local authority = require "traffic.authority"
+-- What an app's record asks of its requests besides a replica. It is worked out once for each record in each worker; an app that
+-- asks for nothing has no rules, and its requests pay for the look at that alone.
+local ranges = require "ranges"
+local redirects = require "traffic.redirects"
 local request = require "traffic.request"
 
-local get = request.get
-local byte, find, sub = string.byte, string.find, string.sub
+local get, set = request.get, request.set
 
 local _M = {}
 
-local SLASH = 47
+local FORBIDDEN, TOO_LARGE = 403, 413
 
--- `to` is a host, a path, or a URL. Without a path in it the request's own is kept, with one the prefix is replaced.
-local function compile(redirect)
-    local scheme, host, path = redirect.to:match("^(https?://)([^/]+)(.*)$")
-    if not scheme then
-        host = redirect.to:match("^[^/]+")
-        path = host and "" or redirect.to
+local function list(texts)
+    return texts and #texts > 0 and ranges.list(texts) or nil
+end
+
+local function seconds(milliseconds)
+    return milliseconds and milliseconds / 1000
+end
+
+-- Header fields as { name, value }; the value of one that is taken off is nil.
+local function headers_of(asked)
+    local fields = {}
+    for _, name in ipairs(asked and asked.remove or {}) do
+        fields[#fields + 1] = { name = name }
     end
-    return {
-        host = redirect.host,
-        suffix = redirect.host and redirect.host:match("^%*(%..*)$"),
-        path = redirect.path,
-        status = redirect.status,
-        scheme = scheme,
-        to_host = host,
-        to_path = path == "/" and "" or path ~= "" and path or nil,
-    }
+    for _, field in ipairs(asked and asked.set or {}) do
+        fields[#fields + 1] = field
+    end
+    return #fields > 0 and fields or nil
 end
 
 -- The rules of a decoded record; nil when there are none.
 function _M.of(record)
-    if not record.redirects or #record.redirects == 0 then
-        return nil
-    end
-    local redirects = {}
-    for position, redirect in ipairs(record.redirects) do
-        redirects[position] = compile(redirect)
-    end
-    return { redirects = redirects }
+    local access, times = record.access or {}, record.timeouts or {}
+    local rules = {
+        deny = list(access.deny),
+        allow = list(access.allow),
+        redirects = redirects.of(record.redirects),
+        most_bytes = record.max_body_size,
+        headers = headers_of(record.response_headers),
+        read_s = seconds(times.read_ms),
+        send_s = seconds(times.send_ms),
+    }
+    return next(rules) and rules
 end
 
-local function is_host(redirect, name)
-    local suffix = redirect.suffix
-    return not redirect.host or redirect.host == name
-        or suffix and #name > #suffix and sub(name, -#suffix) == suffix
+-- A denied address stays out, whoever is allowed. What is no address, such as a socket's path, is on no list.
+local function is_kept_out(rules)
+    local client = ranges.parse(get("client_addr")) or ""
+    return rules.deny and client ~= "" and rules.deny.covers(client)
+        or rules.allow and (client == "" or not rules.allow.covers(client))
 end
 
-local function is_below(path, prefix)
-    return prefix == "/" or path == prefix
-        or sub(path, 1, #prefix) == prefix and byte(path, #prefix + 1) == SLASH
-end
-
-local function escaped(char)
-    return ("%%%02X"):format(byte(char))
-end
-
--- What follows the prefix, as the client wrote it. Where the client has spelled the prefix in another way, it is written again.
-local function behind(prefix, path, raw)
-    local stop = (find(raw, "?", 1, true) or #raw + 1) - 1
-    if is_below(sub(raw, 1, stop), prefix) then
-        return sub(raw, #prefix + 1)
+-- A body whose length is not told beforehand is counted as it arrives (module/).
+local function is_too_large(most)
+    local length = tonumber(get("http_content_length"))
+    if length then
+        return length > most
     end
-    return sub(path, #prefix + 1):gsub("[^A-Za-z0-9/._~!$&'()*+,;=:@-]", escaped) .. sub(raw, stop + 1)
+    set("body_limit", most)
+    return false
 end
 
-local function location(redirect, path)
-    local raw = get("request_uri")
-    if byte(raw, 1) ~= SLASH then
-        raw = "/" .. raw
+-- The status and, for a redirect, the address to answer the request at hand with; nil when it is the app's.
+function _M.answer(rules)
+    if (rules.deny or rules.allow) and is_kept_out(rules) then
+        return FORBIDDEN
     end
-    local target = raw
-    if redirect.to_path then
-        target = redirect.to_path .. (redirect.path == "/" and raw or behind(redirect.path, path, raw))
-        target = byte(target, 1) == SLASH and target or "/" .. target
-    end
-    local here = get("client_host")
-    local host = redirect.to_host or here
-    if redirect.to_host and not redirect.scheme and not find(host, ":", 1, true) then
-        host = host .. (here:match(":%d+$") or "")
-    end
-    return (redirect.scheme or get("client_proto") .. "://") .. host .. target
-end
-
--- The status and the address to answer the request at hand with; nil when no redirect matches.
-function _M.redirect(rules)
-    local name, path = authority.name(authority.asked()), get("uri")
-    for _, redirect in ipairs(rules.redirects) do
-        if is_host(redirect, name) and is_below(path, redirect.path) then
-            return redirect.status, location(redirect, path)
+    if rules.redirects then
+        local status, location = redirects.find(rules.redirects)
+        if status then
+            return status, location
         end
+    end
+    if rules.most_bytes and is_too_large(rules.most_bytes) then
+        return TOO_LARGE
+    end
+end
+
+-- Runs when the head of the app's answer is there.
+function _M.change_headers(rules)
+    local header = ngx.header
+    for _, field in ipairs(rules.headers) do
+        header[field.name] = field.value
     end
 end
 

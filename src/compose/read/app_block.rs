@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::routes::Routed;
 use super::secrets::Declared;
 use super::version;
-use super::{redirects, routes};
+use super::{edge, redirects, routes};
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse::{self, Section};
@@ -31,13 +31,17 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &D
     let mut block = AppBlock::default();
     let (mut named_routes, mut named_redirects, mut routed_only) = (None, None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        if matches!(field.key.as_str(), "routes" | "redirects" | "drain" | "balance" | "metrics") {
+        if matches!(field.key.as_str(), "routes" | "drain") || Settings::names().any(|name| name == field.key) {
             routed_only.get_or_insert((field.key_span, field.key.clone()));
         }
         match field.key.as_str() {
             "port" => cx.set_some(&mut block.port, number("port", &field.value, 1..=65535)),
             "routes" => named_routes = Some(field),
             "redirects" => named_redirects = Some(field),
+            "response_headers" => block.settings.response_headers = edge::response_headers(cx, field),
+            "access" => block.settings.access = edge::access(cx, field),
+            "max_body_size" => cx.set_some(&mut block.settings.max_body_size, edge::max_body_size(field)),
+            "timeouts" => block.settings.timeouts = edge::timeouts(cx, field),
             "health" => {
                 if let Some(asked) = health(cx, field, &mut block.health) {
                     routed_only.get_or_insert((asked.key_span, format!("health.{}", asked.key)));

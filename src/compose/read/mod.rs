@@ -8,6 +8,7 @@ pub(super) mod cgroup_limits;
 pub(super) mod container;
 pub(super) mod depends;
 pub(super) mod deploy;
+mod edge;
 pub(super) mod healthcheck;
 pub(super) mod hooks;
 pub(super) mod host_access;

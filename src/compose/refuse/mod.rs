@@ -11,7 +11,10 @@ mod service;
 pub(super) use deployment::{
     BUILD, DEPLOY, DEVICE_REQUEST, LIMITS, RESERVATIONS, RESOURCES, RESTART_POLICY, UPDATE_CONFIG,
 };
-pub(super) use own::{APP, BACKUP, DRAIN, HEALTH, NOTIFY, PROJECT_BLOCK, PROXY, REDIRECT, RELEASE, ROUTE, TLS};
+pub(super) use own::{
+    ACCESS, APP, BACKUP, DRAIN, HEALTH, NOTIFY, PROJECT_BLOCK, PROXY, REDIRECT, RELEASE, RESPONSE_HEADERS, ROUTE,
+    TIMEOUTS, TLS,
+};
 pub(super) use project::{CONFIG, EXTENDS, INCLUDE, IPAM, IPAM_CONFIG, NETWORK, SECRET, TOP, VOLUME};
 pub(super) use section::Section;
 pub(super) use service::{

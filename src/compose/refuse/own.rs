@@ -31,16 +31,20 @@ pub(in crate::compose) const PROXY: Section = Section {
 pub(in crate::compose) const APP: Section = Section {
     name: "x-deploy-apps",
     known: &[
+        "access",
         "backup",
         "balance",
         "drain",
         "health",
+        "max_body_size",
         "metrics",
         "port",
         "redirects",
         "release",
         "replaces",
+        "response_headers",
         "routes",
+        "timeouts",
         "version",
     ],
     warned: &[],
@@ -55,6 +59,15 @@ pub(in crate::compose) const TLS: Section =
 
 pub(in crate::compose) const REDIRECT: Section =
     Section { name: "redirects", known: &["host", "path", "status", "to"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const RESPONSE_HEADERS: Section =
+    Section { name: "response_headers", known: &["remove", "set"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const ACCESS: Section =
+    Section { name: "access", known: &["allow", "deny"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const TIMEOUTS: Section =
+    Section { name: "timeouts", known: &["read", "send"], warned: &[], refused: &[] };
 
 pub(in crate::compose) const HEALTH: Section = Section {
     name: "health",

@@ -5,6 +5,7 @@ mod apps;
 mod as_compose;
 mod attachments;
 mod corpus;
+mod edge;
 mod files;
 mod formats;
 mod hooks;

@@ -1,0 +1,33 @@
+//! What the proxy does to an app's requests and answers on their way: who may come, how much they may send, how long the app may
+//! take, and the headers of its answers.
+
+use serde::{Deserialize, Serialize};
+
+/// A header field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeaderField {
+    pub name: String,
+    pub value: String,
+}
+
+/// Changes of the app's answers. The proxy's own answers stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseHeaders {
+    /// These replace what the app sent under the same name.
+    pub set: Vec<HeaderField>,
+    pub remove: Vec<String>,
+}
+
+/// Networks in CIDR form. A client that is denied stays out; where any are allowed, so does everybody else.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientAccess {
+    pub allow: Vec<String>,
+    pub deny: Vec<String>,
+}
+
+/// How long the proxy waits between two reads or two writes of a connection to the app, in milliseconds. `None` is a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    pub read_ms: Option<u64>,
+    pub send_ms: Option<u64>,
+}
