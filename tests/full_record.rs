@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use deploy_apps::model::{
-    AppRecord, Balance, ClientAccess, HeaderField, Peer, Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls,
-    Scale, Settings, Timeouts,
+    AppRecord, Balance, ClientAccess, HeaderField, Peer, RateLimit, Redirect, ReleaseNumber, ResponseHeaders, Route,
+    RouteTls, Scale, Settings, Timeouts,
 };
 
 pub fn full_record() -> AppRecord {
@@ -37,6 +37,7 @@ pub fn full_record() -> AppRecord {
             access: ClientAccess { allow: vec!["10.0.0.0/8".to_owned()], deny: vec!["2001:db8::7/128".to_owned()] },
             max_body_size: Some(1 << 40),
             timeouts: Timeouts { read_ms: Some(30_000), send_ms: None },
+            rate_limit: Some(RateLimit { requests: 100, per_ms: 60_000, burst: 20 }),
         },
         hold_ms: 1234,
         scale: Some(Scale { replicas: 4, file: Some(2) }),

@@ -25,6 +25,14 @@ pub struct ClientAccess {
     pub deny: Vec<String>,
 }
 
+/// A bucket of tokens for each client: it holds `burst` of them, and gets `requests` in `per_ms`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    pub requests: u32,
+    pub per_ms: u64,
+    pub burst: u32,
+}
+
 /// How long the proxy waits between two reads or two writes of a connection to the app, in milliseconds. `None` is a day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeouts {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::edge::{ClientAccess, ResponseHeaders, Timeouts};
+use super::edge::{ClientAccess, RateLimit, ResponseHeaders, Timeouts};
 use super::features::Features;
 use super::policy::Balance;
 use super::redirect::Redirect;
@@ -63,6 +63,8 @@ settings! {
     max_body_size: Option<u64>, since "max_body_size";
     /// How long the app may take.
     timeouts: Timeouts, since "timeouts";
+    /// How often each client may ask; beyond it the answer is 429. `None`: as often as it likes.
+    rate_limit: Option<RateLimit>, since "rate_limit";
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -28,6 +28,7 @@ fn a_record_has_the_same_fields_here_and_in_the_proxy() {
     assert_eq!(names(&record["response_headers"]), table(&schema, "local RESPONSE_HEADERS = object {"));
     assert_eq!(names(&record["response_headers"]["set"][0]), table(&schema, "local HEADER = object {"));
     assert_eq!(names(&record["access"]), table(&schema, "local ACCESS = object {"));
+    assert_eq!(names(&record["rate_limit"]), table(&schema, "local RATE_LIMIT = object {"));
     assert_eq!(names(&record["timeouts"]), table(&schema, "local TIMEOUTS = object {"));
     assert_eq!(names(&record["peers"][0]), table(&schema, "local PEER = object {"));
     assert_eq!(names(&record["scale"]), table(&schema, "local SCALE = object {"));

@@ -1,7 +1,7 @@
 //! What an app's record asks about its clients: who may come, how large a body may be, how long an answer may take, and which
 //! headers it has.
 
-use deploy_apps::model::{AppRecord, HeaderField};
+use deploy_apps::model::{AppRecord, HeaderField, RateLimit};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -47,6 +47,47 @@ async fn clients_are_let_in_by_their_address_behind_trusted_proxies() {
     world.flip(&[record]).await;
     assert_eq!(from(&world, "203.0.113.9", "/").await, 200, "all but the denied");
     assert_eq!(from(&world, "198.51.100.7", "/").await, 403);
+}
+
+#[tokio::test]
+async fn each_client_has_a_bucket_of_its_own_that_flips_leave_as_it_is() {
+    let world = World::with(Setup { trusted_proxies: "0.0.0.0/0", ..Setup::default() }).await;
+    let backend = world.backend("r1").await;
+    let mut record = world.serving("web", &[&backend]);
+    record.settings.rate_limit = Some(RateLimit { requests: 1, per_ms: 3_600_000, burst: 3 });
+    world.flip(&[record.clone(), world.serving("other", &[&backend])]).await;
+    let count = async |client: &str| {
+        let mut passed = 0;
+        for _ in 0..12 {
+            passed += usize::from(from(&world, client, "/").await == 200);
+        }
+        passed
+    };
+    // One more where two workers looked at the bucket at once.
+    let passed = count("198.51.100.1").await;
+    assert!((3..=4).contains(&passed), "{passed}");
+    world.flip(&[record.clone()]).await;
+    assert_eq!(count("198.51.100.1").await, 0, "a flip gives no tokens");
+    assert!(count("198.51.100.2").await >= 3, "another client");
+    assert!(count("2001:db8::1").await >= 3);
+    assert_eq!(count("2001:db8::ffff:2").await, 0, "the same /64");
+    let head = "GET / HTTP/1.1\r\nHost: web.test\r\nX-Forwarded-For: 198.51.100.1\r\nConnection: close\r\n\r\n";
+    let refused = ask(world.target, head).await;
+    assert_eq!(refused.status, 429);
+    let wait: u32 = header(&refused.head, "retry-after").expect("a header").parse().expect("seconds");
+    assert!((3_000..=7_200).contains(&wait), "{wait}");
+    for _ in 0..10 {
+        assert_eq!(world.get("other.test", "/").await.status, 200, "another app has no limit");
+    }
+    assert_eq!(world.in_flight(&["r1"]).await.requests, 0);
+    record.settings.rate_limit = Some(RateLimit { requests: 20, per_ms: 1000, burst: 1 });
+    record.app = "quick".parse().expect("a name");
+    record.routes[0].host = Some("quick.test".to_owned());
+    world.flip(&[record]).await;
+    let answered = async || world.get("quick.test", "/").await.status == 200;
+    for _ in 0..3 {
+        crate::world::eventually("a token comes", answered).await;
+    }
 }
 
 #[tokio::test]
@@ -150,6 +191,7 @@ async fn what_is_no_setting_is_refused_with_its_field() {
         ),
         (json!({ "response_headers": { "remove": ["Content-Length"] } }), "response_headers.remove[0]"),
         (json!({ "max_body_size": 0 }), "max_body_size"),
+        (json!({ "rate_limit": { "requests": 1, "per_ms": 999, "burst": 1 } }), "rate_limit.per_ms"),
         (json!({ "timeouts": { "read_ms": 0 } }), "timeouts.read_ms"),
     ] {
         let mut record = serde_json::to_value(world.record("web", Vec::new())).expect("JSON");

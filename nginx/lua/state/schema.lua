@@ -15,6 +15,7 @@ local MOST_REDIRECTS = 64
 local MOST_HEADERS, MOST_RANGES = 32, 256
 local MOST_BYTES = 2 ^ 50
 local LONGEST_TIME_MS = 86400000
+local MOST_REQUESTS = 1000000
 
 -- Features that are no fields: calls.
 local CALLS = { "releases", "certificates" }
@@ -128,6 +129,13 @@ local TIMEOUTS = object {
     { "send_ms", integer(1, LONGEST_TIME_MS), optional = true },
 }
 
+-- A bucket of `burst` tokens for each client, which gets `requests` of them in `per_ms`.
+local RATE_LIMIT = object {
+    { "requests", integer(1, MOST_REQUESTS) },
+    { "per_ms", integer(1000, LONGEST_TIME_MS) },
+    { "burst", integer(1, MOST_REQUESTS) },
+}
+
 -- How many replicas somebody asked for by hand, and what the compose file said then.
 local SCALE = object {
     { "replicas", integer(0, MOST_PEERS) },
@@ -161,6 +169,7 @@ _M.RECORD = object {
     { "access", ACCESS, feature = "access" },
     { "max_body_size", integer(1, MOST_BYTES), feature = "max_body_size" },
     { "timeouts", TIMEOUTS, feature = "timeouts" },
+    { "rate_limit", RATE_LIMIT, feature = "rate_limit" },
     { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
 }
 

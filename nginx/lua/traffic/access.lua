@@ -35,7 +35,7 @@ end
 
 -- Whether the app's own rules answer the request. No replica has to do with it then.
 local function answer_here(held, own)
-    local status, location = rules.answer(own)
+    local status, location, wait = rules.answer(own)
     if not status then
         return false
     end
@@ -47,7 +47,7 @@ local function answer_here(held, own)
         -- nginx itself sends the page, and closes the connection on which the body would come.
         ngx.exit(status)
     else
-        pages.send(status)
+        pages.send(status, wait)
     end
     return true
 end

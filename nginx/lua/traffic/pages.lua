@@ -10,7 +10,7 @@ local PAGES = {
     [404] = { "Not found", "There is nothing at this address." },
     [413] = { "Too large", "The request is larger than what is accepted here." },
     [421] = { "Misdirected request", "This connection was opened for another host." },
-    [429] = { "Too many requests", "There are too many open requests from this address. Please try again later." },
+    [429] = { "Too many requests", "There are too many requests from this address. Please try again later." },
     [500] = { "Error", "Something went wrong. Please try again." },
     [502] = { "No answer", "The application did not answer. Please try again." },
     [503] = { "Not available", "The application is not available right now. Please try again in a moment." },
@@ -40,8 +40,8 @@ local function body(status, page)
     return "text/plain; charset=utf-8", page[2] .. "\n"
 end
 
--- Answers the request and ends it.
-function _M.send(status)
+-- Answers the request and ends it. `wait`: seconds after which another try is welcome.
+function _M.send(status, wait)
     local page = PAGES[status] or PAGES[500]
     local kind, text = body(status, page)
     ngx.status = status
@@ -50,8 +50,8 @@ function _M.send(status)
     ngx.header["Cache-Control"] = "no-store"
     ngx.header["X-Request-ID"] = ngx.var.forwarded_request_id
     ngx.header["Server"] = nil
-    if status == 503 then
-        ngx.header["Retry-After"] = RETRY_AFTER_S
+    if wait or status == 503 then
+        ngx.header["Retry-After"] = wait or RETRY_AFTER_S
     end
     ngx.print(text)
     return ngx.exit(ngx.HTTP_OK)

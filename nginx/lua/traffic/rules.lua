@@ -1,6 +1,7 @@
 -- What an app's record asks of its requests besides a replica. It is worked out once for each record in each worker; an app that
 -- asks for nothing has no rules, and its requests pay for the look at that alone.
 local ranges = require "ranges"
+local rate_limit = require "traffic.rate_limit"
 local redirects = require "traffic.redirects"
 local request = require "traffic.request"
 
@@ -8,7 +9,7 @@ local get, set = request.get, request.set
 
 local _M = {}
 
-local FORBIDDEN, TOO_LARGE = 403, 413
+local FORBIDDEN, TOO_LARGE, TOO_MANY = 403, 413, 429
 
 local function list(texts)
     return texts and #texts > 0 and ranges.list(texts) or nil
@@ -36,6 +37,7 @@ function _M.of(record)
     local rules = {
         deny = list(access.deny),
         allow = list(access.allow),
+        rate = rate_limit.of(record),
         redirects = redirects.of(record.redirects),
         most_bytes = record.max_body_size,
         headers = headers_of(record.response_headers),
@@ -62,10 +64,15 @@ local function is_too_large(most)
     return false
 end
 
--- The status and, for a redirect, the address to answer the request at hand with; nil when it is the app's.
+-- The status to answer the request at hand with, for a redirect its address, and in how many seconds another try is welcome; nil
+-- when it is the app's.
 function _M.answer(rules)
     if (rules.deny or rules.allow) and is_kept_out(rules) then
         return FORBIDDEN
+    end
+    local wait = rules.rate and rate_limit.take(rules.rate, get("client_addr"))
+    if wait then
+        return TOO_MANY, nil, wait
     end
     if rules.redirects then
         local status, location = redirects.find(rules.redirects)

@@ -41,6 +41,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &D
             "response_headers" => block.settings.response_headers = edge::response_headers(cx, field),
             "access" => block.settings.access = edge::access(cx, field),
             "max_body_size" => cx.set_some(&mut block.settings.max_body_size, edge::max_body_size(field)),
+            "rate_limit" => block.settings.rate_limit = edge::rate_limit(cx, field),
             "timeouts" => block.settings.timeouts = edge::timeouts(cx, field),
             "health" => {
                 if let Some(asked) = health(cx, field, &mut block.health) {

@@ -1,12 +1,12 @@
-//! Settings of an app that are about its clients: `response_headers`, `access`, `max_body_size` and `timeouts`.
+//! Settings of an app that are about its clients: `response_headers`, `access`, `max_body_size`, `timeouts` and `rate_limit`.
 
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse;
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Node, Span, clip};
-use crate::compose::text::scalar::{bytes, raw};
-use crate::model::{ClientAccess, HeaderField, InvalidRange, ResponseHeaders, Timeouts, TrustedProxy};
+use crate::compose::text::scalar::{bytes, number, raw};
+use crate::model::{ClientAccess, HeaderField, InvalidRange, RateLimit, ResponseHeaders, Timeouts, TrustedProxy};
 
 /// As nginx/lua/state/schema.lua has them.
 const MOST_HEADERS: usize = 32;
@@ -15,6 +15,7 @@ const LONGEST_NAME: usize = 64;
 const LONGEST_VALUE: usize = 4096;
 const MOST_BYTES: i64 = 1 << 50;
 const LONGEST_TIME_MS: u64 = 86_400_000;
+const MOST_REQUESTS: u32 = 1_000_000;
 
 /// They say where an answer ends.
 const FRAMING: [&str; 7] =
@@ -159,4 +160,38 @@ pub(super) fn timeouts(cx: &mut Context<'_>, entry: &Entry) -> Timeouts {
 fn milliseconds(field: &Entry) -> Read<u64> {
     let wanted = u64::try_from(field.positive_duration()?.as_millis()).unwrap_or(u64::MAX);
     if (1..=LONGEST_TIME_MS).contains(&wanted) { Ok(wanted) } else { Err(field.expected("from `1ms` to `24h`")) }
+}
+
+/// `per` is a second and `burst` as many as `requests` when they are not set.
+pub(super) fn rate_limit(cx: &mut Context<'_>, entry: &Entry) -> Option<RateLimit> {
+    let (mut requests, mut burst, mut per_ms) = (None, None, 1000);
+    let mut is_wrong = false;
+    for field in fields(cx, entry) {
+        let count = |key| number(key, &field.value, 1..=MOST_REQUESTS);
+        let read = match field.key.as_str() {
+            "requests" => cx.keep(count("requests")).map(|count| requests = Some(count)),
+            "burst" => cx.keep(count("burst")).map(|count| burst = Some(count)),
+            "per" => cx.keep(period(field)).map(|period| per_ms = period),
+            _ => {
+                refuse::RATE_LIMIT.judge(cx, field);
+                Some(())
+            }
+        };
+        is_wrong |= read.is_none();
+    }
+    match requests {
+        Some(requests) => Some(RateLimit { requests, per_ms, burst: burst.unwrap_or(requests) }),
+        None => {
+            if !is_wrong {
+                let problem = Problem::at(entry.key_span, "`rate_limit` needs `requests`");
+                cx.refuse(problem.hint("write such as `rate_limit: { requests: 100, per: 1m, burst: 20 }`"));
+            }
+            None
+        }
+    }
+}
+
+fn period(field: &Entry) -> Read<u64> {
+    let wanted = milliseconds(field)?;
+    if wanted >= 1000 { Ok(wanted) } else { Err(field.expected("from `1s` to `24h`")) }
 }

@@ -39,6 +39,7 @@ pub(in crate::compose) const APP: Section = Section {
         "max_body_size",
         "metrics",
         "port",
+        "rate_limit",
         "redirects",
         "release",
         "replaces",
@@ -65,6 +66,9 @@ pub(in crate::compose) const RESPONSE_HEADERS: Section =
 
 pub(in crate::compose) const ACCESS: Section =
     Section { name: "access", known: &["allow", "deny"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const RATE_LIMIT: Section =
+    Section { name: "rate_limit", known: &["burst", "per", "requests"], warned: &[], refused: &[] };
 
 pub(in crate::compose) const TIMEOUTS: Section =
     Section { name: "timeouts", known: &["read", "send"], warned: &[], refused: &[] };

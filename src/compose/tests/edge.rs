@@ -1,7 +1,7 @@
 //! Settings of an app that are about its clients.
 
 use super::Case;
-use crate::model::{HeaderField, Settings};
+use crate::model::{HeaderField, RateLimit, Settings};
 
 fn block(settings: &str) -> Case {
     Case::block(&format!("      port: 80\n      {settings}\n"))
@@ -23,6 +23,9 @@ fn they_are_read() {
     assert_eq!(access.deny, ["10.1.0.0/16", "10.2.3.4/32"]);
     assert_eq!(settings("access: { allow: private }").access.allow.len(), 6);
     assert_eq!(settings("max_body_size: 10m").max_body_size, Some(10 << 20));
+    let limit = |requests, per_ms, burst| Some(RateLimit { requests, per_ms, burst });
+    assert_eq!(settings("rate_limit: { requests: 9 }").rate_limit, limit(9, 1000, 9));
+    assert_eq!(settings("rate_limit: { requests: 9, per: 1m, burst: 3 }").rate_limit, limit(9, 60_000, 3));
     let timeouts = settings("timeouts: { read: 1.5s }").timeouts;
     assert_eq!((timeouts.read_ms, timeouts.send_ms), (Some(1500), None));
 }
@@ -60,6 +63,12 @@ fn what_is_wrong_is_refused_with_its_place() {
         "22: `max_body_size` must be from `1` byte to `1024t`; leave it out for no limit, not `0`",
         "",
     );
+    refuses(
+        "rate_limit: { per: 1m }",
+        "7: `rate_limit` needs `requests`",
+        "write such as `rate_limit: { requests: 100, per: 1m, burst: 20 }`",
+    );
+    refuses("rate_limit: { requests: 1, per: 10ms }", "39: `per` must be from `1s` to `24h`, not `10ms`", "");
     refuses("timeouts: { read: 25h }", "25: `read` must be from `1ms` to `24h`, not `25h`", "");
     refuses("timeouts: { red: 25h }", "19: unknown key `red` in `timeouts`", "did you mean `read`?");
     let worker = Case::block("      access: { deny: 10.0.0.1 }\n");
