@@ -201,3 +201,18 @@ async fn what_is_no_setting_is_refused_with_its_field() {
         assert_eq!((status, &answer["error"]["field"]), (422, &json!(wanted)), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn the_body_of_a_refused_request_is_no_request_of_its_own() {
+    let world = World::start().await;
+    let backend = world.backend("r1").await;
+    let mut record = world.serving("web", &[&backend]);
+    record.settings.access.deny = vec!["0.0.0.0/0".to_owned()];
+    world.flip(&[record, world.serving("other", &[&backend])]).await;
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: other.test\r\n\r\n";
+    let head = format!("POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: {}\r\n\r\n", hidden.len());
+    let mut client = world.open(&format!("{head}{hidden}GET /next HTTP/1.1\r\nHost: other.test\r\n\r\n")).await;
+    let said = read_until(&mut client, "\"/next\"").await;
+    assert!(said.starts_with("HTTP/1.1 403") && !said.contains("hidden"), "{said}");
+    assert_eq!(backend.arrivals(), ["GET /next"]);
+}
