@@ -6,7 +6,13 @@ run=/run/deploy-apps
 mkdir -p "$run"
 
 # nginx refuses to start on the socket of a run that was killed. Nobody else listens here: the folder belongs to this container.
-rm -f "$run/control.sock" "$run/probe.sock" "$run/errors.log"
+shared=/var/lib/deploy-apps/run
+: > "$run/shared.conf"
+# Who reaches this folder controls the proxy. On a full disk the container for certificates waits until the next start.
+if mkdir -p "$shared" && chmod 0700 "$shared" && rm -f "$shared/test.sock" && : > "$shared/test.sock"; then
+    printf 'listen unix:%s/control.sock;\n' "$shared" > "$run/shared.conf"
+fi
+rm -f "$run/control.sock" "$shared/control.sock" "$shared/test.sock" "$run/probe.sock" "$run/errors.log"
 
 # The hard limit is taken as it is: raising it needs CAP_SYS_RESOURCE, which the container has not.
 # shellcheck disable=SC3045 # dash, the sh of the image, has `ulimit -n` and `-H`

@@ -20,6 +20,7 @@ function _M.master()
     require("tls.store").load()
     require("metrics.deploys").load(store.HISTORY)
     return {
+        challenge = require("tls.challenge").run,
         identify = client.identify,
         access = access.run,
         balance = balancer.run,

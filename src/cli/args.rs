@@ -5,6 +5,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::again::{RestartArgs, StartArgs, StopArgs};
+use super::commands::certificates::CertificatesArgs;
 use super::commands::completions::CompletionsArgs;
 use super::commands::config::ConfigArgs;
 use super::commands::dashboard::DashboardArgs;
@@ -100,7 +101,7 @@ impl Cli {
             Some(Command::Down(_)) => Some("down"),
             Some(Command::Remove(_)) => Some("remove"),
             Some(
-                Command::Certificates
+                Command::Certificates(_)
                 | Command::Completions(_)
                 | Command::Config(_)
                 | Command::Dashboard(_)
@@ -144,8 +145,8 @@ pub enum Command {
     Dashboard(DashboardArgs),
     /// Show what was deployed when, by whom and from where, and how it ended
     History(HistoryArgs),
-    /// List the certificates that the proxy serves the project's hosts with, and how long they last
-    Certificates,
+    /// List the certificates that the proxy serves the project's hosts with, and how long they last; or `renew` them
+    Certificates(CertificatesArgs),
     Rollback(RollbackArgs),
     Scale(ScaleArgs),
     Restart(RestartArgs),

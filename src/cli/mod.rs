@@ -139,7 +139,7 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Exec(args)) => boxed(|| async { exec::run(&open.await?, &args).await }).await,
         Some(Command::Run(args)) => boxed(|| async { run::run(&open.await?, &args).await }).await,
         Some(Command::History(args)) => boxed(|| async { history::run(&open.await?, &args).await }).await,
-        Some(Command::Certificates) => boxed(|| async { certificates::run(&open.await?).await }).await,
+        Some(Command::Certificates(args)) => boxed(|| async { certificates::run(&open.await?, &args).await }).await,
         Some(Command::Rollback(args)) => boxed(|| async { rollback::run(&open.await?, &args).await }).await,
         Some(Command::Scale(args)) => boxed(|| async { scale::run(&open.await?, &args).await }).await,
         Some(Command::Restart(args)) => {

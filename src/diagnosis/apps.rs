@@ -169,7 +169,8 @@ pub(super) fn images(engine: &EngineFacts) -> Vec<Finding> {
 }
 /// What the proxy serves hosts with.
 pub(super) fn certificates(facts: &Facts, proxy: &ProxyFacts) -> Vec<Finding> {
-    const REMEDY: &str = "put a new one into its file and deploy its app: nothing else is replaced then";
+    const OF_FILE: &str = "put a new one into its file and deploy its app: nothing else is replaced then";
+    const AUTOMATIC: &str = "`deploy-apps certificates renew` orders it now, and says what the CA says";
     let all = &proxy.state.certificates;
     let findings: Vec<Finding> = all
         .values()
@@ -177,7 +178,8 @@ pub(super) fn certificates(facts: &Facts, proxy: &ProxyFacts) -> Vec<Finding> {
             let trouble = one.trouble(facts.now)?;
             let is_useless = one.expires().is_none_or(|at| at <= facts.now);
             let make = if is_useless { Finding::problem } else { Finding::warning };
-            Some(make("certificates", trouble, REMEDY))
+            let remedy = if one.is_automatic() { AUTOMATIC } else { OF_FILE };
+            Some(make("certificates", trouble, remedy))
         })
         .collect();
     if !findings.is_empty() || all.is_empty() {

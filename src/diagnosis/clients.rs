@@ -63,6 +63,7 @@ mod tests {
             memory_bytes: ProxySpec::MEMORY,
             access_log: AccessLog::default(),
             connections_per_client: None,
+            acme: None,
         };
         let published = Some(PortAnswer::Answers { address: "127.0.0.1:8080".to_owned() });
         ipv6(&Facts { desired: Some(spec), published, ..Facts::default() })

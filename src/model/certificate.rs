@@ -74,9 +74,33 @@ pub struct ObservedCertificate {
     pub serial: Option<String>,
     #[serde(default)]
     pub error: Option<String>,
+    /// How its last renewal has failed; `None` where none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+}
+
+/// A renewal that has failed. What there was is served on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// How many have failed in a row.
+    pub failures: u32,
+    /// When the last one was begun, and when the next one is, in milliseconds since 1970.
+    pub at: i64,
+    pub next_at: i64,
+    /// In the words of the CA.
+    pub error: String,
 }
 
 impl ObservedCertificate {
+    /// The source of those that are got by ACME.
+    pub const ACME: &'static str = "acme";
+
+    /// Whether it was got by ACME, and is renewed without anybody.
+    #[must_use]
+    pub fn is_automatic(&self) -> bool {
+        self.source.as_deref() == Some(Self::ACME)
+    }
+
     /// So little is left that somebody should do something about it.
     pub const SOON_DAYS: i64 = 14;
 
@@ -93,11 +117,28 @@ impl ObservedCertificate {
         }
         let expires = self.expires()?;
         let left = days_left(expires, now);
+        let renewal = self.renewal.as_ref().map(|renewal| renewal.words(now)).unwrap_or_default();
         if expires <= now {
-            return Some(format!("the certificate of `{}` has expired on {}", self.host, day(expires)));
+            return Some(format!("the certificate of `{}` has expired on {}{renewal}", self.host, day(expires)));
+        }
+        if !renewal.is_empty() {
+            return Some(format!("the certificate of `{}` is valid until {}{renewal}", self.host, day(expires)));
         }
         let soon = left < Self::SOON_DAYS;
         soon.then(|| format!("the certificate of `{}` expires on {}, in {}", self.host, day(expires), days(left)))
+    }
+}
+
+impl Renewal {
+    fn words(&self, now: Timestamp) -> String {
+        let minutes = (self.next_at - now.as_millisecond()).max(0) / 60_000;
+        let next = match minutes {
+            0 => "now".to_owned(),
+            1..60 => format!("in {minutes} min"),
+            _ => format!("in {} h", minutes / 60),
+        };
+        let times = if self.failures == 1 { String::new() } else { format!(" {} times", self.failures) };
+        format!(", and its renewal has failed{times} (the next one is {next}): {}", self.error)
     }
 }
 
@@ -137,6 +178,12 @@ mod tests {
         let gone = "the certificate of `a.test` has expired on 2026-03-01";
         assert_eq!(trouble("2026-03-01T12:00:00Z").as_deref(), Some(gone));
         assert_eq!(days_left("2026-03-01T11:00:00Z".parse().unwrap(), now), -1);
+        let renewal =
+            Renewal { failures: 2, at: 0, next_at: now.as_millisecond() + 5_400_000, error: "CA down".to_owned() };
+        let failed = ObservedCertificate { renewal: Some(renewal), ..observed("2026-04-01T00:00:00Z") };
+        let text = "the certificate of `a.test` is valid until 2026-04-01, and its renewal has failed 2 times (the next one is in \
+                    1 h): CA down";
+        assert_eq!(failed.trouble(now).as_deref(), Some(text));
         let broken =
             ObservedCertificate { error: Some("its file is damaged".to_owned()), ..observed("2030-01-01T00:00:00Z") };
         assert!(broken.trouble(now).unwrap().ends_with("cannot be used: its file is damaged"));

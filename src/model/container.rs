@@ -211,6 +211,8 @@ pub enum Role {
     /// Created by `deploy-apps run`. It never serves requests, and deploys ignore it.
     OneOff,
     Proxy,
+    /// Gets certificates by ACME for the proxy.
+    Certificates,
 }
 
 /// Our labels on a container, in typed form.
@@ -241,6 +243,7 @@ impl OwnLabels {
             Role::ReleaseCommand => "release-command",
             Role::OneOff => "one-off",
             Role::Proxy => "proxy",
+            Role::Certificates => "certificates",
         };
         let optional = [
             (Label::PROJECT, self.project.as_ref().map(ToString::to_string)),
@@ -268,6 +271,7 @@ impl OwnLabels {
             "release-command" => Role::ReleaseCommand,
             "one-off" => Role::OneOff,
             "proxy" => Role::Proxy,
+            "certificates" => Role::Certificates,
             _ => return None,
         };
         Some(Self {

@@ -14,6 +14,8 @@ impl Features {
     pub const RELEASES: &'static str = "releases";
     /// It serves HTTPS, keeps certificates, and takes a route's `tls`.
     pub const CERTIFICATES: &'static str = "certificates";
+    /// It answers a CA that asks whether a host is ours, and takes what the container for certificates has got.
+    pub const ACME: &'static str = "acme";
     /// A record may carry the number that `scale` has set.
     pub const SCALE: &'static str = "scale";
 

@@ -3,6 +3,7 @@
 //! Plain data: no I/O, no clock, no Docker types.
 
 mod accessory_change;
+mod acme;
 mod address;
 mod bytes;
 mod certificate;
@@ -45,9 +46,10 @@ mod visible;
 mod webhook;
 
 pub use accessory_change::AccessoryChange;
+pub use acme::{AcmeDns, AcmeSpec, CertificateOrder};
 pub use address::{AddressPool, Subnet};
 pub use bytes::Bytes;
-pub use certificate::{Certificate, CertificateChange, ObservedCertificate, RouteTls, day, days_left};
+pub use certificate::{Certificate, CertificateChange, ObservedCertificate, Renewal, RouteTls, day, days_left};
 pub use composed::{ComposeContainer, ComposeLabel};
 pub use container::{
     ContainerSpec, Healthcheck, LogLimit, Logging, Mount, MountSource, NetworkAttachment, NewContainer, NewNetwork,

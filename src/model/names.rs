@@ -105,6 +105,12 @@ impl ProxyName {
         format!("{self}-proxy")
     }
 
+    /// The container that gets certificates by ACME.
+    #[must_use]
+    pub fn certificates(&self) -> String {
+        format!("{self}-certificates")
+    }
+
     /// The network on which the proxy reaches the replicas.
     #[must_use]
     pub fn network(&self) -> String {

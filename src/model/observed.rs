@@ -231,6 +231,12 @@ impl ObservedProxy {
         self.features.knows(Features::CERTIFICATES)
     }
 
+    /// It works with a container that gets certificates by ACME.
+    #[must_use]
+    pub fn knows_acme(&self) -> bool {
+        self.features.knows(Features::ACME)
+    }
+
     /// Those of this project's hosts.
     pub fn certificates_of(&self, project: &ProjectName) -> impl Iterator<Item = &ObservedCertificate> {
         let routed = |host: &str| {

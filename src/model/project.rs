@@ -9,6 +9,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::acme::AcmeSpec;
 use super::address::Subnet;
 use super::certificate::Certificate;
 use super::container::{ContainerSpec, Logging, Restart, Ulimit};
@@ -54,6 +55,9 @@ pub struct Project {
     /// By host: those that routes name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<String, Certificate>,
+    /// The hosts of routes whose certificates come by ACME.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub automatic: BTreeSet<String>,
 }
 
 impl Project {
@@ -139,6 +143,9 @@ pub struct ProxySpec {
     /// What one address may hold; `None`: as many as take half of all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections_per_client: Option<u32>,
+    /// How certificates are got; `None`: they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acme: Option<AcmeSpec>,
 }
 
 impl ProxySpec {

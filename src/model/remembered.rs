@@ -34,7 +34,7 @@ impl Project {
             match labels.role {
                 Role::Replica => apps.insert(service.clone()),
                 Role::Accessory => accessories.insert(service.clone()),
-                Role::ReleaseCommand | Role::OneOff | Role::Proxy => false,
+                Role::ReleaseCommand | Role::OneOff | Role::Proxy | Role::Certificates => false,
             };
         }
         let app = |app: AppName| {
@@ -65,6 +65,7 @@ impl Project {
                 memory_bytes: ProxySpec::MEMORY,
                 access_log: AccessLog::default(),
                 connections_per_client: None,
+                acme: None,
             },
             notify: Vec::new(),
             hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),
@@ -76,6 +77,7 @@ impl Project {
             external_networks: Vec::new(),
             external_volumes: Vec::new(),
             certificates: std::collections::BTreeMap::new(),
+            automatic: std::collections::BTreeSet::new(),
         }
     }
 }

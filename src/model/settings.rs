@@ -117,7 +117,7 @@ impl Features {
     #[must_use]
     pub fn all() -> Self {
         let own = TABLE.iter().filter_map(|setting| setting.feature);
-        own.chain([Self::RELEASES, Self::SCALE, Self::CERTIFICATES]).collect()
+        own.chain([Self::RELEASES, Self::SCALE, Self::CERTIFICATES, Self::ACME]).collect()
     }
 }
 

@@ -10,12 +10,12 @@ use super::accessories::{CONDITION_TIMEOUT, creation, differs, is_wanted, start}
 use super::accessory_container::{is_of, standing};
 use super::accessory_plan::{empty, free_name, reason, without_empty};
 use super::ask::DeployOptions;
+use super::ends::stop_and_remove;
 use super::hooks::pre_stop;
 use super::once::plan_once;
 use super::order::Part;
 use super::plan::{AppPlan, Verdict};
 use super::refusal::PlanRefused;
-use super::remove::stop_and_remove;
 use super::replicas::SETTLE;
 use super::stage::{Planned, Stage};
 use super::step::{Gate, RestartSpec, Step};

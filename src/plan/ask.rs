@@ -67,4 +67,7 @@ pub struct DeployOptions {
     /// How many releases a rollback can go back to after a deploy; older ones go. `None` leaves all.
     pub keep: Option<u32>,
     pub intent: Intent,
+    /// The image of a proxy that is to be made.
+    #[serde(skip)]
+    pub proxy_image: String,
 }

@@ -8,8 +8,8 @@ use super::refusal::PlanRefused;
 use super::stage::{Planned, Stage};
 use super::step::Step;
 use crate::model::{
-    App, AppKey, AppRecord, Certificate, CertificateChange, ObservedCertificate, ObservedProxy, ObservedState, Project,
-    ProjectName, Route,
+    AcmeSpec, App, AppKey, AppRecord, Certificate, CertificateChange, CertificateOrder, ObservedCertificate,
+    ObservedProxy, ObservedState, Project, ProjectName, Route,
 };
 
 /// Puts the steps for the certificates of `app`'s hosts before all others, since nothing is touched when one is refused, and those
@@ -29,8 +29,19 @@ pub(super) fn with_certificates(
         return Err(PlanRefused::ProxyWithoutHttps { app: plan.app, proxy: project.proxy.name.to_string() });
     }
     let mut lanes = Vec::new();
+    let mut orders = Vec::new();
     for host in &hosts {
-        let known = proxy.certificates.get(*host).and_then(|known| known.id.as_ref());
+        let observed = proxy.certificates.get(*host).filter(|known| known.id.is_some());
+        let known = observed.and_then(|known| known.id.as_ref());
+        if let Some(acme) = project.proxy.acme.as_ref().filter(|_| project.automatic.contains(*host)) {
+            if !proxy.knows_acme() {
+                return Err(PlanRefused::ProxyWithoutAcme { app: plan.app, proxy: project.proxy.name.to_string() });
+            }
+            if !observed.is_some_and(ObservedCertificate::is_automatic) {
+                orders.push(ordering(project, acme, app, host, known.is_some()));
+            }
+            continue;
+        }
         match project.certificates.get(*host) {
             Some(wanted) if known != Some(&wanted.id) => {
                 lanes.push(vec![storing(project, app, host, known, wanted)]);
@@ -40,6 +51,10 @@ pub(super) fn with_certificates(
             None if known.is_some() => {}
             None => return Err(PlanRefused::NoCertificate { app: plan.app, host: (*host).to_owned() }),
         }
+    }
+    if !orders.is_empty() {
+        // One after the other: a CA counts what is asked of it.
+        lanes.push(orders);
     }
     if !lanes.is_empty() {
         plan.before.insert(0, Stage::beside(lanes));
@@ -53,6 +68,7 @@ pub(super) fn with_certificates(
         record.is_some_and(|record| self::hosts(&record.routes).contains(host))
             && !hosts.contains(host)
             && !project.certificates.contains_key(host)
+            && !project.automatic.contains(host)
     };
     let others = others(proxy, &BTreeSet::from([plan.app.clone()]));
     let gone = unneeded(&proxy.certificates, others.into_iter()).into_iter().filter(dropped);
@@ -90,6 +106,21 @@ fn storing(project: &Project, app: &App, host: &str, known: Option<&String>, wan
     };
     let because = if known.is_some() { "the file holds another one" } else { "the proxy has none for this host" };
     Planned::new(Step::ChangeCertificate(Box::new(change)), because)
+}
+
+fn ordering(project: &Project, acme: &AcmeSpec, app: &App, host: &str, is_known: bool) -> Planned {
+    let order = CertificateOrder {
+        host: host.to_owned(),
+        project: project.name.clone(),
+        container: project.proxy.name.certificates(),
+        from: acme.place().to_owned(),
+        by_dns: acme.dns.is_some(),
+        again: false,
+        replaces: app.replaces.clone(),
+        timeout: CertificateOrder::TIMEOUT,
+    };
+    let because = if is_known { "the proxy has one of a file" } else { "the proxy has none for this host" };
+    Planned::new(Step::OrderCertificate(Box::new(order)), because)
 }
 
 fn removal(project: &ProjectName, certificate: &ObservedCertificate) -> Planned {

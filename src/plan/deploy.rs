@@ -10,6 +10,7 @@ use super::app::plan_app;
 use super::as_it_is::plan_as_it_is;
 use super::ask::{DeployOptions, Intent};
 use super::certificates::with_certificates;
+use super::certificates_container::certificates_container;
 use super::clash::check_names;
 use super::desired::DesiredApp;
 use super::hosts::with_hosts;
@@ -40,13 +41,16 @@ pub fn plan_deploy(
     if options.intent == Intent::Deploy {
         check_mounts(project, names, observed)?;
     }
-    let (shared, parts) = match options.intent {
+    let (mut shared, parts) = match options.intent {
         Intent::Deploy => (shared_stages(project, observed)?, parts(project, names)?),
         // A kept release runs with the accessories that are there: their images may not be to be had right now.
         Intent::Scale(_) | Intent::Rollback { .. } | Intent::Restart | Intent::Stop | Intent::Start => {
             (networks_and_volumes(project, observed), alone(names))
         }
     };
+    if options.intent == Intent::Deploy {
+        shared.extend(certificates_container(project, names, &observed.engine, &options.proxy_image));
+    }
     let targets = match &options.intent {
         Intent::Rollback { to, .. } => targets(project, names, observed, to)?,
         _ => BTreeMap::new(),

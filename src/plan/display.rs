@@ -22,6 +22,11 @@ impl fmt::Display for Step {
                 }
                 None => write!(f, "remove certificate of `{}`", change.host),
             },
+            Self::OrderCertificate(order) => {
+                let (host, from, limit) = (&order.host, &order.from, order.timeout);
+                let how = if order.by_dns { "by DNS" } else { "by HTTP" };
+                write!(f, "order certificate of `{host}` from {from} {how} within {limit:?}")
+            }
             Self::LookAgain { replicas } => {
                 let names: Vec<String> = replicas.iter().map(|look| format!("`{}`", look.name)).collect();
                 write!(f, "recheck {}", names.join(" "))

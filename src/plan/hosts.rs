@@ -66,6 +66,7 @@ mod tests {
             memory_bytes: ProxySpec::MEMORY,
             access_log: AccessLog::default(),
             connections_per_client: None,
+            acme: None,
         };
         let network = proxy.name.network();
         Project {
@@ -83,6 +84,7 @@ mod tests {
             external_networks: vec![network],
             external_volumes: Vec::new(),
             certificates: std::collections::BTreeMap::new(),
+            automatic: std::collections::BTreeSet::new(),
         }
     }
 

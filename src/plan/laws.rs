@@ -160,6 +160,9 @@ impl Simulation {
                     self.certificates.remove(&change.host);
                 }
             }
+            Step::OrderCertificate(order) => {
+                self.certificates.insert(order.host.clone());
+            }
             Step::CreateNetwork(_)
             | Step::CreateVolume(_)
             | Step::PostStart { .. }

@@ -87,7 +87,7 @@ impl AppPlan {
     /// Whether it gives the proxy a certificate, which changes what serves without a flip.
     #[must_use]
     pub fn changes_certificate(&self) -> bool {
-        self.steps().any(|planned| matches!(planned.step, Step::ChangeCertificate(_)))
+        self.steps().any(|planned| matches!(planned.step, Step::ChangeCertificate(_) | Step::OrderCertificate(_)))
     }
 
     /// Whether those who depend on it have anything to wait for.

@@ -46,6 +46,10 @@ pub enum PlanRefused {
     )]
     ProxyWithoutSetting { app: AppKey, setting: &'static str },
     #[error(
+        "app `{app}` has a route with `tls: auto`, and the proxy `{proxy}` is of an older build, which knows no ACME"
+    )]
+    ProxyWithoutAcme { app: AppKey, proxy: String },
+    #[error(
         "app `{app}` has a route with `tls`, and neither the proxy nor a file here has the certificate of `{host}`"
     )]
     NoCertificate { app: AppKey, host: String },
@@ -155,7 +159,7 @@ impl PlanRefused {
                 let upgrade = "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)";
                 format!("{upgrade}{}", keep.unwrap_or_default())
             }
-            Self::ProxyWithoutHttps { .. } | Self::ProxyWithoutSetting { .. } => {
+            Self::ProxyWithoutHttps { .. } | Self::ProxyWithoutSetting { .. } | Self::ProxyWithoutAcme { .. } => {
                 "`deploy-apps proxy upgrade` replaces it by the one of this deploy-apps".to_owned()
             }
             Self::NoCertificate { host, .. } => {

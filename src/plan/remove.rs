@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::app_diff::belongs;
 use super::certificates::removed_with;
-use super::hooks::pre_stop;
+use super::certificates_container::ending as certificates_ending;
+use super::ends::stop_and_remove;
 use super::images::{release_of_tag, release_tag};
 use super::orphans::{deployed_apps, tags_of_project};
 use super::plan::{AppPlan, Verdict};
@@ -15,9 +16,9 @@ use super::removal::{DownOptions, Removal, RemoveOptions};
 use super::stage::{Planned, Stage};
 use super::step::{Expect, FlipChange, Limits, Step};
 use crate::model::{
-    App, AppKey, AppName, ContainerSpec, ContainerState, DrainPolicy, FailureAction, ImageSource, MountSource,
-    ObservedContainer, ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber,
-    ReplicaSource, Role, Service, familiar_reference,
+    App, AppKey, AppName, ContainerSpec, DrainPolicy, FailureAction, ImageSource, MountSource, ObservedContainer,
+    ObservedEngine, ObservedProxy, ObservedState, Project, ProjectName, Release, ReleaseNumber, ReplicaSource, Role,
+    Service, familiar_reference,
 };
 
 /// Plans the removal of these apps, in the compose file or not. What is not deployed has no part in it.
@@ -313,7 +314,8 @@ impl Host<'_> {
         if state && self.engine.volumes.contains(&name.volume()) {
             lanes.push(vec![remove_volume(name.volume())]);
         }
-        vec![Stage::line(ending), Stage::beside(lanes)]
+        let certificates = certificates_ending(name, self.engine, because);
+        vec![Stage::line(certificates), Stage::line(ending), Stage::beside(lanes)]
     }
 }
 
@@ -323,19 +325,6 @@ fn is_one_off(container: &ObservedContainer, key: &AppKey) -> bool {
     labels.role == Role::OneOff
         && labels.project.as_ref() == Some(&key.project)
         && labels.service.as_ref() == Some(&key.app)
-}
-
-pub(super) fn stop_and_remove(
-    container: &ObservedContainer,
-    grace: Option<std::time::Duration>,
-    because: &str,
-) -> Vec<Planned> {
-    let name = container.name.clone();
-    let runs = matches!(container.state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting);
-    let stop = Step::StopContainer { name: name.clone(), signal: None, grace, restart: None };
-    let stop = runs.then(|| Planned::new(stop, because));
-    let end = [Planned::new(Step::RemoveContainer { name }, because)];
-    pre_stop(container).chain(stop).chain(end).collect()
 }
 
 fn mounted(spec: &ContainerSpec) -> impl Iterator<Item = &str> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    AppKey, AppName, AppRecord, BuildSpec, CertificateChange, Condition, DrainPolicy, Generation, HealthPolicy, Hook,
-    NewContainer, NewNetwork, NewVolume, ReleaseNumber, StoredRelease,
+    AppKey, AppName, AppRecord, BuildSpec, CertificateChange, CertificateOrder, Condition, DrainPolicy, Generation,
+    HealthPolicy, Hook, NewContainer, NewNetwork, NewVolume, ReleaseNumber, StoredRelease,
 };
 
 /// What to do.
@@ -31,6 +31,8 @@ pub enum Step {
     },
     /// Gives the proxy the certificate of a host, or takes it away. Never undone: the newest one stays.
     ChangeCertificate(Box<CertificateChange>),
+    /// Has a certificate ordered by ACME. Never undone either.
+    OrderCertificate(Box<CertificateOrder>),
     BuildImage {
         tag: String,
         digest: String,

@@ -12,7 +12,8 @@ impl Step {
             Self::ReserveRelease { .. }
             | Self::StoreRelease { .. }
             | Self::ForgetReleases { .. }
-            | Self::ChangeCertificate(_) => StepKind::Record,
+            | Self::ChangeCertificate(_)
+            | Self::OrderCertificate(_) => StepKind::Record,
             Self::BuildImage { .. } | Self::TagImage { .. } | Self::UntagImage { .. } => StepKind::Build,
             Self::CreateContainer(_) => StepKind::Create,
             Self::StartContainer { .. } => StepKind::Start,
@@ -41,6 +42,7 @@ impl Step {
             Self::CreateContainer(container) => Some(&container.name),
             Self::CreateVolume(volume) => Some(&volume.name),
             Self::ChangeCertificate(change) => Some(&change.host),
+            Self::OrderCertificate(order) => Some(&order.host),
             Self::StartContainer { name }
             | Self::PostStart { name, .. }
             | Self::PreStop { name, .. }

@@ -34,6 +34,7 @@ impl Step {
             Self::CreateNetwork(_)
             | Self::CreateVolume(_)
             | Self::ChangeCertificate(_)
+            | Self::OrderCertificate(_)
             | Self::TagImage { alias: true, .. }
             | Self::ReserveRelease { .. }
             | Self::UntagImage { .. }

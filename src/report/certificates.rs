@@ -56,7 +56,7 @@ impl Certificates {
 
 /// One certificate, as `certificates` and `status` tell of it.
 pub(super) fn document(one: &ObservedCertificate, now: Timestamp) -> Value {
-    let begins = one.not_before.and_then(|at| Timestamp::from_millisecond(at).ok());
+    let moment = |at: i64| Timestamp::from_millisecond(at).ok().map(|at| at.to_string());
     json!({
         "host": one.host,
         "id": one.id,
@@ -64,10 +64,16 @@ pub(super) fn document(one: &ObservedCertificate, now: Timestamp) -> Value {
         "source": one.source,
         "issuer": one.issuer,
         "serial": one.serial,
-        "not_before": begins.map(|at| at.to_string()),
+        "not_before": one.not_before.and_then(moment),
         "not_after": one.expires().map(|at| at.to_string()),
         "days_left": one.expires().map(|at| days_left(at, now)),
         "error": one.error,
+        "renewal": one.renewal.as_ref().map(|renewal| json!({
+            "failures": renewal.failures,
+            "at": moment(renewal.at),
+            "next_at": moment(renewal.next_at),
+            "error": renewal.error,
+        })),
         "trouble": one.trouble(now),
     })
 }
@@ -90,6 +96,7 @@ mod tests {
             issuer: Some("a CA".to_owned()),
             serial: Some("1".to_owned()),
             error: None,
+            renewal: None,
         };
         let all = vec![one("*.a.test", 90), one("b.test", 3)];
         let list = Certificates { project: "shop".parse().unwrap(), at, all };

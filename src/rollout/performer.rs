@@ -8,6 +8,7 @@ use super::failure::{FailureKind, StepFailure};
 use super::flip::Flipper;
 use super::gate::GateKeeper;
 use super::hooks::Hooks;
+use super::order::order;
 use super::run::Run;
 use super::scope::Scope;
 use super::wait::{Waits, pause};
@@ -39,6 +40,10 @@ impl<'a, E: Engine, P: Proxy> Performer<'a, E, P> {
             Step::ReserveRelease { app, release, version } => self.reserve(app, *release, version).await?,
             Step::StoreRelease { app, release } => self.store(app, release).await?,
             Step::ChangeCertificate(change) => self.change_certificate(change).await?,
+            Step::OrderCertificate(certificate) => {
+                let expires = order(engine, proxy, certificate, cancel).await?;
+                events.emit(app, Fact::CertificateStored { host: certificate.host.clone(), expires });
+            }
             Step::LookAgain { replicas } => {
                 let gate = self.gate();
                 let looks = replicas.iter().map(|look| gate.last_look(look, cancel));

@@ -43,7 +43,7 @@ pub async fn preview<E: Engine, P: Proxy>(
     };
     let images = resolve_all(project, sources, &engine);
     let observed = ObservedState { engine, proxy, images, releases, host_files: host_files? };
-    let plan = plan_deploy(project, request.apps, &observed, &request.options)?;
+    let plan = plan_deploy(project, request.apps, &observed, &request.planning())?;
     let facts = facts(project, request.apps, &observed);
     let orphans = orphans_of_run(project, request.apps, &observed.engine, &observed.proxy);
     Ok(Preview { proxy: stages, plan, unknowns, orphans, facts })

@@ -17,3 +17,10 @@ pub struct DeployRequest<'a> {
     /// How long another holder of the lease is waited for.
     pub lock_wait: Duration,
 }
+
+impl DeployRequest<'_> {
+    /// The options, with what the planner must know of the proxy that there may not be yet.
+    pub(super) fn planning(&self) -> DeployOptions {
+        DeployOptions { proxy_image: self.proxy_image.tag(), ..self.options.clone() }
+    }
+}

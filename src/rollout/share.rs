@@ -77,11 +77,11 @@ async fn plan_now<E: Engine, P: Proxy>(
         observed = observe_for(run, request.project, apps, &request.options) => observed?,
         () = run.stop().by_user().cancelled() => return Err(DeployError::Setup(StepFailure::cancelled())),
     };
-    let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+    let plan = plan_deploy(request.project, apps, &observed, &request.planning())?;
     let orphans = orphans_of_run(request.project, apps, &observed.engine, &observed.proxy);
     if let Some(saved) = saved {
         let observed = saved.with_network(&request.project.proxy, observed);
-        let plan = plan_deploy(request.project, apps, &observed, &request.options)?;
+        let plan = plan_deploy(request.project, apps, &observed, &request.planning())?;
         let now = plan.with_facts(facts(request.project, apps, &observed));
         let what = saved.moved(&now, true);
         if !what.is_empty() {

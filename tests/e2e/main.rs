@@ -14,6 +14,7 @@ mod from_memory;
 mod harness;
 
 mod accessories;
+mod acme;
 mod action;
 mod adopt;
 mod changes;

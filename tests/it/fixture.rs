@@ -139,6 +139,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             memory_bytes: ProxySpec::MEMORY,
             access_log: AccessLog::default(),
             connections_per_client: None,
+            acme: None,
         },
         notify: Vec::new(),
         apps,
@@ -148,6 +149,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
         external_networks: Vec::new(),
         external_volumes: Vec::new(),
         certificates: std::collections::BTreeMap::new(),
+        automatic: std::collections::BTreeSet::new(),
     }
 }
 

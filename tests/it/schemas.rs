@@ -17,7 +17,8 @@ use crate::schema::{path_of, validates};
 const STREAMS: [&str; 9] =
     ["deploy", "down", "proxy-upgrade", "remove", "restart", "rollback", "scale", "start", "stop"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
-const EXEMPT: [(&str, &str); 6] = [
+const EXEMPT: [(&str, &str); 7] = [
+    ("certificates-renew", "the document of `certificates`, as it is afterwards"),
     ("config", "what it prints is a compose file, which has a schema of its own"),
     ("exec", "its output is that of the command it runs"),
     ("run", "its output is that of the command it runs"),

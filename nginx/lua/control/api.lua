@@ -68,6 +68,7 @@ local CALLS = {
     ["GET /v1/releases"] = call("control.releases", "read"),
     ["POST /v1/releases/forget"] = call("control.releases", "forget"),
     ["POST /v1/certificates"] = call("control.certificates", "change"),
+    ["POST /v1/certificates/renewal"] = call("control.certificates", "renewal"),
     ["GET /v1/certificates"] = call("control.certificates", "read"),
     ["GET /v1/metrics"] = call("metrics.exposition", "serve"),
 }

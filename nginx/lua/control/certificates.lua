@@ -1,5 +1,5 @@
 -- `POST /v1/certificates` stores or removes the certificate of a host, `GET` tells what there is. A key comes in here and
--- never leaves.
+-- never leaves. `POST /v1/certificates/renewal` says how a renewal has failed; a certificate that is stored ends that.
 local refuse = require("control.problem").refuse
 local index = require "state.index"
 local json = require "json"
@@ -109,6 +109,37 @@ function _M.change(body)
         refuse(503, problem, "another change of a certificate did not end in time, nothing was changed")
     end
     return ('{"id":%s}'):format(json.optional(facts and facts.id))
+end
+
+local LONGEST_ERROR = 1000
+
+local function moment(host, body, field)
+    local value = body[field]
+    if type(value) ~= "number" or value < 0 or value ~= math.floor(value) then
+        refuse_field(host, field, "is not a whole number")
+    end
+    return value
+end
+
+-- `error` is null where the last one has not failed. Kept in memory only: whoever renews tells it again and again.
+function _M.renewal(body)
+    local host, why = validate.host_name(body.host)
+    if not host then
+        refuse_field(body.host, "host", why)
+    end
+    local text
+    if given(body.error) then
+        if type(body.error) ~= "string" or #body.error > LONGEST_ERROR then
+            refuse_field(host, "error", ("is not a text of at most %d bytes"):format(LONGEST_ERROR))
+        end
+        text = ('{"failures":%d,"at":%.0f,"next_at":%.0f,"error":%s}'):format(moment(host, body, "failures"),
+            moment(host, body, "at"), moment(host, body, "next_at"), json.encode(json.printable(body.error)))
+    end
+    local ok, problem = list.set_renewal(host, text)
+    if not ok then
+        refuse(507, "persist_failed", problem)
+    end
+    return "{}"
 end
 
 function _M.read()

@@ -137,13 +137,18 @@ end
 
 -- What cannot be used counts as expired for ever: an alert on the time tells of it too.
 local function expiries(out)
-    local samples = {}
+    local samples, failures = {}, {}
     for _, text in ipairs(certificates.texts()) do
         local one = json.decode(text)
         samples[#samples + 1] = sample(math.floor((one.not_after or 0) / 1000), "host", one.host)
+        if one.source == "acme" then
+            failures[#failures + 1] = sample(one.renewal and one.renewal.failures or 0, "host", one.host)
+        end
     end
     family(out, "certificate_expiry_timestamp_seconds", "gauge",
         "Unix time until when a host's certificate is valid; 0 when it cannot be used.", samples)
+    family(out, "certificate_renewal_failures", "gauge",
+        "Times in a row that a host's certificate could not be renewed.", failures)
 end
 
 function _M.text()

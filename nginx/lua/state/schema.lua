@@ -18,7 +18,7 @@ local LONGEST_TIME_MS = 86400000
 local MOST_REQUESTS = 1000000
 
 -- Features that are no fields: calls.
-local CALLS = { "releases", "certificates" }
+local CALLS = { "releases", "certificates", "acme" }
 
 local host = types.text_like("^[%w*.:%[%]_-]+$", 253, function(value, field)
     local name = value:lower()

@@ -3,6 +3,7 @@
 --   i:<host>  its id, which a handshake looks at first
 --   p:<host>  chain and key in PEM, with a zero between them
 --   f:<host>  what may be told about it, as JSON
+--   r:<host>  how its last renewal failed, as JSON; nothing where none has
 local json = require "json"
 
 local dict = ngx.shared.certificates
@@ -18,13 +19,24 @@ function _M.put(entry)
             return nil, why
         end
     end
+    dict:delete("r:" .. host)
     return true
 end
 
 function _M.remove(host)
-    for _, prefix in ipairs { "i:", "f:", "p:" } do
+    for _, prefix in ipairs { "i:", "f:", "r:", "p:" } do
         dict:delete(prefix .. host)
     end
+end
+
+-- `text` is JSON, nil when all is well.
+function _M.set_renewal(host, text)
+    return dict:safe_set("r:" .. host, text)
+end
+
+local function told(host)
+    local text, renewal = dict:get("f:" .. host), dict:get("r:" .. host)
+    return text and renewal and ('%s,"renewal":%s}'):format(text:sub(1, -2), renewal) or text
 end
 
 -- Something that was found on disk and cannot be used.
@@ -38,7 +50,7 @@ end
 
 -- { id, project, … } as it is told, nil when there is none.
 function _M.facts(host)
-    local text = dict:get("f:" .. host)
+    local text = told(host)
     return text and json.decode(text)
 end
 
@@ -75,7 +87,7 @@ function _M.texts()
     end
     table.sort(hosts)
     for _, host in ipairs(hosts) do
-        texts[#texts + 1] = dict:get("f:" .. host)
+        texts[#texts + 1] = told(host)
     end
     return texts
 end

@@ -81,6 +81,7 @@ impl SelectionArgs {
             // `--all` does not replace accessories such as databases.
             keep_accessories: self.apps.is_empty(),
             intent: Intent::Deploy,
+            proxy_image: String::new(),
         }
     }
 

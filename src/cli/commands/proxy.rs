@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
-use crate::rollout::upgrade_proxy;
+use crate::rollout::{upgrade_certificates, upgrade_proxy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum ProxyCommand {
@@ -17,7 +17,11 @@ pub async fn run(context: &Context, command: ProxyCommand) -> Result<Exit, Failu
     match command {
         ProxyCommand::Upgrade => {
             let image = context.proxy_image();
-            let result = upgrade_proxy(&context.run(), &context.project.proxy, &image).await;
+            let spec = &context.project.proxy;
+            let mut result = upgrade_proxy(&context.run(), spec, &image).await;
+            if result.is_ok() {
+                result = upgrade_certificates(&context.run(), spec, &image).await;
+            }
             context.reporter.finish();
             result?;
             outln!("proxy `{}` runs build {}", context.project.proxy.name, image.build_id);

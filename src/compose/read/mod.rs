@@ -1,5 +1,6 @@
 //! Converts the merged tree to a project: one reader for each part.
 
+mod acme;
 pub(super) mod app_block;
 pub(super) mod backup;
 pub(super) mod build;
@@ -12,6 +13,7 @@ mod edge;
 pub(super) mod healthcheck;
 pub(super) mod hooks;
 pub(super) mod host_access;
+mod hosts_tls;
 pub(super) mod image;
 pub(super) mod image_reference;
 pub(super) mod mounts;

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::depends;
 use super::hooks::{self, HookLimits};
+use super::hosts_tls;
 use super::proxy_block;
 use super::references;
 use super::resources::Resources;
@@ -37,10 +38,10 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         }
     }
     // Services refer to these sections, so they are read first.
-    let (proxy, notify) = proxy_block::read(cx, root.get("x-deploy-apps"));
+    let files = Declared::read(cx, root);
+    let (proxy, notify) = proxy_block::read(cx, root.get("x-deploy-apps"), &files);
     let mut networks = Resources::networks(cx, root);
     let mut volumes = Resources::volumes(cx, root);
-    let files = Declared::read(cx, root);
     let mut drafts = services(cx, root, &mut networks, &mut volumes, &files);
     share_built_images(&mut drafts);
 
@@ -49,7 +50,7 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
     depends::check_circles(cx, &edges);
     let apps = drafts.iter().filter_map(|(name, draft)| Some((name, draft.app.as_ref()?)));
     routes::check_distinct(cx, apps.clone().flat_map(|(name, app)| app.routes.iter().map(move |route| (name, route))));
-    let certificates = routes::certificates(cx, &proxy, apps.flat_map(|(_, app)| &app.routes));
+    let (certificates, automatic) = hosts_tls::certificates(cx, &proxy, apps.flat_map(|(_, app)| &app.routes));
 
     check_replaced(cx, &drafts);
 
@@ -71,6 +72,7 @@ pub(in crate::compose) fn read(cx: &mut Context<'_>, root: &Map) -> Project {
         external_networks: networks.external().collect(),
         external_volumes: volumes.external().collect(),
         certificates,
+        automatic,
     }
 }
 

@@ -1,7 +1,9 @@
 //! The top-level `x-deploy-apps`: the host's proxy, and who is told of a run's end.
 
+use super::acme;
 use super::container::logging;
 use super::notify_block;
+use super::secrets::Declared;
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse;
@@ -21,7 +23,7 @@ const MOST_CONNECTIONS: u32 = 1_000_000;
 
 const BASE_IMAGE: &str = "debian:trixie-slim";
 
-pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, Vec<Webhook>) {
+pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>, files: &Declared) -> (ProxySpec, Vec<Webhook>) {
     let mut notify = Vec::new();
     let mut proxy = ProxySpec {
         name: ProxyName::default(),
@@ -36,6 +38,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         memory_bytes: ProxySpec::MEMORY,
         access_log: AccessLog::default(),
         connections_per_client: None,
+        acme: None,
     };
     let mut access_log_is_set = false;
     for part in fields(cx, entry) {
@@ -49,6 +52,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>) -> (ProxySpec, V
         }
         for field in fields(cx, Some(part)).iter().filter(|field| !field.value.is_null()) {
             match field.key.as_str() {
+                "acme" => proxy.acme = acme::read(cx, field, files),
                 "name" => cx.set(&mut proxy.name, name(field)),
                 "https_port" => cx.set_some(&mut proxy.https_port, number("https_port", &field.value, 1..=65535)),
                 "http_port" => cx.set(&mut proxy.http_port, number("http_port", &field.value, 1..=65535)),

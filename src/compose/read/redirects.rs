@@ -1,6 +1,7 @@
 //! `redirects` of an app: requests that the proxy answers with another address.
 
 use super::routes::{self, Routed};
+use super::tls::Source;
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse;
@@ -102,7 +103,7 @@ pub(super) fn settle(
             route.host == wanted.host && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if !routes.iter().any(|(route, ..)| has(route)) {
-            routes.push((wanted, *span, None));
+            routes.push((wanted, *span, Source::None));
         }
     }
     redirects.into_iter().map(|(redirect, _)| redirect).collect()

@@ -1,22 +1,22 @@
 //! `routes` of an app: which requests are its own.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 
 use super::secrets::Declared;
-use super::tls;
+use super::tls::{self, Source};
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse;
 use crate::compose::text::collections;
 use crate::compose::text::node::{self, Node, Span, Value, clip};
 use crate::compose::text::scalar::{boolean, expected, text};
-use crate::model::{AppName, Certificate, ProxySpec, Route};
+use crate::model::{AppName, Route};
 
 const EXAMPLE: &str = "write such as `routes: [{ host: app.example.com }, { path: /app, strip: true }]`";
 
-/// A route, its place, and the certificate that it names.
-pub(super) type Routed = (Route, Span, Option<Certificate>);
+/// A route, its place, and where its certificate comes from.
+pub(super) type Routed = (Route, Span, Source);
 
 pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry, files: &Declared) -> Vec<Routed> {
     let items = cx.keep(collections::list(entry).map_err(|problem| problem.hint(EXAMPLE)));
@@ -27,7 +27,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry, files: &Declared) 
     let mut routes = Vec::new();
     for item in items.unwrap_or_default() {
         let read = route(cx, item, files);
-        routes.extend(cx.keep(read).map(|(route, certificate)| (route, item.span, certificate)));
+        routes.extend(cx.keep(read).map(|(route, source)| (route, item.span, source)));
     }
     routes
 }
@@ -36,13 +36,13 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &node::Entry, files: &Declared) 
 pub(super) fn default(service: &str, span: Span) -> Read<Routed> {
     let host = format!("{service}.localhost").to_ascii_lowercase();
     if valid_host(&host) {
-        return Ok((Route { host: Some(host), path: "/".to_owned(), strip: false, tls: None }, span, None));
+        return Ok((Route { host: Some(host), path: "/".to_owned(), strip: false, tls: None }, span, Source::None));
     }
     Err(Problem::at(span, format!("`{host}` is not a host name, so `{service}` has no default route"))
         .hint("add `routes: [{ host: … }]`"))
 }
 
-fn route(cx: &mut Context<'_>, node: &Node, files: &Declared) -> Read<(Route, Option<Certificate>)> {
+fn route(cx: &mut Context<'_>, node: &Node, files: &Declared) -> Read<(Route, Source)> {
     let Value::Map(map) = &node.value else {
         return Err(expected("routes", "a list of maps", node).hint(EXAMPLE));
     };
@@ -65,8 +65,8 @@ fn route(cx: &mut Context<'_>, node: &Node, files: &Declared) -> Read<(Route, Op
     }
     // Last, because a certificate is for the host.
     let secure = secure.map(|field| tls::read(cx, field, host.as_deref(), files)).transpose()?.flatten();
-    let (tls, certificate) = secure.map_or((None, None), |(tls, certificate)| (Some(tls), certificate));
-    Ok((Route { host, path: path.unwrap_or_else(|| "/".to_owned()), strip, tls }, certificate))
+    let (tls, source) = secure.map_or((None, Source::None), |(tls, source)| (Some(tls), source));
+    Ok((Route { host, path: path.unwrap_or_else(|| "/".to_owned()), strip, tls }, source))
 }
 
 pub(super) fn host(field: &node::Entry) -> Read<String> {
@@ -140,27 +140,4 @@ pub(super) fn check_distinct<'r>(cx: &mut Context<'_>, routes: impl Iterator<Ite
             }
         }
     }
-}
-
-/// HTTPS needs its port; and a host is served with one certificate, however many routes it has.
-pub(super) fn certificates<'r>(
-    cx: &mut Context<'_>,
-    proxy: &ProxySpec,
-    routes: impl Iterator<Item = &'r Routed>,
-) -> BTreeMap<String, Certificate> {
-    let mut found: BTreeMap<String, (Certificate, Span)> = BTreeMap::new();
-    let mut is_told = false;
-    for (route, span, certificate) in routes.filter(|(route, ..)| route.tls.is_some()) {
-        if proxy.https_port.is_none() && !std::mem::replace(&mut is_told, true) {
-            let problem = Problem::at(*span, format!("route `{route}` has `tls`, but the proxy listens for no HTTPS"));
-            cx.refuse(problem.hint("add `https_port: 443` to `x-deploy-apps: { proxy: … }` at the top of the file"));
-        }
-        let (Some(host), Some(certificate)) = (&route.host, certificate) else { continue };
-        let (first, place) = found.entry(host.clone()).or_insert_with(|| (certificate.clone(), *span));
-        if first.id != certificate.id {
-            let message = format!("`{host}` has another certificate in line {}", place.line);
-            cx.refuse(Problem::at(*span, message).hint("name the same files at each route of a host"));
-        }
-    }
-    found.into_iter().map(|(host, (certificate, _))| (host, certificate)).collect()
 }

@@ -11,21 +11,34 @@ use crate::compose::text::node::{Entry, Span, Value};
 use crate::compose::text::scalar::boolean;
 use crate::model::{Certificate, ObservedCertificate, RouteTls, day, days_left};
 
-const EXAMPLE: &str = "write such as `tls: { certificate: ./shop.pem, key: ./shop.key }`";
+const EXAMPLE: &str = "write such as `tls: auto`, or `tls: { certificate: ./shop.pem, key: ./shop.key }`";
+
+/// In place of a certificate's file.
+const AUTO: &str = "auto";
 
 /// Where one half of a certificate is: a path, or the name of a secret.
 type Named = (String, Span);
 
-/// What `tls` of the route of this host says; `None` where it is off. The certificate is missing where it has a problem that has
-/// been told.
+/// Where the certificate of a route's host comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    File(Certificate),
+    /// By ACME.
+    Automatic,
+    /// There is no HTTPS, or its problem has been told.
+    None,
+}
+
+/// What `tls` of the route of this host says; `None` where it is off.
 pub(super) fn read(
     cx: &mut Context<'_>,
     field: &Entry,
     host: Option<&str>,
     files: &Declared,
-) -> Read<Option<(RouteTls, Option<Certificate>)>> {
+) -> Read<Option<(RouteTls, Source)>> {
     let Value::Map(map) = &field.value.value else {
-        return switch(field);
+        let tls = switch(field)?.map(|tls| (tls, Source::Automatic));
+        return if tls.is_some() && host.is_none() { Err(without_host(field)) } else { Ok(tls) };
     };
     let (mut chain, mut key) = (None, None);
     let mut tls = RouteTls { redirect: true, hsts: None };
@@ -43,22 +56,35 @@ pub(super) fn read(
         }
     }
     let Some(host) = host else {
-        return Err(Problem::at(field.key_span, "a route with `tls` needs a `host`, which its certificate is for")
-            .hint("add the `host`; a route of any host is reached over HTTPS by every host that has a certificate"));
+        return Err(without_host(field));
     };
     match (chain, key) {
-        (Some(chain), Some(key)) => Ok(Some((tls, certificate(cx, host, &chain, &key, files)))),
+        (Some((chain, _)), None) if chain == AUTO => Ok(Some((tls, Source::Automatic))),
+        (Some((chain, _)), Some((_, span))) if chain == AUTO => {
+            Err(Problem::at(span, "`certificate: auto` has no `key`: it is made with the certificate")
+                .hint("remove `key`"))
+        }
+        (Some(chain), Some(key)) => {
+            let source = certificate(cx, host, &chain, &key, files).map_or(Source::None, Source::File);
+            Ok(Some((tls, source)))
+        }
         (None, None) => Err(Problem::at(field.key_span, "`tls` has neither `certificate` nor `key`").hint(EXAMPLE)),
         (Some((_, span)), None) => Err(Problem::at(span, "`tls` has a `certificate` but no `key`").hint(EXAMPLE)),
         (None, Some((_, span))) => Err(Problem::at(span, "`tls` has a `key` but no `certificate`").hint(EXAMPLE)),
     }
 }
 
-/// `tls: off` says what is so without it.
-fn switch(field: &Entry) -> Read<Option<(RouteTls, Option<Certificate>)>> {
+fn without_host(field: &Entry) -> Problem {
+    Problem::at(field.key_span, "a route with `tls` needs a `host`, which its certificate is for")
+        .hint("add the `host`; a route of any host is reached over HTTPS by every host that has a certificate")
+}
+
+/// `tls: off` says what is so without it, `tls: auto` all that is usual with it.
+fn switch(field: &Entry) -> Read<Option<RouteTls>> {
     match boolean("tls", &field.value) {
         Ok(false) => Ok(None),
-        _ => Err(field.expected("`off`, or a map of `certificate` and `key`").hint(EXAMPLE)),
+        _ if field.text().is_ok_and(|text| text == AUTO) => Ok(Some(RouteTls { redirect: true, hsts: None })),
+        _ => Err(field.expected("`auto`, `off`, or a map of `certificate` and `key`").hint(EXAMPLE)),
     }
 }
 

@@ -12,6 +12,7 @@ pub(in crate::compose) const PROXY: Section = Section {
     name: "proxy",
     known: &[
         "access_log",
+        "acme",
         "base_image",
         "bind",
         "connections_per_client",
@@ -24,6 +25,16 @@ pub(in crate::compose) const PROXY: Section = Section {
         "subnet",
         "trusted_proxies",
     ],
+    warned: &[],
+    refused: &[],
+};
+
+pub(in crate::compose) const ACME: Section =
+    Section { name: "acme", known: &["ca", "dns", "email", "server"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const ACME_DNS: Section = Section {
+    name: "dns",
+    known: &["environment", "propagation_check", "provider", "resolvers", "secrets"],
     warned: &[],
     refused: &[],
 };

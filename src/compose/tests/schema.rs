@@ -23,6 +23,8 @@ fn the_schema_has_the_keys_that_the_loader_reads() {
         ("webhook", refuse::NOTIFY),
         ("service", refuse::APP),
         ("route", refuse::ROUTE),
+        ("acme", refuse::ACME),
+        ("acme_dns", refuse::ACME_DNS),
         ("tls", refuse::TLS),
         ("redirect", refuse::REDIRECT),
         ("response_headers", refuse::RESPONSE_HEADERS),

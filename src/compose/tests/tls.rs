@@ -93,13 +93,13 @@ fn what_cannot_be_served_is_refused_where_it_stands() {
 #[test]
 fn what_is_half_said_is_refused() {
     let one = made(&["shop.example"], 2020, 2090);
-    let example = "write such as `tls: { certificate: ./shop.pem, key: ./shop.key }`";
+    let example = "write such as `tls: auto`, or `tls: { certificate: ./shop.pem, key: ./shop.key }`";
     case("{ host: shop.example, tls: { certificate: ./cert.pem } }", &one)
         .refuses("7:53: `tls` has a `certificate` but no `key`", example);
     case("{ host: shop.example, tls: { hsts: 1d } }", &one)
         .refuses("7:33: `tls` has neither `certificate` nor `key`", example);
-    case("{ host: shop.example, tls: auto }", &one)
-        .refuses("7:38: `tls` must be `off`, or a map of `certificate` and `key`, not `auto`", example);
+    case("{ host: shop.example, tls: maybe }", &one)
+        .refuses("7:38: `tls` must be `auto`, `off`, or a map of `certificate` and `key`, not `maybe`", example);
     case("{ path: /a, tls: { certificate: ./cert.pem, key: ./key.pem } }", &one).refuses(
         "7:23: a route with `tls` needs a `host`, which its certificate is for",
         "add the `host`; a route of any host is reached over HTTPS by every host that has a certificate",
@@ -124,7 +124,7 @@ fn two_certificates_for_one_host_are_refused() {
         format!("{OWN}\n        - {{ host: shop.example, path: /b, tls: {{ certificate: b.pem, key: b.key }} }}");
     case(&routes, &one).file("b.pem", &other.pem).file("b.key", &other.key).refuses(
         "8:11: `shop.example` has another certificate in line 7",
-        "name the same files at each route of a host",
+        "name the same files at each route of a host, or `auto` at each",
     );
 }
 
@@ -143,4 +143,70 @@ fn one_that_expires_soon_is_warned_of() {
     assert_eq!(warnings.len(), 1);
     let text = format!("certificate `./cert.pem` of `shop.example` expires on {until}, in 4 days");
     assert!(warnings[0].contains(&text), "{warnings:?}");
+}
+
+/// A route with a certificate by ACME, and the keys of the proxy.
+fn automatic(route: &str, proxy: &str) -> Case {
+    let text = format!(
+        "services:\n  web:\n    image: web:1\n    x-deploy-apps:\n      port: 80\n      routes:\n        - {route}\n\
+         x-deploy-apps: {{ proxy: {{ https_port: 443{proxy} }} }}\nsecrets: {{ token: {{ file: ./token }} }}\n"
+    );
+    Case::new(&text).file("token", "t0ken").file("root.pem", "ROOT")
+}
+
+const AUTO: &str = "{ host: shop.example, tls: auto }";
+const ACCOUNT: &str = ", acme: { email: ops@shop.example }";
+
+#[test]
+fn a_certificate_by_acme_needs_an_account_alone() {
+    let project = automatic(AUTO, ACCOUNT).project();
+    assert_eq!(project.apps[0].routes[0].tls, Some(RouteTls { redirect: true, hsts: None }));
+    assert!(project.automatic.contains("shop.example") && project.certificates.is_empty());
+    let acme = project.proxy.acme.expect("an account");
+    assert_eq!((acme.email.as_str(), acme.place()), ("ops@shop.example", "acme-v02.api.letsencrypt.org"));
+    let long = "{ host: shop.example, tls: { certificate: auto, hsts: 30d, redirect: false } }";
+    let project = automatic(long, ACCOUNT).project();
+    assert_eq!(project.apps[0].routes[0].tls, Some(RouteTls { redirect: false, hsts: Some(2_592_000) }));
+    assert!(project.automatic.contains("shop.example"));
+}
+
+#[test]
+fn dns_has_its_provider_and_its_secrets_are_shown_nowhere() {
+    let keys = ", acme: { email: a@b.example, server: \"https://ca.lan/dir\", ca: root.pem, dns: { provider: httpreq, environment: \
+                { HTTPREQ_MODE: RAW }, secrets: { HTTPREQ_PASSWORD: token }, resolvers: [\"10.0.0.1:53\"], propagation_check: false } }";
+    let project = automatic("{ host: \"*.shop.lan\", tls: auto }", keys).project();
+    let acme = project.proxy.acme.clone().expect("an account");
+    let dns = acme.dns.expect("DNS");
+    assert_eq!((dns.provider.as_str(), dns.propagation_check, dns.resolvers.len()), ("httpreq", false, 1));
+    assert_eq!(
+        (dns.secrets[0].name.as_str(), dns.secrets[0].content.bytes()),
+        ("HTTPREQ_PASSWORD", Some(&b"t0ken"[..]))
+    );
+    assert_eq!(acme.ca.expect("a root").content.bytes(), Some(&b"ROOT"[..]));
+    let shown = format!("{project:?}{}", serde_json::to_string(&project).unwrap());
+    assert!(!shown.contains("t0ken"), "the secret is shown: {shown}");
+}
+
+#[test]
+fn what_no_ca_would_give_is_refused_where_it_stands() {
+    let account = "add `acme: { email: ops@shop.example }` to `x-deploy-apps: { proxy: … }` at the top of the file: with it you agree \
+                   to the terms of Let's Encrypt";
+    let text = "7:11: route `shop.example/` has `tls: auto`, but the proxy has no account at a CA";
+    automatic(AUTO, "").refuses(text, account);
+    automatic("{ host: \"*.shop.example\", tls: auto }", ACCOUNT).refuses(
+        "7:11: a certificate for the wildcard `*.shop.example` is given only by way of DNS",
+        "add `dns: { provider: …, secrets: … }` to `acme`, or name the hosts",
+    );
+    for host in ["web.localhost", "shop.lan", "shop", "10.0.0.1"] {
+        automatic(&format!("{{ host: {host}, tls: auto }}"), ACCOUNT).refuses(
+            &format!("7:11: `{host}` is no public name, and Let's Encrypt gives no certificate for it"),
+            "use a domain of your own; a CA of your own is named by `acme.server`, certificates of your own by files",
+        );
+    }
+    let example = "write such as `acme: { email: ops@shop.example }`: with it you agree to the terms of the CA";
+    automatic(AUTO, ", acme: { server: \"https://ca.lan/dir\" }").refuses("8:44: `acme` has no `email`", example);
+    automatic(AUTO, ", acme: { email: ops }")
+        .refuses("8:59: `email` must be an address such as `ops@shop.example`, not `ops`", example);
+    automatic("{ host: shop.example, tls: { certificate: auto, key: token } }", ACCOUNT)
+        .refuses("7:64: `certificate: auto` has no `key`: it is made with the certificate", "remove `key`");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deploy_apps::event::{Fact, Outcome};
-use deploy_apps::model::{Certificate, Project, RouteTls, Secret};
+use deploy_apps::model::{AcmeSpec, Certificate, Project, RouteTls, Secret};
 
 use super::{compare, reads};
 use crate::fixture::*;
@@ -87,4 +87,54 @@ async fn without_a_certificate_nothing_flips() {
     world.state().proxy_is_old = true;
     let refused = look(&world, &Desired::of(secure("one"))).await.1.expect_err("a refusal");
     compare("certificate-old-proxy", &format!("{refused}\nhint: {}\n", refused.hint()));
+}
+
+/// `go-app` over HTTPS, with a certificate by ACME.
+fn automatic() -> Project {
+    let mut project = secure("one");
+    project.certificates.clear();
+    project.automatic.insert("go-app.localhost".to_owned());
+    let (email, server) = ("ops@shop.example".to_owned(), AcmeSpec::SERVER.to_owned());
+    project.proxy.acme = Some(AcmeSpec { email, server, ca: None, dns: None });
+    project
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_by_acme_is_ordered_first_and_once() {
+    let world = deployed(&plain()).await;
+    let desired = Desired::of(automatic());
+    reads("certificate-ordered", &Scene::new("certificate", Arc::clone(&world), desired.clone())).await;
+    let report = run(&world, &desired, no_faults()).await;
+    assert_eq!(report.outcome(), Outcome::Completed);
+    let stored = |fact: &Fact| matches!(fact, Fact::CertificateStored { expires, .. } if expires == "2027-01-01");
+    assert_eq!(report.facts().filter(|fact| stored(fact)).count(), 1);
+    let (_, same) = look(&world, &desired).await;
+    assert!(same.expect("a plan").changes_nothing());
+    // Back to a file's, and to no HTTPS at all.
+    let of_file = Desired::of(secure("one"));
+    assert_eq!(run(&world, &of_file, no_faults()).await.outcome(), Outcome::Completed);
+    assert_eq!(world.state().certificates["go-app.localhost"].source.as_deref(), Some("file"));
+    assert_eq!(run(&world, &desired, no_faults()).await.outcome(), Outcome::Completed);
+    assert_eq!(run(&world, &Desired::of(plain()), no_faults()).await.outcome(), Outcome::Completed);
+    assert!(world.state().certificates.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_without_its_first_certificate_is_left_as_it_was() {
+    let world = deployed(&plain()).await;
+    let before = world.state().apps.clone();
+    world.state().ca_says = vec!["400 :: urn:ietf:params:acme:error:dns :: no A record".to_owned()];
+    let report = run(&world, &Desired::of(automatic()), no_faults()).await;
+    assert_eq!(report.outcome(), Outcome::RolledBack);
+    let told = report.facts().find_map(|fact| match fact {
+        Fact::StepFailed { error, hint, details, .. } => Some((error.clone(), hint.clone(), details.clone())),
+        _ => None,
+    });
+    let (error, hint, details) = told.expect("a failed step");
+    assert_eq!(error, "`acme-v02.api.letsencrypt.org` gave no certificate of `go-app.localhost`");
+    assert!(hint.expect("a hint").starts_with("`go-app.localhost` has no address yet"));
+    assert!(details[0].lines[0].contains("no A record"));
+    assert_eq!(world.state().apps, before);
+    // What renews the others stays.
+    assert!(world.state().containers.contains_key("deploy-apps-certificates"));
 }

@@ -41,6 +41,8 @@ pub struct State {
     /// What is kept of each release.
     pub stored: BTreeMap<(AppKey, ReleaseNumber), StoredRelease>,
     pub certificates: BTreeMap<String, ObservedCertificate>,
+    /// What the CA says to the next orders; nothing: it gives what is asked for.
+    pub ca_says: Vec<String>,
     /// The proxy is of a build that keeps no releases.
     pub proxy_is_old: bool,
     pub history: Vec<(AppKey, ReleaseNumber, String)>,
