@@ -1,15 +1,38 @@
-//! What a plan stands on, in words: so that whoever finds another plan can be told what has moved.
+//! What a plan stands on, in words: so that whoever finds another plan can be told what has changed.
+
+use std::fmt;
 
 use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 
 use super::app_diff::belongs;
 use crate::model::{
-    App, AppName, ContainerState, ImageSource, ObservedApp, ObservedState, Project, PullPolicy, ResolvedImage,
+    App, AppName, ContainerState, ImageSource, ObservedApp, ObservedState, Project, ProxyName, PullPolicy,
+    ResolvedImage,
 };
 
 /// What it is about → how it is, as text for people. Holds no value of an environment.
 pub type Facts = IndexMap<String, String>;
+
+/// A fact that is no longer what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedFact {
+    pub subject: String,
+    pub before: String,
+    pub now: String,
+}
+
+impl fmt::Display for ChangedFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {}", self.subject, self.before, self.now)
+    }
+}
+
+/// The subject of the fact about the proxy's container.
+#[must_use]
+pub fn proxy_subject(proxy: &ProxyName) -> String {
+    format!("the proxy `{proxy}`")
+}
 
 /// Everything about `apps` that decides what their plan is.
 #[must_use]
@@ -17,7 +40,7 @@ pub fn facts(project: &Project, apps: &[AppName], observed: &ObservedState) -> F
     let mut facts = Facts::new();
     let proxy = observed.engine.container(&project.proxy.name.container());
     let state = proxy.map_or_else(|| "absent".to_owned(), |proxy| words(proxy.state));
-    facts.insert(format!("the proxy `{}`", project.proxy.name), state);
+    facts.insert(proxy_subject(&project.proxy.name), state);
     for name in apps {
         let Some(app) = project.apps.get(name) else { continue };
         let key = project.key(name);
@@ -46,15 +69,19 @@ pub fn facts(project: &Project, apps: &[AppName], observed: &ObservedState) -> F
     facts
 }
 
-/// Each fact that differs, as `what: before → now`.
+/// Each fact that differs.
 #[must_use]
-pub fn moved(before: &Facts, now: &Facts) -> Vec<String> {
-    let gone = before.keys().filter(|what| !now.contains_key(*what));
-    let value = |facts: &Facts, what: &String| facts.get(what).map_or("not there", String::as_str).to_owned();
+pub fn changed_facts(before: &Facts, now: &Facts) -> Vec<ChangedFact> {
+    let gone = before.keys().filter(|subject| !now.contains_key(*subject));
+    let value = |facts: &Facts, subject: &String| facts.get(subject).map_or("absent", String::as_str).to_owned();
     now.keys()
         .chain(gone)
-        .filter(|what| before.get(*what) != now.get(*what))
-        .map(|what| format!("{what}: {} → {}", value(before, what), value(now, what)))
+        .filter(|subject| before.get(*subject) != now.get(*subject))
+        .map(|subject| ChangedFact {
+            subject: subject.clone(),
+            before: value(before, subject),
+            now: value(now, subject),
+        })
         .collect()
 }
 

@@ -52,6 +52,7 @@ mod step_kind;
 mod succession;
 mod takeover;
 mod undo;
+mod unknown;
 
 pub use accessories::lost_networks;
 pub use ask::{DeployOptions, Intent};
@@ -80,3 +81,4 @@ pub use stage::{Because, Planned, Stage};
 pub use status::{AccessoryStatus, AppState, AppStatus, Part, ReplicaStatus, Seen, accessory_statuses, app_statuses};
 pub use step::{Expect, FlipChange, Gate, Limits, Look, RestartSpec, Step};
 pub use takeover::{compose_lines, interim, is_begun, plan_hand_over, port_holders};
+pub use unknown::Unknown;

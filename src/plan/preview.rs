@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::facts::Facts;
 use super::plan::{AppPlan, Plan, Verdict, write_stages};
 use super::stage::{Planned, Stage};
+use super::unknown::Unknown;
 use crate::model::Orphan;
 
 /// The plan and everything that it was made from which a reader has to know.
@@ -18,7 +19,7 @@ pub struct Preview {
     pub proxy: Vec<Stage>,
     pub plan: Plan,
     /// Why a deploy might find something else than this plan: what is not known before it has begun.
-    pub unknowns: Vec<String>,
+    pub unknowns: Vec<Unknown>,
     /// What the file does not have any more, of a plan for everything in it.
     pub orphans: Vec<Orphan>,
     /// What the plan stands on, for whoever compares two of them.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ask::DeployOptions;
-use super::facts::{Facts, moved};
+use super::facts::{Facts, changed_facts, proxy_subject};
 use super::plan::Plan;
 use super::preview::Preview;
 use super::stage::Stage;
@@ -123,20 +123,21 @@ impl SavedPlan {
         observed
     }
 
-    /// What has moved since it was saved; empty when nothing has. `proxy_is_up`: the steps that set it up are done.
+    /// What has changed since it was saved; empty when nothing has. `proxy_is_up`: the steps that set it up are done.
     #[must_use]
-    pub fn moved(&self, now: &Preview, proxy_is_up: bool) -> Vec<String> {
+    pub fn changes(&self, now: &Preview, proxy_is_up: bool) -> Vec<String> {
         let same = if proxy_is_up { self.plan_digest == now.plan.digest() } else { self.digest == now.digest() };
         if same {
             return Vec::new();
         }
-        let mut facts = moved(&self.facts, &now.facts);
+        let mut facts = changed_facts(&self.facts, &now.facts);
         if proxy_is_up {
-            // This run may have brought it up itself, as the plan said.
-            facts.retain(|fact| !fact.starts_with("the proxy "));
+            // This run may have started it itself, as the plan said.
+            let proxy = proxy_subject(&self.proxy);
+            facts.retain(|fact| fact.subject != proxy);
         }
         if !facts.is_empty() {
-            return facts;
+            return facts.iter().map(ToString::to_string).collect();
         }
         // Something that has no word of its own: the steps themselves have to say it.
         let now = now.to_string();

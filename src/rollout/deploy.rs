@@ -42,7 +42,7 @@ pub async fn deploy_saved<E: Engine, P: Proxy>(
     // Before the proxy is set up, and again under the lease: in between another run may come to its end.
     let project = &saved.with_subnet(request.project);
     let now = preview(run, &DeployRequest { project, ..request.clone() }, Pulls::Foreseen).await?;
-    let what = saved.moved(&now, false);
+    let what = saved.changes(&now, false);
     if !what.is_empty() {
         return Err(DeployError::Moved { what });
     }

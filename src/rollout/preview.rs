@@ -5,7 +5,7 @@ use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sou
 use super::request::DeployRequest;
 use super::run::Run;
 use crate::model::{AppName, Features, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
-use crate::plan::{Preview, Stage, facts, interim, orphans_of_run, plan_deploy, plan_proxy};
+use crate::plan::{Preview, Stage, Unknown, facts, interim, orphans_of_run, plan_deploy, plan_proxy};
 use crate::ports::{Engine, Proxy, ProxyError};
 
 /// Looks, and plans as [`super::deploy`] does, with the steps that would set up the proxy before.
@@ -30,8 +30,7 @@ pub async fn preview<E: Engine, P: Proxy>(
     let begins = interim(project, request.proxy_image, &engine);
     let stages = plan_proxy(begins.as_ref().unwrap_or(spec), request.proxy_image, &engine)?;
     let mut unknowns = unknown_images(&sources);
-    unknowns
-        .extend(missing.iter().map(|image| format!("image `{image}` is not on the engine; a deploy pulls it first")));
+    unknowns.extend(missing.into_iter().map(|reference| Unknown::ImageAbsent { reference, service: None }));
     let (proxy, releases) = if engine.container(&spec.name.container()).is_none() {
         unknowns.extend(unknown_history(spec, &engine));
         // The one that a deploy would make is of this build.
@@ -49,25 +48,22 @@ pub async fn preview<E: Engine, P: Proxy>(
     Ok(Preview { proxy: stages, plan, unknowns, orphans, facts })
 }
 
-fn unknown_images(sources: &[(AppName, Source)]) -> Vec<String> {
+fn unknown_images(sources: &[(AppName, Source)]) -> Vec<Unknown> {
     let unknown = |(service, source): &(AppName, Source)| match source {
         Source::Unpulled { reference, present: None } => {
-            Some(format!("image `{reference}` of `{service}` is not on the engine; a deploy pulls it before it plans"))
+            Some(Unknown::ImageAbsent { reference: reference.clone(), service: Some(service.clone()) })
         }
-        Source::Unpulled { reference, present: Some(_) } => Some(format!(
-            "image `{reference}` of `{service}` is pulled by every deploy; this is the plan with the one that is here"
-        )),
+        Source::Unpulled { reference, present: Some(_) } => {
+            Some(Unknown::ImageMayMove { reference: reference.clone(), service: service.clone() })
+        }
         Source::Digest(_) | Source::Image(_) => None,
     };
     sources.iter().filter_map(unknown).collect()
 }
 
-/// Only the proxy can read its volume.
-fn unknown_history(spec: &ProxySpec, engine: &ObservedEngine) -> Option<String> {
+fn unknown_history(spec: &ProxySpec, engine: &ObservedEngine) -> Option<Unknown> {
     let volume = spec.name.volume();
-    engine.volumes.contains(&volume).then(|| {
-        format!("volume `{volume}` is there without its proxy; the releases that it remembers are not known yet")
-    })
+    engine.volumes.contains(&volume).then_some(Unknown::History { volume })
 }
 
 /// Its container is there, so it has routes; but nobody can say which.

@@ -83,7 +83,7 @@ async fn plan_now<E: Engine, P: Proxy>(
         let observed = saved.with_network(&request.project.proxy, observed);
         let plan = plan_deploy(request.project, apps, &observed, &request.planning())?;
         let now = plan.with_facts(facts(request.project, apps, &observed));
-        let what = saved.moved(&now, true);
+        let what = saved.changes(&now, true);
         if !what.is_empty() {
             return Err(DeployError::Moved { what });
         }

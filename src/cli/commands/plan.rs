@@ -87,9 +87,7 @@ fn print(context: &Context, preview: &Preview) -> Result<(), Failure> {
 fn save(context: &Context, request: &DeployRequest<'_>, preview: &Preview, file: &Path) -> Result<(), Failure> {
     if let Some(unknown) = preview.unknowns.first() {
         let message = format!("the plan cannot be saved, because it is not certain: {unknown}");
-        let hint =
-            if message.contains("image `") { "`--pull` pulls images first" } else { "deploy without a saved plan" };
-        return Err(Failure::new(Exit::Refused, message).hint(hint));
+        return Err(Failure::new(Exit::Refused, message).hint(unknown.hint()));
     }
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let saved = SavedPlan::new(preview, &context.project, request.apps, &request.options, now);

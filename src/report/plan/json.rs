@@ -17,7 +17,7 @@ pub fn plan_json(project: &ProjectName, preview: &Preview) -> Value {
         "summary": summary(preview),
         "digest": preview.digest(),
         "atomic": preview.plan.atomic,
-        "unknowns": preview.unknowns,
+        "unknowns": preview.unknowns.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "orphans": preview.orphans,
         "proxy": steps(preview.proxy.iter()),
         "shared": steps(preview.plan.shared.iter()),

@@ -21,7 +21,8 @@ pub fn plan_markdown(project: &ProjectName, preview: &Preview) -> String {
         text.push('\n');
     }
     let orphans: Vec<String> = preview.orphans.iter().map(|orphan| format!("{orphan}; {}", orphan.remedy())).collect();
-    let warnings = preview.plan.apps.iter().flat_map(|app| &app.warnings).chain(&preview.unknowns).chain(&orphans);
+    let unknowns: Vec<String> = preview.unknowns.iter().map(ToString::to_string).collect();
+    let warnings = preview.plan.apps.iter().flat_map(|app| &app.warnings).chain(&unknowns).chain(&orphans);
     let warnings: String = warnings.map(|warning| format!("- ⚠ {}\n", inline(warning))).collect();
     if !warnings.is_empty() {
         text += &format!("{warnings}\n");
