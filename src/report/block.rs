@@ -1,4 +1,4 @@
-//! What a single line has no room for: failures with their evidence, warnings and leftovers.
+//! Output that does not fit on one line: failures with evidence, warnings and leftovers.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::text;
 use crate::event::{Detail, Event, Fact};
 use crate::model::{AppKey, KillCause};
 
-/// A line of text whose beginning may stand out, such as `error:`.
+/// A line of text with an optional highlighted prefix, such as `error:`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub tone: Tone,
@@ -15,7 +15,7 @@ pub(super) struct Line {
     pub text: String,
 }
 
-/// Lines that belong together, about one app or the whole host.
+/// Consecutive lines about one app or about the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     pub app: Option<AppKey>,
@@ -23,7 +23,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// `None` for an event that needs no block.
+    /// `None` for events that need no block.
     pub fn of(event: &Event) -> Option<Self> {
         let line = |tone, label, text: &str| Line { tone, label, text: text::clean(text) };
         let lines = match &event.fact {
@@ -89,7 +89,7 @@ fn evidence(detail: &Detail) -> impl Iterator<Item = Line> {
     std::iter::once(title).chain(detail.lines.iter().map(|line| Line { tone: Tone::Dim, ..indented(4, line) }))
 }
 
-/// Below an empty line, so that it is found at once.
+/// Preceded by an empty line, so that it is easy to find.
 fn hint_lines(hint: &str) -> [Line; 2] {
     [indented(0, ""), Line { tone: Tone::Hint, label: "hint:", text: text::clean(hint) }]
 }

@@ -1,4 +1,4 @@
-//! The certificates of a project's hosts, for people and for programs.
+//! The certificates of a project's hosts, as text and as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::table::{Align, Table};
 use super::text;
 use crate::model::{ObservedCertificate, ProjectName, day, days_left};
 
-/// Everything that `certificates` tells.
+/// The input of the `certificates` command's output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Certificates {
     pub project: ProjectName,
@@ -46,7 +46,7 @@ impl Certificates {
         table.lines_within(width, &["names", "issuer", "source"])
     }
 
-    /// One document for programs.
+    /// The whole output as one JSON document.
     #[must_use]
     pub fn document(&self) -> Value {
         let all = self.all.iter().map(|one| document(one, self.at)).collect::<Vec<_>>();
@@ -54,7 +54,7 @@ impl Certificates {
     }
 }
 
-/// One certificate, as `certificates` and `status` tell of it.
+/// One certificate, as shown by `certificates` and `status`.
 pub(super) fn document(one: &ObservedCertificate, now: Timestamp) -> Value {
     let moment = |at: i64| Timestamp::from_millisecond(at).ok().map(|at| at.to_string());
     json!({

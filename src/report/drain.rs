@@ -1,4 +1,4 @@
-//! The plots of a load under redeploys, out of its course.
+//! The plots of `drain-test`: load while apps are redeployed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,25 +7,25 @@ use super::page::{Band, Hue, Line, Mark, Miss, Plot, Stage, Unit};
 use super::text::{count, duration};
 use crate::model::{Course, Moment, ReleaseNumber, StepKind, TimedDeploy, TimedStep};
 
-/// With more deploys than this, stages would be thinner than a line; the close-up of one has them.
+/// With more deploys than this, stages would be thinner than a line; only the close-up of one deploy shows them.
 const STAGES_MOST: usize = 25;
 const MARKS_MOST: usize = 60;
-/// Steps of one stage that follow each other so closely are one piece.
+/// Steps of one stage closer together than this are drawn as one.
 const PAUSE_MS: u64 = 50;
 
-/// Under this the proxy counts what reached no replica.
+/// The release name under which the proxy counts requests that reached no replica.
 const NO_REPLICA: &str = "r0";
 
-/// A plot with the sentence that stands above it.
+/// A plot and its caption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
-    /// Of a file that has it alone, without an ending.
+    /// File name of the standalone plot, without extension.
     pub name: &'static str,
     pub plot: Plot,
     pub under: String,
 }
 
-/// The whole run: latency, requests per second, open requests.
+/// Plots of the whole run: latency, requests per second, open requests.
 #[must_use]
 pub fn overview(course: &Course) -> Vec<Shown> {
     let each = Unit::Milliseconds.text(course.slot_ms as f64);
@@ -47,7 +47,7 @@ pub fn overview(course: &Course) -> Vec<Shown> {
     vec![latency, requests, open].into_iter().filter(|shown| !shown.plot.is_empty()).collect()
 }
 
-/// One deploy, near enough to tell its stages apart. `why` says why this one.
+/// Plots of one deploy, zoomed in so that its stages are visible. `why` says why this deploy was chosen.
 #[must_use]
 pub fn close_up(course: &Course, deploy: &TimedDeploy, why: &str) -> Vec<Shown> {
     let number = deploy.number;
@@ -99,7 +99,7 @@ fn requests(course: &Course) -> Shown {
         course.slots.iter().flat_map(|moment| moment.per_second.keys().map(String::as_str)).collect();
     releases.sort_unstable_by_key(|release| (rank(release), *release));
     releases.dedup();
-    // The last slot is cut off by the end of the run, so its rate would be too low.
+    // The last slot is shorter than the others, so its rate would be too low.
     let slots = &course.slots[..course.slots.len().saturating_sub(1)];
     let plot = Plot::new(title, course.seconds(), Unit::PerSecond).about(&order(course));
     let (plot, under) = if releases.is_empty() {
@@ -129,7 +129,7 @@ fn open(title: &str, course: &Course) -> Plot {
         let at = |index: usize| course.slots.get(index).and_then(|moment| moment.open.get(&release)).copied();
         let first = (0..course.slots.len()).find(|index| at(*index).is_some()).unwrap_or(0);
         let last = (0..course.slots.len()).rfind(|index| at(*index).is_some()).unwrap_or(0);
-        // From nothing to nothing: before and after that the release is not there at all.
+        // The area starts and ends at zero, because the release does not exist before and after.
         let alive = first.saturating_sub(1)..=last + 1;
         let value = |index| if alive.contains(&index) { at(index).unwrap_or(0.0) } else { f64::NAN };
         let points = course.slots.iter().enumerate().map(|(index, moment)| (middle(course, moment), value(index)));
@@ -159,7 +159,7 @@ fn with_deploys(plot: Plot, course: &Course, has_stages: bool) -> Plot {
     plot.marks(flips)
 }
 
-/// The stages of a deploy, in the order of time; steps of the same stage beside or right after each other are one.
+/// The stages of a deploy in order of time; overlapping or adjacent steps of one stage are merged.
 fn stages(deploy: &TimedDeploy) -> Vec<Stage> {
     let mut steps: Vec<(usize, &'static str, u64, u64)> = deploy.steps.iter().filter_map(stage).collect();
     steps.sort_by_key(|(_, _, from, _)| *from);
@@ -210,7 +210,7 @@ fn order(course: &Course) -> String {
     if releases.is_empty() { deploys } else { format!("{deploys}; releases in their order: {}", releases.join(", ")) }
 }
 
-/// A slot's values stand in its middle.
+/// The centre of a slot, where its values are drawn.
 fn middle(course: &Course, moment: &Moment) -> f64 {
     seconds(moment.at_ms) + course.slot_ms as f64 / 2000.0
 }
@@ -219,13 +219,13 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// The number in a release's name, such as 8 in `r8`, `8` or `1.4.0+8`.
+/// The number in a release's name: 8 in `r8`, `8` or `1.4.0+8`.
 fn rank(release: &str) -> usize {
     let digits = release.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     digits.parse().unwrap_or(0)
 }
 
-/// The same for a release wherever it is drawn, and another than its neighbours'.
+/// A colour that is the same for a release in all plots and differs from its neighbours'.
 fn hue(number: usize) -> Hue {
     if number == 0 { Hue::Lost } else { Hue::Series(number) }
 }

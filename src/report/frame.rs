@@ -1,4 +1,4 @@
-//! From a run to lines of text. Pure: the same run, time and size give the same lines.
+//! Renders a run as lines of text. Pure: the same run, time and size give the same lines.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::event::Outcome;
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const SEPARATOR: &str = " · ";
-/// Less of a build's output than this says nothing.
+/// Minimum width for a build's output; less would not be readable.
 const LEAST_MORE: usize = 12;
-/// From one picture of the spinner to the next.
+/// Interval between frames of the spinner.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// What a live frame has to fit into.
+/// The size of the terminal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub width: usize,
     pub height: usize,
 }
 
-/// Gives text its colour, or leaves it alone.
+/// Colours text, or returns it unchanged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint {
     pub colour: bool,
@@ -49,7 +49,7 @@ impl Paint {
     }
 }
 
-/// How wide the columns before the free text are.
+/// Widths of the columns before the free text.
 #[derive(Default)]
 struct Columns {
     name: usize,
@@ -75,7 +75,7 @@ impl Columns {
         head + "   "
     }
 
-    /// The same for less and less room: without the version, without the release, with the beginning of the name.
+    /// Layouts from widest to narrowest: without the version, without the release, with shortened names.
     fn heads(&self, row: &Row, width: usize, paint: Paint) -> [String; 4] {
         let pad = |text: &str, width| pad_str(text, width, console::Alignment::Left, None).into_owned();
         let name = paint.bold(&pad(row.name(), self.name));
@@ -89,16 +89,16 @@ impl Columns {
     }
 }
 
-/// The lines that are redrawn while the run goes on: never wider or higher than the screen,
-/// because a line that wraps or scrolls away could not be found again.
+/// The lines that are redrawn while the run lasts. They never exceed the screen's width or height: a line that wrapped
+/// or scrolled away could not be overwritten.
 pub(super) fn live(run: &Run, now: Duration, size: Size, paint: Paint) -> Vec<String> {
     let rows: Vec<&Row> = run.rows.iter().filter(|row| row.is_moving() || row.has_result()).collect();
-    // The line below the last one is the cursor's.
+    // One line is reserved for the cursor.
     let room = size.height.saturating_sub(1).max(1);
     let (shown, hidden) = fit(&rows, room);
     let columns = Columns::of(shown.iter().copied());
     let spinner = SPINNER[(now.as_millis() / TICK.as_millis()) as usize % SPINNER.len()];
-    // A full last column makes some terminals wrap.
+    // Some terminals wrap when the last column is used.
     let width = size.width.saturating_sub(1);
     let line = |row: &&Row| fitted(&columns.heads(row, width, paint), row, now, spinner, width, paint);
     let mut lines: Vec<String> = shown.iter().map(line).collect();
@@ -108,7 +108,7 @@ pub(super) fn live(run: &Run, now: Duration, size: Size, paint: Paint) -> Vec<St
     lines.iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
 }
 
-/// What fits; the rows that still move come first when not all do.
+/// The rows that fit; unfinished ones have priority.
 fn fit<'a>(rows: &[&'a Row], room: usize) -> (Vec<&'a Row>, usize) {
     if rows.len() <= room {
         return (rows.to_vec(), 0);
@@ -120,8 +120,8 @@ fn fit<'a>(rows: &[&'a Row], room: usize) -> (Vec<&'a Row>, usize) {
     (shown, hidden)
 }
 
-/// What is behind a row gives way first, oldest first, then what stands before it: the stage that it is at, or how it
-/// ended, is always in sight.
+/// Finished stages are dropped first, oldest first, then the columns on the left; the current stage or the outcome is
+/// always visible.
 fn fitted(heads: &[String; 4], row: &Row, now: Duration, spinner: &str, width: usize, paint: Paint) -> String {
     let toned = |piece: &Piece| match piece.tone {
         Tone::Busy => format!("{} {}", paint.tone(Tone::Busy, spinner), piece.text),
@@ -134,7 +134,7 @@ fn fitted(heads: &[String; 4], row: &Row, now: Duration, spinner: &str, width: u
         None => (row.doing(now), SEPARATOR),
     };
     let mut stage: Vec<Piece> = stage.into_iter().filter(|piece| !piece.text.is_empty()).collect();
-    // A build's last line of output is shown as far as there is room.
+    // The last line of a build's output is truncated to the remaining width.
     let more: Vec<Piece> =
         if stage.len() > 1 { stage.extract_if(.., |piece| piece.tone == Tone::Dim).collect() } else { Vec::new() };
     let line = |head: &str, done: &[Piece], stage: &[Piece]| {
@@ -145,7 +145,7 @@ fn fitted(heads: &[String; 4], row: &Row, now: Duration, spinner: &str, width: u
     let with_less_behind = (0..=done.len()).map(|from| line(&heads[0], &done[from..], &stage));
     let with_less_before = heads[1..].iter().map(|head| line(head, &[], &stage));
     let found = with_less_behind.chain(with_less_before).find(fits);
-    // Why it failed stands below in full when the run is over; what is done about it does not.
+    // The reason of a failure is shown in full at the end of the run; the reaction to it is not.
     let busy = || stage.iter().rev().find(|piece| piece.tone == Tone::Busy).cloned();
     let text =
         found.unwrap_or_else(|| line(&heads[3], &[], &busy().map_or_else(|| stage.clone(), |piece| vec![piece])));
@@ -166,7 +166,7 @@ fn result(row: &Row, paint: Paint) -> String {
     text
 }
 
-/// One line for each app, and for the host when it has something to tell.
+/// One line per app, and one for the host when it has something to report.
 pub(super) fn results(run: &Run, paint: Paint) -> Vec<String> {
     let rows: Vec<&Row> = run.rows.iter().filter(|row| row.has_result()).collect();
     let columns = Columns::of(rows.iter().copied());
@@ -174,7 +174,7 @@ pub(super) fn results(run: &Run, paint: Paint) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// Everything that stays on the screen: the results, then what needs more than a line.
+/// The final output: the results, then the blocks.
 pub(super) fn closing(run: &Run, paint: Paint) -> Vec<String> {
     let blocks = run.blocks.iter().flat_map(|block| {
         let name = block.app.as_ref().map(|key| format!("{}: ", key.app)).unwrap_or_default();
@@ -188,7 +188,7 @@ pub(super) fn closing(run: &Run, paint: Paint) -> Vec<String> {
     results(run, paint).into_iter().chain(blocks).collect()
 }
 
-/// The last line: how many came to which end, and how long all of it took.
+/// The last line: the number of apps per outcome, and the total time.
 pub(super) fn total(run: &Run) -> Option<String> {
     let rows = || run.rows.iter().filter(|row| row.end.is_some());
     let counted = |is_app: bool, noun: &str| {
@@ -232,7 +232,7 @@ fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-/// With a label only the label is coloured: long text in red is hard to read.
+/// Only a label is coloured: long text in red is hard to read.
 fn block_line(line: &Line, about: &str, paint: Paint) -> String {
     match line.label {
         "" => paint.tone(line.tone, &line.text),
@@ -240,7 +240,7 @@ fn block_line(line: &Line, about: &str, paint: Paint) -> String {
     }
 }
 
-/// A block's lines without the empty ones.
+/// The lines of a block without empty ones.
 pub(super) fn block_lines(block: &Block, paint: Paint) -> impl Iterator<Item = String> {
     let lines = block.lines.iter().map(move |line| block_line(line, "", paint));
     lines.filter(|line| !line.is_empty())

@@ -1,4 +1,4 @@
-//! What has been done, for people and for programs.
+//! The history of deploys, as text and as JSON.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use super::table::{Align, Table};
 use super::text;
 use crate::model::{InFlight, PastRun, ProjectName, RunEnd};
 
-/// Everything that `history` tells.
+/// The input of the `history` command's output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
     pub project: ProjectName,
     pub now: Timestamp,
-    /// Newest first, each with whether its release serves now.
+    /// Newest first; the flag is true for the release that serves now.
     pub runs: Vec<(PastRun, bool)>,
-    /// Apps that were asked for; their name is a column when there are several.
+    /// The requested apps; with several, the app is a column.
     pub apps: usize,
 }
 
-/// What a narrow terminal does without, first to last. When it was can be told in two ways.
+/// Columns that a narrow terminal omits, in this order. The time is shown in two ways, so one can go.
 const SPARE: [&str; 9] = ["run", "commit", "flipped after", "when", "drained", "version", "took", "cut", "who"];
 
 impl History {
-    /// Lines for people, with times in this zone, no wider than `width`.
+    /// Text output with times in `zone`, at most `width` columns wide.
     #[must_use]
     pub fn lines(&self, zone: &TimeZone, width: Option<usize>) -> Vec<String> {
         if self.runs.is_empty() {
@@ -76,7 +76,7 @@ impl History {
         table.lines_within(width, &SPARE)
     }
 
-    /// One document for programs.
+    /// The whole output as one JSON document.
     #[must_use]
     pub fn document(&self) -> Value {
         json!({
@@ -159,12 +159,12 @@ fn source(run: &PastRun) -> String {
     format!("{short}{dirty} {}", run.branch.as_deref().unwrap_or_default()).trim().to_owned()
 }
 
-/// Whether a run's release may be the one that serves: one that was undone is not, whatever its number says.
+/// Whether the run's release may be the one that serves. An undone release does not serve, whatever its number.
 #[must_use]
 pub fn brought_in(run: &PastRun) -> bool {
     match &run.end {
         RunEnd::Said(outcome) => matches!(outcome.as_str(), "completed" | "completed_with_leftovers" | "unstable"),
-        // It may have been killed after its flip.
+        // The run may have been killed after its flip.
         RunEnd::Interrupted => true,
         RunEnd::Running => false,
     }

@@ -1,4 +1,4 @@
-//! For programs: version 1 of the event stream, one JSON object per line.
+//! Version 1 of the JSON event stream, one object per line.
 //!
 //! `v` is 1, `app` is `<project>/<app>` or null for the host, `event` names the fact, and every duration is an
 //! integer of milliseconds in a field that ends in `_ms`. Fields are added, never renamed or removed.
@@ -24,7 +24,7 @@ impl<W: Write + Send> JsonReporter<W> {
 impl<W: Write + Send> Reporter for JsonReporter<W> {
     fn event(&self, event: &Event) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // A reader that went away must not end the deploy.
+        // A closed output must not end the deploy.
         drop(writeln!(out, "{}", line(event)).and_then(|()| out.flush()));
     }
 
@@ -41,7 +41,7 @@ fn line(event: &Event) -> Value {
     Value::Object(object)
 }
 
-/// Serde writes a duration as `{"secs":…,"nanos":…}`, which nobody wants to add up.
+/// Serde writes a duration as `{"secs":…,"nanos":…}`, which is hard to use.
 fn with_milliseconds(name: String, value: Value) -> (String, Value) {
     let Value::Object(fields) = &value else { return (name, value) };
     let number = |field: &str| fields.get(field).and_then(Value::as_u64);

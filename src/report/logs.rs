@@ -1,4 +1,4 @@
-//! Lines of several containers in one stream: whose each line is stands before it.
+//! Log lines of several containers in one stream, each with its source as a prefix.
 
 use console::Style;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::model::{ContainerState, ObservedContainer, ReleaseNumber, Role};
 use crate::ports::{LogLine, OutputStream};
 
-/// Whose line it is.
+/// The source of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSource {
     pub container: String,
@@ -37,7 +37,7 @@ impl LogSource {
         }
     }
 
-    /// The same label has the same colour in each run.
+    /// A label has the same colour in each run.
     fn style(&self) -> Style {
         let sum = self.label().bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let style = Style::new();
@@ -52,17 +52,17 @@ impl LogSource {
     }
 }
 
-/// How lines are written for people.
+/// Formats log lines as text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogStyle {
     pub colour: bool,
     pub timestamps: bool,
-    /// Of the widest label so far.
+    /// Width of the widest label so far.
     pub width: usize,
 }
 
 impl LogStyle {
-    /// The line with what stands before it and its line end. The app's own bytes are left as they are.
+    /// The prefix, the line and a line end. The app's bytes are not changed.
     #[must_use]
     pub fn line(self, source: &LogSource, line: &LogLine) -> Vec<u8> {
         let label = format!("{:<width$} |", source.label(), width = self.width);
@@ -77,7 +77,7 @@ impl LogStyle {
     }
 }
 
-/// The line for programs.
+/// The line as JSON.
 #[must_use]
 pub fn document(source: &LogSource, line: &LogLine) -> Value {
     json!({
@@ -95,7 +95,7 @@ pub fn document(source: &LogSource, line: &LogLine) -> Value {
     })
 }
 
-/// A container that was never started has no log to read.
+/// A container that was never started has no log.
 #[must_use]
 pub fn has_log(container: &ObservedContainer) -> bool {
     container.state != ContainerState::Created

@@ -1,4 +1,4 @@
-//! Every project on an engine, for people and for programs.
+//! All projects of an engine, as text and as JSON.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::table::{Align, Table};
 use crate::model::{ProjectName, ProxyName, Route};
 use crate::plan::{AccessoryStatus, AppStatus};
 
-/// Everything that `ls` tells.
+/// The input of the `ls` command's output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
     pub at: Timestamp,
@@ -17,13 +17,13 @@ pub struct Listing {
     pub proxies: Vec<ListedProxy>,
 }
 
-/// A proxy with the projects that it serves.
+/// A proxy and the projects that it serves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedProxy {
     pub name: ProxyName,
-    /// Why it does not answer; `None` when it does.
+    /// Why the proxy does not answer; `None` when it does.
     pub error: Option<String>,
-    /// Published on the host.
+    /// Ports published on the host.
     pub ports: Vec<u16>,
     pub projects: Vec<ListedProject>,
 }
@@ -31,7 +31,7 @@ pub struct ListedProxy {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedProject {
     pub name: ProjectName,
-    /// Each with its routes.
+    /// Apps with their routes.
     pub apps: Vec<(AppStatus, Vec<Route>)>,
     pub accessories: Vec<AccessoryStatus>,
 }
@@ -39,7 +39,7 @@ pub struct ListedProject {
 const NOTHING: &str = "no project is deployed on this engine";
 
 impl Listing {
-    /// Lines for people: a line for each app and accessory, and one for each further route.
+    /// Text output: one line per app and accessory, and one per additional route.
     #[must_use]
     pub fn lines(&self, width: Option<usize>) -> Vec<String> {
         let mut table = Table::new([
@@ -66,7 +66,7 @@ impl Listing {
         lines
     }
 
-    /// A line for each route, by host and path.
+    /// One line per route, with host and path.
     #[must_use]
     pub fn route_lines(&self, width: Option<usize>) -> Vec<String> {
         let several = self.proxies.len() > 1;
@@ -99,7 +99,7 @@ impl Listing {
         lines
     }
 
-    /// One document for programs.
+    /// The whole output as one JSON document.
     #[must_use]
     pub fn document(&self) -> Value {
         json!({
@@ -112,7 +112,7 @@ impl Listing {
 }
 
 impl ListedProxy {
-    /// What is wrong with it, or, of one among several, which projects it serves.
+    /// The problem of a proxy; with several proxies, the projects that each serves.
     fn note(&self, several: bool) -> Option<String> {
         let ports: Vec<String> = self.ports.iter().map(ToString::to_string).collect();
         let port = if ports.is_empty() { String::new() } else { format!(" (port {})", ports.join(", ")) };
@@ -164,7 +164,7 @@ impl ListedProject {
                 state,
             ]);
         }
-        // Something of it is left, such as a one-off command, that is neither.
+        // Only leftovers exist, such as a one-off container.
         if !name.is_empty() {
             table.row([name]);
         }

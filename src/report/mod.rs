@@ -1,7 +1,7 @@
-//! Makes text of events: one file per output format.
+//! Renders events: one file per output format.
 //!
 //! [`terminal`] redraws one line per app in place, [`plain`] appends lines, [`json`] writes one event per line.
-//! What happens while a deploy runs goes to standard error; standard output gets results only, so it can be piped.
+//! Progress goes to standard error; standard output gets results only, so that it can be piped.
 
 mod block;
 pub mod certificates;
@@ -31,18 +31,18 @@ pub use plan::{plan_json, plan_markdown, plan_text, summary};
 
 use crate::event::Event;
 
-/// Takes the events of one run, in their order, from any thread.
+/// Receives the events of one run in order, from any thread.
 pub trait Reporter: Send + Sync {
     fn event(&self, event: &Event);
 
-    /// Called about once a second while a run may go on, so that a long wait is not silence.
+    /// Called about once a second while a run lasts, so that long waits are reported.
     fn tick(&self) {}
 
-    /// Writes what is only known at the end. Nothing may follow it.
+    /// Writes the final output. No call may follow.
     fn finish(&self);
 }
 
-/// How a run is told.
+/// The output format of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Terminal,
@@ -52,52 +52,52 @@ pub enum Format {
     Gitlab,
 }
 
-/// How much is said to people. Programs get everything.
+/// How verbose the text formats are. The JSON formats are always complete.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Verbosity {
     /// Warnings, errors and results.
     Quiet,
     #[default]
     Normal,
-    /// Each step with its reason, too.
+    /// Also each step with its reason.
     Verbose,
 }
 
-/// How lines that stay are written.
+/// The format of plain lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Manner {
     pub verbosity: Verbosity,
     pub colour: bool,
 }
 
-/// What the format for people depends on. Whoever reads the environment fills it in.
+/// What the choice of the text format depends on, read from the environment by the caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Surroundings {
     pub stderr_is_terminal: bool,
-    /// `TERM` is `dumb`: it cannot move its cursor.
+    /// `TERM` is `dumb`: the cursor cannot be moved.
     pub dumb: bool,
     /// `NO_COLOR` is set.
     pub no_color: bool,
-    /// `CI` is set: a log keeps every frame, so redrawing would fill it.
+    /// `CI` is set: a log would keep every redrawn frame.
     pub ci: bool,
-    /// `CLICOLOR_FORCE` is set, and `NO_COLOR`, which wins, is not: colours also where no terminal is.
+    /// `CLICOLOR_FORCE` is set and `NO_COLOR` is not: use colours also without a terminal.
     pub colour_forced: bool,
 }
 
 impl Format {
-    /// Live lines where they work and are wanted, else plain ones.
+    /// Live lines where the terminal supports them, otherwise plain lines.
     #[must_use]
     pub fn for_people(surroundings: Surroundings) -> Self {
         let Surroundings { stderr_is_terminal, dumb, no_color, ci, .. } = surroundings;
         if stderr_is_terminal && !dumb && !no_color && !ci { Self::Terminal } else { Self::Plain }
     }
 
-    /// The reporter that writes this format to the process's own streams.
+    /// The reporter for this format, writing to the process's streams.
     #[must_use]
     pub fn reporter(self, manner: Manner) -> Box<dyn Reporter> {
         let (stderr, stdout) = (std::io::stderr(), std::io::stdout());
         match self {
-            // Live lines show what goes on right now; whoever wants more or less of it wants lines that stay.
+            // Live lines show the current state only; other verbosity levels need plain lines.
             Self::Terminal if manner.verbosity == Verbosity::Normal => Box::new(terminal::TerminalReporter::new()),
             Self::Terminal | Self::Plain => Box::new(plain::PlainReporter::in_manner(stderr, stdout, manner)),
             Self::Json => Box::new(json::JsonReporter::new(stdout)),

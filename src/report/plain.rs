@@ -1,4 +1,4 @@
-//! For logs and pipes: a line for each fact, nothing that moves, no colour, no control characters.
+//! For logs and pipes: one line per fact, without redrawing, colours or control characters.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -14,10 +14,10 @@ use super::{Manner, Reporter, Verbosity};
 use crate::event::{Event, Fact};
 use crate::model::AppKey;
 
-/// Long work is told now and then only: enough to see that it goes on, too little to fill a log.
+/// Interval between progress lines of a long step: often enough to show progress, rarely enough not to fill a log.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Facts go to one stream as they come, the results to the other at the end.
+/// Facts go to one stream as they arrive, results to the other at the end.
 pub struct PlainReporter<T, R> {
     told: Mutex<Told<T, R>>,
 }
@@ -26,9 +26,9 @@ struct Told<T, R> {
     talk: T,
     results: R,
     run: Run,
-    /// When each app had its last line.
+    /// When the last line of each app was written.
     last: HashMap<Option<AppKey>, Duration>,
-    /// By this machine's clock: a wait brings no events.
+    /// Local time: while the run waits, no event arrives that carries a time.
     last_event: Option<Instant>,
     finished: bool,
     manner: Manner,
@@ -70,7 +70,7 @@ impl<T: Write + Send, R: Write + Send> Reporter for PlainReporter<T, R> {
 }
 
 impl<T: Write, R: Write> Told<T, R> {
-    /// Says of everything that has been silent for long what it waits for.
+    /// Reports what each app waits for that has been silent for long.
     fn wait(&mut self, now: Duration) {
         if self.finished || self.manner.verbosity == Verbosity::Quiet {
             return;
@@ -90,7 +90,7 @@ impl<T: Write, R: Write> Told<T, R> {
         let lines = self.lines(event);
         let name = event.app.as_ref().map_or("host", |key| key.app.as_str());
         for line in &lines {
-            // A reader that went away must not end the deploy.
+            // A closed output must not end the deploy.
             drop(writeln!(self.talk, "{:>7}  {name}: {line}", text::duration(event.elapsed)));
         }
         if !lines.is_empty() {
@@ -142,14 +142,14 @@ impl<T: Write, R: Write> Told<T, R> {
     }
 }
 
-/// What those wait for that have said nothing for long.
+/// What the apps wait for that have been silent for long.
 pub(super) fn waits(run: &Run, is_silent: impl Fn(&Option<AppKey>) -> bool) -> Vec<(Option<AppKey>, String)> {
     let silent = run.rows.iter().filter(|row| row.is_moving() && is_silent(&row.app));
     let line = |row: &Row| Some((row.app.clone(), format!("still at work: {}", row.under_way()?)));
     silent.filter_map(line).collect()
 }
 
-/// What is still going on.
+/// A step in progress.
 pub(super) fn progress(fact: &Fact) -> Option<String> {
     match fact {
         Fact::LeaseAwaited { owner, host, age } => {
@@ -162,7 +162,7 @@ pub(super) fn progress(fact: &Fact) -> Option<String> {
     }
 }
 
-/// What has happened. Steps are left out: the facts that they bring about say the same in fewer lines.
+/// A finished fact. Steps are left out: the facts that they cause say the same in fewer lines.
 pub(super) fn settled(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::AppPlanned { to, version, up_to_date: true, .. } => format!("{to} {version} is what runs already"),

@@ -1,4 +1,4 @@
-//! A run so far: a row for each app and what has to be said below them.
+//! The progress of a run: one row per app, and the blocks below.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::model::AppKey;
 
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    /// The host's own row first, then the apps in the order of their first event.
+    /// The host's row first, then the apps in the order of their first event.
     pub rows: Vec<Row>,
     pub blocks: Vec<Block>,
-    /// Of the last event.
+    /// Time of the last event.
     pub elapsed: Duration,
 }
 
@@ -24,7 +24,7 @@ impl Run {
             self.rows.iter_mut().filter(|row| row.end.is_none()).for_each(Row::cancel);
             return;
         }
-        // The host gets its row with its first step: what is only said has nothing to show in it.
+        // The host gets a row with its first step; messages alone do not need one.
         let only_said = matches!(event.fact, Fact::Warned { .. } | Fact::PlanMade { .. });
         if event.app.is_none() && only_said {
             return;
@@ -44,7 +44,7 @@ impl Run {
         &mut self.rows[index]
     }
 
-    /// Whether time alone changes the picture.
+    /// Whether the output changes with time alone.
     pub fn is_moving(&self) -> bool {
         self.rows.iter().any(Row::is_moving)
     }

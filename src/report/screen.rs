@@ -1,10 +1,10 @@
-//! Lines that are redrawn in place.
+//! Redraws lines in place on a terminal.
 
 use std::io::{self, Write};
 
 use console::measure_text_width;
 
-/// Knows what it drew last, so that the next frame can take its place.
+/// Remembers the last frame, to overwrite it with the next.
 pub(super) struct Screen<W> {
     out: W,
     drawn: Vec<String>,
@@ -15,9 +15,9 @@ impl<W: Write> Screen<W> {
         Self { out, drawn: Vec::new() }
     }
 
-    /// Replaces the last frame. One write for the whole frame, so that no half of it is ever seen.
+    /// Replaces the last frame with one write, so that no partial frame is visible.
     ///
-    /// The cursor is left visible and below the frame: a process that ends here at once leaves the terminal usable.
+    /// The cursor stays visible and below the frame, so that the terminal is usable if the process ends here.
     pub fn draw(&mut self, lines: Vec<String>, width: usize) -> io::Result<()> {
         let mut frame = String::new();
         let above = self.rows_above(width);
@@ -35,7 +35,7 @@ impl<W: Write> Screen<W> {
         Ok(())
     }
 
-    /// A window that became narrower has wrapped the lines that were drawn before.
+    /// In a window that became narrower, the lines drawn before have wrapped.
     fn rows_above(&self, width: usize) -> usize {
         self.drawn.iter().map(|line| measure_text_width(line).div_ceil(width.max(1)).max(1)).sum()
     }

@@ -1,6 +1,6 @@
-//! Aligned columns for people: no lines, no boxes, readable without colour.
+//! Aligned columns without borders, readable without colour.
 //!
-//! Cells may carry colour; what counts is how wide they look. A column without a value in any row is left out.
+//! Cells may contain colour codes; alignment uses the visible width. Empty columns are omitted.
 
 use std::fmt::{self, Write};
 
@@ -8,7 +8,7 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 const GAP: &str = "  ";
 
-/// How a column stands.
+/// Alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     Left,
@@ -16,7 +16,7 @@ pub enum Align {
     Right,
 }
 
-/// Rows below a header, with lines between them that belong to no column.
+/// Rows below a header, and lines between rows that span all columns.
 #[derive(Debug, Clone)]
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
@@ -30,18 +30,18 @@ enum Line {
 }
 
 impl Table {
-    /// The header's words are lowercase; an empty one is allowed.
+    /// Header texts are lowercase and may be empty.
     #[must_use]
     pub fn new<const N: usize>(columns: [(&'static str, Align); N]) -> Self {
         Self { columns: columns.to_vec(), lines: Vec::new() }
     }
 
-    /// Missing cells are empty, further ones are not shown.
+    /// Missing cells are empty, surplus cells are dropped.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         self.lines.push(Line::Row(cells.into_iter().map(Into::into).collect()));
     }
 
-    /// A line below the last row, as it is.
+    /// A line below the last row, printed as it is.
     pub fn note(&mut self, text: impl Into<String>) {
         self.lines.push(Line::Note(text.into()));
     }
@@ -51,7 +51,7 @@ impl Table {
         self.lines.is_empty()
     }
 
-    /// The header and all lines, without spaces at their ends.
+    /// The header and all lines, without trailing spaces.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let header = self.columns.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
@@ -63,8 +63,8 @@ impl Table {
         std::iter::once(self.aligned(&header, &widths)).chain(lines).collect()
     }
 
-    /// The same no wider than `width`: the columns of `spare` go first, one after the other, then notes are wrapped and
-    /// what is still too long is cut. `None` is as wide as it likes, for files and pipes.
+    /// Fits the table into `width`: omits the columns of `spare` one by one, then wraps notes and truncates what is
+    /// still too long. `None`: no limit, for files and pipes.
     #[must_use]
     pub fn lines_within(mut self, width: Option<usize>, spare: &[&str]) -> Vec<String> {
         let Some(width) = width else { return self.lines() };
@@ -79,7 +79,7 @@ impl Table {
         self.lines().iter().map(|line| truncate_str(line, width, "…").into_owned()).collect()
     }
 
-    /// How wide the rows are.
+    /// The total width of the rows.
     fn total(&self) -> usize {
         let widths = (0..self.columns.len()).map(|column| self.width(column)).filter(|width| *width > 0);
         let (columns, sum) = widths.fold((0, 0), |(columns, sum), width| (columns + 1, sum + width));
@@ -97,7 +97,7 @@ impl Table {
         }
     }
 
-    /// 0 for a column that says nothing.
+    /// 0 for an empty column.
     fn width(&self, column: usize) -> usize {
         let cells = self.lines.iter().filter_map(|line| match line {
             Line::Row(cells) => cells.get(column),
@@ -126,7 +126,7 @@ impl Table {
     }
 }
 
-/// A note that is too long goes on in the next line, as far to the right as it began.
+/// A wrapped note continues at the indentation of its first line.
 fn wrapped(line: Line, width: usize) -> Vec<Line> {
     let Line::Note(text) = &line else { return vec![line] };
     if measure_text_width(text) <= width {

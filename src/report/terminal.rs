@@ -1,4 +1,4 @@
-//! For people at a terminal: one live line per app, redrawn in place, and the failures below.
+//! For terminals: one live line per app, redrawn in place, then the failures.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -14,20 +14,20 @@ use super::run::Run;
 use super::screen::Screen;
 use crate::event::Event;
 
-/// Draws in a thread of its own: a slow terminal never holds up a deploy.
+/// Draws in its own thread, so that a slow terminal never delays a deploy.
 pub struct TerminalReporter {
     events: Mutex<Option<Sender<Event>>>,
     drawing: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl TerminalReporter {
-    /// Live lines on standard error; the results also on standard output when that is not a terminal.
+    /// Live lines on standard error; results also on standard output when that is not a terminal.
     #[must_use]
     pub fn new() -> Self {
         let (sender, events) = channel();
-        // Without a thread the run goes on unseen, which is better than not at all.
+        // Without a thread the run continues without output.
         let drawing = Builder::new().name("terminal".to_owned()).spawn(move || {
-            // The terminal may go away, as it does with a closed window; the deploy stays.
+            // The terminal may disappear, as with a closed window; the deploy continues.
             drop(draw(&events, &Term::stderr()));
         });
         Self { events: Mutex::new(Some(sender)), drawing: Mutex::new(drawing.ok()) }
@@ -43,7 +43,7 @@ impl Default for TerminalReporter {
 impl Reporter for TerminalReporter {
     fn event(&self, event: &Event) {
         if let Some(events) = &*self.events.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Fails only when drawing has ended already.
+            // Fails only when drawing has already ended.
             drop(events.send(event.clone()));
         }
     }
@@ -64,20 +64,20 @@ impl Drop for TerminalReporter {
 
 const PAINT: Paint = Paint { colour: true };
 
-/// Returns when all senders are gone, with everything drawn.
+/// Returns when all senders are dropped, after the last frame.
 fn draw(events: &Receiver<Event>, term: &Term) -> io::Result<()> {
     let mut run = Run::default();
     let mut screen = Screen::new(term);
     let mut last_event = Instant::now();
     loop {
-        // Nothing is redrawn by time alone when nothing moves.
+        // No redraw by time alone while nothing is in progress.
         let next = match run.is_moving() {
             true => events.recv_timeout(frame::TICK),
             false => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match next {
             Ok(event) => {
-                // A build tells more lines than anybody can see: what has arrived meanwhile shares the frame.
+                // A build emits more lines than can be read: events that arrived meanwhile share a frame.
                 for event in std::iter::once(event).chain(events.try_iter()) {
                     run.apply(&event);
                 }
@@ -102,7 +102,7 @@ fn draw(events: &Receiver<Event>, term: &Term) -> io::Result<()> {
 }
 
 fn size(term: &Term) -> Size {
-    // Some pseudo-terminals have no size; theirs is the one that most programs assume.
+    // Some pseudo-terminals report no size; use the common default.
     let (height, width) = match term.size() {
         (0, _) | (_, 0) => (24, 80),
         size => size,

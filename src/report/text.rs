@@ -1,4 +1,4 @@
-//! The words that all formats for people share.
+//! Texts that all human-readable formats share.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::model::InFlight;
 
 /// `1ms`, `0.4s`, `6.2s`, `1m 12s`, `2h 5m`.
 pub(super) fn duration(duration: Duration) -> String {
-    // Rounded up: what took time is never said to have taken none.
+    // Rounded up, so that a short duration is not shown as zero.
     let milliseconds = duration.as_micros().div_ceil(1000);
     if milliseconds < 100 {
         return format!("{milliseconds}ms");
@@ -18,7 +18,7 @@ pub(super) fn duration(duration: Duration) -> String {
     minutes(tenths.div_ceil(10))
 }
 
-/// Whole seconds, for a time that is still running.
+/// Whole seconds, for a duration that is still growing.
 pub(super) fn seconds(duration: Duration) -> String {
     match u128::from(duration.as_secs()) {
         seconds @ 0..60 => format!("{seconds}s"),
@@ -50,7 +50,7 @@ pub(super) fn in_flight(count_of: InFlight) -> String {
     }
 }
 
-/// What came to its end by itself before an old replica was stopped. What was cut is counted apart.
+/// What finished by itself before an old replica was stopped. Cut requests are counted separately.
 pub(super) fn drained(finished: InFlight, cut: InFlight, took: Duration) -> String {
     match (finished.is_zero(), cut.is_zero()) {
         (true, true) => "nothing to drain".to_owned(),
@@ -59,10 +59,10 @@ pub(super) fn drained(finished: InFlight, cut: InFlight, took: Duration) -> Stri
     }
 }
 
-/// One line from an app or a build, made harmless: it must not move the cursor, change colours or hide text.
+/// Sanitises a line from an app or a build: it must not move the cursor, change colours or hide text.
 pub(super) fn clean(line: &str) -> String {
     let plain = console::strip_ansi_codes(line);
-    // A progress bar redraws itself after `\r`; its last state is what a terminal would show.
+    // A progress bar redraws itself after `\r`; keep its last state, as a terminal would show.
     let last = plain.trim_end().rsplit('\r').find(|part| !part.trim().is_empty()).unwrap_or_default();
     last.chars().filter_map(harmless).collect()
 }
@@ -70,7 +70,7 @@ pub(super) fn clean(line: &str) -> String {
 fn harmless(c: char) -> Option<char> {
     match c {
         '\t' | '\n' => Some(' '),
-        // Marks that reverse or isolate the direction of writing can make a line read as another.
+        // Bidirectional control characters can disguise a line as another.
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => None,
         c if c.is_control() => None,
         c => Some(c),

@@ -1,4 +1,4 @@
-//! Text that takes the place of what was shown before.
+//! Text that replaces what was shown before.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use console::{Term, truncate_str};
 
 use super::screen::Screen;
 
-/// What is shown again and again on standard output.
+/// Repeatedly redraws text on standard output.
 pub struct Watch {
     term: Term,
     screen: Screen<Term>,
@@ -20,7 +20,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Shows as much of it as there is room for: lines that wrap or scroll away could not be found again.
+    /// Shows as much as fits: lines that wrapped or scrolled away could not be overwritten.
     ///
     /// # Errors
     /// When the terminal is gone.

@@ -1,4 +1,4 @@
-//! The way out for finished spans: a thread of the SDK, and an exporter that remembers whether it failed.
+//! Exports finished spans: a thread of the SDK, and an exporter that remembers its last error.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use opentelemetry_sdk::trace::{
 use super::settings::Settings;
 use crate::ports::innermost;
 
-/// How long the end of a run waits for its last spans to leave. A person waits as well.
+/// How long the end of a run waits for the last export. Short, because a person waits too.
 pub const FLUSH_LIMIT: Duration = Duration::from_secs(1);
-/// Spans that have ended leave this soon, so that a run which dies is seen up to there.
+/// Interval between exports, so that the trace of a killed run is almost complete.
 const EVERY: Duration = Duration::from_secs(1);
-/// Above the spans of the largest run; more than that are dropped, and never block the run.
+/// Above the spans of the largest run; further spans are dropped and never block the run.
 const QUEUE: usize = 32_768;
 
 pub(super) struct Export {
@@ -30,7 +30,7 @@ pub(super) struct Export {
     failure: Reason,
 }
 
-/// A reason that two places share: where it shows, and where it is told.
+/// A reason shared by the place where an export fails and the place that reports it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reason(Arc<Mutex<Option<String>>>);
 
@@ -44,17 +44,17 @@ impl Reason {
     }
 }
 
-/// Notes why nothing was sent; all that the exporter itself says is `network error`.
+/// Records why the export failed; the exporter itself only says `network error`.
 #[derive(Debug)]
 struct Client {
     inner: reqwest::blocking::Client,
-    /// Of the last try.
+    /// Error of the last try.
     cause: Reason,
 }
 
 impl Client {
     fn new(timeout: Duration, cause: &Reason) -> Result<Self, String> {
-        // It has a runtime of its own, which may not be made on a thread of another one.
+        // The client has its own runtime, which cannot be created on a thread of another runtime.
         let made = std::thread::spawn(move || reqwest::blocking::Client::builder().timeout(timeout).build()).join();
         match made {
             Ok(Ok(inner)) => Ok(Self { inner, cause: cause.clone() }),
@@ -82,7 +82,7 @@ impl Export {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(&settings.endpoint)
             .with_timeout(settings.timeout)
-            // More retries would only use up the time that the last flush has.
+            // More retries would only use up the time of the last flush.
             .with_retry_policy(RetryPolicy::recommended().with_max_retries(1))
             .build()
             .map_err(|error| format!("no trace is exported: {error}"))?;
@@ -111,11 +111,11 @@ impl Export {
 
     pub(super) fn flush(&self) -> Result<(), String> {
         let ended = self.provider.shutdown_with_timeout(FLUSH_LIMIT);
-        // Shutting down says that all is well also when nothing could be sent.
+        // Shutdown reports success even when nothing could be sent.
         let reason = match (ended, self.failure.get()) {
             (Ok(()), None) => return Ok(()),
             (_, Some(reason)) => reason,
-            // No export has failed, so one is still under way.
+            // No export has failed, so one is still in progress.
             (Err(_), None) => format!("no answer within {FLUSH_LIMIT:?}"),
         };
         Err(format!("the trace was not exported to `{}`: {reason}", self.place))
@@ -125,7 +125,7 @@ impl Export {
 #[derive(Debug)]
 struct Watched<E> {
     inner: E,
-    /// Why nothing could be sent, which the exporter's own error does not say.
+    /// The cause of the failure, which the exporter's own error does not contain.
     cause: Reason,
     failure: Reason,
 }

@@ -1,4 +1,4 @@
-//! What the environment says about telemetry, by the names of the OpenTelemetry specification.
+//! Telemetry settings from the environment variables of the OpenTelemetry specification.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,33 +9,33 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-/// The first that is set counts.
+/// The first variable that is set wins.
 const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
-/// The specification's.
+/// Default of the specification.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where traces go. The exporter itself reads the rest, such as headers and resource attributes, from the environment.
+/// Where traces are sent. The exporter reads the rest, such as headers and resource attributes, from the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The whole URL of the traces.
+    /// Full URL of the traces endpoint.
     pub(super) endpoint: String,
     /// For messages: without path, user and password.
     pub(super) place: String,
-    /// For one try to send.
+    /// Timeout of one try.
     pub(super) timeout: Duration,
-    /// The service's name when the environment does not give one.
+    /// Default service name.
     pub(super) default_name: bool,
-    /// Of the pipeline that started this run.
+    /// Trace context of the pipeline that started this run.
     parent: HashMap<String, String>,
-    /// Worth a word to the user.
+    /// A warning for the user.
     pub warnings: Vec<String>,
 }
 
 impl Settings {
-    /// `None` when no endpoint is set, or when telemetry is switched off.
+    /// `None` when no endpoint is set, or when telemetry is disabled.
     ///
     /// # Errors
-    /// With what the user should read when an endpoint is set that is none.
+    /// When an endpoint is set that is invalid; the text is for the user.
     pub fn from_env(env: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
         let env = |name: &str| env(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let off = env("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
@@ -76,13 +76,13 @@ impl Settings {
         }))
     }
 
-    /// The context that a pipeline has passed on; empty when there is none, or when it cannot be read.
+    /// The context passed on by a pipeline; empty when absent or unreadable.
     pub(super) fn parent(&self) -> Context {
         TraceContextPropagator::new().extract_with_context(&Context::new(), &self.parent)
     }
 }
 
-/// Host and port of an `http://` or `https://` URL. Users and passwords in it must never be printed.
+/// Host and port of an `http://` or `https://` URL, without the user and password, which must never be printed.
 fn place(endpoint: &str) -> Option<String> {
     let url = reqwest::Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let host = url.host_str()?;

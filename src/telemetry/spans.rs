@@ -1,4 +1,4 @@
-//! From events to spans: one for the run, one for each app, one for each step below what it belongs to.
+//! Converts events to spans: one for the run, one per app, and one per step below its app.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use crate::ports::{Ending, Origin, RunInfo};
 
 pub(super) struct Spans {
     tracer: SdkTracer,
-    /// Events carry the time since this.
+    /// Events carry the time since this moment.
     began: SystemTime,
     root: Span,
     apps: BTreeMap<AppKey, AppSpan>,
@@ -46,7 +46,7 @@ fn count(name: &'static str, value: u64) -> KeyValue {
 }
 
 fn outcome_text(outcome: Outcome) -> String {
-    // The words of the event stream, so that both are searched for with the same ones.
+    // The words of the event stream, so that both can be searched for with the same terms.
     serde_json::to_value(outcome).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -133,7 +133,7 @@ impl Spans {
                     self.app_finished(app, at, *outcome, urls);
                 }
             }
-            // Said by the step that they belong to, or progress only.
+            // Covered by the span of its step, or progress only.
             _ => {}
         }
     }
@@ -176,7 +176,7 @@ impl Spans {
         self.span_of(app).add_event_with_timestamp(name, at, attributes);
     }
 
-    /// A span of which only the end is told.
+    /// A span of which only the end is known.
     fn past(&mut self, name: &'static str, at: SystemTime, took: Duration, attributes: Vec<KeyValue>) {
         let start = at.checked_sub(took).unwrap_or(self.began).max(self.began);
         let builder = self.tracer.span_builder(name).with_start_time(start).with_attributes(attributes);
@@ -195,7 +195,7 @@ impl Spans {
             let (drained, cut) = (InFlight::default(), InFlight::default());
             self.apps.insert(app.clone(), AppSpan { span, release, version: version.to_owned(), drained, cut });
         } else {
-            // The state has changed under an earlier attempt, of which nothing is left.
+            // An earlier attempt was discarded because the state changed.
             self.close_steps(Some(app), at);
             self.note(Some(app), at, "planned again", Vec::new());
         }
@@ -255,7 +255,7 @@ impl Spans {
         span.end_with_timestamp(at);
     }
 
-    /// Steps that were stopped, not failed, say nothing of their end.
+    /// Steps that were cancelled, not failed, have no status.
     fn close_steps(&mut self, app: Option<&AppKey>, at: SystemTime) {
         let (closing, open) = std::mem::take(&mut self.steps).into_iter().partition(|step| step.app.as_ref() == app);
         self.steps = open;
@@ -265,7 +265,7 @@ impl Spans {
         }
     }
 
-    /// The open step of this kind, when there is no doubt which one is meant.
+    /// The open step of this kind, when there is exactly one.
     fn only_open(&mut self, app: Option<&AppKey>, kind: StepKind) -> Option<&mut Span> {
         let mut open = self.steps.iter_mut().filter(|step| step.app.as_ref() == app && step.kind == kind);
         let first = open.next()?;

@@ -1,7 +1,7 @@
 //! GitHub Actions: workflow commands in the log, the job's summary, and outputs for later steps.
 //!
-//! The runner looks for commands in every line of the log, so whatever comes from elsewhere, such as a build's output, is
-//! made harmless before it is written.
+//! The runner looks for commands in every line of the log, so foreign text, such as a build's output, is escaped before
+//! it is written.
 
 use std::env;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use crate::report::row::{End, Row, Tone};
 use crate::report::run::Run;
 use crate::report::text;
 
-/// A line that the runner shows as an error, a warning or a notice, at a place if it has one.
+/// An annotation (error, warning or notice), optionally with a source location.
 #[must_use]
 pub fn annotation(level: &str, properties: &[(&str, &str)], message: &str) -> String {
     let properties: Vec<String> =
@@ -27,13 +27,13 @@ pub fn annotation(level: &str, properties: &[(&str, &str)], message: &str) -> St
     format!("::{level}{space}{}::{}", properties.join(","), escape_data(message))
 }
 
-/// What a command says after its second `::`.
+/// Escapes the message of a command, the part after the second `::`.
 #[must_use]
 pub fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// A property's value, which ends at a comma or at `::`.
+/// Escapes a property's value, which ends at a comma or at `::`.
 #[must_use]
 pub fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
@@ -57,7 +57,7 @@ pub(super) fn harmless(line: &str) -> String {
     if line.trim_start().starts_with("::") { format!("\u{200b}{line}") } else { line }
 }
 
-/// Adds to the job's summary, if there is one.
+/// Appends to the job's summary, if there is one.
 ///
 /// # Errors
 /// When the runner's file cannot be written.
@@ -79,7 +79,7 @@ fn append(file: Option<&OsStr>, text: &str) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).open(Path::new(file))?.write_all(text.as_bytes())
 }
 
-/// A value may have several lines, and none of them may end it: so nobody can guess the line that does.
+/// A value may span several lines, so it is enclosed in a random delimiter that it cannot contain.
 fn delimiter(value: &str) -> String {
     loop {
         let [high, low] = [(); 2].map(|()| RandomState::new().build_hasher().finish());
@@ -94,7 +94,7 @@ fn output(name: &str, value: &str, delimiter: &str) -> String {
     format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
 }
 
-/// The summary and the outputs of a run that has ended.
+/// The summary and the outputs of a finished run.
 pub(super) fn write_files(run: &Run, talk: &mut impl Write) {
     let written = append_summary(&summary(run)).and_then(|()| append_output(&outputs(run)));
     if let Err(error) = written {
@@ -107,7 +107,7 @@ fn ended(run: &Run) -> impl Iterator<Item = (&Row, &End)> {
     run.rows.iter().filter(|row| row.app.is_some()).filter_map(|row| Some((row, row.end.as_ref()?)))
 }
 
-/// A table of how each app ended.
+/// A table with the outcome of each app.
 pub(super) fn summary(run: &Run) -> String {
     if ended(run).next().is_none() {
         return String::new();
@@ -128,7 +128,7 @@ pub(super) fn summary(run: &Run) -> String {
     text
 }
 
-/// The summary of a command that ended before any app's part of it.
+/// The summary of a command that failed before it handled any app.
 #[must_use]
 pub fn failure_summary(message: &str) -> String {
     let longest = message.split(|c| c != '`').map(str::len).max().unwrap_or(0);
@@ -149,7 +149,7 @@ fn words(outcome: Outcome) -> &'static str {
     }
 }
 
-/// What later steps of the job may ask for.
+/// Outputs for later steps of the job.
 pub(super) fn outputs(run: &Run) -> Vec<(String, String)> {
     let is_new =
         |end: &End| matches!(end.outcome, Outcome::Completed | Outcome::CompletedWithLeftovers | Outcome::Unstable);
@@ -160,7 +160,7 @@ pub(super) fn outputs(run: &Run) -> Vec<(String, String)> {
     let apps: Vec<Value> = ended(run).map(|(row, end)| app(row, end)).collect();
     outputs.push(("apps".to_owned(), Value::Array(apps).to_string()));
     for (row, end) in ended(run) {
-        // The name of an output knows no dot.
+        // Output names may not contain dots.
         let name = row.name().replace('.', "_");
         let release = row.planned.as_ref().map(|planned| planned.to.to_string()).unwrap_or_default();
         outputs.push((format!("{name}-release"), release));

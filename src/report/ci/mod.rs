@@ -1,7 +1,7 @@
-//! For the log of a pipeline: plain lines while it runs, and behind them the details of each app, folded.
+//! For CI logs: plain lines while the run lasts, then the details of each app in a collapsed group.
 //!
-//! Apps run beside each other, and a group cannot be interrupted by lines of another app. So the details of an app are
-//! kept until it has come to its end, and are then written in one piece; the plain lines show meanwhile what goes on.
+//! Apps are deployed in parallel, and lines of another app cannot interrupt a group. So the details of an app are
+//! buffered until the app has finished, and are then written at once; plain lines show the progress meanwhile.
 
 mod github;
 mod gitlab;
@@ -23,19 +23,19 @@ use super::{Manner, Reporter, Verbosity};
 use crate::event::{Event, Fact};
 use crate::model::AppKey;
 
-/// A build may write a line for each file it touches.
+/// Buffer limit: a build may write one line per file.
 const MOST_DETAILS: usize = 5_000;
-/// Long work is told now and then only.
+/// Interval between progress lines of a long step.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Whose marks the log gets.
+/// The CI system, which decides the group markers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     Github,
     Gitlab,
 }
 
-/// Talk and details go to one stream, results to the other.
+/// Progress and details go to one stream, results to the other.
 pub struct CiReporter<T, R> {
     told: Mutex<Told<T, R>>,
 }
@@ -46,16 +46,16 @@ struct Told<T, R> {
     dialect: Dialect,
     manner: Manner,
     run: Run,
-    /// What is kept of each app until it has ended.
+    /// Buffered details of each unfinished app.
     details: HashMap<Option<AppKey>, Vec<String>>,
     last: HashMap<Option<AppKey>, Duration>,
-    /// By this machine's clock: a wait brings no events.
+    /// Local time: while the run waits, no event arrives that carries a time.
     last_event: Option<Instant>,
     clock: fn() -> u64,
     finished: bool,
 }
 
-/// Seconds since 1970, which GitLab wants to know of each section.
+/// Unix time in seconds, which GitLab requires in section markers.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
@@ -65,7 +65,7 @@ impl<T: Write + Send, R: Write + Send> CiReporter<T, R> {
         Self::at(talk, results, dialect, manner, now)
     }
 
-    /// With a clock of its own.
+    /// Like `new`, with the given clock.
     pub(super) fn at(talk: T, results: R, dialect: Dialect, manner: Manner, clock: fn() -> u64) -> Self {
         let (details, last) = (HashMap::new(), HashMap::new());
         let told = Told {
@@ -101,7 +101,7 @@ impl<T: Write + Send, R: Write + Send> Reporter for CiReporter<T, R> {
 }
 
 impl<T: Write, R: Write> Told<T, R> {
-    /// Says of everything that has been silent for long what it waits for.
+    /// Reports what each app waits for that has been silent for long.
     fn wait(&mut self, now: Duration) {
         if self.finished || self.manner.verbosity == Verbosity::Quiet {
             return;
@@ -128,7 +128,7 @@ impl<T: Write, R: Write> Told<T, R> {
         }
     }
 
-    /// What only somebody who looks for a cause wants to read.
+    /// Details that only matter when looking for a cause.
     fn keep(&mut self, event: &Event) {
         let line = match &event.fact {
             Fact::StepStarted { step, because, .. } => format!("{step} — {because}"),
@@ -175,7 +175,7 @@ impl<T: Write, R: Write> Told<T, R> {
         Some(format!("finished in {}: {}", text::duration(took), row.ending(row.end.as_ref()?).text))
     }
 
-    /// GitHub shows an annotation in the log and beside the run; elsewhere the lines themselves have to do.
+    /// GitHub shows an annotation in the log and beside the run; other systems get plain lines.
     fn block(&mut self, event: &Event, block: &Block) {
         let lines: Vec<String> = frame::block_lines(block, Paint { colour: false }).collect();
         let name = name(event.app.as_ref()).to_owned();
@@ -201,7 +201,7 @@ impl<T: Write, R: Write> Told<T, R> {
         }
     }
 
-    /// The kept lines of an app, folded.
+    /// The buffered lines of an app, in a collapsed group.
     fn group(&mut self, app: Option<&AppKey>) {
         let Some(lines) = self.details.remove(&app.cloned()).filter(|lines| !lines.is_empty()) else { return };
         if self.manner.verbosity == Verbosity::Quiet {
@@ -225,7 +225,7 @@ impl<T: Write, R: Write> Told<T, R> {
         drop(writeln!(self.talk, "{end}"));
     }
 
-    /// A reader that went away must not end the deploy.
+    /// A closed output must not end the deploy.
     fn write(&mut self, line: &str) {
         let line = if self.dialect == Dialect::Github { github::harmless(line) } else { line.to_owned() };
         drop(writeln!(self.talk, "{line}"));

@@ -1,4 +1,4 @@
-//! One measure of several: lying bars with the spread of their rounds.
+//! Horizontal bar charts with the range of the rounds.
 
 use super::canvas::{ALONE, Sign, Words, embedded, legend, standalone};
 use super::markup::{Anchor, Canvas, width_of};
@@ -7,7 +7,7 @@ use super::table::{Cell, Table};
 use super::{Hue, canvas};
 
 const BAR: f64 = 20.0;
-/// Below this width a bar's name stands above it.
+/// Below this width, names are drawn above the bars.
 const BESIDE: f64 = 600.0;
 
 /// One bar.
@@ -21,20 +21,20 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// `value` is in the bars' unit: milliseconds for [`Unit::Milliseconds`].
+    /// In the chart's unit; milliseconds for [`Unit::Milliseconds`].
     #[must_use]
     pub fn new(name: &str, value: f64, hue: Hue) -> Self {
         Self { name: name.to_owned(), value, spread: None, note: String::new(), hue }
     }
 
-    /// The lowest and the highest of the rounds that `value` is the middle of.
+    /// The lowest and highest of the rounds; `value` is their median.
     #[must_use]
     pub fn spread(mut self, lowest: f64, highest: f64) -> Self {
         self.spread = Some((lowest, highest));
         self
     }
 
-    /// A few words beside the value.
+    /// A short note beside the value.
     #[must_use]
     pub fn note(mut self, note: &str) -> Self {
         note.clone_into(&mut self.note);
@@ -42,7 +42,7 @@ impl Bar {
     }
 }
 
-/// A measure, with a bar for each of those compared. All begin at 0, so lengths compare as values do.
+/// A chart with one bar per subject. All bars start at 0, so lengths are proportional to values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bars {
     title: String,
@@ -56,14 +56,14 @@ impl Bars {
         Self { title: title.to_owned(), unit, bars: Vec::new() }
     }
 
-    /// Bars stand in the order in which they are added.
+    /// Appends a bar.
     #[must_use]
     pub fn bar(mut self, bar: Bar) -> Self {
         self.bars.push(bar);
         self
     }
 
-    /// The whole drawing as a file; `under` is the line under its heading, and may be empty.
+    /// The chart as an SVG file; `under` is its subtitle and may be empty.
     #[must_use]
     pub fn standalone(&self, under: &str) -> String {
         let (inside, height) = self.draw(ALONE);
@@ -98,7 +98,7 @@ impl Bars {
         Words { title: &self.title, about: "", data: String::new() }
     }
 
-    /// The longest of all, spreads included.
+    /// The maximum of all values, ranges included.
     fn most(&self) -> f64 {
         let ends = self.bars.iter().flat_map(|bar| [bar.value, bar.spread.map_or(bar.value, |(_, highest)| highest)]);
         ends.filter(|value| value.is_finite()).fold(0.0, f64::max)
@@ -117,7 +117,7 @@ impl Bars {
         let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
         let left = if beside { widest(&mut self.bars.iter().map(|bar| width_of(&bar.name))) + 16.0 } else { 0.0 };
         let right = widest(&mut self.bars.iter().map(|bar| width_of(&self.said(bar)))) + 14.0;
-        // Long notes must not push the bars together.
+        // Long notes must not shorten the bars.
         let end = (width - right).max(left + (width - left) * 0.4);
         let scale = Scale::from_zero(self.most(), self.unit, if beside { 5 } else { 3 }, (left, end));
         let row = if beside { BAR + 14.0 } else { BAR + 30.0 };
@@ -135,7 +135,7 @@ impl Bars {
             };
             canvas.text("", (name_x, name_y), anchor, &bar.name);
             let hint = format!("{}: {}", bar.name, self.said(bar));
-            // Nothing is a line, so that it is seen to be nothing and not missing.
+            // Zero is drawn as a line, to tell it from a missing value.
             let length = (scale.place(bar.value) - left).max(2.0);
             canvas.rect(&format!("bar {}", bar.hue.class()), (left, top), (length, BAR), &hint);
             let mut text_x = left + length;

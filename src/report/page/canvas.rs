@@ -1,4 +1,4 @@
-//! The sheet that a drawing is on: its size, its name for those who do not see it, and what its signs mean.
+//! The SVG canvas of a drawing: its size, its accessible name, and its legend.
 
 use std::fmt::Write;
 
@@ -7,25 +7,25 @@ use super::markup::{Anchor, At, Canvas, escape, width_of};
 use super::shapes::cross;
 
 const STYLE: &str = include_str!("style.css");
-/// Around what stands alone.
+/// Margin of a standalone drawing.
 const MARGIN: f64 = 20.0;
 const LEGEND_ROW: f64 = 20.0;
 
-/// How wide plots are drawn: on a screen, on a phone, alone. Letters keep their size, so each width is a drawing of its own.
+/// Plot widths for a desktop, a phone and a standalone file. Text keeps its size, so each width is drawn separately.
 pub(super) const WIDE: f64 = 1000.0;
 pub(super) const NARROW: f64 = 340.0;
 pub(super) const ALONE: f64 = 860.0;
 
-/// The words of a drawing.
+/// Texts of a drawing.
 pub(super) struct Words<'a> {
     pub(super) title: &'a str,
-    /// What is to be seen, for those who do not see it.
+    /// The accessible description.
     pub(super) about: &'a str,
-    /// More attributes of the root.
+    /// Additional attributes of the root element.
     pub(super) data: String,
 }
 
-/// A drawing within a page, which brings the style. `scope` tells it from another of the same title.
+/// A drawing embedded in a page, which provides the style. `scope` makes its identifiers unique.
 pub(super) fn embedded(words: &Words<'_>, scope: &str, (width, height): (f64, f64), inside: &str) -> String {
     let Words { title, about, data } = words;
     let id = format!("{}-{width}", slug(&format!("{scope} {title}")));
@@ -35,7 +35,7 @@ pub(super) fn embedded(words: &Words<'_>, scope: &str, (width, height): (f64, f6
     )
 }
 
-/// A drawing that is a file of its own, with its style, its heading and a ground to stand on.
+/// A standalone SVG file with its style, title and background.
 pub(super) fn standalone(words: &Words<'_>, under: &str, inner: f64, height: f64, inside: &str) -> String {
     let heading = if under.is_empty() { 30.0 } else { 50.0 };
     let (width, whole) = (inner + 2.0 * MARGIN, height + heading + 2.0 * MARGIN);
@@ -54,7 +54,7 @@ pub(super) fn standalone(words: &Words<'_>, under: &str, inner: f64, height: f64
     ) + "\n"
 }
 
-/// The style sheet of all drawings, without what only its readers need.
+/// The style sheet of all drawings, without rules for interaction.
 pub(super) fn style() -> String {
     compact(STYLE)
 }
@@ -80,14 +80,14 @@ pub(super) fn slug(title: &str) -> String {
             _ => id.push('-'),
         }
     }
-    // Other alphabets have to be told apart too.
+    // Titles in other alphabets must stay distinct.
     for c in title.chars().filter(|c| !c.is_ascii()) {
         let _ = write!(id, "{:x}", u32::from(c));
     }
     id
 }
 
-/// What a sign stands for.
+/// The meaning of a legend's symbol.
 pub(super) enum Sign {
     Line(Hue, &'static str),
     Square(Hue),
@@ -95,7 +95,7 @@ pub(super) enum Sign {
     Cross(usize),
 }
 
-/// Draws the legend from `top` on, in as many rows as it needs, and says where it ends.
+/// Draws the legend from `top` on, wrapped into rows, and returns its bottom edge.
 pub(super) fn legend(canvas: &mut Canvas, signs: &[(Sign, String)], width: f64, top: f64) -> f64 {
     let (mut x, mut y) = (0.0, top);
     for (sign, text) in signs {

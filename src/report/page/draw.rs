@@ -1,4 +1,4 @@
-//! Lays a plot out on its sheet, and draws it part by part from the ground up.
+//! Lays out a plot and draws it layer by layer.
 
 use super::markup::{Anchor, Canvas, width_of};
 use super::plot::{Line, Plot};
@@ -6,9 +6,9 @@ use super::scale::{Scale, Spacing, Unit};
 use super::shapes::{area, cross, line};
 
 const STRIP: f64 = 14.0;
-/// A stage of a few milliseconds is still to be seen.
+/// Minimum width, so that a stage of a few milliseconds is visible.
 const THINNEST: f64 = 1.5;
-/// An area of less height has no room for its name.
+/// Minimum height of an area that is labelled.
 const NAME: f64 = 20.0;
 const ENOUGH: f64 = 60.0;
 
@@ -18,7 +18,7 @@ pub(super) struct Sheet<'a> {
     y: Scale,
     left: f64,
     right: f64,
-    /// Of the strip of stages.
+    /// Height of the strip of stages.
     strip: f64,
     top: f64,
     bottom: f64,
@@ -32,7 +32,7 @@ impl<'a> Sheet<'a> {
         let top = if plot.stages.is_empty() { names } else { strip + STRIP + 4.0 } + 4.0;
         let bottom = top + if is_wide { 210.0 } else { 170.0 } + if plot.misses.is_empty() { 0.0 } else { 16.0 };
         let y = vertical(plot, (bottom, top));
-        // The same for all plots of a page wherever it does, so that moments stand under each other.
+        // The same left edge for all plots of a page where possible, so that times line up.
         let names =
             y.named(plot.unit).map(|(_, text)| width_of(&text)).fold(if is_wide { 48.0 } else { 40.0 }, f64::max);
         let left = names + 8.0;
@@ -57,7 +57,7 @@ impl<'a> Sheet<'a> {
         self.bands(canvas);
         self.axes(canvas);
         self.stack(canvas);
-        // Extremes first, so that what is usual lies on top of them.
+        // Extremes are drawn first, so that typical values cover them.
         for series in self.plot.lines.iter().rev() {
             let places = series.points.iter().map(|(time, value)| (self.x.place(*time), self.height_of(*value)));
             canvas.path(&format!("edge {} {}", series.look, series.hue.class()), &line(places));
@@ -72,7 +72,7 @@ impl<'a> Sheet<'a> {
         if is_shown { self.y.place(value) } else { f64::NAN }
     }
 
-    /// Cut to the time that is shown; `None` when it lies outside.
+    /// Clipped to the visible time range; `None` when outside.
     fn span(&self, from: f64, to: f64) -> Option<(f64, f64)> {
         let (first, last) = self.x.values();
         (to >= first && from <= last).then(|| (self.x.place(from), self.x.place(to)))
@@ -81,7 +81,7 @@ impl<'a> Sheet<'a> {
     fn bands(&self, canvas: &mut Canvas) {
         for band in &self.plot.bands {
             if let Some((from, to)) = self.span(band.from, band.to) {
-                // Half a pixel less at each end: deploys that follow each other stay apart.
+                // Half a pixel less at each end keeps adjacent deploys apart.
                 let size = ((to - from - 1.0).max(THINNEST), self.bottom - self.top);
                 canvas.rect("band", (from + 0.5, self.top), size, &band.name);
             }
@@ -96,7 +96,7 @@ impl<'a> Sheet<'a> {
         let mut free = f64::MIN;
         for (x, text) in self.x.named(Unit::Seconds) {
             let half = width_of(&text) / 2.0;
-            // At the border a text ends with the sheet.
+            // Labels are kept inside the right edge.
             let (place, anchor, from) = match x + half > self.right {
                 true => (self.right, Anchor::End, self.right - 2.0 * half),
                 false => (x, Anchor::Middle, x - half),
@@ -115,7 +115,7 @@ impl<'a> Sheet<'a> {
             let upper: Vec<f64> = lower.iter().zip(&series.points).map(|(below, (_, value))| below + value).collect();
             let places: Vec<(f64, f64, f64)> = std::iter::zip(&series.points, std::iter::zip(&upper, &lower))
                 .enumerate()
-                // Where a series is nothing, it has no edge either.
+                // No edge where the series is zero.
                 .map(|(index, ((time, _), (upper, lower)))| {
                     let upper = if is_near(&series.points, index) { self.y.place(*upper) } else { f64::NAN };
                     (self.x.place(*time), upper, self.y.place(*lower))
@@ -129,10 +129,10 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// A name in the roomiest place of an area, if there is one.
+    /// A label at the widest place of an area, if there is room.
     fn name(&self, canvas: &mut Canvas, series: &Line, places: &[(f64, f64, f64)]) {
         let half = width_of(&series.name) * 0.6;
-        // The height of the box that fits around a name there; beyond enough, more is no better.
+        // The height available for a label there, up to a sufficient height.
         let room = |at: f64| {
             let around = places.iter().filter(|(x, ..)| (x - at).abs() <= half);
             let (top, low) = around.fold((f64::MIN, f64::MAX), |(top, low), (_, upper, lower)| {
@@ -164,7 +164,7 @@ impl<'a> Sheet<'a> {
             let half = width_of(&mark.name) / 2.0;
             let middle = x.clamp(self.left + half, (self.right - half).max(self.left + half));
             canvas.line("flip", (x, self.strip - 2.0), (x, self.bottom));
-            // Names never lie over each other; the lines say where all are.
+            // Labels must not overlap; the lines mark all positions.
             if middle - half > free {
                 canvas.text("mark", (middle, self.strip - 6.0), Anchor::Middle, &mark.name);
                 free = middle + half + 6.0;
@@ -172,7 +172,7 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// At the foot, a row of crosses; each says how many there were.
+    /// A row of crosses at the bottom, each with its number of failures.
     fn misses(&self, canvas: &mut Canvas) {
         for (number, miss) in self.plot.misses.iter().enumerate() {
             for (time, count) in &miss.at {
@@ -187,13 +187,13 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// Whether a series has a value here or beside: each area begins and ends at nothing.
+/// Whether the series is non-zero here or at a neighbour: each area starts and ends at zero.
 fn is_near(points: &[(f64, f64)], index: usize) -> bool {
     let at = |index: usize| points.get(index).is_some_and(|(_, value)| *value > 0.0);
     points[index].1.is_finite() && (at(index) || at(index + 1) || index.checked_sub(1).is_some_and(at))
 }
 
-/// The axis that holds all values.
+/// The axis that covers all values.
 fn vertical(plot: &Plot, places: (f64, f64)) -> Scale {
     let lines = plot.lines.iter().flat_map(|line| line.points.iter().map(|(_, value)| *value));
     let count = plot.stack.first().map_or(0, |line| line.points.len());

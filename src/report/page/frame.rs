@@ -1,4 +1,4 @@
-//! The page around the plots: verdict, figures, sections. One file, which loads nothing.
+//! The page around the plots: verdict, figures, sections. One file without external resources.
 
 use std::fmt::Write;
 
@@ -11,26 +11,26 @@ use super::table::Table;
 const FRAME: &str = include_str!("frame.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What the page says first.
+/// The page's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Good,
     Bad,
-    /// It compares, and judges nothing.
+    /// A comparison without a verdict.
     Neutral,
 }
 
-/// One figure above all plots.
+/// A key figure at the top of the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tile {
     pub name: String,
     pub value: String,
-    /// A few small words under it.
+    /// A short caption.
     pub note: String,
     pub is_bad: bool,
 }
 
-/// A part of the page, with its heading.
+/// A section with its heading.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Section {
     title: String,
@@ -38,7 +38,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// Without a title, the section goes on with the one before.
+    /// Without a title, the section continues the previous one.
     #[must_use]
     pub fn new(title: &str) -> Self {
         Self { title: title.to_owned(), body: String::new() }
@@ -60,7 +60,7 @@ impl Section {
         self
     }
 
-    /// The plot at both widths, and its figures as a table. `under` is the line under its heading.
+    /// The plot at both widths, and its data as a table. `under` is the subtitle.
     #[must_use]
     pub fn plot(self, plot: &Plot, under: &str) -> Self {
         let drawings = [WIDE, NARROW].map(|width| plot.svg(&self.title, width));
@@ -84,7 +84,7 @@ impl Section {
     fn figure(mut self, title: &str, under: &str, drawings: &[String; 2], table: &Table, is_read: bool) -> Self {
         self.head(title, under);
         let [wide, narrow] = drawings;
-        // What is pointed at is not spoken: whoever listens has the table.
+        // Hover text is hidden from screen readers, which have the table.
         let readout = if is_read { r#"<p class="readout muted" aria-hidden="true"></p>"# } else { "" };
         let _ = write!(
             self.body,
@@ -102,7 +102,7 @@ impl Section {
     }
 }
 
-/// A page, ready to be written into a file.
+/// An HTML page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     title: String,
@@ -113,13 +113,13 @@ pub struct Page {
 }
 
 impl Page {
-    /// The title says what came out: it stands above all else, and names the window.
+    /// The title states the result; it is also the window's title.
     #[must_use]
     pub fn new(title: &str, verdict: Verdict) -> Self {
         Self { title: title.to_owned(), verdict, under: String::new(), sections: Vec::new(), foot: String::new() }
     }
 
-    /// The line under the title.
+    /// The subtitle.
     #[must_use]
     pub fn under(mut self, text: &str) -> Self {
         text.clone_into(&mut self.under);
@@ -132,14 +132,14 @@ impl Page {
         self
     }
 
-    /// The last line.
+    /// The footer.
     #[must_use]
     pub fn foot(mut self, text: &str) -> Self {
         text.clone_into(&mut self.foot);
         self
     }
 
-    /// The whole file.
+    /// The complete HTML file.
     #[must_use]
     pub fn html(&self) -> String {
         let (title, under, foot) = (escape(&self.title), escape(&self.under), escape(&self.foot));
@@ -151,7 +151,7 @@ impl Page {
             }
             body.push_str(&section.body);
         }
-        // The policy holds the page to what it says of itself: nothing is loaded, from anywhere.
+        // The content security policy enforces that nothing is loaded.
         format!(
             r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -167,7 +167,7 @@ impl Page {
     }
 }
 
-/// A tick or a cross: the colour is not the only sign.
+/// A tick or a cross, so that colour is not the only sign.
 fn sign(verdict: Verdict) -> String {
     let (class, name, shape) = match verdict {
         Verdict::Good => ("good", "passed", "M12 20.5l5.5 5.5L28.5 15"),

@@ -1,10 +1,10 @@
-//! Pieces of HTML and SVG with foreign text made harmless.
+//! Builds HTML and SVG with foreign text escaped.
 
 use std::fmt::{self, Display, Write};
 
-/// Text for the content of an element or for a quoted attribute, of HTML and of SVG alike.
+/// Escapes text for the content of an element or a quoted attribute, in HTML and SVG.
 ///
-/// What XML forbids, and what would move or reverse the text around it, is left out.
+/// Drops characters that XML forbids and those that change the direction of text.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -24,18 +24,18 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
-/// A coordinate: a tenth of a pixel is finer than any screen shows.
+/// A coordinate, rounded to a tenth of a pixel.
 pub(super) struct At(pub(super) f64);
 
 impl Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tenths = (self.0 * 10.0).round() / 10.0;
-        // Neither `-0` nor `12.0`.
+        // Avoids `-0` and `12.0`.
         write!(f, "{}", if tenths == 0.0 { 0.0 } else { tenths })
     }
 }
 
-/// Where a text stands with respect to its place.
+/// Alignment of a text relative to its position.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -43,7 +43,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// An SVG in the making. Writing into a string cannot fail, so no method gives a result.
+/// An SVG builder. Writing into a string cannot fail, so no method returns a result.
 #[derive(Debug, Default)]
 pub(super) struct Canvas {
     pub(super) out: String,
@@ -60,7 +60,7 @@ impl Canvas {
         self.raw(format_args!(r#"<line class="{class}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>"#));
     }
 
-    /// `hint` is shown to whoever points at it, and read out.
+    /// `hint` is shown on hover and read by screen readers.
     pub(super) fn rect(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64), hint: &str) {
         let (x, y, width, height) = (At(x), At(y), At(width.max(0.0)), At(height.max(0.0)));
         let hint = escape(hint);
@@ -83,7 +83,7 @@ impl Canvas {
     }
 }
 
-/// About how wide a text is at the size of the plots' letters, in pixels. Fonts differ, so places keep some room.
+/// Estimated width of a text in the plots' font size, in pixels. Fonts differ, so the estimate is generous.
 pub(super) fn width_of(text: &str) -> f64 {
     text.chars().count() as f64 * 6.8
 }

@@ -1,8 +1,8 @@
-//! Pictures of measurements: a page of its own, with plots that are drawn here.
+//! Charts of measurements as HTML pages and SVG files.
 //!
-//! Data goes in, a `String` comes out; nothing is read, asked or written. A [`Page`] is one HTML file that loads nothing
-//! from elsewhere and is light or dark as its reader's system is. A [`Plot`] (lines, stacked areas, bands, marks over
-//! time) or [`Bars`] (one measure of several rivals) goes into a page, or stands alone as an SVG file for a README.
+//! Pure: data in, a `String` out. A [`Page`] is one HTML file without external resources that follows the reader's light
+//! or dark theme. A [`Plot`] (lines, stacked areas, bands, marks over time) or [`Bars`] (one measure of several
+//! subjects) is part of a page, or an SVG file of its own for a README.
 //!
 //! ```
 //! use deploy_apps::report::page::{Bar, Bars, Hue, Page, Section, Unit, Verdict};
@@ -15,7 +15,7 @@
 //! assert!(alone.starts_with("<svg ") && page.html().starts_with("<!doctype html>"));
 //! ```
 //!
-//! Colours are names of a [`Hue`], never values: one style sheet turns them into light and dark.
+//! Colours are named by a [`Hue`]; one style sheet defines them for both themes.
 
 mod bars;
 mod canvas;
@@ -37,14 +37,14 @@ pub use plot::{Band, Line, Mark, Miss, Plot, Stage};
 pub use scale::{Spacing, Unit};
 pub use table::{Cell, Table};
 
-/// What a colour means. Beside it there is always a second sign: a dash, a name, a place.
+/// The meaning of a colour. There is always a second sign: a dash, a name, a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hue {
-    /// One of five that are told apart, also by the colour-blind; beyond them they come again.
+    /// One of five colours that the colour-blind can tell apart; they repeat beyond five.
     Series(usize),
-    /// Of a deploy, from 0, its beginning, to 5, its end; 3 is the flip.
+    /// A stage of a deploy, from 0 (first) to 5 (last); 3 is the flip.
     Stage(usize),
-    /// What stands beside the subject, such as a rival or an extreme.
+    /// Context, such as a rival or an extreme.
     Quiet,
     /// Failures.
     Lost,

@@ -1,4 +1,4 @@
-// Says what the plot shows where the pointer is, out of the table beside it. Without a script the table says the same.
+// Shows the values at the pointer, taken from the table beside the plot, which has them without a script too.
 "use strict";
 for (const figure of document.querySelectorAll("figure")) {
   const readout = figure.parentElement.querySelector(".readout");

@@ -1,4 +1,4 @@
-//! Values over time: lines, stacked areas, what went on meanwhile, and what was lost.
+//! Values over time: lines, stacked areas, events and failures.
 
 use super::canvas::{ALONE, Sign, Words, embedded, legend, standalone};
 use super::draw::Sheet;
@@ -6,7 +6,7 @@ use super::scale::{Spacing, Unit};
 use super::table::{Cell, Table};
 use super::{Hue, markup};
 
-/// Values of one series. A value that is no number is a gap, which is not bridged.
+/// Values of one series. A value that is not a number is a gap, which is not bridged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     pub(super) name: String,
@@ -22,7 +22,7 @@ impl Line {
         Self { name: name.to_owned(), hue, look: "", points }
     }
 
-    /// For extremes, which would else be louder than what is usual.
+    /// For extremes, which should be less prominent than typical values.
     #[must_use]
     pub fn dotted(self) -> Self {
         Self { look: "dashed", ..self }
@@ -34,16 +34,16 @@ impl Line {
     }
 }
 
-/// A time in which something went on, behind all lines.
+/// A time range, drawn behind all lines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Band {
     pub from: f64,
     pub to: f64,
-    /// Shown to whoever points at it.
+    /// Hover text.
     pub name: String,
 }
 
-/// One stage of what went on, in a strip above the lines.
+/// A stage of an event, in a strip above the lines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
     pub from: f64,
@@ -55,11 +55,11 @@ pub struct Stage {
     pub hint: String,
 }
 
-/// A moment.
+/// A point in time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     pub at: f64,
-    /// Stands above the lines where there is room.
+    /// The label above the lines, where there is room.
     pub name: String,
 }
 
@@ -67,7 +67,7 @@ pub struct Mark {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Miss {
     pub cause: String,
-    /// Time and number.
+    /// Time and count.
     pub at: Vec<(f64, u64)>,
 }
 
@@ -87,11 +87,11 @@ pub struct Plot {
     pub(super) misses: Vec<Miss>,
 }
 
-/// More areas than this have their names in the drawing alone.
+/// With more areas than this, labels are drawn in the plot instead of a legend.
 const LEGEND_MOST: usize = 6;
 
 impl Plot {
-    /// From `time.0` to `time.1`, in seconds; values in `unit`.
+    /// A plot from `time.0` to `time.1`, in seconds, with values in `unit`.
     #[must_use]
     pub fn new(title: &str, time: (f64, f64), unit: Unit) -> Self {
         Self {
@@ -109,14 +109,14 @@ impl Plot {
         }
     }
 
-    /// What is to be seen, in a sentence for those who do not see it.
+    /// The accessible description.
     #[must_use]
     pub fn about(mut self, text: &str) -> Self {
         text.clone_into(&mut self.about);
         self
     }
 
-    /// Equal ratios are equal steps. Values of 0 and less are gaps then.
+    /// Logarithmic scale. Values of 0 and less are gaps then.
     #[must_use]
     pub fn log(self) -> Self {
         Self { spacing: Spacing::Log, ..self }
@@ -128,7 +128,7 @@ impl Plot {
         self
     }
 
-    /// Areas on top of each other, the first at the bottom. All have their points at the same times.
+    /// Stacked areas, the first at the bottom. All must have their points at the same times.
     #[must_use]
     pub fn stack(mut self, lines: impl IntoIterator<Item = Line>) -> Self {
         self.stack.extend(lines);
@@ -166,7 +166,7 @@ impl Plot {
         points.into_iter().all(|(_, value)| !value.is_finite()) && self.misses.is_empty()
     }
 
-    /// The whole drawing as a file; `under` is the line under its heading, and may be empty.
+    /// The plot as an SVG file; `under` is its subtitle and may be empty.
     #[must_use]
     pub fn standalone(&self, under: &str) -> String {
         let (inside, height, _) = self.draw(ALONE);
@@ -182,7 +182,7 @@ impl Plot {
         &self.title
     }
 
-    /// The same as figures. Times are in the first column, which the page's script reads too.
+    /// The data as a table. The first column is the time, which the page's script reads too.
     pub(super) fn table(&self) -> Table {
         let series: Vec<&Line> = self.stack.iter().chain(&self.lines).collect();
         let mut times: Vec<f64> = series.iter().flat_map(|line| line.points.iter().map(|(time, _)| *time)).collect();
@@ -213,7 +213,7 @@ impl Plot {
         }
         let mut kinds: Vec<(usize, &str)> = Vec::new();
         for stage in &self.stages {
-            // The flip has a sign of its own.
+            // The flip has its own symbol.
             let is_marked = stage.number == 3 && !self.marks.is_empty();
             if !is_marked && !kinds.iter().any(|(number, _)| *number == stage.number) {
                 kinds.push((stage.number, &stage.name));
@@ -231,7 +231,7 @@ impl Plot {
         signs
     }
 
-    /// The inside, its height, and what the page's script has to know of it.
+    /// The plot's content, its height, and the data for the page's script.
     fn draw(&self, width: f64) -> (String, f64, String) {
         let mut canvas = markup::Canvas::default();
         let top = legend(&mut canvas, &self.signs(), width, 0.0);

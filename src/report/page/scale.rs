@@ -1,15 +1,15 @@
-//! From values to places, and the round values that an axis names.
+//! Maps values to positions, and chooses round values for axis labels.
 
-/// What the numbers of an axis are, and so how they are written.
+/// The unit of an axis, which decides how numbers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Count,
     PerSecond,
-    /// Written as µs, ms or s, whichever is short.
+    /// Written in µs, ms or s, whichever is shortest.
     Milliseconds,
-    /// Time since a beginning: `30 s`, `2 min`, `1 h`.
+    /// Elapsed time: `30 s`, `2 min`, `1 h`.
     Seconds,
-    /// How many times as much as something else.
+    /// A factor.
     Times,
 }
 
@@ -29,7 +29,7 @@ impl Unit {
         }
     }
 
-    /// The same beside values up to `most`: an axis names all of its times in one unit.
+    /// Like `shown`, with one unit of time for all values up to `most`.
     pub(super) fn among(self, value: f64, most: f64) -> String {
         match self {
             Self::Seconds if most >= 7200.0 => format!("{} h", number(value / 3600.0)),
@@ -40,7 +40,7 @@ impl Unit {
     }
 }
 
-/// Three digits that count, in groups of three: `0.25`, `12.3`, `1,234`.
+/// Three significant digits with thousands separators: `0.25`, `12.3`, `1,234`.
 fn number(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 100.0 || size == 0.0 => 0,
@@ -67,15 +67,15 @@ fn grouped(whole: &str) -> String {
     text
 }
 
-/// The factor between neighbouring places: equal steps, or equal ratios.
+/// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
     Linear,
-    /// For values over several powers of ten, all above 0.
+    /// For positive values over several powers of ten.
     Log,
 }
 
-/// A range of values over a range of places, with the values worth naming.
+/// Maps a range of values to a range of positions, with ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scale {
     spacing: Spacing,
@@ -93,7 +93,7 @@ impl Scale {
         Self { ticks: multiples(step, 0.0, top), spacing: Spacing::Linear, values: (0.0, top), places }
     }
 
-    /// Exactly from `values.0` to `values.1`: an axis of time ends where its run does.
+    /// Exactly from `values.0` to `values.1`: a time axis ends where the run does.
     pub(super) fn exact(values: (f64, f64), unit: Unit, wanted: usize, places: (f64, f64)) -> Self {
         let values = if values.1 > values.0 { values } else { (values.0, values.0 + 1.0) };
         let step = step((values.1 - values.0) / wanted.max(1) as f64, unit);
@@ -108,19 +108,19 @@ impl Scale {
         let last = (most.log10() - 1e-9).ceil() as i32;
         let all = (first..=last.max(first + 1)).flat_map(|power| [1.0, 2.0, 5.0].map(|lead| lead * 10_f64.powi(power)));
         let all: Vec<f64> = all.collect();
-        // At least two of the round values, so that the axis has a length.
+        // At least two ticks, so that the axis has a length.
         let low = all.iter().rposition(|value| *value <= least * 1.000_001).unwrap_or(0);
         let high = all.iter().position(|value| *value >= most * 0.999_999).unwrap_or(all.len() - 1).max(low + 1);
         let ticks = all[low..=high.min(all.len() - 1)].to_vec();
         let values = (ticks[0], ticks[ticks.len() - 1]);
-        // Over more than three powers of ten the ones between would stand too close.
+        // Over more than three powers of ten, ticks between them would be too close.
         let wide = values.1 / values.0 > 1500.0;
         let is_power = |value: &f64| (value.log10() - value.log10().round()).abs() < 1e-6;
         let ticks = ticks.into_iter().filter(|value| !wide || is_power(value)).collect();
         Self { spacing: Spacing::Log, values, places, ticks }
     }
 
-    /// Values beyond the range end at its border.
+    /// Values outside the range are clamped.
     pub(super) fn place(&self, value: f64) -> f64 {
         let (low, high) = self.values;
         let value = value.clamp(low, high);
@@ -131,7 +131,7 @@ impl Scale {
         self.places.0 + share * (self.places.1 - self.places.0)
     }
 
-    /// The values named, each with its place and text.
+    /// The ticks, each with position and label.
     pub(super) fn named(&self, unit: Unit) -> impl Iterator<Item = (f64, String)> {
         let most = self.values.1;
         self.ticks.iter().map(move |value| (self.place(*value), unit.among(*value, most)))
@@ -142,7 +142,7 @@ impl Scale {
     }
 }
 
-/// The next round step at or above `least`: 1, 2 or 5 times a power of ten; above ten seconds those of a clock.
+/// The next round step at or above `least`: 1, 2 or 5 times a power of ten; clock steps above ten seconds.
 fn step(least: f64, unit: Unit) -> f64 {
     const CLOCK: [f64; 16] = [
         15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0,
@@ -157,7 +157,7 @@ fn step(least: f64, unit: Unit) -> f64 {
     let power = 10_f64.powf(least.max(f64::MIN_POSITIVE).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|lead| lead * power).into_iter().find(|step| *step >= least * 0.999_999);
     let step = step.unwrap_or(10.0 * power);
-    // There are no half requests.
+    // Counts have integer steps.
     if unit == Unit::Count { step.max(1.0) } else { step }
 }
 

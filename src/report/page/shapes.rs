@@ -1,10 +1,10 @@
-//! Paths of lines and areas. A value that is no number is a gap, and is never bridged.
+//! Paths of lines and areas. A value that is not a number is a gap, which is not bridged.
 
 use std::fmt::Write;
 
 use super::markup::At;
 
-/// A line through places, broken where one is no number; a place between two gaps is a dot.
+/// A line through points, broken at gaps; a point between two gaps is a dot.
 pub(super) fn line(places: impl Iterator<Item = (f64, f64)>) -> String {
     let mut shape = String::new();
     let mut is_open = false;
@@ -12,7 +12,7 @@ pub(super) fn line(places: impl Iterator<Item = (f64, f64)>) -> String {
         if y.is_finite() && x.is_finite() {
             let _ = write!(shape, "{}{} {}", if is_open { "L" } else { "M" }, At(x), At(y));
             if !is_open {
-                // With round ends, a line of next to no length is a dot.
+                // With round caps, a line of almost no length is a dot.
                 shape.push_str("h.1");
             }
             is_open = true;
@@ -23,7 +23,7 @@ pub(super) fn line(places: impl Iterator<Item = (f64, f64)>) -> String {
     shape
 }
 
-/// The area between an upper and a lower line over the same places.
+/// The area between an upper and a lower line with the same positions.
 pub(super) fn area(places: &[(f64, f64, f64)]) -> String {
     let mut shape = String::new();
     for run in places.split(|(_, upper, lower)| !upper.is_finite() || !lower.is_finite()) {
@@ -39,7 +39,7 @@ pub(super) fn area(places: &[(f64, f64, f64)]) -> String {
     shape
 }
 
-/// One of five shapes, so that causes are told apart without colour.
+/// One of five marker shapes, to tell causes apart without colour.
 pub(super) fn cross(number: usize, x: f64, y: f64) -> String {
     let (left, right, top, bottom) = (At(x - 4.0), At(x + 4.0), At(y - 4.0), At(y + 4.0));
     let (x, y) = (At(x), At(y));

@@ -1,4 +1,4 @@
-//! Tables of a page: what a plot says, for those who do not see it or want the figures.
+//! Tables of a page, with the data of each plot.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use super::markup::escape;
 /// One cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cell {
-    /// Stands to the right.
+    /// Right-aligned.
     Number(String),
     Word(String),
-    /// May take several lines.
+    /// May wrap.
     Words(String),
     Code(String),
 }
@@ -26,7 +26,7 @@ impl Cell {
     }
 }
 
-/// Rows under a head; the first cell of a row names it.
+/// Rows below a header; the first cell of a row is its heading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     caption: String,
@@ -35,7 +35,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// `caption` is read out before the table.
+    /// `caption` is for screen readers.
     #[must_use]
     pub fn new(caption: &str, head: Vec<Cell>) -> Self {
         Self { caption: caption.to_owned(), head, rows: Vec::new() }
@@ -58,7 +58,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Wrapped so that a wide one is moved by itself, not the page; by keyboard too.
+    /// Wrapped in a scrollable element, so that a wide table does not widen the page.
     pub(super) fn html(&self) -> String {
         let caption = escape(&self.caption);
         let mut out = format!(r#"<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table>"#);

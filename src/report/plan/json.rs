@@ -1,4 +1,4 @@
-//! The plan as one document. It is made field by field, so that nothing gets into it by being added to a step.
+//! The plan as JSON. The document is built field by field, so that a new field of a step is not published by accident.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::summary;
 use crate::model::ProjectName;
 use crate::plan::{AppPlan, Planned, Preview, Stage, Step};
 
-/// As `docs/schema/plan.json` says.
+/// See `docs/schema/plan.json`.
 #[must_use]
 pub fn plan_json(project: &ProjectName, preview: &Preview) -> Value {
     let apps: Vec<Value> = preview.plan.apps.iter().map(app).collect();

@@ -1,14 +1,14 @@
-//! The plan as a comment of a pull request. The marker in its first line is what the next run finds it by.
+//! The plan as a comment of a pull request. The marker in the first line identifies the comment to the next run.
 
 use super::summary;
 use crate::model::ProjectName;
 use crate::plan::{AppPlan, Preview, Verdict};
 use crate::report::text;
 
-/// GitHub refuses comments above 65,536 characters; the table matters more than the last steps.
+/// GitHub rejects comments above 65,536 characters, so the last steps are cut before the table is.
 const MOST_STEPS: usize = 48_000;
 
-/// The same plan gives the same text, so a comment is updated only when there is something new.
+/// The same plan gives the same text, so a comment is updated only when something changed.
 #[must_use]
 pub fn plan_markdown(project: &ProjectName, preview: &Preview) -> String {
     let mut text = format!("<!-- deploy-apps plan {project} -->\n### Deploy plan for `{project}`\n\n");
@@ -52,7 +52,7 @@ fn row(app: &AppPlan) -> String {
     format!("| {name} | {release} | {version} | {} | {what} | {why} |\n", app.replicas)
 }
 
-/// The steps, out of sight until somebody wants them.
+/// The steps, collapsed.
 fn folded(steps: &str, count: usize) -> String {
     if count == 0 {
         return String::new();
@@ -71,10 +71,10 @@ fn sentence(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Text that shows as it is, on one line, also in a table; what stands between backticks stays code.
+/// Escapes text for one line of Markdown, also in a table; code spans stay code.
 pub(in crate::report) fn inline(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    // An odd number of parts is an even number of backticks: each has its partner.
+    // An odd number of parts means an even number of backticks, so each has its partner.
     let is_paired = parts.len() % 2 == 1;
     let shown = |(index, part): (usize, &&str)| match (is_paired, index % 2) {
         (true, 1) => code(part),
@@ -92,7 +92,7 @@ fn escaped(text: &str) -> String {
             '&' => safe += "&amp;",
             '<' => safe += "&lt;",
             '>' => safe += "&gt;",
-            // A name after it would be told that somebody speaks of them.
+            // An `@` before a name would notify its user.
             '@' => safe += "&#64;",
             '|' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' => {
                 safe.push('\\');
@@ -105,12 +105,12 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// Text as code, also in a table, whatever is in it.
+/// Any text as a code span, also in a table.
 pub(in crate::report) fn code(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let fence = "`".repeat(longest_ticks(&line) + 1);
     let space = if line.starts_with('`') || line.ends_with('`') { " " } else { "" };
-    // A table is cut into cells before anything else is looked at.
+    // A table is split into cells before code spans are parsed.
     format!("{fence}{space}{}{space}{fence}", line.replace('|', "\\|"))
 }
 

@@ -1,6 +1,6 @@
-//! A plan for its readers: people at a terminal, reviewers of a pull request, programs.
+//! Renders a plan for terminals, pull requests and programs.
 //!
-//! None of the forms holds a value of an environment: names only.
+//! No format contains the value of an environment variable, only names.
 
 mod json;
 mod markdown;
@@ -12,7 +12,7 @@ pub(super) use markdown::{code, inline};
 use super::text;
 use crate::plan::Preview;
 
-/// The steps, then what is not known yet, then one line that says what it comes to.
+/// The steps, then the unknowns, then a one-line summary.
 #[must_use]
 pub fn plan_text(preview: &Preview) -> String {
     let mut text = preview.to_string();

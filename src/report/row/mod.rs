@@ -1,4 +1,4 @@
-//! One app's part of a run, as far as the events have told it.
+//! The progress of one app, collected from events.
 
 mod words;
 
@@ -8,7 +8,7 @@ use super::text;
 use crate::event::{Fact, Outcome};
 use crate::model::{AccessoryChange, AppKey, InFlight, ReleaseNumber, StepId};
 
-/// What a piece of text means; a terminal gives it a colour, everything else must do without.
+/// The meaning of a piece of text; a terminal colours it, other formats ignore it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Plain,
@@ -17,7 +17,7 @@ pub(super) enum Tone {
     Warning,
     Dim,
     Hint,
-    /// Work under way: shown with the spinner.
+    /// Work in progress, shown with the spinner.
     Busy,
 }
 
@@ -35,11 +35,11 @@ impl Piece {
 
 #[derive(Debug, Default)]
 pub(super) struct Row {
-    /// `None` for the host's own row.
+    /// `None` for the host.
     pub app: Option<AppKey>,
     pub planned: Option<Planned>,
     lease: Option<String>,
-    /// Under way, oldest first: an app's lanes run beside each other.
+    /// Steps in progress, oldest first: the lanes of an app run in parallel.
     steps: Vec<(StepId, String, Duration)>,
     build: Option<Build>,
     image: Option<String>,
@@ -51,9 +51,9 @@ pub(super) struct Row {
     drain: Option<Drain>,
     failed: Option<String>,
     cancelling: bool,
-    /// It is no app, and this is what becomes of it.
+    /// Set for an accessory: what changes.
     accessory: Option<AccessoryChange>,
-    /// Its end is that nothing of it is left.
+    /// The app is being removed.
     removing: bool,
     pub end: Option<End>,
 }
@@ -76,13 +76,13 @@ struct Build {
 struct Healthy {
     healthy: u32,
     wanted: u32,
-    /// Of the slowest.
+    /// Of the slowest replica.
     took: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Drain {
-    /// What came to its end by itself.
+    /// What finished by itself.
     finished: InFlight,
     cut: InFlight,
     took: Duration,
@@ -104,7 +104,7 @@ impl Row {
         self.app.as_ref().map_or("host", |key| key.app.as_str())
     }
 
-    /// `r7 → r8`, `r1` for the first, `r3` when nothing changes.
+    /// `r7 → r8`, `r1` for the first release, `r3` when nothing changes.
     pub fn release(&self) -> String {
         match &self.planned {
             Some(Planned { from: Some(from), to, .. }) if from != to => format!("{from} → {to}"),
@@ -121,7 +121,7 @@ impl Row {
         self.end.is_none() && (self.app.is_some() || !self.steps.is_empty())
     }
 
-    /// Whether it is worth a line when the run is over.
+    /// Whether the final output has a line for it.
     pub fn has_result(&self) -> bool {
         self.app.is_some() || !self.done().is_empty()
     }
@@ -130,7 +130,7 @@ impl Row {
         self.accessory.is_none()
     }
 
-    /// The oldest of what is under way, for whoever says now and then that it goes on.
+    /// The oldest step in progress, for periodic progress lines.
     pub fn under_way(&self) -> Option<&str> {
         self.steps.first().map(|(_, step, _)| step.as_str()).filter(|_| self.end.is_none())
     }
@@ -225,7 +225,7 @@ impl Row {
         self.build = None;
     }
 
-    /// One drain per batch; the line tells their sum.
+    /// One drain per batch; the line shows their sum.
     fn drained(&mut self, waited: InFlight, cut: InFlight, took: Duration) {
         self.draining = None;
         let sum = self.drain.get_or_insert_default();

@@ -1,4 +1,4 @@
-//! How an app's part of a run is said: what is behind it, what it is at, and how it ended.
+//! Texts of an app's progress: finished stages, the current stage, and the outcome.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::event::Outcome;
 use crate::model::AccessoryChange;
 
 impl Row {
-    /// What is behind it, in the order of a rollout.
+    /// The finished stages, in the order of a rollout.
     pub fn done(&self) -> Vec<Piece> {
         let mut done = Vec::new();
         let mut plain = |text: String| done.push(Piece::new(Tone::Plain, text));
@@ -36,7 +36,7 @@ impl Row {
         done
     }
 
-    /// What came to its end, and what the limit cut; nothing when there was no drain.
+    /// What finished by itself and what the limit cut; empty when there was no drain.
     pub fn drained_words(&self) -> String {
         let Some(drain) = &self.drain else { return String::new() };
         let finished = text::in_flight(drain.finished);
@@ -47,7 +47,7 @@ impl Row {
         }
     }
 
-    /// What it is at.
+    /// The current stage.
     pub fn doing(&self, now: Duration) -> Vec<Piece> {
         let mut doing = Vec::new();
         match (&self.failed, self.cancelling) {
@@ -70,7 +70,7 @@ impl Row {
         doing
     }
 
-    /// How it ended, with what that means for who serves.
+    /// The outcome, and which release serves as a result.
     pub fn ending(&self, end: &End) -> Piece {
         if let Some(change) = self.accessory {
             return accessory_ending(change, end);
@@ -109,7 +109,7 @@ impl Row {
     }
 }
 
-/// An accessory serves no release, so it is said what became of the container.
+/// An accessory serves no release, so the text is about its container.
 fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
     let done = match change {
         AccessoryChange::Create => "✔ created",
@@ -153,12 +153,12 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
     }
 }
 
-/// A worker has no URL to tell.
+/// A worker has no URL.
 fn served(mark: &str, end: &End) -> String {
     std::iter::once(mark).chain(end.urls.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
-/// Most steps are over before anybody could read their time.
+/// Short steps show no time.
 fn running(now: Duration, since: Duration) -> String {
     match now.saturating_sub(since) {
         short if short < Duration::from_secs(1) => String::new(),

@@ -1,4 +1,4 @@
-//! A status for programs.
+//! The status as JSON.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::model::{ContainerState, PortAnswer, Stranger, Unstable};
 use crate::plan::{AccessoryStatus, AppStatus, Drift, ReplicaStatus};
 
 impl Status {
-    /// One document for programs.
+    /// The whole status as one JSON document.
     #[must_use]
     pub fn document(&self) -> Value {
         let ProxyStanding { name, state, error, build, own_build, differs, drift, published, lifetime } = &self.proxy;
@@ -92,7 +92,7 @@ impl Status {
     }
 }
 
-/// `None`: not asked, or no way leads there from here.
+/// `None`: not checked, or not reachable from here.
 fn port_answers(answer: &PortAnswer) -> Option<bool> {
     match answer {
         PortAnswer::Answers { .. } => Some(true),

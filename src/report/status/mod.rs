@@ -1,4 +1,4 @@
-//! How things stand, for people; `document` has it for programs.
+//! The status as text; `document` has the JSON form.
 
 mod document;
 mod words;
@@ -17,22 +17,22 @@ use crate::model::{
 };
 use crate::plan::{AccessoryStatus, AppState, AppStatus, Drift, Part};
 
-/// The proxy as a status tells of it.
+/// The state of the proxy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProxyStanding {
     pub name: String,
-    /// `None` when the host has none.
+    /// `None` when the host has no proxy.
     pub state: Option<ContainerState>,
-    /// Why it does not answer; `None` when it does.
+    /// Why the proxy does not answer; `None` when it does.
     pub error: Option<String>,
-    /// The build that runs, and the one that this program would bring.
+    /// The running build, and the build of this program.
     pub build: Option<String>,
     pub own_build: String,
-    /// Why a deploy is refused: it runs with other settings than the compose file asks for. And how to fix that.
+    /// Why a deploy is refused (the proxy's settings differ from the compose file), and the remedy.
     pub differs: Option<(String, String)>,
-    /// What a deploy goes on with although the compose file asks for something else.
+    /// Differences from the compose file that do not block a deploy.
     pub drift: Option<String>,
-    /// Whether its published port answers; `None`: not asked now.
+    /// Whether the published port answers; `None`: not checked.
     pub published: Option<PortAnswer>,
     pub lifetime: Lifetime,
 }
@@ -43,7 +43,7 @@ impl ProxyStanding {
     }
 }
 
-/// Everything that `status` tells.
+/// The input of the `status` command's output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     pub project: ProjectName,
@@ -51,19 +51,19 @@ pub struct Status {
     /// The engine's address and version.
     pub engine: (String, String),
     pub proxy: ProxyStanding,
-    /// In milliseconds: how long the proxy's short and its long window are.
+    /// Lengths of the proxy's short and long window, in milliseconds.
     pub windows: Option<(u64, u64)>,
     pub apps: Vec<AppStatus>,
     pub accessories: Vec<AccessoryStatus>,
-    /// What docker compose runs of the project, and what becomes of it.
+    /// What docker compose runs of the project, and how a deploy handles it.
     pub composed: Vec<String>,
-    /// Whether drift was looked for at all.
+    /// Whether drift was checked.
     pub compared: bool,
-    /// Containers that get requests of a replica that they are not.
+    /// Containers that receive requests meant for a replica.
     pub strangers: Vec<Stranger>,
-    /// Containers that end again and again.
+    /// Containers in a restart loop.
     pub unstable: Vec<Unstable>,
-    /// Of the project's hosts.
+    /// Certificates of the project's hosts.
     pub certificates: Vec<ObservedCertificate>,
 }
 
@@ -81,11 +81,11 @@ const COLUMNS: [(&str, Align); 11] = [
     ("p50 / p99", Align::Left),
 ];
 
-/// What a narrow terminal does without, first to last.
+/// Columns that a narrow terminal omits, in this order.
 const SPARE: [&str; 6] = ["p50 / p99", "restarts", "errors", "version", "req/s", "up"];
 
 impl Status {
-    /// Lines for people, no wider than `width`.
+    /// Text output, at most `width` columns wide.
     #[must_use]
     pub fn lines(&self, colour: bool, width: Option<usize>) -> Vec<String> {
         let paint = Painter { colour };
@@ -159,7 +159,7 @@ impl Status {
             table.row([
                 format!("  {}", label(replica)),
                 String::new(),
-                // Said where it is another than the app's.
+                // Shown only where it differs from the app's.
                 replica.version.clone().filter(|version| app.version.as_ref() != Some(version)).unwrap_or_default(),
                 String::new(),
                 paint.replica(replica),
@@ -173,7 +173,7 @@ impl Status {
         }
     }
 
-    /// What has no column.
+    /// Notes about what has no column.
     fn notes(&self, app: &AppStatus) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(lease) = &app.lease {
@@ -189,7 +189,7 @@ impl Status {
             notes.push(gone(&app.app.app, app.orphan));
         }
         match &app.drift {
-            // That nothing is deployed stands in the table.
+            // The table already shows that nothing is deployed.
             Some(drift) => notes.extend(drift.iter().filter(|drift| **drift != Drift::NotDeployed).map(drift_note)),
             None if self.compared && app.in_file && app.state != AppState::Unknown => notes.push(format!(
                 "not compared with its source, which takes long to read; `deploy-apps plan {}` does",
@@ -207,7 +207,7 @@ impl Status {
         }
     }
 
-    /// Nothing when all is well: then nobody wants to read of it.
+    /// Empty when everything is healthy.
     fn proxy_lines(&self, paint: Painter) -> Vec<String> {
         let ProxyStanding { name, state, error, .. } = &self.proxy;
         let mut lines = Vec::new();
@@ -250,7 +250,7 @@ impl Status {
     }
 }
 
-/// Why a service of the host takes no part in the file.
+/// Why a service on the host is not managed by the compose file.
 fn gone(name: &AppName, orphan: bool) -> String {
     match orphan {
         true => format!("orphan: not in the compose file; `deploy-apps remove {name}` removes it"),
@@ -258,7 +258,7 @@ fn gone(name: &AppName, orphan: bool) -> String {
     }
 }
 
-/// Clocks of two machines may disagree; nothing begins in the future.
+/// Clocks of two machines may differ; a time in the future counts as now.
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Single things of a status, as people read them.
+//! Texts for single values of a status.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(in crate::report) fn state_words(state: AppState) -> &'static str {
     }
 }
 
-/// Such as `r8-1`: the project's and the app's names stand above it.
+/// Such as `r8-1`: the heading has the names of the project and the app.
 pub(super) fn label(replica: &ReplicaStatus) -> String {
     match (replica.release, replica.replica) {
         (Some(release), Some(number)) => format!("{release}-{number}"),
@@ -76,7 +76,7 @@ pub(super) fn per_second(requests: u64, window_ms: u64) -> String {
     format!("{:.1}", requests as f64 * 1000.0 / window_ms.max(1) as f64)
 }
 
-/// A rare error must not be rounded away.
+/// A small error rate must not be rounded to zero.
 pub(super) fn percent(counts: RequestCounts) -> String {
     match counts.errors as f64 * 100.0 / counts.requests.max(1) as f64 {
         share if counts.requests == 0 || share == 0.0 => if counts.requests == 0 { "" } else { "0%" }.to_owned(),
