@@ -1,4 +1,4 @@
-//! The life of a container after its creation.
+//! Starts, stops, and removes containers, and waits for their end.
 
 use std::time::{Duration, Instant};
 
@@ -20,11 +20,11 @@ use super::{CALL_LIMIT, DockerEngine, bounded, errors, healthcheck, present, pro
 use crate::model::{ContainerState, DockerHealth};
 use crate::ports::{ContainerStatus, EngineError, EngineErrorKind, ExitReport, StopReport};
 
-/// The engine's own, when neither the call nor the container names one.
+/// The engine's default, when neither the call nor the container sets a grace period.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
-/// How long after a stop signal its container's processes are looked at: most have ended by then.
+/// When to list a container's processes after its stop signal: most have exited by then.
 const LOOK_AFTER: Duration = Duration::from_secs(2);
-/// What 128 + SIGKILL looks like.
+/// Exit code of a process killed by SIGKILL: 128 + 9.
 const KILLED: i64 = 137;
 
 pub(super) async fn start(engine: &DockerEngine, name: &str) -> Result<(), EngineError> {
@@ -82,10 +82,10 @@ fn health(state: &EngineState) -> Option<DockerHealth> {
     }
 }
 
-/// Unbounded in itself; the caller knows how long it may take.
+/// Without a limit of its own; the caller sets one.
 pub(super) async fn await_exit(engine: &DockerEngine, name: &str) -> Result<ExitReport, EngineError> {
     let doing = format!("await the exit of container `{name}`");
-    // The engine's wait goes on while a crashed container waits for its next attempt.
+    // The engine keeps waiting while a crashed container waits for its next restart.
     if let Some(report) = exited(engine, name, &doing).await? {
         return Ok(report);
     }
@@ -93,7 +93,7 @@ pub(super) async fn await_exit(engine: &DockerEngine, name: &str) -> Result<Exit
     let mut waiting = std::pin::pin!(engine.client.wait_container(name, Some(options)));
     let code = match waiting.next().await {
         Some(Ok(answer)) => Some(answer.status_code),
-        // Bollard's way to say that it ended with another code than 0.
+        // Bollard's error for an exit code other than 0.
         Some(Err(Error::DockerContainerWaitError { code, .. })) => Some(code),
         Some(Err(error)) if errors::is_ragged_end(&error) => None,
         Some(Err(error)) => return Err(errors::explain(&doing, &error)),
@@ -140,7 +140,7 @@ pub(super) async fn stop(
     let signal = signal.filter(|signal| config.stop_signal.as_deref() != Some(signal));
 
     let begun = Instant::now();
-    // The engine goes on with a stop whose caller has left, so the limit must lie behind its end.
+    // The engine continues a stop whose caller has disconnected, so the timeout must be longer than the stop.
     let limit = grace + CALL_LIMIT;
     let mut cause = None;
     {
@@ -180,7 +180,7 @@ async fn send_stop(
     match signal {
         Some(signal) if engine.api >= ApiVersion::STOP_SIGNAL => options = options.signal(signal),
         Some(signal) => {
-            // Older engines know only the container's own signal: send ours, then let the stop find it exited.
+            // Older engines only send the container's own signal: send ours first, then the stop finds it exited.
             let kill = KillContainerOptionsBuilder::default().signal(signal).build();
             engine.call(doing, engine.client.kill_container(name, Some(kill))).await?;
             let _ = tokio::time::timeout(grace, await_exit(engine, name)).await;
@@ -205,7 +205,7 @@ pub(super) async fn remove(engine: &DockerEngine, name: &str) -> Result<(), Engi
     }
 }
 
-/// Somebody else removes it; its name is free only when they are done.
+/// Another client is removing it; its name is free only after that.
 async fn await_removed(engine: &DockerEngine, name: &str, doing: &str) -> Result<(), EngineError> {
     let options = WaitContainerOptionsBuilder::default().condition("removed").build();
     match engine.client.wait_container(name, Some(options)).try_next().await {

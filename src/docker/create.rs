@@ -1,4 +1,4 @@
-//! From our own form of a container to the engine's.
+//! Converts our description of a container to the engine's.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::{DockerEngine, containers, files, healthcheck};
 use crate::model::{ContainerSpec, Healthcheck, Label, LogLimit, MountSource, NetworkAttachment, NewContainer, Role};
 use crate::ports::{EngineError, EngineErrorKind};
 
-/// The driver's option behind compose's `interface_name`.
+/// Driver option for compose's `interface_name`.
 const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
 
 pub(super) async fn create_container(engine: &DockerEngine, container: &NewContainer) -> Result<(), EngineError> {
@@ -46,14 +46,14 @@ pub(super) async fn create_container(engine: &DockerEngine, container: &NewConta
         files::put(engine, container).await
     };
     if let Err(error) = rest.await {
-        // Half made it would start, and fail in ways that point elsewhere.
+        // A half-created container would start and fail with misleading errors.
         let _ = containers::remove(engine, name).await;
         return Err(error);
     }
     Ok(())
 }
 
-/// An older engine drops what it does not know without a word, so it is not asked.
+/// Older engines silently drop unknown fields, so they are refused here.
 fn check_api(api: ApiVersion, container: &NewContainer) -> Result<(), EngineError> {
     let spec = &container.spec;
     let mounts = || spec.mounts.iter();
@@ -96,7 +96,7 @@ async fn connect(
     engine.call(&doing, engine.client.connect_network(&network.network, request)).await
 }
 
-/// In the words of the engine's own driver, if that keeps files: others refuse what they do not know.
+/// Options of the engine's default log driver, if that writes files: other drivers reject unknown options.
 async fn limited_log(engine: &DockerEngine, limit: LogLimit) -> Result<Option<HostConfigLogConfig>, EngineError> {
     let info = engine.call("ask the engine how it keeps logs", engine.client.info()).await?;
     let keeps_files = |driver: &String| matches!(driver.as_str(), "json-file" | "local");
@@ -111,7 +111,7 @@ async fn limited_log(engine: &DockerEngine, limit: LogLimit) -> Result<Option<Ho
 
 fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCreateBody {
     let spec = &container.spec;
-    // Ours win: a user's label must not make the next run mistake the container for another.
+    // Our labels override the user's: otherwise the next run could take the container for another.
     let hooks = spec.hooks.to_label().map(|text| (Label::HOOKS.to_owned(), text));
     let labels = spec.labels.clone().into_iter().chain(hooks).chain(container.labels.to_map()).collect();
     ContainerCreateBody {
@@ -125,7 +125,7 @@ fn body(container: &NewContainer, networks: &[NetworkAttachment]) -> ContainerCr
         domainname: spec.dns.domainname.clone(),
         tty: spec.tty.then_some(true),
         open_stdin: spec.stdin_open.then_some(true),
-        // Its stdin ends with the client that is attached, also with one that is killed.
+        // Stdin closes when the attached client ends, also when it is killed.
         stdin_once: (spec.stdin_open && container.labels.role == Role::OneOff).then_some(true),
         labels: Some(labels),
         stop_signal: spec.stop_signal.clone(),
@@ -180,7 +180,7 @@ fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Rounded up: a grace of 500 ms must not become none.
+/// Rounded up: a grace period of 500 ms must not become 0.
 pub(super) fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)

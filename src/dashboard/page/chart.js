@@ -1,21 +1,21 @@
 // Requests per second by release, stacked: traffic crosses over from one colour to the next.
 import { clock, colour, el, nameOf, rate } from "./parts.js";
 
-// In seconds: the longest is what the dashboard keeps; a chart that has just begun is not stretched over it.
+// In seconds. The longest window is what the dashboard keeps; a new chart is not stretched to it.
 const SPANS = [60, 120, 180];
 const [HEIGHT, TOP, BOTTOM] = [225, 22, 20];
 const PLOT = HEIGHT - TOP - BOTTOM;
-// A second without a point is a late one; more is a time when nobody looked.
+// A second without a point is a late one; a longer gap is a time without observation.
 const GAP_MS = 4000;
 
 const axis = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
-// Where each chart's reader looks, in seconds before now; none while it is live.
+// The selected time of each chart, in seconds before now; none while it is live.
 const cursors = new Map();
 
 const total = (rates, which) => Object.values(rates).reduce((sum, pair) => sum + pair[which], 0);
 
-// The next number that reads well at the top of an axis.
+// The next round number for the top of an axis.
 function ceiling(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
   return [1, 2, 3, 5, 8, 10].map((step) => step * power).find((step) => step >= most);
@@ -33,7 +33,7 @@ function runs(points) {
   return found;
 }
 
-// The stretches of a run in which a release had requests, each with the zeros where it begins and ends.
+// The parts of a run in which a release had requests, each with the zeros at both ends.
 function stretches(run, release) {
   const asked = (position) => (run[position]?.rates[release]?.[0] ?? 0) > 0;
   const found = [];
@@ -61,7 +61,7 @@ export function view(app, flow, now, width) {
     .filter((point) => point.at_ms > now - span * 1000)
     .map((point) => ({ at: point.at_ms, rates: point.apps[app] ?? {} }));
   const releases = [...new Set(points.flatMap((point) => Object.keys(point.rates).map(Number)))];
-  // What reached no replica stands on top of everything.
+  // Requests that reached no replica are stacked on top.
   releases.sort((a, b) => (a || Infinity) - (b || Infinity));
   const most = ceiling(Math.max(...points.map((point) => total(point.rates, 0)), 1));
   const x = (at) => width - ((now - at) / (span * 1000)) * width;
@@ -76,7 +76,7 @@ function areas({ points, releases, x, y }, serving) {
       const upper = run.map((point) => [x(point.at), y(sum(point, position + 1))]);
       const lower = run.map((point) => [x(point.at), y(sum(point, position))]).reverse();
       const shape = `M${line(upper)}L${line(lower)}Z`;
-      // What serves no more is hatched as well: colour is not the only sign.
+      // A release that no longer serves is also hatched: colour is not the only sign.
       return el("g", { class: `area ${colour(release)}`, "data-release": release },
         el("path", { class: "fill", d: shape }),
         release !== serving && el("path", { d: shape, fill: "url(#hatch)" }),
@@ -93,11 +93,11 @@ function errors({ points, x, y }) {
     });
 }
 
-// The least of a release around a point: a name needs a place that is wide as well as high.
+// The smallest height around a point: a label needs width and height.
 const around = (points, position, release) =>
   Math.min(...[-2, -1, 0, 1, 2].map((step) => points[position + step]?.rates[release]?.[0] ?? 0));
 
-// A name in the roomiest place of each release's area.
+// A label at the widest place of each release's area.
 function names({ points, releases, x, y, width }) {
   return releases.map((release, position) => {
     let best = null;
@@ -114,7 +114,7 @@ function names({ points, releases, x, y, width }) {
   });
 }
 
-// `flips`: when which release was flipped in.
+// `flips`: when each release was flipped in.
 function marks({ x, now, width, span }, flips) {
   return flips.filter(({ at }) => at > now - span * 1000).map(({ at, release }) =>
     el("g", { class: `flip ${colour(release)}`, "data-key": `flip-${release}` },
@@ -136,7 +136,7 @@ function axes({ most, y, width, span }) {
   return [grid, times];
 }
 
-// What one moment was like, in words.
+// The values at one time, as text.
 export function readout({ points, releases, now }, back) {
   const at = now - back * 1000;
   const near = points.reduce((best, point) => (Math.abs(point.at - at) < Math.abs((best?.at ?? Infinity) - at) ? point : best), null);
@@ -148,7 +148,7 @@ export function readout({ points, releases, now }, back) {
   return `${clock(near.at)}: ${each.join(", ") || "no requests"}${failed > 0 ? `, ${rate(failed)} errors/s` : ""}`;
 }
 
-// A slider over the plot: pointer, keyboard and screen readers all look back in time by it.
+// A slider over the plot selects a time by pointer, keyboard or screen reader.
 function lookBack(app, span, redraw) {
   const input = el("input", { type: "range", min: -span, max: 0, step: 1, value: 0,
     "aria-label": `Look back at the requests of ${app}, in seconds before now` });

@@ -1,4 +1,4 @@
-// Takes in what the dashboard sees, once a second, and shows it.
+// Receives the observations, once a second, and shows them.
 import { chart, view } from "./chart.js";
 import { ago, clock, colour, count, duration, el, fill, moment, nameOf, open, openShort, percent, plural, rate, swatch } from "./parts.js";
 
@@ -7,7 +7,7 @@ const at = (id) => document.getElementById(id);
 
 let latest = null;
 let flow = [];
-// Flips that were seen as they happened: the history has them when their deploy is over.
+// Flips observed live; the history has them only after their deploy has ended.
 const seenFlips = new Map();
 const servedBefore = new Map();
 
@@ -63,7 +63,7 @@ function replicas(app, now) {
   }));
 }
 
-// Where the requests of the last minute went, and what became of them.
+// The requests of the last minute by target and result.
 function answers(app) {
   const releases = app.traffic?.releases.filter((counts) => counts.requests > 0) ?? [];
   if (releases.length === 0) {
@@ -239,7 +239,7 @@ function soon() {
 function take(document) {
   latest = document;
   const newest = flow.at(-1)?.at_ms ?? 0;
-  // A page that comes back is told the whole chart again.
+  // A page that is shown again gets the whole chart.
   flow = (document.flow.length > 1 ? document.flow : [...flow, ...document.flow.filter((point) => point.at_ms > newest)])
     .filter((point) => point.at_ms > Date.parse(document.at) - KEPT_MS);
   for (const { app, release } of document.status?.apps ?? []) {
@@ -258,7 +258,7 @@ function connection(state, word) {
   fill(at("connection").querySelector(".word"), [word]);
 }
 
-// A page that nobody sees asks for nothing: the browser has few connections, and the engine better things to do.
+// A hidden page disconnects: browsers limit connections per host, and the engine should not be queried for nobody.
 let source = null;
 function follow() {
   source?.close();
@@ -278,7 +278,7 @@ function follow() {
     const since = latest ? ` What you see is from ${clock(Date.parse(latest.at))}.` : "";
     fill(at("notices"), [el("p", { class: "notice", "data-what": "dashboard" }, el("strong", {}, "⚠ The dashboard does not answer."),
       `${since} Trying again; `, el("code", {}, "deploy-apps dashboard"), " starts it.")]);
-    // The browser gives up by itself after some kinds of errors.
+    // The browser stops retrying after some errors.
     if (source?.readyState === EventSource.CLOSED) {
       setTimeout(follow, 2000);
     }

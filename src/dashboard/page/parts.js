@@ -1,4 +1,4 @@
-// Elements, words for figures, and the one way in which the page changes.
+// DOM elements, number formatting, and updates of the page.
 
 const SVG = "http://www.w3.org/2000/svg";
 const SVG_TAGS = new Set(["svg", "g", "path", "line", "text", "rect", "circle", "defs", "pattern"]);
@@ -18,7 +18,7 @@ export function el(tag, attributes = {}, ...children) {
 const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.getAttribute("data-key") : null);
 const isSame = (old, fresh) => old.nodeName === fresh.nodeName && keyOf(old) === keyOf(fresh);
 
-// Makes `old` look like `fresh` and keeps every element that can stay: focus, selection and scrolling survive a second.
+// Updates `old` to match `fresh` and keeps existing elements, so that focus, selection and scrolling survive.
 function morph(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== fresh.nodeValue) {
@@ -39,7 +39,7 @@ function morph(old, fresh) {
   fill(old, [...fresh.childNodes]);
 }
 
-// Makes these the children of `parent`.
+// Replaces the children of `parent`.
 export function fill(parent, children) {
   const fresh = children
     .flat(Infinity)
@@ -64,7 +64,7 @@ export function fill(parent, children) {
   }
 }
 
-// Neighbouring numbers never share a colour.
+// Adjacent releases never share a colour.
 const COLOURS = 5;
 export const colour = (release) => (release > 0 ? `c${(release - 1) % COLOURS}` : "lost");
 export const nameOf = (release) => (release > 0 ? `r${release}` : "no replica");
@@ -78,7 +78,7 @@ export const count = (number) => (number < 100000 ? whole.format(number) : short
 export const rate = (number) => (number === 0 || number >= 100 ? count(Math.round(number)) : number.toFixed(1));
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 
-// A rare error must not be rounded away.
+// A small error rate must not be rounded to zero.
 export function percent(part, all) {
   const share = all > 0 ? (part * 100) / all : 0;
   return share === 0 ? "0 %" : share < 0.01 ? "< 0.01 %" : `${share.toFixed(share < 1 ? 2 : 1)} %`;
@@ -99,7 +99,7 @@ export function duration(ms) {
   return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-// How long ago, in one unit: the eye looks for the newest, not for the second.
+// A relative time in one unit.
 export function ago(at, now) {
   const seconds = Math.max(0, (now - Date.parse(at)) / 1000);
   const units = [[86400, "d"], [3600, "h"], [60, "min"]];
