@@ -1,5 +1,5 @@
 #!/bin/sh
-# Healthy means: a worker answers on the control socket.
-printf 'GET /version HTTP/1.0\r\n\r\n' \
+# Healthy means: a worker answers on the control socket. Of the container that has the published ports: of the proxy that serves.
+printf 'GET /v1/instance HTTP/1.0\r\n\r\n' \
     | socat -t3 - UNIX-CONNECT:/run/deploy-apps/control.sock \
-    | grep -q '"api":'
+    | grep -q '"phase":'

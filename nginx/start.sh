@@ -5,14 +5,51 @@ set -eu
 run=/run/deploy-apps
 mkdir -p "$run"
 
-# nginx refuses to start on the socket of a run that was killed. Nobody else listens here: the folder belongs to this container.
+# How proxies that hand over to each other share the volume: their sockets, and who of them serves (lua/handover/).
 shared=/var/lib/deploy-apps/run
-: > "$run/shared.conf"
-# Who reaches this folder controls the proxy. On a full disk the container for certificates waits until the next start.
-if mkdir -p "$shared" && chmod 0700 "$shared" && rm -f "$shared/test.sock" && : > "$shared/test.sock"; then
-    printf 'listen unix:%s/control.sock;\n' "$shared" > "$run/shared.conf"
+control=$run/control.sock
+
+# The container that has the published ports: it opens them for whichever nginx serves, and the control socket leads there.
+if [ "${1:-}" = hold ]; then
+    shift
+    mkdir -p "$shared"
+    # Who reaches these sockets controls the proxy.
+    chmod 0700 "$shared"
+    # Of a proxy that was removed: who served then says nothing about the containers of this one.
+    read -r name < /proc/sys/kernel/hostname
+    if [ "$(cat "$shared/holder" 2> /dev/null)" != "$name" ]; then
+        rm -f "$shared"/*.sock "$shared/retiring"
+        echo "$name" > "$shared/holder"
+    fi
+    ln -sfn "$shared/control.sock" "$run/control.sock"
+    exec listeners hold "$shared/listeners.sock" "$@"
 fi
-rm -f "$run/control.sock" "$shared/control.sock" "$shared/test.sock" "$run/probe.sock" "$run/errors.log"
+
+if [ -n "${INSTANCE:-}" ]; then
+    # The listeners first: the rest of what is found on the volume is then the present holder's.
+    [ "${1:-}" = taken ] || exec listeners take "$shared/listeners.sock" "$0" taken
+    serving=$(readlink "$shared/control.sock" || true)
+    # A later one serves: this one has ended, and waits to be removed.
+    if [ "${serving%.sock}" -gt "$INSTANCE" ] 2> /dev/null; then
+        rm -f "$shared/$INSTANCE.sock"
+        exec listeners wait
+    fi
+    control=$shared/$INSTANCE.sock
+    rm -f "$control"
+    ln -sfn "$control" "$run/control.sock"
+fi
+
+# nginx refuses to start on the socket of a run that was killed. Nobody else listens here: the folder belongs to this container.
+rm -f "$run/probe.sock" "$run/errors.log"
+printf 'listen unix:%s;\n' "$control" > "$run/control.conf"
+if [ -z "${INSTANCE:-}" ]; then
+    rm -f "$control"
+    # The same for the container that gets certificates, which has the volume only. On a full disk it waits until the next start.
+    if mkdir -p "$shared" && chmod 0700 "$shared" && rm -f "$shared/test.sock" && : > "$shared/test.sock"; then
+        printf 'listen unix:%s/control.sock;\n' "$shared" >> "$run/control.conf"
+    fi
+    rm -f "$shared/control.sock" "$shared/test.sock"
+fi
 
 # The hard limit is taken as it is: raising it needs CAP_SYS_RESOURCE, which the container has not.
 # shellcheck disable=SC3045 # dash, the sh of the image, has `ulimit -n` and `-H`

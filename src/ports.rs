@@ -29,7 +29,7 @@ use crate::model::{
     HostFile, InFlight, KillCause, Listening, NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy,
     ProxyName, ReleaseNumber, StoredRelease,
 };
-use crate::plan::FlipChange;
+use crate::plan::{FlipChange, Serving};
 
 /// A container right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +190,8 @@ pub struct ProxyVersion {
     pub api: u64,
     /// The digest of the `nginx/` folder that its image was built from.
     pub build: String,
+    /// Which nginx serves and which retire.
+    pub serving: Serving,
 }
 
 /// What a probe asks.
@@ -229,6 +231,9 @@ pub trait Proxy: Send + Sync + 'static {
     type Lease: Send + Sync;
 
     fn version(&self) -> impl Future<Output = Result<ProxyVersion, ProxyError>> + Send;
+
+    /// The nginx that serves hands over to the one with the number `to`, which is ready or not: then it serves on.
+    fn hand_over(&self, to: u32) -> impl Future<Output = Result<(), ProxyError>> + Send;
 
     fn state(&self) -> impl Future<Output = Result<ObservedProxy, ProxyError>> + Send;
 

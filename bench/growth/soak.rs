@@ -91,7 +91,7 @@ pub async fn measure(bench: &Bench, machine: &Machine, deploys: usize, file: &Pa
 }
 
 async fn look(host: &Host, deploys: usize, begun: Instant, wall_ms: f64) -> Result<Look> {
-    let (name, proxy) = (host.name.as_str(), host.name.container());
+    let (name, proxy) = (host.name.as_str(), host.name.instance(1));
     let count =
         async |args: &[&str]| Ok::<_, Box<dyn std::error::Error + Send + Sync>>(docker(args).await?.lines().count());
     let state = docker(&["exec", &proxy, "du", "-sb", "/var/lib/deploy-apps"]).await?;

@@ -15,7 +15,7 @@ const FLIPS: usize = 200;
 pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
     for size in SIZES {
         let host = Host::start(bench, "table", services([("web", app(bench, 1))])).await?;
-        let proxy = Cgroup::of(&host.name.container()).await?;
+        let proxy = Cgroup::of(&host.name.instance(1)).await?;
         let mut memory = Samples::default();
         let empty = proxy.memory_bytes()?;
         let mut crowd = Crowd::gather(&host, u32::try_from(size)?, PEERS).await?;

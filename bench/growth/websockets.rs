@@ -27,7 +27,7 @@ pub async fn measure(bench: &Bench, rounds: usize, grid: &mut Grid) -> Result {
     let sizes = if bench.quick { &SIZES[..3] } else { &SIZES[..] };
     for &size in sizes {
         let host = Host::start(bench, "sockets", services([("web", app(bench, 1))])).await?;
-        let proxy = Cgroup::of(&host.name.container()).await?;
+        let proxy = Cgroup::of(&host.name.instance(1)).await?;
         let address = host.proxy_address().await?;
         let open = open(&host, address, size).await?;
         let failures = || open.iter().map(|load| load.progress().failures).sum::<u64>();
@@ -68,7 +68,7 @@ async fn open(host: &Host, address: SocketAddr, size: usize) -> Result<Vec<Load>
         let (wanted, begun) = (first + portion, Instant::now());
         // Each uses two files of the proxy. Counting echoes would include lost connections.
         loop {
-            let files = soak::descriptors(&host.name.container()).await?;
+            let files = soak::descriptors(&host.name.instance(1)).await?;
             if files >= 2 * wanted {
                 break;
             }

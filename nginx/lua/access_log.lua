@@ -1,6 +1,7 @@
 -- Keeps the access log within two files of bounded size. On USR1 nginx opens its logs again and closes no connection, which a
 -- reload would do. In the moment between, workers write on into the file that was renamed, so no line is lost.
 local ffi = require "ffi"
+local instance = require "handover.instance"
 
 ffi.cdef [[
 int getppid(void);
@@ -63,6 +64,9 @@ end
 
 -- For a timer of one worker.
 function _M.rotate()
+    if not instance.is_serving() then
+        return
+    end
     local size = size_of(PATH)
     if not size then
         -- nginx could not open it, or somebody has removed it: what is written meanwhile must stay bounded too.

@@ -16,9 +16,11 @@ function _M.master()
     require "metrics.exposition"
     require "control.probed"
     local store = require "state.store"
-    store.load()
-    require("tls.store").load()
-    require("metrics.deploys").load(store.HISTORY)
+    if require("handover.instance").load() then
+        store.load()
+        require("tls.store").load()
+        require("metrics.deploys").load(store.HISTORY)
+    end
     return {
         challenge = require("tls.challenge").run,
         identify = client.identify,
@@ -58,12 +60,14 @@ function _M.worker()
     math.randomseed(ngx.worker.pid() * 7919 + ngx.time())
     require("state.lock").free_dead("table", require("state.store").discard_unacknowledged)
     require("traffic.inflight").forget_dead()
+    require("handover.watch").start()
     ngx.timer.every(1, require("metrics.counters").flush)
     ngx.timer.every(CLEANUP_S, cleanup)
     if ngx.worker.id() == 0 then
         local error_log = require "error_log"
         ngx.timer.every(error_log.EVERY_S, error_log.tell)
         local access_log = require "access_log"
+        -- Of several proxies, one moves the file; the others write on into the one that was moved.
         if access_log.start() then
             ngx.timer.every(access_log.EVERY_S, access_log.rotate)
         end

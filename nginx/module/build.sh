@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the modules against the headers of Debian's nginx. Runs in the image's build, in /module.
+# Compiles the modules against the headers of Debian's nginx, and the program that holds the listeners. Runs in the image's build, in /module.
 set -eu
 
 src=/usr/share/nginx/src/src
@@ -10,6 +10,7 @@ module() {
         -I. -I$src/core -I$src/event -I$src/event/modules -I$src/event/quic -I$src/os/unix -I$src/http -I$src/http/modules \
         -o "${name}_module.so" "${name}_module.c" "$@"
 }
-module ngx_http_upstream_guard
+module ngx_http_upstream_guard handover.c
 module ngx_http_client_connections ngx_http_client_table.c
 module ngx_http_body_limit
+gcc -O2 -Wall -Wextra -Werror -o listeners listeners.c

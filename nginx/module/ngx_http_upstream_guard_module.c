@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "handover.h"
 
 
 /* Nobody announces an answer more often; an app that does would hold its client for ever. */
@@ -58,7 +59,7 @@ static ngx_command_t  ngx_http_upstream_guard_commands[] = {
 
 static ngx_http_module_t  ngx_http_upstream_guard_module_ctx = {
     NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    deploy_apps_init_filter,               /* postconfiguration */
 
     NULL,                                  /* create main configuration */
     NULL,                                  /* init main configuration */

@@ -268,6 +268,7 @@ impl From<DeployError> for Failure {
             DeployError::Refused(refused) => refused.into(),
             DeployError::Engine(error) => error.into(),
             DeployError::Proxy(error) => error.into(),
+            DeployError::Setup(failure) if failure.is_locked() => Self::told(Exit::LeaseHeld),
             DeployError::Setup(_) => Self::told(Exit::Failed),
             DeployError::Moved { what } => {
                 let message = "the state has changed since the plan was saved; nothing was done";

@@ -157,18 +157,18 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
         (ContainerState::Running, Some(DockerHealth::Unhealthy)) => findings.push(Finding::problem(
             "proxy",
             format!("`{name}` runs and its health check fails"),
-            format!("`docker logs {name}` says why; `docker restart {name}`"),
+            format!("`deploy-apps logs proxy` says why; `docker restart {name}`"),
         )),
         (ContainerState::Running, _) if facts.proxy.is_none() => findings.push(Finding::problem(
             "proxy",
             format!("`{name}` runs and does not answer on its control socket"),
-            format!("`docker logs {name}` says why; `docker restart {name}`"),
+            format!("`deploy-apps logs proxy` says why; `docker restart {name}`"),
         )),
         (ContainerState::Running, _) => findings.push(Finding::ok("proxy", running(facts, &name))),
         (ContainerState::Restarting, _) => findings.push(Finding::problem(
             "proxy",
             format!("`{name}` starts again and again"),
-            format!("`docker logs {name}` says why"),
+            "`deploy-apps logs proxy` says why",
         )),
         (_, _) => {
             let text = format!("`{name}` is not running, so nothing is served");
@@ -190,7 +190,11 @@ pub(super) fn proxy(facts: &Facts, engine: &EngineFacts) -> Vec<Finding> {
             findings.push(Finding::warning(
                 "proxy",
                 "it is of another build than this deploy-apps",
-                "`deploy-apps proxy upgrade` replaces it",
+                if container.labels.is_holder() {
+                    "`deploy-apps proxy upgrade` replaces it; no request is lost"
+                } else {
+                    "`deploy-apps proxy upgrade` replaces it; this once connections are refused for about a second"
+                },
             ));
         }
         findings.extend(inside(facts, proxy));

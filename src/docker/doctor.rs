@@ -43,8 +43,8 @@ impl DockerEngine {
     /// When the engine does not answer.
     pub async fn not_restarted(&self, observed: &ObservedEngine) -> Result<Vec<(String, String)>, EngineError> {
         let mut found = Vec::new();
-        let long =
-            observed.containers.iter().filter(|container| matches!(container.labels.role, Role::Replica | Role::Proxy));
+        let is_long = |role| matches!(role, Role::Replica | Role::Proxy | Role::ProxyInstance);
+        let long = observed.containers.iter().filter(|container| is_long(container.labels.role));
         for container in long {
             let Some(inspected) = containers::inspect(self, &container.name).await? else { continue };
             let policy = inspected.host_config.and_then(|config| config.restart_policy).and_then(|policy| policy.name);

@@ -210,9 +210,12 @@ pub enum Role {
     ReleaseCommand,
     /// Created by `deploy-apps run`. It never serves requests, and deploys ignore it.
     OneOff,
+    /// Has the published ports; a proxy of before is nothing but this.
     Proxy,
     /// Gets certificates by ACME for the proxy.
     Certificates,
+    /// An nginx that serves behind it.
+    ProxyInstance,
 }
 
 /// Our labels on a container, in typed form.
@@ -234,6 +237,15 @@ pub struct OwnLabels {
 }
 
 impl OwnLabels {
+    /// The number of the container that has a proxy's ports; those of its nginx containers count from 1.
+    pub const HOLDER: u32 = 0;
+
+    /// Whether it has a proxy's ports for nginx containers, and is none itself.
+    #[must_use]
+    pub fn is_holder(&self) -> bool {
+        self.role == Role::Proxy && self.replica == Some(Self::HOLDER)
+    }
+
     /// The labels as stored on the engine.
     #[must_use]
     pub fn to_map(&self) -> BTreeMap<String, String> {
@@ -244,6 +256,7 @@ impl OwnLabels {
             Role::OneOff => "one-off",
             Role::Proxy => "proxy",
             Role::Certificates => "certificates",
+            Role::ProxyInstance => "proxy-instance",
         };
         let optional = [
             (Label::PROJECT, self.project.as_ref().map(ToString::to_string)),
@@ -272,6 +285,7 @@ impl OwnLabels {
             "one-off" => Role::OneOff,
             "proxy" => Role::Proxy,
             "certificates" => Role::Certificates,
+            "proxy-instance" => Role::ProxyInstance,
             _ => return None,
         };
         Some(Self {

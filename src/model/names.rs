@@ -99,7 +99,7 @@ name!(
 );
 
 impl ProxyName {
-    /// The container that runs nginx.
+    /// The container that has the published ports.
     #[must_use]
     pub fn container(&self) -> String {
         format!("{self}-proxy")
@@ -109,6 +109,12 @@ impl ProxyName {
     #[must_use]
     pub fn certificates(&self) -> String {
         format!("{self}-certificates")
+    }
+
+    /// The container that runs the nginx with this number.
+    #[must_use]
+    pub fn instance(&self, number: u32) -> String {
+        format!("{self}-proxy-{number}")
     }
 
     /// The network on which the proxy reaches the replicas.

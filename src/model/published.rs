@@ -30,10 +30,10 @@ impl PortAnswer {
         }
     }
 
-    /// A restart makes the engine set up its port forwarding again; connections wait for about one second.
+    /// A restart makes the engine set up its port forwarding again; connections are refused for about one second.
     #[must_use]
     pub fn remedy(proxy: &ProxyName) -> String {
         let name = proxy.container();
-        format!("`docker restart {name}` publishes it again (new connections wait about a second)")
+        format!("`docker restart {name}` publishes it again (connections are refused for about a second)")
     }
 }

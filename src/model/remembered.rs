@@ -34,7 +34,7 @@ impl Project {
             match labels.role {
                 Role::Replica => apps.insert(service.clone()),
                 Role::Accessory => accessories.insert(service.clone()),
-                Role::ReleaseCommand | Role::OneOff | Role::Proxy | Role::Certificates => false,
+                Role::ReleaseCommand | Role::OneOff | Role::Proxy | Role::ProxyInstance | Role::Certificates => false,
             };
         }
         let app = |app: AppName| {

@@ -56,7 +56,9 @@ pub fn unstable(
 fn remedy(container: &str, labels: &OwnLabels, looked_at: Option<&Project>) -> String {
     let (Some(project), Some(service)) = (&labels.project, &labels.service) else {
         return match labels.role {
-            Role::Proxy => "`deploy-apps logs proxy` says why; `deploy-apps proxy upgrade` makes it again".to_owned(),
+            Role::Proxy | Role::ProxyInstance => {
+                "`deploy-apps logs proxy` says why; `deploy-apps proxy upgrade` makes it again".to_owned()
+            }
             Role::Certificates => {
                 format!("`docker logs {container}` says why; the next deploy with `tls: auto` makes it again")
             }
@@ -79,7 +81,7 @@ fn remedy(container: &str, labels: &OwnLabels, looked_at: Option<&Project>) -> S
         }
         Role::Accessory if in_file.is_some() => "`--profile` with its profile lets a command take it".to_owned(),
         Role::Accessory => format!("`deploy-apps {of}restart {service}` restarts it"),
-        Role::ReleaseCommand | Role::OneOff | Role::Proxy | Role::Certificates => {
+        Role::ReleaseCommand | Role::OneOff | Role::Proxy | Role::ProxyInstance | Role::Certificates => {
             return format!("`docker logs {container}` says why");
         }
     };

@@ -4,7 +4,8 @@
 use indexmap::IndexMap;
 
 use super::ends::stop_and_remove;
-use super::proxy::ProxyImage;
+use super::proxy_containers::nginx_container;
+use super::proxy_image::ProxyImage;
 use super::stage::{Planned, Stage, numbered};
 use super::step::Step;
 use crate::model::{
@@ -55,7 +56,7 @@ pub(super) fn ending(proxy: &ProxyName, observed: &ObservedEngine, because: &str
 
 fn bring_up(proxy: &ProxyName, acme: &AcmeSpec, observed: &ObservedEngine, fallback: &str) -> Vec<Planned> {
     // The image of the proxy that runs: both know the same files on the volume.
-    let version = observed.container(&proxy.container()).and_then(|container| container.labels.version.clone());
+    let version = nginx_container(proxy, observed).and_then(|container| container.labels.version.clone());
     let image = version.as_ref().map_or_else(|| fallback.to_owned(), |version| format!("deploy-apps/proxy:{version}"));
     let wanted = container(proxy, acme, &image, version);
     let name = wanted.name.clone();

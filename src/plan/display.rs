@@ -49,6 +49,7 @@ impl fmt::Display for Step {
             Self::AwaitControl { name, timeout } => {
                 write!(f, "await the control channel of `{name}` within {timeout:?}")
             }
+            Self::HandOver { name, timeout, .. } => write!(f, "hand over to `{name}`, ready within {timeout:?}"),
             Self::AwaitExit { name, timeout } => write!(f, "await exit of `{name}` within {timeout:?}"),
             Self::AwaitServices { services } => {
                 let names: Vec<String> = services.iter().map(|name| format!("`{name}`")).collect();

@@ -176,6 +176,7 @@ impl Simulation {
             | Step::AwaitExit { .. }
             | Step::AwaitServices { .. }
             | Step::AwaitControl { .. }
+            | Step::HandOver { .. }
             | Step::ConfirmRoute { .. }
             | Step::ConfirmGone { .. }
             | Step::ForgetReleases { .. }

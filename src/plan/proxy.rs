@@ -1,47 +1,18 @@
 //! Brings the host's proxy up: its network, its volume, its image and its container.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use indexmap::IndexMap;
-
+use super::ends::stop_and_remove;
+use super::proxy_containers::{
+    INTERIM_PORT, PROXY_STOP_GRACE, holder, instance, instances, nginx_container, single_identity,
+};
+use super::proxy_image::ProxyImage;
+use super::proxy_steps::{controlled, created, started, starting};
 use super::refusal::PlanRefused;
 use super::stage::{Planned, Stage, numbered};
 use super::step::Step;
 use crate::model::{
-    AddressPool, BuildSpec, ContainerSpec, ContainerState, LogLimit, Mount, MountSource, NetworkAttachment,
-    NetworkSettings, NewContainer, NewNetwork, ObservedContainer, ObservedEngine, OwnLabels, PortBinding, ProxyName,
-    ProxySpec, ProxyTuning, Resources, Restart, Role, Subnet, Tmpfs, identity,
+    AddressPool, ContainerState, NetworkSettings, NewNetwork, ObservedContainer, ObservedEngine, ProxyName, ProxySpec,
+    ProxyTuning, Subnet,
 };
-
-/// The embedded proxy image: its id and how it is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyImage {
-    /// The digest of the `nginx/` folder.
-    pub build_id: String,
-    pub build: BuildSpec,
-}
-
-impl ProxyImage {
-    #[must_use]
-    pub fn tag(&self) -> String {
-        format!("deploy-apps/proxy:{}", self.build_id)
-    }
-}
-
-/// Of its listeners, as `nginx/start.sh` writes them. Apps come to the first one, whatever the published port speaks.
-const HTTP_PORT: u16 = 80;
-const PROXY_PROTOCOL_PORT: u16 = 8081;
-const HTTPS_PORT: u16 = 443;
-const HTTPS_PROXY_PROTOCOL_PORT: u16 = 8443;
-/// nginx is up within a second; a slow disk and a large history take the rest.
-const PROXY_START_TIMEOUT: Duration = Duration::from_secs(60);
-/// The image's user, who is not root.
-const PROXY_TMPFS: &str = "uid=10001,gid=10001,mode=0750";
-/// A line for each request would fill the disk of a busy host within a day. This is some 300,000 of them.
-const PROXY_LOG: LogLimit = LogLimit { files: 5, file_bytes: 20_000_000 };
-/// Long enough for open requests when the proxy itself is replaced.
-pub(super) const PROXY_STOP_GRACE: Duration = Duration::from_secs(30);
 
 /// The steps after which the proxy runs. Empty when it does.
 ///
@@ -53,43 +24,61 @@ pub fn plan_proxy(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngin
 
 fn bring_up(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine) -> Result<Vec<Stage>, PlanRefused> {
     let pool = address_pool(spec, observed)?;
-    let wanted = proxy_container(spec, image, pool);
-    let name = &wanted.name;
-    let Some(container) = observed.container(name) else {
-        return Ok(vec![
-            foundation(spec, image, observed, pool),
-            Stage::line(creation(wanted, "the host has no proxy yet")),
-        ]);
+    let name = spec.name.container();
+    let whole = |because: &str| {
+        let stages =
+            [foundation(spec, image, observed, pool), Stage::line(rebuilt(spec, image, observed, pool, because))];
+        stages.into_iter().filter(|stage| !stage.is_empty()).collect()
+    };
+    let Some(container) = observed.container(&name) else {
+        return Ok(whole("the host has no proxy yet"));
     };
     if is_interim(container, spec, image, observed) && spec.http_port != INTERIM_PORT {
         // A takeover was interrupted after compose's container had gone.
-        let steps = replacement(wanted, "it runs without its port, which is free now");
-        return Ok(vec![foundation(spec, image, observed, pool), Stage::line(steps)]);
+        return Ok(whole("it runs without its port, which is free now"));
     }
-    let differs = container.labels.identity != wanted.labels.identity;
+    let differs = differs(container, spec, image, observed, pool);
     let runs = matches!(container.state, ContainerState::Running | ContainerState::Restarting);
     if differs && spec.http_port == INTERIM_PORT && !runs {
-        return Ok(vec![
-            foundation(spec, image, observed, pool),
-            Stage::line(replacement(wanted, "another container still has its port")),
-        ]);
+        return Ok(whole("another container still has its port"));
     }
     if differs {
         let port = container.published.filter(|port| *port != spec.http_port).map(|port| (port, spec.http_port));
-        return Err(PlanRefused::ProxyDiffers { proxy: spec.name.to_string(), port });
+        let gap = container.labels.identity != holder(spec, image, pool).labels.identity;
+        return Err(PlanRefused::ProxyDiffers { proxy: spec.name.to_string(), port, gap });
     }
-    match container.state {
-        ContainerState::Running | ContainerState::Restarting => Ok(Vec::new()),
-        ContainerState::Paused | ContainerState::Created | ContainerState::Exited { .. } => {
-            let network = network(&spec.name, observed, pool).map(|planned| Stage::line(vec![planned]));
-            Ok(network.into_iter().chain([Stage::line(starting(name, "the proxy is not running"))]).collect())
-        }
-        ContainerState::Dead => Ok(vec![Stage::line(replacement(wanted, "the proxy's container is dead"))]),
+    let is_alone = container.labels.is_holder() && instances(&spec.name, observed).is_empty();
+    if container.state == ContainerState::Dead || is_alone {
+        return Ok(whole(if is_alone { "it has no nginx" } else { "the proxy's container is dead" }));
     }
+    let steps = starting(&spec.name, observed, "the proxy is not running");
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let network = network(&spec.name, observed, pool).map(|planned| Stage::line(vec![planned]));
+    Ok(network.into_iter().chain([Stage::line(steps)]).collect())
 }
 
-/// The port of a proxy that has none yet: the engine chooses one.
-const INTERIM_PORT: u16 = 0;
+/// Whether the proxy runs with other settings than `spec` asks for.
+fn differs(
+    container: &ObservedContainer,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    observed: &ObservedEngine,
+    pool: AddressPool,
+) -> bool {
+    if !container.labels.is_holder() {
+        return container.labels.identity != single_identity(spec, pool);
+    }
+    let newest = instances(&spec.name, observed).last().map(|(_, newest)| newest.labels.identity.as_str());
+    let wanted = instance(spec, image, pool, 0).labels.identity;
+    container.labels.identity != holder(spec, image, pool).labels.identity
+        || newest.is_some_and(|newest| newest != wanted)
+}
+
+fn next_number(instances: &[(u32, &ObservedContainer)]) -> u32 {
+    instances.last().map_or(1, |(number, _)| number.saturating_add(1))
+}
 
 /// The proxy as it begins while another container has its port.
 pub(super) fn interim_spec(spec: &ProxySpec) -> ProxySpec {
@@ -103,14 +92,21 @@ pub(super) fn is_interim(
     image: &ProxyImage,
     observed: &ObservedEngine,
 ) -> bool {
-    let pool = address_pool(spec, observed);
-    pool.is_ok_and(|pool| proxy_container(&interim_spec(spec), image, pool).labels.identity == proxy.labels.identity)
+    let interim = interim_spec(spec);
+    address_pool(spec, observed).is_ok_and(|pool| {
+        let identity = if proxy.labels.is_holder() {
+            holder(&interim, image, pool).labels.identity
+        } else {
+            single_identity(&interim, pool)
+        };
+        identity == proxy.labels.identity
+    })
 }
 
 /// How the proxy's limits and log differ from what `spec` asks for. A deploy goes on with them as they are.
 #[must_use]
 pub fn proxy_drift(spec: &ProxySpec, observed: &ObservedEngine) -> Option<String> {
-    let proxy = observed.container(&spec.name.container())?;
+    let proxy = nginx_container(&spec.name, observed)?;
     let difference = proxy.labels.tuning.unwrap_or(ProxyTuning::BEFORE).difference(spec.tuning())?;
     Some(format!("the proxy `{}` has {difference}", spec.name))
 }
@@ -121,35 +117,36 @@ pub(super) fn proxy_swap(
     image: &ProxyImage,
     observed: &ObservedEngine,
 ) -> Result<(Vec<Planned>, Vec<Planned>), PlanRefused> {
-    let wanted = proxy_container(spec, image, address_pool(spec, observed)?);
-    let name = wanted.name.clone();
+    let pool = address_pool(spec, observed)?;
     let because = "it gets its port";
-    let stop = Step::StopContainer { name: name.clone(), signal: None, grace: Some(PROXY_STOP_GRACE), restart: None };
-    let made = vec![
-        Planned::new(stop, "nobody but this run has reached it yet"),
-        Planned::new(Step::RemoveContainer { name: name.clone() }, "its name is needed"),
-        Planned::new(Step::CreateContainer(Box::new(wanted)), because),
-    ];
-    Ok((made, starting(&name, because)))
+    let steps = rebuilt(spec, image, observed, pool, because);
+    let first = steps.iter().position(|planned| matches!(planned.step, Step::StartContainer { .. }));
+    let mut made = steps;
+    let start = made.split_off(first.unwrap_or(made.len()));
+    Ok((made, start))
 }
 
-/// Replaces the proxy's container, keeping its state. Connections in this moment are refused, not lost: the state
-/// volume holds every route.
-///
-/// # Errors
-/// When its network cannot be made.
-pub fn plan_proxy_upgrade(
+/// The proxy from nothing, or instead of what there is.
+pub(super) fn rebuilt(
     spec: &ProxySpec,
     image: &ProxyImage,
     observed: &ObservedEngine,
-) -> Result<Vec<Stage>, PlanRefused> {
-    let pool = address_pool(spec, observed)?;
-    let wanted = proxy_container(spec, image, pool);
-    let steps = match observed.container(&wanted.name) {
-        Some(_) => replacement(wanted, "the upgrade was asked for"),
-        None => creation(wanted, "the host has no proxy yet"),
-    };
-    Ok(numbered(vec![foundation(spec, image, observed, pool), Stage::line(steps)]))
+    pool: AddressPool,
+    because: &str,
+) -> Vec<Planned> {
+    let name = spec.name.container();
+    let own = instances(&spec.name, observed);
+    let number = next_number(&own);
+    // What takes time comes before the port is free.
+    let mut steps = vec![created(instance(spec, image, pool, number), because)];
+    let before = own.iter().map(|(_, container)| *container).chain(observed.container(&name));
+    for container in before {
+        steps.extend(stop_and_remove(container, Some(PROXY_STOP_GRACE), "its place is needed"));
+    }
+    steps.push(created(holder(spec, image, pool), because));
+    let nginx = spec.name.instance(number);
+    steps.extend([started(&name, because), started(&nginx, because), controlled(&nginx)]);
+    steps
 }
 
 /// The addresses of the proxy's network, existing or to be made.
@@ -223,7 +220,7 @@ fn network(proxy: &ProxyName, observed: &ObservedEngine, pool: AddressPool) -> O
     Some(Planned::new(Step::CreateNetwork(network), "replicas get fixed addresses in it"))
 }
 
-fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, pool: AddressPool) -> Stage {
+pub(super) fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, pool: AddressPool) -> Stage {
     let mut lanes = Vec::new();
     lanes.extend(network(&spec.name, observed, pool).map(|planned| vec![planned]));
     if !observed.volumes.contains(&spec.name.volume()) {
@@ -238,118 +235,4 @@ fn foundation(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, p
         lanes.push(vec![Planned::new(step, "the engine has no image of this proxy")]);
     }
     Stage::beside(lanes)
-}
-
-fn creation(wanted: NewContainer, because: &str) -> Vec<Planned> {
-    let name = wanted.name.clone();
-    let mut steps = vec![Planned::new(Step::CreateContainer(Box::new(wanted)), because)];
-    steps.extend(starting(&name, because));
-    steps
-}
-
-pub(super) fn starting(name: &str, because: &str) -> Vec<Planned> {
-    vec![
-        Planned::new(Step::StartContainer { name: name.to_owned() }, because),
-        // Its HEALTHCHECK would say so too, but only at the engine's next look, seconds later.
-        Planned::new(
-            Step::AwaitControl { name: name.to_owned(), timeout: PROXY_START_TIMEOUT },
-            "nothing flips without it",
-        ),
-    ]
-}
-
-fn replacement(wanted: NewContainer, because: &str) -> Vec<Planned> {
-    let name = wanted.name.clone();
-    let stop = Step::StopContainer { name: name.clone(), signal: None, grace: Some(PROXY_STOP_GRACE), restart: None };
-    let mut steps = vec![
-        Planned::new(stop, "its port is needed"),
-        Planned::new(Step::RemoveContainer { name }, "its name is needed"),
-    ];
-    steps.extend(creation(wanted, because));
-    steps
-}
-
-/// Only what is asked for, so that a proxy of before goes on as it is.
-fn trust(spec: &ProxySpec, pool: AddressPool) -> IndexMap<String, String> {
-    let mut environment = IndexMap::new();
-    if !spec.trusted_proxies.is_empty() {
-        let ranges: Vec<String> = spec.trusted_proxies.iter().map(|trusted| trusted.range(pool.gateway())).collect();
-        environment.insert("TRUSTED_PROXIES".to_owned(), ranges.join(","));
-    }
-    if spec.proxy_protocol {
-        environment.insert("PROXY_PROTOCOL".to_owned(), "on".to_owned());
-    }
-    if let Some(port) = spec.https_port {
-        environment.insert("HTTPS_PORT".to_owned(), port.to_string());
-    }
-    environment
-}
-
-/// HTTP, and HTTPS where it is asked for. While another container has the port of the one, it may have that of the other.
-fn ports(spec: &ProxySpec) -> Vec<PortBinding> {
-    let plain = if spec.proxy_protocol { PROXY_PROTOCOL_PORT } else { HTTP_PORT };
-    let secure = if spec.proxy_protocol { HTTPS_PROXY_PROTOCOL_PORT } else { HTTPS_PORT };
-    let is_interim = spec.http_port == INTERIM_PORT;
-    let published = |host_port: u16, container_port: u16| PortBinding {
-        host_ip: spec.bind.clone(),
-        host_port: Some(host_port).filter(|_| !is_interim),
-        container_port,
-        protocol: "tcp".to_owned(),
-        ..PortBinding::default()
-    };
-    let secure = spec.https_port.map(|port| published(port, secure));
-    std::iter::once(published(spec.http_port, plain)).chain(secure).collect()
-}
-
-/// The proxy's container: no capability, no writable file but its state and its sockets.
-fn proxy_container(spec: &ProxySpec, image: &ProxyImage, pool: AddressPool) -> NewContainer {
-    let mut container = ContainerSpec {
-        read_only: true,
-        cap_drop: vec!["ALL".to_owned()],
-        security_opt: vec!["no-new-privileges:true".to_owned()],
-        // Lets the unprivileged nginx listen on port 80, where apps expect each other.
-        sysctls: BTreeMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())]),
-        tmpfs: vec![
-            Tmpfs { target: "/run/deploy-apps".to_owned(), options: PROXY_TMPFS.to_owned() },
-            Tmpfs { target: "/tmp".to_owned(), options: PROXY_TMPFS.to_owned() },
-        ],
-        mounts: vec![Mount {
-            source: MountSource::Volume(spec.name.volume()),
-            target: "/var/lib/deploy-apps".to_owned(),
-            ..Mount::default()
-        }],
-        networks: vec![NetworkAttachment {
-            network: spec.name.network(),
-            aliases: Vec::new(),
-            address: Some(pool.proxy()),
-            ..NetworkAttachment::default()
-        }],
-        restart: Restart::UnlessStopped,
-        stop_grace: Some(PROXY_STOP_GRACE),
-        ports: ports(spec),
-        environment: trust(spec, pool),
-        logging: spec.logging.clone(),
-        ..ContainerSpec::default()
-    };
-    // The build is left out: another build of the same control API goes on serving until it is upgraded.
-    let identity = identity("proxy", &container);
-    // So are these: a proxy of before goes on without, and `proxy_drift` says so.
-    container.log_limit = Some(PROXY_LOG);
-    container.resources = Resources { memory_bytes: Some(spec.memory_bytes), ..Resources::default() };
-    container.environment.insert("ACCESS_LOG".to_owned(), spec.access_log.to_string());
-    if let Some(connections) = spec.connections_per_client {
-        container.environment.insert("CONNECTIONS_PER_CLIENT".to_owned(), connections.to_string());
-    }
-    let labels = OwnLabels {
-        role: Role::Proxy,
-        proxy: spec.name.clone(),
-        project: None,
-        service: None,
-        release: None,
-        replica: None,
-        version: Some(image.build_id.clone()),
-        identity,
-        tuning: Some(spec.tuning()),
-    };
-    NewContainer { name: spec.name.container(), image: image.tag(), spec: container, labels }
 }

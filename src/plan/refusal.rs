@@ -38,6 +38,8 @@ pub enum PlanRefused {
         proxy: String,
         /// The one that it listens on, and the one of the file, where they differ.
         port: Option<(u16, u16)>,
+        /// Whether connections are refused while it is replaced.
+        gap: bool,
     },
     #[error("app `{app}` has a route with `tls`, and the proxy `{proxy}` is of an older build, which serves no HTTPS")]
     ProxyWithoutHttps { app: AppKey, proxy: String },
@@ -154,10 +156,10 @@ impl PlanRefused {
             Self::ForeignNetwork { network, .. } => {
                 format!("`docker network rm {network}`, or set `x-deploy-apps.proxy.name` to another name")
             }
-            Self::ProxyDiffers { port, .. } => {
+            Self::ProxyDiffers { port, gap, .. } => {
                 let keep = port.map(|(runs, _)| format!("; or leave it to all who share it: `http_port: {runs}`"));
-                let upgrade = "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)";
-                format!("{upgrade}{}", keep.unwrap_or_default())
+                let loses = if *gap { "connections are refused for about a second" } else { "no request is lost" };
+                format!("`deploy-apps proxy upgrade` replaces it ({loses}){}", keep.unwrap_or_default())
             }
             Self::ProxyWithoutHttps { .. } | Self::ProxyWithoutSetting { .. } | Self::ProxyWithoutAcme { .. } => {
                 "`deploy-apps proxy upgrade` replaces it by the one of this deploy-apps".to_owned()

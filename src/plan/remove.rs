@@ -7,10 +7,10 @@ use super::app_diff::belongs;
 use super::certificates::removed_with;
 use super::certificates_container::ending as certificates_ending;
 use super::ends::stop_and_remove;
+use super::handover::ending;
 use super::images::{release_of_tag, release_tag};
 use super::orphans::{deployed_apps, tags_of_project};
 use super::plan::{AppPlan, Verdict};
-use super::proxy::PROXY_STOP_GRACE;
 use super::refusal::PlanRefused;
 use super::removal::{DownOptions, Removal, RemoveOptions};
 use super::stage::{Planned, Stage};
@@ -303,10 +303,8 @@ impl Host<'_> {
     /// The container, then its network and, with `state`, its routes and history for good.
     fn proxy(&self, state: bool) -> Vec<Stage> {
         let name = &self.project.proxy.name;
-        let container = self.engine.container(&name.container());
         let because = "`--proxy` was asked for";
-        let ending =
-            container.map(|container| stop_and_remove(container, Some(PROXY_STOP_GRACE), because)).unwrap_or_default();
+        let ending = ending(&self.project.proxy, self.engine, because);
         let mut lanes = Vec::new();
         if self.engine.network(&name.network()).is_some() {
             lanes.push(vec![Planned::new(Step::RemoveNetwork { name: name.network() }, because)]);

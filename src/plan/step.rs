@@ -82,6 +82,16 @@ pub enum Step {
         name: String,
         timeout: Duration,
     },
+    /// Lets this nginx take new connections, and the one of before retire.
+    HandOver {
+        name: String,
+        /// Its number.
+        to: u32,
+        /// How long it may take to be ready.
+        timeout: Duration,
+        /// How long to wait for a deploy that is under way.
+        lock_wait: Duration,
+    },
     /// Waits for the exit of a started container; anything but 0 is a failure.
     AwaitExit {
         name: String,

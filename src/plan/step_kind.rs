@@ -8,7 +8,9 @@ impl Step {
     #[must_use]
     pub fn kind(&self) -> StepKind {
         match self {
-            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::AwaitControl { .. } => StepKind::Setup,
+            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::AwaitControl { .. } | Self::HandOver { .. } => {
+                StepKind::Setup
+            }
             Self::ReserveRelease { .. }
             | Self::StoreRelease { .. }
             | Self::ForgetReleases { .. }
@@ -49,6 +51,7 @@ impl Step {
             | Self::Backup { name, .. }
             | Self::AwaitHealthy { name, .. }
             | Self::AwaitControl { name, .. }
+            | Self::HandOver { name, .. }
             | Self::AwaitExit { name, .. }
             | Self::StopContainer { name, .. }
             | Self::RemoveContainer { name }

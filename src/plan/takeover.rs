@@ -6,7 +6,8 @@
 
 use super::accessories::CONDITION_TIMEOUT;
 use super::plan::{AppPlan, Verdict};
-use super::proxy::{ProxyImage, interim_spec, is_interim, proxy_swap};
+use super::proxy::{interim_spec, is_interim, proxy_swap};
+use super::proxy_image::ProxyImage;
 use super::refusal::PlanRefused;
 use super::stage::{Planned, Stage, numbered};
 use super::step::{Gate, RestartSpec, Step};

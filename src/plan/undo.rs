@@ -46,6 +46,7 @@ impl Step {
             | Self::AwaitExit { .. }
             | Self::AwaitServices { .. }
             | Self::AwaitControl { .. }
+            | Self::HandOver { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }
             | Self::StopContainer { restart: None, .. }

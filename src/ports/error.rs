@@ -102,8 +102,8 @@ impl ProxyError {
                 "install the deploy-apps version that the proxy came from, or a newer one".to_owned()
             }
             Self::WrongVersion { .. } | Self::TooOld { .. } => UPGRADE.to_owned(),
-            Self::Unreachable { proxy, .. } | Self::Malformed { proxy, .. } => {
-                format!("`docker logs {proxy}-proxy` says why; the next deploy starts it")
+            Self::Unreachable { .. } | Self::Malformed { .. } => {
+                "`deploy-apps logs proxy` says why; the next deploy starts it".to_owned()
             }
             Self::PersistFailed { .. } => "`deploy-apps doctor` says how full the engine's disk is".to_owned(),
             Self::GenerationMoved { .. }

@@ -12,8 +12,8 @@ use super::channel::Opener;
 use super::lease::Lease;
 use super::pool::Pool;
 use super::wire::{
-    CertificateRequest, ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, ForgetRequest, HistoryAnswer,
-    HistoryRequest, LeaseCall, ProbeRequest, ProbeResult, StateAnswer, StoreRequest, VersionAnswer,
+    CertificateRequest, ChangeRequest, DrainRequest, FlipAnswer, FlipRequest, ForgetRequest, HandOverRequest,
+    HistoryAnswer, HistoryRequest, LeaseCall, ProbeRequest, ProbeResult, StateAnswer, StoreRequest, VersionAnswer,
 };
 use crate::model::{
     AppKey, CertificateChange, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
@@ -26,6 +26,9 @@ pub const CONTROL_API: u64 = 1;
 
 /// Where it is spoken, in the proxy's container.
 pub const CONTROL_SOCKET: &str = "/run/deploy-apps/control.sock";
+
+/// The new nginx reads the state, and the one of before waits for that.
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(30);
 
 /// A client of one proxy. Clones share their channels.
 #[derive(Clone)]
@@ -55,6 +58,11 @@ impl Proxy for ControlClient {
     async fn version(&self) -> Result<ProxyVersion, ProxyError> {
         let answer: VersionAnswer = self.pool.call_any_api(&Call::get("/version")).await?;
         Ok(answer.into())
+    }
+
+    async fn hand_over(&self, to: u32) -> Result<(), ProxyError> {
+        let call = Call::post("/v1/handover", &HandOverRequest { to }).waiting(HAND_OVER_LIMIT);
+        self.pool.call(&call).await.map(|_: Value| ())
     }
 
     async fn state(&self) -> Result<ObservedProxy, ProxyError> {

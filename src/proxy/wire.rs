@@ -11,6 +11,7 @@ use crate::model::{
     AppKey, AppRecord, CertificateChange, Features, Generation, InFlight, ObservedApp, ObservedCertificate,
     ObservedProxy, ProjectName, ReleaseNumber,
 };
+use crate::plan::Serving;
 use crate::ports::{ProbeAnswer, ProxyVersion};
 
 #[derive(Debug, Deserialize)]
@@ -38,11 +39,17 @@ pub(super) struct VersionAnswer {
     /// Another API may have no build, and is still to be told by its number.
     #[serde(default)]
     build: String,
+    /// One of before has none.
+    #[serde(default)]
+    instance: Option<u32>,
+    #[serde(default)]
+    retiring: Vec<u32>,
 }
 
 impl From<VersionAnswer> for ProxyVersion {
     fn from(answer: VersionAnswer) -> Self {
-        Self { api: answer.api, build: answer.build }
+        let serving = Serving { instance: answer.instance, retiring: answer.retiring };
+        Self { api: answer.api, build: answer.build, serving }
     }
 }
 
@@ -85,6 +92,11 @@ impl From<StateAnswer> for ObservedProxy {
             certificates: answer.certificates.into_iter().map(named).collect(),
         }
     }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct HandOverRequest {
+    pub to: u32,
 }
 
 #[derive(Debug, Serialize)]

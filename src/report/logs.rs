@@ -21,7 +21,7 @@ impl LogSource {
     pub fn of(container: &ObservedContainer) -> Self {
         let labels = &container.labels;
         let app = match (labels.role, &labels.service) {
-            (Role::Proxy, _) | (_, None) => "proxy".to_owned(),
+            (Role::Proxy | Role::ProxyInstance, _) | (_, None) => "proxy".to_owned(),
             (_, Some(service)) => service.to_string(),
         };
         Self { container: container.name.clone(), app, release: labels.release, replica: labels.replica }

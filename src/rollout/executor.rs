@@ -53,7 +53,7 @@ impl<'a, E: Engine, P: Proxy> Executor<'a, E, P> {
                 let worse = match failure.kind {
                     FailureKind::Cancelled => Outcome::Cancelled,
                     FailureKind::StateChanged | FailureKind::Unknown => Outcome::Stuck,
-                    FailureKind::Failed | FailureKind::NotOurs | FailureKind::Disconnected => {
+                    FailureKind::Failed | FailureKind::Locked | FailureKind::NotOurs | FailureKind::Disconnected => {
                         Outcome::CompletedWithLeftovers
                     }
                 };

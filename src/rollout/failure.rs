@@ -42,6 +42,8 @@ pub enum FailureKind {
     StateChanged,
     /// The name is taken by a container that is not of this run, so an undo must not touch it.
     NotOurs,
+    /// Somebody deploys right now.
+    Locked,
     /// Nobody knows whether it took effect.
     Unknown,
     /// The engine is no longer reachable; what the call was about may have happened.
@@ -59,6 +61,12 @@ impl StepFailure {
 
     pub(super) fn cancelled() -> Self {
         Self::new(FailureKind::Cancelled, "cancelled")
+    }
+
+    /// Whether somebody else's deploy is why.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.kind == FailureKind::Locked
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -107,6 +115,7 @@ impl StepFailure {
 impl From<ProxyError> for StepFailure {
     fn from(error: ProxyError) -> Self {
         let kind = match error {
+            ProxyError::LeaseHeld { .. } => FailureKind::Locked,
             ProxyError::GenerationMoved { .. } | ProxyError::CertificateMoved { .. } => FailureKind::StateChanged,
             ProxyError::Unreachable { .. }
             | ProxyError::Malformed { .. }
@@ -114,7 +123,6 @@ impl From<ProxyError> for StepFailure {
             | ProxyError::TooOld { .. }
             | ProxyError::RouteConflict { .. }
             | ProxyError::LeaseLost { .. }
-            | ProxyError::LeaseHeld { .. }
             | ProxyError::PersistFailed { .. }
             | ProxyError::Refused { .. } => FailureKind::Failed,
         };

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::model::{
-    AppKey, AppName, ImageSource, Lifetime, ObservedContainer, ObservedEngine, ObservedState, Project, ProxyOverview,
-    Service, StoredRelease, Unstable, unstable,
+    AppKey, AppName, ContainerState, ImageSource, Lifetime, ObservedContainer, ObservedEngine, ObservedState, Project,
+    ProxyOverview, Role, Service, StoredRelease, Unstable, unstable,
 };
 use crate::ports::{Engine, EngineError, InspectEngine, InspectProxy, Proxy, ProxyError};
 
@@ -23,6 +23,8 @@ const SOURCE_PATIENCE: Duration = Duration::from_secs(1);
 /// For the log of a container that ends again and again.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 const LOG_LINES: usize = 5;
+/// An nginx is back within this after the container that has its ports.
+const START_OF_NGINX: SignedDuration = SignedDuration::from_secs(10);
 /// Sources are read while the channel to the proxy opens, and must not take the processor from that.
 const SOURCES_AT_ONCE: usize = 2;
 
@@ -105,8 +107,19 @@ pub async fn restarting<'c, E: Engine>(
     lifetimes: &BTreeMap<String, Lifetime>,
 ) -> Vec<Unstable> {
     let now = Timestamp::now();
-    let found =
-        containers.into_iter().filter_map(|container| unstable(container, project, lifetimes.get(&container.id)?, now));
+    let all: Vec<&ObservedContainer> = containers.into_iter().collect();
+    // An nginx starts again with the container that has its ports.
+    let started = |one: &ObservedContainer| lifetimes.get(&one.id)?.started_at;
+    let holder = all.iter().find(|one| one.labels.role == Role::Proxy && one.state == ContainerState::Running);
+    let held_since = holder.and_then(|holder| started(holder));
+    let is_own = |one: &ObservedContainer| {
+        held_since.zip(started(one)).is_some_and(|(since, started)| started.duration_since(since) > START_OF_NGINX)
+    };
+    let counts = |one: &&ObservedContainer| one.labels.role != Role::ProxyInstance || is_own(one);
+    let found = all
+        .into_iter()
+        .filter(counts)
+        .filter_map(|container| unstable(container, project, lifetimes.get(&container.id)?, now));
     join_all(found.map(|one| async move {
         let log = timeout(LOG_PATIENCE, engine.log_tail(&one.name, LOG_LINES)).await;
         Unstable { log: log.ok().and_then(Result::ok).unwrap_or_default(), ..one }

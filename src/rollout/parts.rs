@@ -77,7 +77,11 @@ fn because_of(service: &AppName, dependent: &AppName, kind: FailureKind) -> Step
             FailureKind::StateChanged,
             format!("`{service}`, which `{dependent}` depends on, has moved"),
         ),
-        FailureKind::Failed | FailureKind::NotOurs | FailureKind::Unknown | FailureKind::Disconnected => {
+        FailureKind::Failed
+        | FailureKind::Locked
+        | FailureKind::NotOurs
+        | FailureKind::Unknown
+        | FailureKind::Disconnected => {
             StepFailure::failed(format!("not resumed, because `{service}`, which `{dependent}` depends on, failed"))
         }
     }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::{FailureKind, StepFailure};
 use super::flip::Flipper;
 use super::gate::GateKeeper;
+use super::handover::HandOver;
 use super::hooks::Hooks;
 use super::order::order;
 use super::run::Run;
@@ -89,6 +90,9 @@ impl<'a, E: Engine, P: Proxy> Performer<'a, E, P> {
                 );
             }
             Step::AwaitControl { name, timeout } => self.waits().await_control(name, *timeout, cancel).await?,
+            Step::HandOver { name, to, timeout, lock_wait } => {
+                HandOver::new(self.run, name, *to).within(*timeout, *lock_wait, cancel).await?;
+            }
             Step::AwaitExit { name, timeout } => {
                 self.waits().await_success(name, *timeout, cancel).await?;
                 events.emit(app, Fact::ReleaseCommandFinished { took: begun.elapsed() });

@@ -11,9 +11,7 @@ use super::scope::Scope;
 use super::undo::Undo;
 use super::wait::pause;
 use crate::model::{ContainerState, ObservedEngine, ProxyName, ProxySpec};
-use crate::plan::{
-    PlanRefused, ProxyImage, Stage, interim, plan_proxy, plan_proxy_start, plan_proxy_upgrade, plan_proxy_wait,
-};
+use crate::plan::{PlanRefused, ProxyImage, Stage, interim, plan_proxy, plan_proxy_start, plan_proxy_wait};
 use crate::ports::{Engine, Proxy, ProxyVersion};
 
 /// The engine holds a name or a subnet some time before it lists what it is for: seconds, when it is busy.
@@ -67,18 +65,16 @@ pub(super) async fn ensure_proxy_running<E: Engine, P: Proxy>(
     proxy: &ProxyName,
     engine: &ObservedEngine,
 ) -> Result<bool, DeployError> {
-    match proxy_state(proxy, engine) {
-        None | Some(ContainerState::Dead) => Ok(false),
-        Some(ContainerState::Running | ContainerState::Restarting) => Ok(true),
-        Some(ContainerState::Created | ContainerState::Paused | ContainerState::Exited { .. }) => {
-            let stages = plan_proxy_start(proxy, engine);
-            Executor::new(run, None, &Scope::shared())
-                .stages(&stages, run.stop().by_user())
-                .await
-                .map_err(DeployError::Setup)?;
-            Ok(true)
-        }
+    if matches!(proxy_state(proxy, engine), None | Some(ContainerState::Dead)) {
+        return Ok(false);
     }
+    let stages = plan_proxy_start(proxy, engine);
+    if !stages.is_empty() {
+        let scope = Scope::shared();
+        let executor = Executor::new(run, None, &scope);
+        executor.stages(&stages, run.stop().by_user()).await.map_err(DeployError::Setup)?;
+    }
+    Ok(true)
 }
 
 /// Brings the proxy up and makes sure that both sides speak the same control API.
@@ -133,32 +129,21 @@ async fn prepare_as<E: Engine, P: Proxy>(
 
 fn warn_if_outdated<E: Engine, P: Proxy>(run: &Run<E, P>, version: &ProxyVersion, image: &ProxyImage) {
     if version.build != image.build_id {
-        let message =
-            "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it".to_owned();
+        // One of before does not say which nginx serves.
+        let gap = if version.serving.instance.is_none() { ", this once with a gap of about a second" } else { "" };
+        let message = format!(
+            "the proxy is of another build than this deploy-apps; `deploy-apps proxy upgrade` replaces it{gap}"
+        );
         run.events().warn(None, message);
     }
 }
 
-/// Replaces the proxy's container by one of this build.
-///
-/// # Errors
-/// When it cannot be set up.
-pub async fn upgrade_proxy<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    spec: &ProxySpec,
-    image: &ProxyImage,
-) -> Result<(), DeployError> {
-    let observed: ObservedEngine = run.engine().observe(&spec.name).await?;
-    let stages = plan_proxy_upgrade(spec, image, &observed)?;
-    set_up(run, &stages).await.map_err(DeployError::Setup)
-}
-
 /// A half-made proxy is taken back, so that a port that is taken does not leave a container that never started.
-async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
+pub(super) async fn set_up<E: Engine, P: Proxy>(run: &Run<E, P>, stages: &[Stage]) -> Result<(), StepFailure> {
     let scope = Scope::shared_by(stages);
     let result = Executor::new(run, None, &scope).stages(stages, run.stop().by_user()).await;
     // A name that is taken means that another run sets up the same; what this one made is then that one's too.
-    if result.as_ref().is_err_and(|failure| failure.kind != FailureKind::NotOurs) {
+    if result.as_ref().is_err_and(|failure| !matches!(failure.kind, FailureKind::NotOurs | FailureKind::Unknown)) {
         Undo::new(run, None, &scope).all().await;
     }
     result

@@ -139,7 +139,7 @@ impl Drop for Fleet {
         if std::thread::panicking() {
             let said = self.said.get_mut().map(|said| said.join("\n")).unwrap_or_default();
             let listed = self.engine.docker(&["ps", "-a", "--format", "{{.Names}}\t{{.Status}}"]);
-            let log = self.engine.docker(&["logs", "--tail", "60", &format!("{}-proxy", self.host.name())]);
+            let log = self.engine.docker(&["logs", "--tail", "60", &format!("{}-proxy-1", self.host.name())]);
             let log: Vec<&str> = log.lines().filter(|line| !line.starts_with('{')).collect();
             eprintln!("--- commands of this step\n{said}\n--- containers\n{listed}\n--- proxy\n{}", log.join("\n"));
         }

@@ -96,8 +96,8 @@ async fn the_first_deploy_on_a_host_may_be_killed_after_any_step() {
         let killed = host.cli(&["web", "--no-prune"]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
         if killed.code.is_some() {
             killed.succeeded();
-            // Network, volume and 3 for the proxy; then a deploy without anything old.
-            assert_eq!(step - 1, 5 + 3 + 6 + 3);
+            // Network, volume and 5 for the proxy, which has two containers; then a deploy without anything old.
+            assert_eq!(step - 1, 7 + 3 + 6 + 3);
             return;
         }
         let next = host.deploy(&["web", "--no-prune", "--lock-wait", LOCK_WAIT]).await;

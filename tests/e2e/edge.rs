@@ -102,7 +102,8 @@ fn forwarder(port: u16) -> Option<Pid> {
 async fn without_networks(host: &Host) {
     let names: Vec<String> = host.containers().await.into_iter().map(|container| container.name).collect();
     let proxy = format!("{}-proxy", host.name());
-    let all: Vec<&str> = names.iter().map(String::as_str).chain([proxy.as_str()]).collect();
+    let nginx = host.nginx();
+    let all: Vec<&str> = names.iter().map(String::as_str).chain([proxy.as_str(), nginx.as_str()]).collect();
     docker(&[&["stop", "-t", "1"], &all[..]].concat());
     let ours = format!("name=^{}", host.name());
     let networks = docker(&["network", "ls", "--filter", &ours, "--format", "{{.Name}}"]);

@@ -17,9 +17,11 @@ async fn serving(test: &str) -> Option<Host> {
     Some(host)
 }
 
-/// The processes in the proxy's container whose command line has `part`, as this machine numbers them.
+/// The processes in the proxy's containers whose command line has `part`, as this machine numbers them.
 fn processes(host: &Host, part: &str) -> Vec<Pid> {
-    let listed = docker(&["top", &format!("{}-proxy", host.name()), "-eo", "pid,args"]);
+    // Commands come by way of the container that has the port.
+    let names = [host.nginx(), format!("{}-proxy", host.name())];
+    let listed: String = names.iter().map(|name| docker(&["top", name, "-eo", "pid,args"])).collect();
     let lines = listed.lines().filter(|line| line.contains(part));
     lines.filter_map(|line| Pid::from_raw(line.split_whitespace().next()?.parse().ok()?)).collect()
 }
@@ -156,12 +158,12 @@ async fn an_upgraded_proxy_has_finished_what_was_open_and_has_its_routes() {
     open.send("GET", "/sleep?for=3s", b"").await;
     host.in_flight("web", |open| open.requests == 1).await;
 
-    host.deploy(&["proxy", "upgrade"]).await.succeeded();
+    host.deploy(&["proxy", "upgrade", "--force"]).await.succeeded();
     assert_eq!(open.answer().await.status, 200, "what was open has had its answer");
     is_back(&host, "").await;
     let after = host.proxy_state().await;
     assert_eq!((after.generation, &after.apps), (before.generation, &before.apps));
-    let log = docker(&["inspect", "-f", "{{json .HostConfig.LogConfig}}", &format!("{}-proxy", host.name())]);
+    let log = docker(&["inspect", "-f", "{{json .HostConfig.LogConfig}}", &format!("{}-proxy-2", host.name())]);
     let log: Value = serde_json::from_str(&log).expect("JSON");
     let keeps_files = ["json-file", "local"].iter().any(|driver| log["Type"] == *driver);
     assert!(!keeps_files || log["Config"]["max-size"].is_string(), "its log would fill the disk: {log}");

@@ -53,7 +53,7 @@ async fn a_secret_is_in_each_replica_and_nowhere_else_and_a_changed_one_is_a_new
     none_lost(&load.stop().await);
 
     let inspected = docker(&["inspect", &format!("{}-web-r2-1", host.name()), &format!("{}-proxy", host.name())]);
-    let kept = docker(&["exec", &format!("{}-proxy", host.name()), "sh", "-c", "cat /var/lib/deploy-apps/*"]);
+    let kept = docker(&["exec", &format!("{}-proxy", host.name()), "sh", "-c", "cat /var/lib/deploy-apps/*.*"]);
     let texts = said.iter().flat_map(|output| [output.stdout.as_str(), output.stderr.as_str()]);
     for text in texts.chain([inspected.as_str(), kept.as_str()]) {
         assert!(!text.contains(OLD) && !text.contains(NEW), "a secret stands in: {text}");

@@ -90,7 +90,7 @@ async fn the_proxys_own_log_is_read_and_followed() {
     let logged = |text: String| text.lines().filter(|line| line.contains("\"path\":\"/before\"")).count();
     let before = async || (logged(host.cli(&["logs", "proxy"]).run().await.succeeded().stdout) == 1).then_some(());
     eventually("the line of the request", DEADLINE, before).await;
-    let raw = docker(&["logs", &format!("{}-proxy", host.name())]);
+    let raw = docker(&["logs", &host.nginx()]);
     assert!(!raw.contains("/before"), "the engine has no part in it: {raw}");
 
     let mut follow = host.cli(&["logs", "proxy", "-f", "--tail", "1", "--format", "json"]).spawn();
@@ -109,7 +109,7 @@ async fn the_proxys_own_log_is_read_and_followed() {
     follow.finish().await.succeeded();
     assert_eq!(host.cli(&["logs", "proxy", "--since", "2200-01-01T00:00:00Z"]).run().await.succeeded().stdout, "");
 
-    docker(&["stop", &format!("{}-proxy", host.name())]);
+    docker(&["stop", &host.nginx(), &format!("{}-proxy", host.name())]);
     let stopped = host.cli(&["logs", "proxy"]).run().await.succeeded();
     let stopped = stopped
         .says(&format!("its requests are in files of its volume `{}-state`", host.name()))

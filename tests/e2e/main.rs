@@ -28,6 +28,7 @@ mod drain_test;
 #[path = "../durations.rs"]
 mod durations;
 mod edge;
+mod handover;
 mod history;
 mod https;
 mod idle_clients;

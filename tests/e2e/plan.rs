@@ -130,7 +130,7 @@ async fn what_a_deploy_would_refuse_the_plan_refuses() {
         plan(&host, &[]).await,
         8,
         "error: the proxy `PROJECT` does not answer: its container does not run, so what it routes is not known\n\n\
-         hint: `docker logs PROJECT-proxy` says why; the next deploy starts it",
+         hint: `deploy-apps logs proxy` says why; the next deploy starts it",
     );
 }
 

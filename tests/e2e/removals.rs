@@ -105,7 +105,7 @@ async fn a_project_goes_down_and_the_proxy_stays_for_the_other_one() {
     host.deploy(&["web"]).await.succeeded();
     host.deploy(&["-p", &other, "wiki"]).await.succeeded();
     let load = host.steady_load("wiki").await;
-    let neighbour = "PROJECT PROJECT-proxy PROJECT-two-wiki-r1-1 PROJECT-two_back PROJECT-two_default";
+    let neighbour = "PROJECT PROJECT-proxy PROJECT-proxy-1 PROJECT-two-wiki-r1-1 PROJECT-two_back PROJECT-two_default";
     let data = async || {
         let listed = docker(&["volume", "ls", "-q", "--filter", &format!("name={}_files", host.name())]);
         !listed.is_empty()

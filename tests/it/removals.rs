@@ -227,7 +227,7 @@ async fn a_proxy_that_was_stopped_is_woken_to_forget_the_routes() {
 #[tokio::test(start_paused = true)]
 async fn without_a_proxy_labels_say_what_goes() {
     let world = deployed().await;
-    world.state().containers.remove("deploy-apps-proxy");
+    world.state().containers.retain(|name, _| !name.starts_with("deploy-apps-proxy"));
     let goal = RemovalScope::Project { options: DownOptions::default() };
     let report = take_away(&world, &shop(), goal, no_faults()).await;
     assert!(report.outcomes().iter().all(|outcome| *outcome == Outcome::Completed), "{}", report.story());
@@ -303,7 +303,7 @@ fn removed(world: &World) -> bool {
 
 fn is_down(world: &World) -> bool {
     let state = world.state();
-    state.containers.values().all(|container| container.new.labels.role == Role::Proxy)
+    state.containers.values().all(|container| matches!(container.new.labels.role, Role::Proxy | Role::ProxyInstance))
         && state.apps.values().all(|app| app.record.is_none())
         && !state.networks.contains_key("sample_back")
 }

@@ -93,7 +93,7 @@ impl Tool {
     /// The container between users and the app, if there is one.
     pub fn proxy(self, stage: &Stage) -> Option<String> {
         match self {
-            Self::DeployApps => Some(format!("{}-proxy", stage.name)),
+            Self::DeployApps => Some(format!("{}-proxy-1", stage.name)),
             Self::Compose | Self::Swarm => None,
             Self::NginxReload => Some(format!("{}-nginx", stage.name)),
             Self::KamalProxy => Some(format!("{}-kamal-proxy", stage.name)),

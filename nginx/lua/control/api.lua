@@ -1,4 +1,5 @@
 -- The control API: finds the call, reads its body, and writes its answer or error. Contract: README.md.
+local instance = require "handover.instance"
 local json = require "json"
 local problem = require "control.problem"
 
@@ -55,6 +56,11 @@ end
 
 -- Each takes (body, text) for POST and (arguments) for GET, and returns JSON text, or nil when it has answered itself.
 local CALLS = {
+    ["GET /v1/instance"] = call("handover.calls", "instance"),
+    ["POST /v1/handover"] = call("handover.calls", "handover"),
+    ["POST /v1/serve"] = call("handover.calls", "serve"),
+    ["POST /v1/follow"] = call("handover.calls", "follow"),
+    ["POST /v1/open"] = call("handover.calls", "open"),
     ["GET /version"] = call("control.overview", "version"),
     ["GET /v1/state"] = call("control.overview", "state"),
     ["POST /v1/flip"] = call("control.flip", "flip"),
@@ -73,7 +79,28 @@ local CALLS = {
     ["GET /v1/metrics"] = call("metrics.exposition", "serve"),
 }
 
+-- These are about the proxy that is asked. Everything else is for the one that serves.
+local OWN = { ["/v1/instance"] = true, ["/v1/serve"] = true, ["/v1/follow"] = true, ["/v1/open"] = true }
+
+local FREEZE_LOOK_S, MOST_FROZEN_S = 0.005, 25
+
+-- Whether the call is answered here. While a hand-over is made it waits for what comes of it.
+local function is_own()
+    if OWN[ngx.var.uri] or instance.is_serving() then
+        return true
+    end
+    local deadline = ngx.now() + MOST_FROZEN_S
+    while instance.phase() == "frozen" and ngx.now() < deadline do
+        ngx.sleep(FREEZE_LOOK_S)
+    end
+    -- The one that is to serve has not begun yet: it says so itself, else this would go round and round.
+    return instance.is_serving() or instance.appointed() == instance.number
+end
+
 local function answer()
+    if not OWN[ngx.var.uri] and not instance.is_serving() then
+        problem.refuse(503, "busy", "this proxy is " .. instance.phase())
+    end
     local method, path = ngx.req.get_method(), ngx.var.uri
     local work = CALLS[method .. " " .. path]
     if not work then
@@ -91,6 +118,9 @@ local function answer()
 end
 
 function _M.run()
+    if not is_own() then
+        return ngx.exec("@serving")
+    end
     local ok, refusal = pcall(answer)
     if ok then
         return

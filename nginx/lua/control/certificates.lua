@@ -2,6 +2,7 @@
 -- never leaves. `POST /v1/certificates/renewal` says how a renewal has failed; a certificate that is stored ends that.
 local refuse = require("control.problem").refuse
 local index = require "state.index"
+local instance = require "handover.instance"
 local json = require "json"
 local list = require "tls.table"
 local lock = require "state.lock"
@@ -82,6 +83,9 @@ local function check_owner(entry)
 end
 
 local function change(entry, facts)
+    if not instance.is_serving() then
+        refuse(503, "busy", "the proxy is being handed over, nothing was changed")
+    end
     check_owner(entry)
     if compare(entry, facts) then
         return true

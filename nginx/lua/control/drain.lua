@@ -2,10 +2,13 @@
 local refuse = require("control.problem").refuse
 local inflight = require "traffic.inflight"
 local json = require "json"
+local retirees = require "handover.retirees"
 
 local _M = {}
 
 local LOOK_S = 0.005
+-- How often proxies that retire are asked.
+local ASK_S = 0.02
 local LONGEST_WAIT_MS = 60000
 local MOST_PEERS = 10000
 
@@ -43,13 +46,30 @@ local function encode(total, by_peer)
         table.concat(texts, ","))
 end
 
+-- What proxies that retire have open at these peers.
+local function add(total, by_peer, elsewhere)
+    for id, other in pairs(elsewhere) do
+        local peer = by_peer[id]
+        for _, kind in ipairs({ "requests", "websockets" }) do
+            peer[kind] = peer[kind] + other[kind]
+            total[kind] = total[kind] + other[kind]
+        end
+    end
+end
+
 function _M.drain(body)
     local wait_ms = check(body)
     local known = body.known
     ngx.update_time()
     local deadline = ngx.now() + wait_ms / 1000
+    local elsewhere, asked_at = {}, -math.huge
     while true do
+        if ngx.now() - asked_at >= ASK_S and retirees.are_there() then
+            elsewhere = retirees.open(body.peers)
+            asked_at = ngx.now()
+        end
         local total, by_peer = inflight.sum(body.peers)
+        add(total, by_peer, retirees.are_there() and elsewhere or {})
         local is_known = known and known.requests == total.requests and known.websockets == total.websockets
         if not is_known or total.requests + total.websockets == 0 or ngx.now() >= deadline then
             return encode(total, by_peer)

@@ -3,10 +3,12 @@
 local apps = require "state.apps"
 local refuse = require("control.problem").refuse
 local index = require "state.index"
+local instance = require "handover.instance"
 local json = require "json"
 local lease = require "control.lease"
 local lock = require "state.lock"
 local record = require "state.record"
+local retirees = require "handover.retirees"
 local served = require "state.served"
 local snapshot = require "state.snapshot"
 local store = require "state.store"
@@ -100,6 +102,7 @@ local function persist(changes, generation)
     if not ok then
         refuse(507, "persist_failed", problem .. ", nothing was changed")
     end
+    return line
 end
 
 -- Records first, routes last: a route never leads to an app that is not there yet.
@@ -118,6 +121,9 @@ local function apply(changes, hosts, generation)
 end
 
 local function flip_alone(token, changes)
+    if not instance.is_serving() then
+        refuse(503, "busy", "the proxy is being handed over, nothing was changed")
+    end
     for _, change in ipairs(changes) do
         if not lease.holds(token, change.app) then
             refuse(410, "lease_lost", ("the lease of `%s` is not held"):format(change.app),
@@ -129,8 +135,13 @@ local function flip_alone(token, changes)
     end
     local hosts = plan(changes)
     local generation = apps.table_generation() + 1
-    persist(changes, generation)
+    local obstacle = retirees.obstacle()
+    if obstacle then
+        refuse(503, "busy", obstacle .. ", nothing was changed")
+    end
+    local line = persist(changes, generation)
     apply(changes, hosts, generation)
+    retirees.follow(line)
     return generation
 end
 

@@ -1,6 +1,7 @@
 -- Leases: who may flip an app. A lease lives as long as the connection that took it, at most 15 s after the last
 -- heartbeat. It is not on disk: when the proxy restarts, its owner takes it again with the same token.
 local refuse = require("control.problem").refuse
+local instance = require "handover.instance"
 local json = require "json"
 local validate = require "control.validate"
 
@@ -32,7 +33,7 @@ local function release(holder, names)
     end
 end
 
-local function refuse_held(app, lease)
+function _M.refuse_held(app, lease)
     local age_ms = math.floor(ngx.now() * 1000) - lease.since
     refuse(409, "lease_held",
         ("`%s` is leased by `%s` on `%s` for %d ms"):format(app, lease.owner, lease.host, age_ms),
@@ -89,7 +90,7 @@ local function grant(token, holder, body)
         else
             local other = read(app)
             release(holder, taken)
-            refuse_held(app, other or { owner = "", host = "", purpose = "", since = math.floor(ngx.now() * 1000) })
+            _M.refuse_held(app, other or { owner = "", host = "", purpose = "", since = math.floor(ngx.now() * 1000) })
         end
     end
     dict:set("token:" .. token, table.concat(names, "\n"), EXPIRES_MS / 1000)
@@ -121,6 +122,11 @@ function _M.take(body)
     local token = body.token or new_token()
     local holder = new_token()
     local names = grant(token, holder, body)
+    -- A hand-over looks for leases after it has changed the phase, and this the other way round.
+    if not instance.is_serving() then
+        release(holder, names)
+        refuse(503, "busy", "the proxy is being handed over")
+    end
     assert(ngx.on_abort(function()
         release(holder, names)
         ngx.exit(499)
@@ -152,6 +158,17 @@ function _M.heartbeat(body)
         refuse(410, "lease_lost", ("the lease of `%s` is not held any more"):format(lost), { app = lost })
     end
     return ('{"expires_ms":%d}'):format(EXPIRES_MS)
+end
+
+-- Some lease that is held: its app and what is known of it; nil when there is none.
+function _M.first()
+    for _, key in ipairs(dict:get_keys(0)) do
+        local app = key:match("^app:(.+)$")
+        local found = app and read(app)
+        if found then
+            return app, found
+        end
+    end
 end
 
 -- All leases as JSON texts, without their tokens: who reads them is not who holds them.

@@ -4,11 +4,13 @@ local apps = require "state.apps"
 local ejection = require "traffic.ejection"
 local inflight = require "traffic.inflight"
 local certificates = require "tls.table"
+local instance = require "handover.instance"
 local json = require "json"
 local lease = require "control.lease"
 local counters = require "metrics.counters"
 local rates = require "metrics.rates"
 local schema = require "state.schema"
+local retirees = require "handover.retirees"
 local workers = require "workers"
 
 local _M = {}
@@ -17,8 +19,9 @@ local FEATURES = json.encode(schema.features())
 
 function _M.version()
     local proxy = about.get()
-    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d}'):format(proxy.api,
-        json.encode(proxy.build), proxy.nginx, proxy.started_at, apps.table_generation(), #workers.live())
+    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d,"instance":%s,"retiring":%s}'):format(proxy.api,
+        json.encode(proxy.build), proxy.nginx, proxy.started_at, apps.table_generation(), #workers.live(), json.optional(instance.number),
+        json.list(retirees.present()))
 end
 
 local function app_text(name)
@@ -44,7 +47,7 @@ end
 
 local function in_flight()
     local texts = {}
-    for id, peer in pairs(inflight.all()) do
+    for id, peer in pairs(retirees.with(inflight.all())) do
         texts[#texts + 1] = ('%s:{"requests":%d,"websockets":%d}'):format(json.encode(id), peer.requests,
             peer.websockets)
     end

@@ -5,6 +5,7 @@ local certificates = require "tls.table"
 local json = require "json"
 local buckets = require "metrics.buckets"
 local inflight = require "traffic.inflight"
+local retirees = require "handover.retirees"
 local tally = require "metrics.counters"
 local deploy_metrics = require "metrics.deploy_metrics"
 local standing = require "metrics.standing"
@@ -108,7 +109,7 @@ end
 
 local function open_now(out)
     local sums = { requests = {}, websockets = {} }
-    for _, peer in pairs(inflight.all()) do
+    for _, peer in pairs(retirees.with(inflight.all())) do
         local key = labels("app", peer.app or "", "release", peer.release or "")
         sums.requests[key] = (sums.requests[key] or 0) + peer.requests
         sums.websockets[key] = (sums.websockets[key] or 0) + peer.websockets

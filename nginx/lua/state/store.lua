@@ -189,7 +189,7 @@ local function plan_without_conflicts(changes)
         complain("`", conflict.app, "` loses ", conflict.host or "any host", " `", conflict.path, "`, which is `",
             conflict.other_app, "`'s too")
         for _, change in ipairs(changes) do
-            for position, route in ipairs(change.app == conflict.app and change.new.routes or {}) do
+            for position, route in ipairs(change.app == conflict.app and change.new and change.new.routes or {}) do
                 if route.host == conflict.host and route.path == conflict.path then
                     table.remove(change.new.routes, position)
                     break
@@ -201,12 +201,15 @@ local function plan_without_conflicts(changes)
     return hosts
 end
 
+-- Brings the shared table to `state`, all at once for a request: nothing of what is there already is taken away in between.
 local function publish(state)
     local changes, names = {}, {}
     for key, app in pairs(state.apps) do
         names[#names + 1] = key
-        if app.record then
-            changes[#changes + 1] = { app = key, new = record.decode(app.record) }
+        local text, generation = apps.record_text(key)
+        if app.generation > (generation or 0) and (app.record or text) then
+            changes[#changes + 1] = { app = key, old = text and record.decode(text),
+                new = app.record and record.decode(app.record) }
         end
     end
     table.sort(names)
@@ -216,7 +219,7 @@ local function publish(state)
         apps.remember(key)
         apps.raise_last_release(key, app.last_release)
         apps.set_served(key, app.served or "")
-        if app.generation > 0 then
+        if app.generation > (apps.generation(key) or 0) then
             apps.replace(key, app.generation, app.record)
         end
     end
@@ -224,20 +227,42 @@ local function publish(state)
     apps.set_table_generation(state.generation)
 end
 
--- Called once in the master, before any worker: fills the shared table from disk. A reload finds it filled.
-function _M.load()
-    if dict:get("loaded") then
-        return
-    end
+-- Reads what is on disk into the shared table. Under the lock `table`, or where nobody else writes.
+function _M.catch_up()
     local state, journal, size = read_state()
     apps.set("journal", journal)
     apps.set("journal_size", size)
     apps.set("snapshot_journal", state.journal)
     publish(state)
-    -- May fail on a full disk, which the next flip will say; what is there is served nevertheless.
-    files.reserve(_M.journal_path(journal), size)
-    apps.set("loaded", true)
     ngx.log(ngx.NOTICE, "state: ", #apps.names(), " apps at generation ", state.generation)
+end
+
+-- Called once in the master, before any worker. A reload finds the table filled.
+function _M.load()
+    if not dict:get("loaded") then
+        _M.catch_up()
+        _M.reserve()
+        apps.set("loaded", true)
+    end
+end
+
+-- Applies a journal's line that another proxy has written. Under the lock `table`.
+function _M.follow(line)
+    if line.generation ~= apps.table_generation() + 1 then
+        return _M.catch_up()
+    end
+    local state = { generation = line.generation, apps = {} }
+    for _, change in ipairs(line.changes) do
+        state.apps[change.app] = { generation = apps.generation(change.app) or 0,
+            last_release = apps.last_release(change.app), served = apps.served(change.app) }
+    end
+    apply_line(state, line)
+    publish(state)
+end
+
+-- Room for the next lines. May fail on a full disk, which the next flip will say; what is there is served nevertheless.
+function _M.reserve()
+    files.reserve(_M.journal_path(dict:get("journal")), dict:get("journal_size"))
 end
 
 -- Makes `body` durable as the journal's next line. Only under the lock `table`.

@@ -59,11 +59,10 @@ local function read(host)
     return list.put { host = host, id = facts.id, chain = entry.chain, key = entry.key, facts = facts_text(entry, facts) }
 end
 
--- Called once in the master, before any worker: fills shared memory from disk. A reload finds it filled.
-function _M.load()
-    if ngx.shared.certificates:get("loaded") then
-        return
-    end
+-- Reads what is on disk into shared memory, instead of what is there.
+function _M.catch_up()
+    ngx.shared.certificates:flush_all()
+    ngx.shared.certificates:flush_expired()
     local hosts, problem = files.hosts(FOLDER)
     if not hosts then
         ngx.log(ngx.ALERT, "certificates: ", problem)
@@ -76,6 +75,13 @@ function _M.load()
         end
     end
     ngx.shared.certificates:set("loaded", true)
+end
+
+-- Called once in the master, before any worker. A reload finds it filled.
+function _M.load()
+    if not ngx.shared.certificates:get("loaded") then
+        _M.catch_up()
+    end
 end
 
 return _M

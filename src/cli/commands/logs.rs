@@ -121,7 +121,7 @@ fn is_wanted(context: &Context, args: &LogsArgs, container: &ObservedContainer) 
     let has_release = args.release.is_none() || labels.release == args.release;
     let is_named = |name: &str| args.apps.iter().any(|named| named == name);
     let is_ours = match (labels.role, &labels.service) {
-        (Role::Proxy, _) => {
+        (Role::Proxy | Role::ProxyInstance, _) => {
             let is_service = project.apps.keys().chain(project.accessories.keys()).any(|name| name.as_str() == "proxy");
             is_named("proxy") && !is_service
         }

@@ -7,12 +7,13 @@ use serde_json::{Map, json};
 
 use super::*;
 use crate::model::{AppKey, InFlight, ObservedApp, StoredRelease};
+use crate::plan::Serving;
 use crate::ports::{Probe, ProxyVersion};
 
 #[tokio::test]
 async fn the_version_tells_api_and_build() {
     let proxy = ProxyInMemory::new(|_| Reply::Close);
-    let expected = ProxyVersion { api: 1, build: "b1".to_owned() };
+    let expected = ProxyVersion { api: 1, build: "b1".to_owned(), serving: Serving::default() };
     assert_eq!(proxy.client().version().await, Ok(expected));
 }
 

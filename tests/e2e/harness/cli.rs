@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use deploy_apps::proxy::CONTROL_SOCKET;
 use rustix::net::{Shutdown, SocketAddrUnix, getpeername, shutdown};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open};
 use serde_json::Value;
@@ -190,7 +189,9 @@ impl Running {
             // Connections that it has closed meanwhile are skipped.
             let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).ok()?;
             let peer = SocketAddrUnix::try_from(getpeername(&socket).ok()??).ok()?;
-            (peer.path_bytes()? == CONTROL_SOCKET.as_bytes()).then(|| shutdown(&socket, Shutdown::Both).ok())?
+            peer.path_bytes()?
+                .starts_with(b"/var/lib/deploy-apps/run/")
+                .then(|| shutdown(&socket, Shutdown::Both).ok())?
         };
         numbers.filter_map(cut).count()
     }

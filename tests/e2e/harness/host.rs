@@ -190,7 +190,11 @@ impl Host {
     /// The containers of all apps by name, without the proxy's.
     pub async fn containers(&self) -> Vec<ObservedContainer> {
         let observed = self.engine.observe(&self.scenario.name).await.expect("an engine that answers");
-        observed.containers.into_iter().filter(|container| container.labels.role != Role::Proxy).collect()
+        observed
+            .containers
+            .into_iter()
+            .filter(|container| !matches!(container.labels.role, Role::Proxy | Role::ProxyInstance))
+            .collect()
     }
 
     /// Asserts that exactly these containers exist and run. The names have no project prefix.
@@ -209,11 +213,16 @@ impl Host {
         }
     }
 
+    /// The container of the first nginx that this proxy has.
+    pub fn nginx(&self) -> String {
+        self.scenario.name.instance(1)
+    }
+
     /// Prints the state on a failure, before the cleanup removes it.
     fn tell(&self) {
         let ours = format!("name=^{}-", self.name());
         let listed = docker(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}\t{{.Status}}"]);
-        let log = docker(&["logs", "--tail", "40", &self.scenario.name.container()]);
+        let log = docker(&["logs", "--tail", "40", &self.nginx()]);
         eprintln!("--- containers of `{}`\n{listed}\n--- last lines of the proxy\n{log}", self.name());
     }
 }

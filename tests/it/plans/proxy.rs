@@ -1,10 +1,14 @@
 //! Bringing the host's proxy up.
 
+use std::time::Duration;
+
 use deploy_apps::model::{
-    AccessLog, ContainerState, HostRoute, Logging, NewContainer, ObservedEngine, OwnLabels, ProxySpec, Resources,
+    AccessLog, ContainerState, HostRoute, Logging, NewContainer, ObservedEngine, OwnLabels, ProxySpec, Resources, Role,
     identity,
 };
-use deploy_apps::plan::{Stage, Step, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade, proxy_drift};
+use deploy_apps::plan::{
+    Serving, Stage, Step, address_pool, plan_lost_network, plan_proxy, plan_proxy_upgrade, proxy_drift, upgrade_gap,
+};
 
 use super::compare;
 use crate::fixture::*;
@@ -41,13 +45,23 @@ fn a_bare_host_gets_network_volume_image_and_proxy() {
     compare("proxy-none", &text(&plan_proxy(&spec(), &proxy_image(), &ObservedEngine::default()).unwrap()));
 }
 
-fn made(spec: &ProxySpec) -> NewContainer {
+fn made_as(spec: &ProxySpec, role: Role) -> NewContainer {
     let stages = plan_proxy(spec, &proxy_image(), &ObservedEngine::default()).unwrap();
     let container = stages.iter().flat_map(Stage::steps).find_map(|planned| match &planned.step {
-        Step::CreateContainer(container) => Some((**container).clone()),
+        Step::CreateContainer(container) if container.labels.role == role => Some((**container).clone()),
         _ => None,
     });
     container.expect("a proxy")
+}
+
+/// The nginx.
+fn made(spec: &ProxySpec) -> NewContainer {
+    made_as(spec, Role::ProxyInstance)
+}
+
+/// What has the ports.
+fn holder(spec: &ProxySpec) -> NewContainer {
+    made_as(spec, Role::Proxy)
 }
 
 #[test]
@@ -58,7 +72,7 @@ fn the_log_of_a_new_proxy_has_a_limit_and_one_of_before_is_no_other_proxy() {
     before.log_limit = None;
     before.resources = Resources::default();
     before.environment.clear();
-    assert_eq!(usual.labels.identity, identity("proxy", &before));
+    assert_eq!(usual.labels.identity, identity("proxy-instance", &before));
     let logging = Logging { driver: "journald".to_owned(), options: [].into() };
     let said = made(&ProxySpec { logging: Some(logging.clone()), ..spec() });
     assert_eq!(said.spec.logging, Some(logging));
@@ -110,12 +124,12 @@ fn trusted_proxies_reach_the_container_and_make_another_proxy() {
     let trusting = made(&ProxySpec { trusted_proxies: trusted_proxies.clone(), ..spec() });
     let gateway = address_pool(&spec(), &ObservedEngine::default()).unwrap().gateway();
     assert_eq!(trusting.spec.environment["TRUSTED_PROXIES"], format!("{gateway}/32,2001:db8::/32"));
-    assert_eq!(trusting.spec.ports[0].container_port, 80);
-    let speaking = made(&ProxySpec { trusted_proxies, proxy_protocol: true, ..spec() });
-    assert_eq!(
-        (speaking.spec.environment["PROXY_PROTOCOL"].as_str(), speaking.spec.ports[0].container_port),
-        ("on", 8081)
-    );
+    let ports = |spec: &ProxySpec| (holder(spec).spec.ports[0].container_port, holder(spec).spec.command.unwrap());
+    assert_eq!(ports(&spec()), (80, ["hold", "80", "9180"].map(str::to_owned).to_vec()));
+    let speaks = ProxySpec { trusted_proxies, proxy_protocol: true, ..spec() };
+    let speaking = made(&speaks);
+    assert_eq!(speaking.spec.environment["PROXY_PROTOCOL"], "on");
+    assert_eq!(ports(&speaks), (8081, ["hold", "80", "9180", "8081"].map(str::to_owned).to_vec()));
     let identities = [&usual, &trusting, &speaking].map(|made| made.labels.identity.clone());
     assert_eq!(identities.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
 }
@@ -169,8 +183,30 @@ async fn a_dead_proxy_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upgrade_builds_before_it_stops() {
+async fn an_upgrade_hands_over() {
     let mut image = proxy_image();
     image.build_id = "p2".to_owned();
-    compare("proxy-upgrade", &text(&plan_proxy_upgrade(&spec(), &image, &running().await).unwrap()));
+    let serving = Serving { instance: Some(1), retiring: Vec::new() };
+    let upgrade = plan_proxy_upgrade(&spec(), &image, &running().await, &serving, Duration::ZERO).unwrap();
+    assert_eq!(upgrade.hand_over, Some((2, 1)));
+    compare("proxy-upgrade", &text(&upgrade.stages));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_of_a_proxy_that_cannot_hand_over_replaces_it_and_says_so() {
+    let mut engine = running().await;
+    assert_eq!(upgrade_gap(&spec(), &proxy_image(), &engine), None);
+    let other_port = ProxySpec { http_port: 81, ..spec() };
+    let said = upgrade_gap(&other_port, &proxy_image(), &engine);
+    assert_eq!(said, Some("its published ports, its address or its network change"));
+    let trusting = ProxySpec { trusted_proxies: vec!["host".parse().unwrap()], ..spec() };
+    assert_eq!(upgrade_gap(&trusting, &proxy_image(), &engine), None, "that is the nginx's own");
+    engine.containers.retain(|container| container.labels.role != Role::ProxyInstance);
+    let single = engine.containers.iter_mut().find(|container| container.labels.role == Role::Proxy).expect("a proxy");
+    single.labels.replica = None;
+    let said = upgrade_gap(&spec(), &proxy_image(), &engine);
+    assert_eq!(said, Some("the proxy is of a build that cannot hand over"));
+    let upgrade = plan_proxy_upgrade(&spec(), &proxy_image(), &engine, &Serving::default(), Duration::ZERO).unwrap();
+    assert_eq!(upgrade.hand_over, None);
+    compare("proxy-migration", &text(&upgrade.stages));
 }

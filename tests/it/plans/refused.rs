@@ -168,7 +168,7 @@ async fn a_proxy_with_other_settings_is_not_changed_under_its_apps() {
         &plan_proxy(&desired.project.proxy, &proxy_image(), &engine).unwrap_err(),
         "the proxy `deploy-apps` runs with other settings than the compose file asks for: it listens on port 8080, and the file \
          says `http_port: 9090`",
-        "`deploy-apps proxy upgrade` replaces it (new connections wait about a second); or leave it to all who share it: \
+        "`deploy-apps proxy upgrade` replaces it (connections are refused for about a second); or leave it to all who share it: \
          `http_port: 8080`",
     );
     desired.project.proxy.http_port = 8080;
@@ -178,7 +178,7 @@ async fn a_proxy_with_other_settings_is_not_changed_under_its_apps() {
     says(
         &plan_proxy(&desired.project.proxy, &proxy_image(), &engine).unwrap_err(),
         "the proxy `deploy-apps` runs with other settings than the compose file asks for",
-        "`deploy-apps proxy upgrade` replaces it (new connections wait about a second)",
+        "`deploy-apps proxy upgrade` replaces it (no request is lost)",
     );
 }
 

@@ -68,9 +68,17 @@ impl Proxy for Client {
 
     async fn version(&self) -> Answer<ProxyVersion> {
         self.tell("version", "", |state| {
-            let proxy = state.containers.values().find(|container| container.new.labels.role == Role::Proxy);
+            let proxy = state.containers.values().find(|container| container.new.labels.role == Role::ProxyInstance);
             let build = proxy.and_then(|proxy| proxy.new.labels.version.clone()).unwrap_or_default();
-            Ok(ProxyVersion { api: 1, build })
+            Ok(ProxyVersion { api: 1, build, serving: state.serving() })
+        })
+        .await
+    }
+
+    async fn hand_over(&self, to: u32) -> Answer<()> {
+        self.tell("hand over", &to.to_string(), |state| {
+            state.serves = Some(to);
+            Ok(())
         })
         .await
     }

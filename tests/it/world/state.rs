@@ -9,6 +9,7 @@ use deploy_apps::model::{
     Healthcheck, HostFile, InFlight, MountSource, NewContainer, ObservedApp, ObservedCertificate, ProjectName,
     ReleaseNumber, Role, StoredRelease, Subnet,
 };
+use deploy_apps::plan::Serving;
 use tokio::time::Instant;
 
 use super::Behaviour;
@@ -57,6 +58,8 @@ pub struct State {
     /// What the run was asked for by name; `None`: dependencies are not judged.
     pub named: Option<BTreeSet<AppName>>,
     pub proxy_down_until: Option<Instant>,
+    /// The nginx that the last hand-over went to.
+    pub serves: Option<u32>,
 
     pub scripts: Vec<(String, Behaviour)>,
     pub load_requests: Vec<Duration>,
@@ -139,8 +142,8 @@ impl Container {
 
     /// `None` without a HEALTHCHECK.
     pub fn health(&self, now: Instant) -> Option<DockerHealth> {
-        let has_check =
-            matches!(self.new.spec.healthcheck, Some(Healthcheck::Test { .. })) || self.new.labels.role == Role::Proxy;
+        let has_check = matches!(self.new.spec.healthcheck, Some(Healthcheck::Test { .. }))
+            || matches!(self.new.labels.role, Role::Proxy | Role::ProxyInstance);
         let running = has_check && self.runs(now);
         running.then(|| if self.healthy(now) { DockerHealth::Healthy } else { DockerHealth::Starting })
     }
@@ -221,13 +224,20 @@ impl State {
         }
     }
 
+    /// Which nginx serves: the one that was handed over to, else the first that there is.
+    pub fn serving(&self) -> Serving {
+        let numbers = self.containers.values().filter(|container| container.new.labels.role == Role::ProxyInstance);
+        let first = numbers.filter_map(|container| container.new.labels.replica).min();
+        Serving { instance: self.serves.or(first), retiring: Vec::new() }
+    }
+
     pub fn proxy_answers(&self) -> bool {
         let now = Instant::now();
-        let up = self
-            .containers
-            .values()
-            .any(|container| container.new.labels.role == Role::Proxy && container.healthy(now));
-        up && self.proxy_down_until.is_none_or(|until| until <= now)
+        let up = |role| {
+            let mut all = self.containers.values();
+            all.any(|container| container.new.labels.role == role && container.healthy(now))
+        };
+        up(Role::Proxy) && up(Role::ProxyInstance) && self.proxy_down_until.is_none_or(|until| until <= now)
     }
 
     pub fn generation_of(&self, key: &AppKey) -> Generation {

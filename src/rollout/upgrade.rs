@@ -1,0 +1,100 @@
+//! The proxy is replaced by a new one that takes its connections over.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::cleanup::cleanup;
+use super::failure::DeployError;
+use super::proxy::set_up;
+use super::run::Run;
+use super::wait::pause;
+use crate::model::ProxySpec;
+use crate::plan::{
+    ProxyImage, Serving, Stage, left_instances, plan_proxy, plan_proxy_upgrade, proxy_drift, upgrade_gap,
+};
+use crate::ports::{Engine, Proxy};
+
+/// A proxy of before ends within its grace of 75 s, unless a request or a WebSocket is open for longer.
+const RETIRING_PATIENCE: Duration = Duration::from_secs(100);
+/// How often the end of the one of before is looked for.
+const RETIRING_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How a proxy was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upgraded {
+    /// From the new container on until it served.
+    pub serving_after: Duration,
+    /// The nginx that retires, by its number.
+    pub retiring: Option<u32>,
+}
+
+/// Replaces the proxy by one of this build, with `force` also one that is. Waits at most `patience` for a deploy that is under way.
+/// `None` when there is nothing to do.
+///
+/// # Errors
+/// When it cannot be set up, or does not take over; then the one of before serves on.
+pub async fn upgrade_proxy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    patience: Duration,
+    force: bool,
+) -> Result<Option<Upgraded>, DeployError> {
+    let (observed, version) = tokio::join!(run.engine().observe(&spec.name), run.proxy().version());
+    let observed = observed?;
+    let (build, serving) = version.map(|version| (Some(version.build), version.serving)).unwrap_or_default();
+    let gap = upgrade_gap(spec, image, &observed);
+    let fits = gap.is_none() && plan_proxy(spec, image, &observed).is_ok_and(|stages| stages.is_empty());
+    if fits && !force && build.as_ref() == Some(&image.build_id) && proxy_drift(spec, &observed).is_none() {
+        remove_left(run, spec, &serving).await?;
+        return Ok(None);
+    }
+    if let Some(why) = gap {
+        let message = format!("{why}, so this once connections are refused for about a second");
+        run.events().warn(None, message);
+    }
+    let upgrade = plan_proxy_upgrade(spec, image, &observed, &serving, patience)?;
+    let begun = Instant::now();
+    set_up(run, &upgrade.stages).await.map_err(DeployError::Setup)?;
+    let retiring = upgrade.hand_over.map(|(_, from)| from);
+    Ok(Some(Upgraded { serving_after: begun.elapsed(), retiring }))
+}
+
+/// Waits for the end of the nginx that retires and removes its container. False when it is still there: it ends by itself, and the
+/// next upgrade removes it.
+///
+/// # Errors
+/// When the engine cannot be asked.
+pub async fn await_retired<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    retiring: u32,
+) -> Result<bool, DeployError> {
+    let deadline = Instant::now() + RETIRING_PATIENCE;
+    let serving = loop {
+        let serving = run.proxy().version().await.map(|version| version.serving).unwrap_or_default();
+        if serving.instance.is_some() && !serving.retiring.contains(&retiring) {
+            break serving;
+        }
+        if Instant::now() >= deadline || pause(RETIRING_INTERVAL, run.stop().by_user()).await.is_err() {
+            return Ok(false);
+        }
+    };
+    remove_left(run, spec, &serving).await?;
+    Ok(true)
+}
+
+/// Removes nginx containers that have ended.
+async fn remove_left<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    spec: &ProxySpec,
+    serving: &Serving,
+) -> Result<(), DeployError> {
+    let observed = run.engine().observe(&spec.name).await?;
+    let left = left_instances(spec, &observed, serving);
+    for message in cleanup(run, None, &[Stage::beside(left)]).await.failed {
+        run.events().warn(None, format!("an nginx that neither serves nor retires is left: {message}"));
+    }
+    Ok(())
+}

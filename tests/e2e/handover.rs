@@ -1,0 +1,63 @@
+//! The proxy is replaced, again and again, and no client loses or is refused anything.
+
+use std::time::Duration;
+
+use deploy_apps::load::{Expect, Traffic};
+
+use crate::harness::{App, Connection, Host, Scenario, docker, none_lost};
+
+const UPGRADES: u32 = 3;
+
+async fn upgraded(host: &Host, number: u32) {
+    host.deploy(&["proxy", "upgrade", "--force"]).await.succeeded().says("serving after");
+    let ours = format!("name=^/?{}-proxy", host.name());
+    let mut names: Vec<String> =
+        docker(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}"]).lines().map(str::to_owned).collect();
+    names.sort();
+    assert_eq!(names, [format!("{}-proxy", host.name()), format!("{}-proxy-{number}", host.name())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upgrades_with_deploys_before_between_and_after_lose_nothing() {
+    let host = Scenario::new("handover").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let load = host.load("web").send_every(12, Duration::from_millis(5), Traffic::post("/upload", Expect::ByteCount));
+    let load = host.start(load.send_every(3, Duration::from_millis(20), Traffic::get("/sleep?for=4s"))).await;
+    for round in 1..=UPGRADES {
+        upgraded(&host, round + 1).await;
+        host.deploy(&["web", "--force"]).await.succeeded();
+    }
+    none_lost(&load.stop().await);
+    host.is_clean(&["web-r4-1", "web-r4-2"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_waits_for_what_a_retiring_proxy_has_open() {
+    let host = Scenario::new("handover-drain").app(App::new("web")).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let mut open = Connection::open(&host, "web").await;
+    open.send("GET", "/sleep?for=20s", b"").await;
+    host.in_flight("web", |open| open.requests == 1).await;
+    let upgrade = host.cli(&["proxy", "upgrade", "--force"]).spawn();
+    // The new one takes over within a second or so; the other has a request open for much longer.
+    crate::harness::eventually("another nginx serves", crate::harness::DEADLINE, async || {
+        let listed =
+            docker(&["exec", &format!("{}-proxy", host.name()), "readlink", "/var/lib/deploy-apps/run/control.sock"]);
+        (listed.trim() == "2.sock").then_some(())
+    })
+    .await;
+    host.in_flight("web", |open| open.requests == 1).await;
+    let output = host.deploy(&["web", "--force", "--format", "json"]).await.succeeded();
+    assert_eq!(crate::harness::sum(&output.events("drained"), "/waited/requests"), 1, "{output}");
+    let answer = open.answer().await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.contains("(r1,"), "the old version finishes it: {answer:?}");
+    upgrade.finish().await.succeeded();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_as_asked_for_is_left_alone() {
+    let host = Scenario::new("handover-none").app(App::new("web")).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    host.deploy(&["proxy", "upgrade"]).await.succeeded().says("already").says("--force");
+}
