@@ -89,29 +89,20 @@ deploy_apps_close_idle(void)
 }
 
 
-/*
- * From now on each answer says `Connection: close`, also one to a request that is open already. HTTP/2 has no such header: there the next
- * request is one too many for its connection, so nginx sends GOAWAY with it and answers it.
- */
+/* From now on each answer tells its client to come back on a new connection, also one to a request that is open already. */
 void
 deploy_apps_close_after_answers(int on)
 {
-    ngx_uint_t  i;
-
     closes = on;
-
-    for (i = 0; on && i < ngx_cycle->connection_n; i++) {
-        if (is_client(&ngx_cycle->connections[i])) {
-            ngx_cycle->connections[i].requests = NGX_MAX_INT_T_VALUE;
-        }
-    }
 }
 
 
 static ngx_int_t
 header_filter(ngx_http_request_t *r)
 {
-    if (closes && is_client(r->connection)) {
+    if (closes && r->stream != NULL) {
+        deploy_apps_goaway(r);
+    } else if (closes && is_client(r->connection)) {
         r->keepalive = 0;
     }
 

@@ -1,10 +1,15 @@
 //! The proxy is replaced, again and again, and no client loses or is refused anything.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use deploy_apps::load::{Expect, Traffic};
+use serde_json::json;
 
-use crate::harness::{App, Connection, Host, Scenario, docker, none_lost};
+use crate::harness::{App, Connection, Host, Http2Client, Scenario, docker, none_lost};
+use crate::https;
 
 const UPGRADES: u32 = 3;
 
@@ -29,6 +34,55 @@ async fn upgrades_with_deploys_before_between_and_after_lose_nothing() {
     }
     none_lost(&load.stop().await);
     host.is_clean(&["web-r4-1", "web-r4-2"]).await;
+}
+
+/// Multiplexed: while the client reads that it is to come back on a new connection, other requests are under way on the old one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upgrades_lose_no_request_over_http_2() {
+    const CLIENTS: u64 = 3;
+    let port = https::free_port();
+    let app = https::secure(App::new("web").replicas(2));
+    let host = Scenario::new("handover-h2").app(app).proxy("https_port", json!(port)).start().await;
+    let certificate = https::made("web.localhost", 2090);
+    https::write(&host, &certificate);
+    host.deploy(&["web"]).await.succeeded();
+    let (is_over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let address = ([127, 0, 0, 1], port).into();
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|_| Arc::new(Http2Client::new(address, "web.localhost", &certificate.pem))).collect();
+    let lanes: Vec<_> = clients
+        .iter()
+        .flat_map(|client| std::iter::repeat_n(client, 8))
+        .map(|client| {
+            let (client, is_over, answered) = (Arc::clone(client), Arc::clone(&is_over), Arc::clone(&answered));
+            tokio::spawn(async move {
+                let mut lost = Vec::new();
+                while !is_over.load(Ordering::SeqCst) {
+                    match client.post("/upload", Bytes::from_static(&[b'x'; 700])).await {
+                        Ok(answer) if answer.starts_with("200 ") && answer.contains("700") => {
+                            answered.fetch_add(1, Ordering::SeqCst);
+                        }
+                        other => lost.push(format!("{other:?}")),
+                    }
+                }
+                lost
+            })
+        })
+        .collect();
+    for round in 1..=UPGRADES {
+        upgraded(&host, round + 1).await;
+    }
+    is_over.store(true, Ordering::SeqCst);
+    let mut lost = Vec::new();
+    for lane in lanes {
+        lost.extend(lane.await.expect("a lane that ends"));
+    }
+    let answered = answered.load(Ordering::SeqCst);
+    assert!(lost.is_empty(), "{} lost beside {answered}: {:?}", lost.len(), lost.first());
+    assert!(answered > 500, "{answered}");
+    for client in clients {
+        assert_eq!(client.connections().await, u64::from(UPGRADES) + 1, "one connection for each nginx");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::harness::{App, DEADLINE, Host, Scenario, eventually};
 
-struct Made {
-    pem: String,
+pub(crate) struct Made {
+    pub(crate) pem: String,
     key: String,
 }
 
-fn made(name: &str, until: i32) -> Made {
+pub(crate) fn made(name: &str, until: i32) -> Made {
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
     let key = KeyPair::generate().expect("a key");
@@ -22,12 +22,12 @@ fn made(name: &str, until: i32) -> Made {
 }
 
 /// Into the files that the compose file names.
-fn write(host: &Host, one: &Made) {
+pub(crate) fn write(host: &Host, one: &Made) {
     std::fs::write(host.folder().join("web.pem"), &one.pem).expect("a writable folder");
     std::fs::write(host.folder().join("web.key"), &one.key).expect("a writable folder");
 }
 
-fn secure(app: App) -> App {
+pub(crate) fn secure(app: App) -> App {
     let tls = json!({ "certificate": "./web.pem", "key": "./web.key", "hsts": "30d" });
     app.set("/x-deploy-apps/routes", json!([{ "host": "web.localhost", "tls": tls }]))
 }
@@ -41,7 +41,7 @@ fn client(port: u16, trusted: &[&Made]) -> reqwest::Client {
     client.resolve("web.localhost", address).build().expect("a client")
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.local_addr().expect("an address").port()
 }
