@@ -64,6 +64,7 @@ mod tests {
             access_log: AccessLog::default(),
             connections_per_client: None,
             acme: None,
+            upgrade: crate::model::UpgradePolicy::default(),
         };
         let published = Some(PortAnswer::Answers { address: "127.0.0.1:8080".to_owned() });
         ipv6(&Facts { desired: Some(spec), published, ..Facts::default() })

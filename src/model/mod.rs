@@ -95,7 +95,7 @@ pub use stored::{StoredPolicy, StoredRelease};
 pub use stubborn::{KillCause, Process, kill_cause};
 pub use timeline::{Slot, Timeline};
 pub use trusted::{InvalidRange, TrustedProxy};
-pub use tuning::{AccessLog, PROXY_DRIFT_REMEDY, ProxyTuning, UnknownTuning};
+pub use tuning::{AccessLog, PROXY_DRIFT_REMEDY, ProxyTuning, UnknownTuning, UpgradePolicy};
 pub use unstable::{Unstable, unstable};
 pub use visible::{visible, visible_lines};
 pub use webhook::{Secret, Webhook, WebhookFormat};

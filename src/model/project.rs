@@ -21,7 +21,7 @@ use super::record::Route;
 use super::redirect::Redirect;
 use super::settings::Settings;
 use super::trusted::TrustedProxy;
-use super::tuning::{AccessLog, ProxyTuning};
+use super::tuning::{AccessLog, ProxyTuning, UpgradePolicy};
 use super::webhook::Webhook;
 
 /// A compose project, with defaults filled in, absolute paths and resolved references.
@@ -146,6 +146,8 @@ pub struct ProxySpec {
     /// How certificates are got; `None`: they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acme: Option<AcmeSpec>,
+    #[serde(skip_serializing_if = "UpgradePolicy::is_manual")]
+    pub upgrade: UpgradePolicy,
 }
 
 impl ProxySpec {

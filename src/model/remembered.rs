@@ -12,7 +12,7 @@ use super::policy::{DrainPolicy, HealthPolicy, Order, RolloutPolicy};
 use super::project::{Accessory, App, ImageSource, Project, ProxySpec, PullPolicy, Service};
 use super::record::AppRecord;
 use super::stored::StoredRelease;
-use super::tuning::AccessLog;
+use super::tuning::{AccessLog, UpgradePolicy};
 
 impl Project {
     /// The apps that the proxy routes or the engine runs, from their stored releases, and the accessories by name. What
@@ -66,6 +66,7 @@ impl Project {
                 access_log: AccessLog::default(),
                 connections_per_client: None,
                 acme: None,
+                upgrade: UpgradePolicy::default(),
             },
             notify: Vec::new(),
             hosts: apps.values().filter(|app| app.port.is_some()).map(|app| app.service.name.clone()).collect(),

@@ -41,6 +41,34 @@ impl fmt::Display for AccessLog {
     }
 }
 
+/// When a proxy of another build, or with other settings, is replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpgradePolicy {
+    /// By `deploy-apps proxy upgrade`.
+    #[default]
+    Manual,
+    /// By the next deploy, where no connection is refused for it.
+    Auto,
+}
+
+impl UpgradePolicy {
+    pub const ALL: [Self; 2] = [Self::Manual, Self::Auto];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Auto => "auto",
+        }
+    }
+
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        *self == Self::Manual
+    }
+}
+
 /// The settings in a label of the proxy's container, so that a list of containers shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyTuning {

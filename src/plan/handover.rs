@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::ends::stop_and_remove;
-use super::proxy::{address_pool, foundation, rebuilt};
+use super::proxy::{address_pool, foundation, plan_proxy, proxy_drift, rebuilt};
 use super::proxy_containers::{PROXY_STOP_GRACE, holder, instance, instances};
 use super::proxy_image::ProxyImage;
 use super::refusal::PlanRefused;
 use super::stage::{Planned, Stage, numbered};
 use super::step::Step;
-use crate::model::{ContainerState, ObservedContainer, ObservedEngine, ProxySpec};
+use crate::model::{ContainerState, ObservedContainer, ObservedEngine, ProxySpec, UpgradePolicy};
 
 /// nginx is up within a second; a slow disk and a large history take the rest.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,6 +45,35 @@ pub fn upgrade_gap(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngi
     (container.state != ContainerState::Running).then_some("it does not run")
 }
 
+/// Whether the proxy is of another build, or set up in another way, than the compose file and this deploy-apps ask for.
+#[must_use]
+pub fn upgrade_due(spec: &ProxySpec, image: &ProxyImage, observed: &ObservedEngine, build: Option<&str>) -> bool {
+    upgrade_gap(spec, image, observed).is_some()
+        || build != Some(&image.build_id)
+        || !plan_proxy(spec, image, observed).is_ok_and(|stages| stages.is_empty())
+        || proxy_drift(spec, observed).is_some()
+}
+
+/// The hand-over that a deploy begins with where the compose file says `upgrade: auto`. `None`: nothing is to be replaced, or
+/// connections would be refused for it. Nobody's deploy is waited for.
+///
+/// # Errors
+/// When its network cannot be made.
+pub fn plan_auto_upgrade(
+    spec: &ProxySpec,
+    image: &ProxyImage,
+    observed: &ObservedEngine,
+    build: &str,
+    serving: &Serving,
+) -> Result<Option<ProxyUpgrade>, PlanRefused> {
+    let is_possible = serving.instance.is_some() && upgrade_gap(spec, image, observed).is_none();
+    if spec.upgrade != UpgradePolicy::Auto || !is_possible || !upgrade_due(spec, image, observed, Some(build)) {
+        return Ok(None);
+    }
+    let because = "`upgrade: auto`, and the proxy is not as this deploy-apps makes it";
+    plan_proxy_upgrade(spec, image, observed, serving, Duration::ZERO, because).map(Some)
+}
+
 /// The steps that replace the proxy, keeping its state.
 ///
 /// # Errors
@@ -55,19 +84,19 @@ pub fn plan_proxy_upgrade(
     observed: &ObservedEngine,
     serving: &Serving,
     lock_wait: Duration,
+    because: &str,
 ) -> Result<ProxyUpgrade, PlanRefused> {
     let pool = address_pool(spec, observed)?;
     let foundation = foundation(spec, image, observed, pool);
     let is_new = observed.container(&spec.name.container()).is_none();
     let Some(from) = serving.instance.filter(|_| !is_new && upgrade_gap(spec, image, observed).is_none()) else {
-        let because = if is_new { "the host has no proxy yet" } else { "the upgrade was asked for" };
+        let because = if is_new { "the host has no proxy yet" } else { because };
         let steps = rebuilt(spec, image, observed, pool, because);
         return Ok(ProxyUpgrade { stages: numbered(vec![foundation, Stage::line(steps)]), hand_over: None });
     };
     let to = instances(&spec.name, observed).last().map_or(from, |(number, _)| from.max(*number)).saturating_add(1);
     let new = instance(spec, image, pool, to);
     let name = new.name.clone();
-    let because = "the upgrade was asked for";
     let steps = vec![
         Planned::new(Step::CreateContainer(Box::new(new)), because),
         Planned::new(Step::StartContainer { name: name.clone() }, because),

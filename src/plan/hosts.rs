@@ -67,6 +67,7 @@ mod tests {
             access_log: AccessLog::default(),
             connections_per_client: None,
             acme: None,
+            upgrade: crate::model::UpgradePolicy::default(),
         };
         let network = proxy.name.network();
         Project {

@@ -64,7 +64,9 @@ pub use certificates_container::plan_certificates_upgrade;
 pub use deploy::plan_deploy;
 pub use drift::{Drift, drift};
 pub use facts::{Facts, facts};
-pub use handover::{ProxyUpgrade, Serving, left_instances, plan_proxy_upgrade, upgrade_gap};
+pub use handover::{
+    ProxyUpgrade, Serving, left_instances, plan_auto_upgrade, plan_proxy_upgrade, upgrade_due, upgrade_gap,
+};
 pub use images::{built_image, release_tag};
 pub use laws::{Violation, check_laws};
 pub use once::RUN_ONCE_LIMIT;

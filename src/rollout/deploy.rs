@@ -12,6 +12,7 @@ use super::result::AppResult;
 use super::run::Run;
 use super::share::{Shared, implied_changes, lease_request, plan_and_share};
 use super::takeover::hand_over;
+use super::upgrade::upgrade_before_deploy;
 use crate::plan::{Intent, SavedPlan};
 use crate::ports::{Engine, Proxy};
 
@@ -83,6 +84,8 @@ async fn ready<E: Engine, P: Proxy>(
     if request.options.intent != Intent::Deploy {
         check_proxy(run, request).await?;
     }
+    // Before the lease, which a hand-over respects.
+    upgrade_before_deploy(run, request).await?;
     // Opening a channel to the proxy takes longer than all the rest of a run that has nothing to do, so both are opened
     // at once. Where there is no proxy yet, the first try fails and the second finds it.
     let (prepared, early) = tokio::join!(ready_proxy(run, request), run.proxy().acquire(&wanted));

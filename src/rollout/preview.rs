@@ -5,7 +5,9 @@ use super::observe::{Pulls, Releases, Source, host_files, kept, resolve_all, sou
 use super::request::DeployRequest;
 use super::run::Run;
 use crate::model::{AppName, Features, ObservedEngine, ObservedProxy, ObservedState, ProxySpec};
-use crate::plan::{Preview, Stage, Unknown, facts, interim, orphans_of_run, plan_deploy, plan_proxy};
+use crate::plan::{
+    Preview, Stage, Unknown, facts, interim, orphans_of_run, plan_auto_upgrade, plan_deploy, plan_proxy,
+};
 use crate::ports::{Engine, Proxy, ProxyError};
 
 /// Looks, and plans as [`super::deploy`] does, with the steps that would set up the proxy before.
@@ -28,18 +30,31 @@ pub async fn preview<E: Engine, P: Proxy>(
     let engine = engine?;
     let (sources, missing) = sources?;
     let begins = interim(project, request.proxy_image, &engine);
-    let stages = plan_proxy(begins.as_ref().unwrap_or(spec), request.proxy_image, &engine)?;
+    let upgrade = match &version {
+        Ok(version) => plan_auto_upgrade(spec, request.proxy_image, &engine, &version.build, &version.serving)?,
+        Err(_) => None,
+    };
+    let is_replaced = upgrade.is_some();
+    let stages = match upgrade {
+        Some(upgrade) => upgrade.stages,
+        None => plan_proxy(begins.as_ref().unwrap_or(spec), request.proxy_image, &engine)?,
+    };
     let mut unknowns = unknown_images(&sources);
     unknowns.extend(missing.into_iter().map(|reference| Unknown::ImageAbsent { reference, service: None }));
-    let (proxy, releases) = if engine.container(&spec.name.container()).is_none() {
+    let (mut proxy, releases) = if engine.container(&spec.name.container()).is_none() {
         unknowns.extend(unknown_history(spec, &engine));
         // The one that a deploy would make is of this build.
         (ObservedProxy { features: Features::all(), ..ObservedProxy::default() }, Releases::default())
     } else {
-        refuse_if_down(spec, &stages)?;
+        if !is_replaced {
+            refuse_if_down(spec, &stages)?;
+        }
         version?;
         kept(run, project, request.apps, request.options.replicas.is_some()).await?
     };
+    if is_replaced {
+        proxy.features = Features::all();
+    }
     let images = resolve_all(project, sources, &engine);
     let observed = ObservedState { engine, proxy, images, releases, host_files: host_files? };
     let plan = plan_deploy(project, request.apps, &observed, &request.planning())?;

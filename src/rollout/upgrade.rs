@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::certificates::upgrade_certificates;
 use super::cleanup::cleanup;
-use super::failure::DeployError;
+use super::failure::{DeployError, FailureKind};
 use super::proxy::set_up;
+use super::request::DeployRequest;
 use super::run::Run;
 use super::wait::pause;
 use crate::model::ProxySpec;
 use crate::plan::{
-    ProxyImage, Serving, Stage, left_instances, plan_proxy, plan_proxy_upgrade, proxy_drift, upgrade_gap,
+    Intent, ProxyImage, Serving, Stage, left_instances, plan_auto_upgrade, plan_proxy_upgrade, upgrade_due, upgrade_gap,
 };
 use crate::ports::{Engine, Proxy};
 
@@ -45,8 +47,7 @@ pub async fn upgrade_proxy<E: Engine, P: Proxy>(
     let observed = observed?;
     let (build, serving) = version.map(|version| (Some(version.build), version.serving)).unwrap_or_default();
     let gap = upgrade_gap(spec, image, &observed);
-    let fits = gap.is_none() && plan_proxy(spec, image, &observed).is_ok_and(|stages| stages.is_empty());
-    if fits && !force && build.as_ref() == Some(&image.build_id) && proxy_drift(spec, &observed).is_none() {
+    if !force && !upgrade_due(spec, image, &observed, build.as_deref()) {
         remove_left(run, spec, &serving).await?;
         return Ok(None);
     }
@@ -54,11 +55,40 @@ pub async fn upgrade_proxy<E: Engine, P: Proxy>(
         let message = format!("{why}, so this once connections are refused for about a second");
         run.events().warn(None, message);
     }
-    let upgrade = plan_proxy_upgrade(spec, image, &observed, &serving, patience)?;
+    let upgrade = plan_proxy_upgrade(spec, image, &observed, &serving, patience, "the upgrade was asked for")?;
     let begun = Instant::now();
     set_up(run, &upgrade.stages).await.map_err(DeployError::Setup)?;
     let retiring = upgrade.hand_over.map(|(_, from)| from);
     Ok(Some(Upgraded { serving_after: begun.elapsed(), retiring }))
+}
+
+/// Hands over before a deploy where `upgrade: auto` is set and the proxy is not as it should be. Where another deploy is under way, a
+/// later one does it.
+pub(super) async fn upgrade_before_deploy<E: Engine, P: Proxy>(
+    run: &Run<E, P>,
+    request: &DeployRequest<'_>,
+) -> Result<(), DeployError> {
+    let (spec, image) = (&request.project.proxy, request.proxy_image);
+    if spec.upgrade.is_manual() || request.options.intent != Intent::Deploy {
+        return Ok(());
+    }
+    let (observed, version) = tokio::join!(run.engine().observe(&spec.name), run.proxy().version());
+    let (observed, Ok(version)) = (observed?, version) else { return Ok(()) };
+    let Some(upgrade) = plan_auto_upgrade(spec, image, &observed, &version.build, &version.serving)? else {
+        return remove_left(run, spec, &version.serving).await;
+    };
+    if upgrade.stages.iter().flat_map(Stage::steps).any(|planned| planned.step.is_build()) {
+        run.check_disk().await?;
+    }
+    match set_up(run, &upgrade.stages).await {
+        Ok(()) => upgrade_certificates(run, spec, image).await.map(drop),
+        Err(failure) if failure.kind == FailureKind::Locked => {
+            let message = format!("the proxy is not replaced now: {failure}; the next deploy does it");
+            run.events().warn(None, message);
+            Ok(())
+        }
+        Err(failure) => Err(DeployError::Setup(failure)),
+    }
 }
 
 /// Waits for the end of the nginx that retires and removes its container. False when it is still there: it ends by itself, and the

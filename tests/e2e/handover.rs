@@ -12,6 +12,8 @@ use crate::harness::{App, Connection, Host, Http2Client, Scenario, docker, none_
 use crate::https;
 
 const UPGRADES: u32 = 3;
+/// Clients that are idle are sent away after 75 s.
+const RETIRING: Duration = Duration::from_secs(120);
 
 async fn upgraded(host: &Host, number: u32) {
     host.deploy(&["proxy", "upgrade", "--force"]).await.succeeded().says("serving after");
@@ -95,9 +97,7 @@ async fn a_drain_waits_for_what_a_retiring_proxy_has_open() {
     let upgrade = host.cli(&["proxy", "upgrade", "--force"]).spawn();
     // The new one takes over within a second or so; the other has a request open for much longer.
     crate::harness::eventually("another nginx serves", crate::harness::DEADLINE, async || {
-        let listed =
-            docker(&["exec", &format!("{}-proxy", host.name()), "readlink", "/var/lib/deploy-apps/run/control.sock"]);
-        (listed.trim() == "2.sock").then_some(())
+        (serving(&host) == "2.sock").then_some(())
     })
     .await;
     host.in_flight("web", |open| open.requests == 1).await;
@@ -114,4 +114,85 @@ async fn a_proxy_as_asked_for_is_left_alone() {
     let host = Scenario::new("handover-none").app(App::new("web")).start().await;
     host.deploy(&["web"]).await.succeeded();
     host.deploy(&["proxy", "upgrade"]).await.succeeded().says("already").says("--force");
+}
+
+/// Whoever has the name of the serving nginx on the state volume.
+fn serving(host: &Host) -> String {
+    let link = "/var/lib/deploy-apps/run/control.sock";
+    docker(&["exec", &format!("{}-proxy", host.name()), "readlink", link]).trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_may_be_killed_after_any_step() {
+    const MOST_STEPS: u32 = 20;
+    let host = Scenario::new("handover-kill").app(App::new("web").replicas(2)).start().await;
+    host.deploy(&["web"]).await.succeeded();
+    let load = host.steady_load("web").await;
+    let mut steps = 0;
+    for step in 1..=MOST_STEPS {
+        let upgrade = host.cli(&["proxy", "upgrade", "--force"]).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string());
+        let killed = upgrade.run().await;
+        if killed.code.is_some() {
+            killed.succeeded();
+            break;
+        }
+        steps = step;
+        host.deploy(&["web", "--force", "--lock-wait", "5s"]).await.succeeded();
+        host.deploy(&["proxy", "upgrade"]).await.succeeded().says("already");
+        let ours = format!("name=^/?{}-proxy-", host.name());
+        crate::harness::eventually("one nginx is left", RETIRING, async || {
+            host.deploy(&["proxy", "upgrade"]).await.succeeded();
+            let left = docker(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}"]);
+            (left.lines().count() == 1).then_some(())
+        })
+        .await;
+    }
+    // The image is there: create, start, hand over; then stop and remove the one of before.
+    assert!((3..MOST_STEPS).contains(&steps), "{steps} steps");
+    none_lost(&load.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_upgrade_auto_a_deploy_replaces_the_proxy_and_the_next_removes_what_is_left() {
+    let scenario = Scenario::new("handover-auto").app(App::new("web")).proxy("upgrade", json!("auto"));
+    let mut host = scenario.start().await;
+    host.deploy(&["web"]).await.succeeded();
+    host.deploy(&["plan", "web"]).await.succeeded();
+    let load = host.steady_load("web").await;
+    // The nginx's own setting: without `auto` this deploy would be refused.
+    host.change_proxy("trusted_proxies", json!(["host"]));
+    host.deploy(&["plan", "web"]).await.exited(11).says("hand over to").says("`upgrade: auto`");
+    host.deploy(&["web"]).await.succeeded();
+    assert_eq!(serving(&host), "2.sock");
+    host.deploy(&["plan", "web"]).await.succeeded();
+    let first = format!("{}-proxy-1", host.name());
+    crate::harness::eventually("the one of before is removed by a deploy", RETIRING, async || {
+        host.deploy(&["web"]).await.succeeded();
+        docker(&["ps", "-aq", "--filter", &format!("name=^/?{first}$")]).trim().is_empty().then_some(())
+    })
+    .await;
+    host.change_proxy("connections_per_client", json!(1000));
+    host.deploy(&["web"]).await.succeeded();
+    assert_eq!(serving(&host), "3.sock");
+    none_lost(&load.stop().await);
+    // This one needs a gap, and nobody is surprised by one.
+    host.change_proxy("bind", json!("0.0.0.0"));
+    host.deploy(&["web"]).await.exited(6).says("connections are refused for about a second");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drain_test_replaces_the_proxy_under_every_kind_of_client() {
+    let host = Scenario::new("handover-drain-test").app(App::new("web").replicas(2)).start().await;
+    let args = "drain-test web --deploys 2 --proxy-upgrades 2 --clients 8 --long-clients 3 --post-path /upload --sleep-path /sleep?for=3s \
+                --websocket-path /ws --events-path /events --upload-path /upload --stream-for 4s --steady 1s --format json";
+    let args: Vec<&str> = args.split_whitespace().collect();
+    let output = host.cli(&args).run().await.succeeded();
+    let document = output.document("drain-test");
+    assert_eq!(document["proxy_upgrades"], 2);
+    let kinds = document["apps"][0]["report"]["kinds"].as_array().expect("kinds").clone();
+    for kind in ["get", "post", "sleeper", "upload", "sse", "websocket"] {
+        let ok = kinds.iter().find(|one| one["kind"] == kind).and_then(|one| one["ok"].as_u64());
+        assert!(ok.is_some_and(|ok| ok > 0), "{kind}: {kinds:?}");
+    }
+    assert_eq!(serving(&host), "3.sock");
 }

@@ -140,6 +140,7 @@ pub fn project(apps: impl IntoIterator<Item = App>) -> Project {
             access_log: AccessLog::default(),
             connections_per_client: None,
             acme: None,
+            upgrade: deploy_apps::model::UpgradePolicy::default(),
         },
         notify: Vec::new(),
         apps,

@@ -3,6 +3,8 @@
 mod files;
 mod page;
 mod recorder;
+mod sink;
+mod upgrades;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,15 +21,16 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::remote;
 use crate::compose;
-use crate::event::{Event, Fact, Outcome};
 use crate::load::{Expect, Load, LoadConfig, Phase, Traffic};
 use crate::model::AppName;
 use crate::plan::{DeployOptions, ProxyImage};
+use crate::rollout::DeployRequest;
 use crate::rollout::deploy;
-use crate::rollout::{DeployRequest, Sink};
 use files::Files;
 use page::Part;
 use recorder::Recorder;
+use sink::failures_only;
+use upgrades::Upgrades;
 
 /// Cannot be reached within the time limit, which is the effective limit.
 const MOST_REQUESTS: u64 = 1_000_000_000;
@@ -44,6 +47,9 @@ pub struct DrainTestArgs {
     /// How many redeploys, one after the other
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub deploys: u32,
+    /// Also replace the proxy so many times, each time before a redeploy or after the last one
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub proxy_upgrades: u32,
     /// Raw keep-alive clients per app, half GET and half POST; they never retry
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub clients: u32,
@@ -101,6 +107,9 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
     if first != Exit::Done {
         return Err(Failure::new(first, "the apps could not be deployed, so there is nothing to send load to"));
     }
+    if args.proxy_upgrades > 0 {
+        Upgrades::prepare(context, &image).await?;
+    }
     let mut loads = Vec::new();
     for app in &apps {
         let target = Target::of(context, app)?;
@@ -110,7 +119,8 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
         loads.push((app.clone(), load));
     }
     let began: Vec<_> = loads.iter().map(|(_, load)| load.began()).collect();
-    let ended = Box::pin(campaign(context, args, &apps, &image, &loads, &recorder));
+    let mut upgrades = Upgrades::default();
+    let ended = Box::pin(campaign(context, args, &apps, &image, &loads, &recorder, &mut upgrades));
     // Without plots the proxy is not polled.
     let ended = if files.are_wanted() || context.format == Format::Json {
         let proxy = context.proxy();
@@ -125,6 +135,7 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
     for (app, load) in loads {
         reports.push((app, load.stop().await));
     }
+    let finished = upgrades.finish(context, &image).await;
     let parts: Vec<Part<'_>> = reports
         .iter()
         .zip(began)
@@ -134,6 +145,7 @@ pub async fn run(context: &Context, args: &DrainTestArgs) -> Result<Exit, Failur
     let written = files.write(&parts, args.deploys, matches!(ended, Ok(Exit::Done)));
     let exit = ended?;
     written?;
+    finished?;
     let lost: u64 = reports.iter().map(|(_, report)| report.failures()).sum();
     Ok(if exit == Exit::Done && lost > 0 { Exit::LostRequests } else { exit })
 }
@@ -146,13 +158,14 @@ async fn campaign(
     image: &ProxyImage,
     loads: &[(AppName, Load)],
     recorder: &Arc<Recorder>,
+    upgrades: &mut Upgrades,
 ) -> Result<Exit, Failure> {
     let deadline = Instant::now() + args.limit;
     let all = |phase| loads.iter().for_each(|(_, load)| load.set_phase(phase));
     let sent = || loads.iter().map(|(_, load)| load.progress().requests).sum::<u64>();
     let lost = || loads.iter().map(|(_, load)| load.progress().failures).sum::<u64>();
     steady(context, args.steady).await;
-    for number in 1..=args.deploys {
+    for number in 1..=args.deploys.max(args.proxy_upgrades) {
         if context.signals.cancel.is_cancelled() {
             return Ok(context.signals.exit());
         }
@@ -162,6 +175,15 @@ async fn campaign(
                 format!("{} of {} deploys done within {:?}", number - 1, args.deploys, args.limit),
             )
             .hint("give it more time with `--limit`, or fewer `--deploys`"));
+        }
+        if number <= args.proxy_upgrades {
+            all(Phase::Deploying);
+            let took = upgrades.replace(context, image).await?;
+            all(Phase::Steady);
+            errln!("proxy {number}/{}  {took:.1}s  {} requests, {} failed", args.proxy_upgrades, sent(), lost());
+        }
+        if number > args.deploys {
+            continue;
         }
         let begun = Instant::now();
         all(Phase::Deploying);
@@ -198,23 +220,7 @@ async fn redeploy(
     image: &ProxyImage,
     recorder: Option<&Arc<Recorder>>,
 ) -> Result<Exit, Failure> {
-    let (reporter, recorder) = (Arc::clone(&context.reporter), recorder.cloned());
-    let force = recorder.is_some();
-    let signals = context.signals.clone();
-    let sink: Sink = Arc::new(move |event: Event| {
-        signals.follow(&event);
-        if let Some(recorder) = &recorder {
-            recorder.event(&event);
-        }
-        let matters = match &event.fact {
-            Fact::StepFailed { .. } | Fact::UndoFailed { .. } | Fact::LeftBehind { .. } | Fact::Warned { .. } => true,
-            Fact::AppFinished { outcome, .. } => !matches!(outcome, Outcome::Completed | Outcome::UpToDate),
-            _ => false,
-        };
-        if matters {
-            reporter.event(&event);
-        }
-    });
+    let (force, sink) = (recorder.is_some(), failures_only(context, recorder.cloned()));
     let request = DeployRequest {
         project: &context.project,
         apps,
@@ -326,10 +332,15 @@ fn print(context: &Context, args: &DrainTestArgs, parts: &[Part<'_>]) {
     if context.format == Format::Json {
         let part = |part: &Part<'_>| json!({ "app": part.app, "report": part.report, "course": part.course });
         let apps: Vec<_> = parts.iter().map(part).collect();
-        outln!("{}", json!({ "v": 1, "deploys": args.deploys, "apps": apps }));
+        outln!("{}", json!({ "v": 1, "deploys": args.deploys, "proxy_upgrades": args.proxy_upgrades, "apps": apps }));
         return;
     }
     for part in parts {
-        outln!("\n{}: {} redeploys under load\n{}", part.app, args.deploys, part.report.table());
+        let upgrades = if args.proxy_upgrades > 0 {
+            format!(", {} replacements of the proxy", args.proxy_upgrades)
+        } else {
+            String::new()
+        };
+        outln!("\n{}: {} redeploys{upgrades} under load\n{}", part.app, args.deploys, part.report.table());
     }
 }

@@ -10,7 +10,9 @@ use crate::compose::refuse;
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Span, Value, clip};
 use crate::compose::text::scalar::{bytes, number, raw};
-use crate::model::{AccessLog, AddressPool, InvalidRange, ProxyName, ProxySpec, Subnet, TrustedProxy, Webhook};
+use crate::model::{
+    AccessLog, AddressPool, InvalidRange, ProxyName, ProxySpec, Subnet, TrustedProxy, UpgradePolicy, Webhook,
+};
 
 /// High enough to need no rights, and the port that developers expect.
 const HTTP_PORT: u16 = 8080;
@@ -39,6 +41,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>, files: &Declared
         access_log: AccessLog::default(),
         connections_per_client: None,
         acme: None,
+        upgrade: UpgradePolicy::default(),
     };
     let mut access_log_is_set = false;
     for part in fields(cx, entry) {
@@ -70,6 +73,7 @@ pub(super) fn read(cx: &mut Context<'_>, entry: Option<&Entry>, files: &Declared
                     let most = number("connections_per_client", &field.value, 1..=MOST_CONNECTIONS);
                     cx.set_some(&mut proxy.connections_per_client, most);
                 }
+                "upgrade" => cx.set(&mut proxy.upgrade, upgrade(field)),
                 "base_image" => cx.set(&mut proxy.base_image, field.text()),
                 _ => refuse::PROXY.judge(cx, field),
             }
@@ -118,6 +122,12 @@ fn access_log(field: &Entry) -> Read<AccessLog> {
     let text = raw(&field.key, &field.value)?;
     let known = AccessLog::ALL.into_iter().find(|log| log.as_str() == text);
     known.ok_or_else(|| field.expected("one of `file`, `stdout` and `off`"))
+}
+
+fn upgrade(field: &Entry) -> Read<UpgradePolicy> {
+    let text = field.text()?;
+    let known = UpgradePolicy::ALL.into_iter().find(|policy| policy.as_str() == text);
+    known.ok_or_else(|| field.expected("`auto` or `manual`"))
 }
 
 /// Addresses and networks as a list, or in one text with commas or blanks between them, as a variable holds them.

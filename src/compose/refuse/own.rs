@@ -24,6 +24,7 @@ pub(in crate::compose) const PROXY: Section = Section {
         "proxy_protocol",
         "subnet",
         "trusted_proxies",
+        "upgrade",
     ],
     warned: &[],
     refused: &[],

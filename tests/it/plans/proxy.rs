@@ -187,7 +187,9 @@ async fn an_upgrade_hands_over() {
     let mut image = proxy_image();
     image.build_id = "p2".to_owned();
     let serving = Serving { instance: Some(1), retiring: Vec::new() };
-    let upgrade = plan_proxy_upgrade(&spec(), &image, &running().await, &serving, Duration::ZERO).unwrap();
+    let upgrade =
+        plan_proxy_upgrade(&spec(), &image, &running().await, &serving, Duration::ZERO, "the upgrade was asked for")
+            .unwrap();
     assert_eq!(upgrade.hand_over, Some((2, 1)));
     compare("proxy-upgrade", &text(&upgrade.stages));
 }
@@ -206,7 +208,15 @@ async fn an_upgrade_of_a_proxy_that_cannot_hand_over_replaces_it_and_says_so() {
     single.labels.replica = None;
     let said = upgrade_gap(&spec(), &proxy_image(), &engine);
     assert_eq!(said, Some("the proxy is of a build that cannot hand over"));
-    let upgrade = plan_proxy_upgrade(&spec(), &proxy_image(), &engine, &Serving::default(), Duration::ZERO).unwrap();
+    let upgrade = plan_proxy_upgrade(
+        &spec(),
+        &proxy_image(),
+        &engine,
+        &Serving::default(),
+        Duration::ZERO,
+        "the upgrade was asked for",
+    )
+    .unwrap();
     assert_eq!(upgrade.hand_over, None);
     compare("proxy-migration", &text(&upgrade.stages));
 }
