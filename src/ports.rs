@@ -192,6 +192,8 @@ pub struct ProxyVersion {
     pub build: String,
     /// Which nginx serves and which retire.
     pub serving: Serving,
+    /// Its clock, since 1970; 0 from one of an older build.
+    pub now_ms: u64,
 }
 
 /// What a probe asks.

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use deploy_apps::model::{
-    AppRecord, Balance, ClientAccess, HeaderField, Peer, RateLimit, Redirect, ReleaseNumber, ResponseHeaders, Route,
-    RouteTls, Scale, Settings, Timeouts,
+    AppRecord, Balance, ClientAccess, HeaderField, Maintenance, Page, Pause, Peer, RateLimit, Redirect, ReleaseNumber,
+    ResponseHeaders, Route, RouteTls, Scale, Settings, Timeouts,
 };
 
 pub fn full_record() -> AppRecord {
@@ -41,6 +41,17 @@ pub fn full_record() -> AppRecord {
         },
         hold_ms: 1234,
         scale: Some(Scale { replicas: 4, file: Some(2) }),
+        maintenance: Some(Maintenance {
+            since_ms: 1_795_177_451_200,
+            by: "ann on laptop".to_owned(),
+            retry_after_s: 60,
+            allow: vec!["203.0.113.7/32".to_owned()],
+            page: Some(Page {
+                kind: "text/html; charset=utf-8".to_owned(),
+                body: "<p>Back \"soon\" \u{1F527}\n".to_owned(),
+            }),
+        }),
+        pause: Some(Pause { until_ms: 1_795_177_481_200, for_ms: 30_000, by: "ann on laptop".to_owned() }),
         peers: vec![Peer {
             id: "t-full-r7-1".to_owned(),
             address: Ipv4Addr::new(10, 213, 4, 7),

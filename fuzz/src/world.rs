@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use deploy_apps::compose::{LoadRequest, load};
 use deploy_apps::model::{
-    App, AppKey, AppName, AppRecord, ContainerState, DockerHealth, Features, Generation, Hooks, InFlight, ObservedApp,
-    ObservedContainer, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Order, OwnLabels, Peer, Project,
-    ProxyName, ReleaseNumber, ResolvedImage, Role, Scale, StoredRelease,
+    App, AppKey, AppName, AppRecord, ContainerState, DockerHealth, Features, Generation, Hooks, InFlight, Maintenance,
+    ObservedApp, ObservedContainer, ObservedEngine, ObservedImage, ObservedProxy, ObservedState, Order, OwnLabels,
+    Pause, Peer, Project, ProxyName, ReleaseNumber, ResolvedImage, Role, Scale, StoredRelease,
 };
 
 use super::choices::Choices;
@@ -184,6 +184,14 @@ fn record(choices: &mut Choices<'_>, project: &Project, app: &App) -> AppRecord 
         routes: if choices.seldom() { Vec::new() } else { app.routes.clone() },
         hold_ms: choices.maybe(|_| 9000).unwrap_or_default(),
         scale: choices.maybe(|choices| Scale { replicas: choices.below(REPLICAS), file: None }),
+        maintenance: choices.maybe(|_| Maintenance {
+            since_ms: 0,
+            by: "ann on laptop".to_owned(),
+            retry_after_s: 60,
+            allow: Vec::new(),
+            page: None,
+        }),
+        pause: choices.maybe(|_| Pause { until_ms: 1, for_ms: 1, by: "ann on laptop".to_owned() }),
         peers,
         ..AppRecord::new(project.key(&app.service.name), release, "1.0.0".to_owned())
     }

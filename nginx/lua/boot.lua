@@ -3,6 +3,14 @@ local _M = {}
 
 local CLEANUP_S = 30
 
+-- Of each worker, as start.sh has written them.
+local function connections()
+    local file = assert(io.open("/run/deploy-apps/events.conf"))
+    local text = file:read("*a")
+    file:close()
+    return tonumber(text:match("%d+"))
+end
+
 -- Returns the handlers of a request's phases.
 function _M.master()
     require("about").load()
@@ -11,6 +19,7 @@ function _M.master()
     local client = require "traffic.client"
     client.trust(os.getenv("TRUSTED_PROXIES"))
     require("traffic.https").listen(os.getenv("HTTPS_PORT"))
+    require("traffic.waiting").limit(connections())
     require "control.api"
     require "control.certificates"
     require "metrics.exposition"
@@ -25,6 +34,7 @@ function _M.master()
         challenge = require("tls.challenge").run,
         identify = client.identify,
         access = access.run,
+        paused = access.paused,
         balance = balancer.run,
         upgraded = access.upgraded,
         changed = access.changed,

@@ -18,7 +18,9 @@ use super::commands::history::HistoryArgs;
 use super::commands::init::InitArgs;
 use super::commands::logs::LogsArgs;
 use super::commands::ls::LsArgs;
+use super::commands::maintenance::MaintenanceCommand;
 use super::commands::man::ManArgs;
+use super::commands::pause::{PauseArgs, ResumeArgs};
 use super::commands::plan::PlanArgs;
 use super::commands::proxy::ProxyCommand;
 use super::commands::prune::PruneArgs;
@@ -57,7 +59,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     after_long_help = after_long_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps restart|stop|start [OPTIONS] SERVICE...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps ls [OPTIONS]\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec|run [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps restart|stop|start [OPTIONS] SERVICE...\n       deploy-apps maintenance on|off [OPTIONS] APP...\n       deploy-apps pause|resume [OPTIONS] APP...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps ls [OPTIONS]\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec|run [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -113,9 +115,12 @@ impl Cli {
                 | Command::Logs(_)
                 | Command::Ls(_)
                 | Command::Init(_)
+                | Command::Maintenance(_)
                 | Command::Man(_)
+                | Command::Pause(_)
                 | Command::Proxy(_)
                 | Command::Prune(_)
+                | Command::Resume(_)
                 | Command::Run(_)
                 | Command::Schema(_)
                 | Command::Status(_),
@@ -152,6 +157,11 @@ pub enum Command {
     Restart(RestartArgs),
     Stop(StopArgs),
     Start(StartArgs),
+    /// Let the proxy answer for apps with 503 while somebody works on them
+    #[command(subcommand)]
+    Maintenance(MaintenanceCommand),
+    Pause(PauseArgs),
+    Resume(ResumeArgs),
     /// Show the logs of the containers, of all replicas and releases, in order of time
     Logs(LogsArgs),
     /// Run a command in a replica that serves
@@ -188,6 +198,9 @@ impl Cli {
             Some(Command::Stop(args)) => args.apps.clone(),
             Some(Command::Start(args)) => args.apps.clone(),
             Some(Command::Status(args)) => args.apps.clone(),
+            Some(Command::Maintenance(command)) => command.apps().to_vec(),
+            Some(Command::Pause(args)) => args.apps.clone(),
+            Some(Command::Resume(args)) => args.apps.clone(),
             Some(Command::Logs(args)) => args.apps.clone(),
             Some(Command::Exec(args)) => vec![args.app.clone()],
             Some(Command::Run(args)) => vec![args.app.clone()],

@@ -39,7 +39,7 @@ pub use exit::Exit;
 use args::{Cli, Command};
 use commands::{
     again, certificates, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs,
-    ls, man, plan, proxy, prune, remove, rollback, run, scale, schema, status,
+    ls, maintenance, man, pause, plan, proxy, prune, remove, rollback, run, scale, schema, status,
 };
 use common::Format;
 use context::{Basis, Context};
@@ -142,6 +142,9 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Certificates(args)) => boxed(|| async { certificates::run(&open.await?, &args).await }).await,
         Some(Command::Rollback(args)) => boxed(|| async { rollback::run(&open.await?, &args).await }).await,
         Some(Command::Scale(args)) => boxed(|| async { scale::run(&open.await?, &args).await }).await,
+        Some(Command::Maintenance(command)) => boxed(|| async { maintenance::run(&open.await?, &command).await }).await,
+        Some(Command::Pause(args)) => boxed(|| async { pause::pause(&open.await?, &args).await }).await,
+        Some(Command::Resume(args)) => boxed(|| async { pause::resume(&open.await?, &args).await }).await,
         Some(Command::Restart(args)) => {
             boxed(|| async { again::run(&open.await?, &args.apps, Intent::Restart).await }).await
         }

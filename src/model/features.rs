@@ -18,6 +18,10 @@ impl Features {
     pub const ACME: &'static str = "acme";
     /// A record may carry the number that `scale` has set.
     pub const SCALE: &'static str = "scale";
+    /// It answers for an app that is in maintenance.
+    pub const MAINTENANCE: &'static str = "maintenance";
+    /// It lets requests of a paused app wait.
+    pub const PAUSE: &'static str = "pause";
 
     #[must_use]
     pub fn knows(&self, feature: &str) -> bool {

@@ -16,9 +16,11 @@ mod features;
 mod files;
 mod history;
 mod hooks;
+mod interruption;
 mod keys;
 mod label;
 mod listening;
+mod maintenance;
 mod names;
 mod observed;
 mod observed_container;
@@ -62,12 +64,14 @@ pub use features::Features;
 pub use files::{ContainerFile, Content, refill};
 pub use history::{PastRun, RunEnd, past_runs};
 pub use hooks::{Hook, Hooks};
+pub use interruption::{Interrupted, Interruption};
 pub use keys::{
     Device, DeviceRate, DeviceRequest, Dns, EndpointOptions, HostAccess, MountOptions, NetworkPool, NetworkSettings,
     NewVolume, Recursive, Shares,
 };
 pub use label::Label;
 pub use listening::{Listening, parse_sockets};
+pub use maintenance::{Maintenance, Page, Pause};
 pub use names::{AppKey, AppName, Generation, InvalidName, ProjectName, ProxyName, ReleaseNumber};
 pub use observed::{
     DiskSpace, EngineInfo, ForgottenProcess, HostFacts, HostFile, HostRoute, InFlight, Neighbour, ObservedApp,

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::certificate::RouteTls;
+use super::maintenance::{Maintenance, Pause};
 use super::names::{AppKey, AppName, ProjectName, ReleaseNumber};
 use super::observed_container::ObservedContainer;
 use super::redirect::Redirect;
@@ -27,6 +28,11 @@ pub struct AppRecord {
     /// What `scale` has set. Left out where there is none, so that a proxy of an older build takes the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// What somebody has switched on, and switches off again: neither is part of a release. Left out where there is none, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
     pub peers: Vec<Peer>,
 }
 
@@ -43,6 +49,8 @@ impl AppRecord {
             settings: Settings::default(),
             hold_ms: 0,
             scale: None,
+            maintenance: None,
+            pause: None,
             peers: Vec::new(),
         }
     }

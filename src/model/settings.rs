@@ -117,7 +117,8 @@ impl Features {
     #[must_use]
     pub fn all() -> Self {
         let own = TABLE.iter().filter_map(|setting| setting.feature);
-        own.chain([Self::RELEASES, Self::SCALE, Self::CERTIFICATES, Self::ACME]).collect()
+        own.chain([Self::RELEASES, Self::SCALE, Self::CERTIFICATES, Self::ACME, Self::MAINTENANCE, Self::PAUSE])
+            .collect()
     }
 }
 

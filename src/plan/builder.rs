@@ -42,10 +42,13 @@ impl RolloutBuilder<'_> {
 
     /// The record of the wanted release with these peers.
     pub(super) fn record(&self, peers: Vec<Peer>) -> AppRecord {
+        let present = self.situation.record.as_ref();
         AppRecord {
             routes: self.app.routes.clone(),
             settings: self.app.settings.known_to(&self.observed.proxy.features),
             scale: self.goal.scale,
+            maintenance: present.and_then(|record| record.maintenance.clone()),
+            pause: present.and_then(|record| record.pause.clone()),
             peers,
             ..AppRecord::new(self.situation.key.clone(), self.release.number, self.release.version.clone())
         }
@@ -193,7 +196,7 @@ impl RolloutBuilder<'_> {
 
     /// After the last flip: confirm, then each outgoing replica drains, stops and goes on its own.
     pub(super) fn cleanup(&self, record: &AppRecord, outgoing_last: &[String]) -> Vec<Stage> {
-        let confirm = Step::ConfirmRoute { app: self.situation.key.clone(), record: record.clone() };
+        let confirm = Step::ConfirmRoute { app: self.situation.key.clone(), record: Box::new(record.clone()) };
         let confirm = Planned::new(confirm, "the proxy, not the engine, decides what serves");
         let mut lanes = Vec::new();
         for outgoing in &self.situation.outgoing {

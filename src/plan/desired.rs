@@ -60,6 +60,10 @@ impl<'a> DesiredApp<'a> {
         goal.warnings.extend(app.settings.unknown_to(&observed.proxy.features).map(|name| {
             format!("`{name}` has no effect: the proxy is of an older build; `deploy-apps proxy upgrade` replaces it")
         }));
+        goal.warnings.extend(record.and_then(|record| record.maintenance.as_ref()).map(|_| {
+            let name = &app.service.name;
+            format!("it is in maintenance: requests get 503 until `deploy-apps maintenance off {name}`")
+        }));
         Ok(goal)
     }
 

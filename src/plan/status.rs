@@ -8,8 +8,8 @@ use super::accessory_container::{is_of, standing as standing_container};
 use super::drift::{Drift, drift};
 use super::orphans::accessories_on_host;
 use crate::model::{
-    AppKey, AppName, AppRecord, AppTraffic, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime,
-    ObservedContainer, ObservedState, Project, ProxyOverview, ReleaseNumber, ReplicaCount, ReplicaSource, Role,
+    AppKey, AppName, AppRecord, AppTraffic, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime, Maintenance,
+    ObservedContainer, ObservedState, Pause, Project, ProxyOverview, ReleaseNumber, ReplicaCount, ReplicaSource, Role,
     identity,
 };
 
@@ -109,6 +109,10 @@ pub struct AppStatus {
     /// `None` when it was not looked at, or could not be known in time.
     pub drift: Option<Vec<Drift>>,
     pub lease: Option<HeldLease>,
+    /// What somebody has switched on.
+    pub maintenance: Option<Maintenance>,
+    /// It may be over by now.
+    pub pause: Option<Pause>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +179,8 @@ fn app_standing(project: &Project, name: &AppName, seen: &Seen<'_>) -> AppStatus
         traffic: traffic.map(|traffic| traffic.apps.get(&key).cloned().unwrap_or_default()),
         drift: (seen.proxy.is_some() && seen.compared.contains(name)).then(|| drift(project, name, seen.observed)),
         lease,
+        maintenance: record.and_then(|record| record.maintenance.clone()),
+        pause: record.and_then(|record| record.pause.clone()),
         app: key,
     }
 }

@@ -107,7 +107,7 @@ pub enum Step {
     /// Asks the proxy whether it routes the app as this record says.
     ConfirmRoute {
         app: AppKey,
-        record: AppRecord,
+        record: Box<AppRecord>,
     },
     AwaitDrained {
         app: AppKey,

@@ -44,12 +44,14 @@ pub(super) struct VersionAnswer {
     instance: Option<u32>,
     #[serde(default)]
     retiring: Vec<u32>,
+    #[serde(default)]
+    now: u64,
 }
 
 impl From<VersionAnswer> for ProxyVersion {
     fn from(answer: VersionAnswer) -> Self {
         let serving = Serving { instance: answer.instance, retiring: answer.retiring };
-        Self { api: answer.api, build: answer.build, serving }
+        Self { api: answer.api, build: answer.build, serving, now_ms: answer.now }
     }
 }
 

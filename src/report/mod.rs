@@ -9,6 +9,7 @@ pub mod ci;
 pub mod drain;
 mod frame;
 pub mod history;
+pub mod interrupted;
 pub mod json;
 pub mod logs;
 pub mod ls;

@@ -37,6 +37,7 @@ mod init;
 mod input_build;
 mod input_engine;
 mod input_file;
+mod interruptions;
 mod keys;
 mod logs;
 mod long_requests;

@@ -10,6 +10,7 @@ mod flips;
 mod full_record;
 mod hooks;
 mod init_cases;
+mod interruptions;
 mod judge;
 mod laws;
 mod layers;

@@ -31,5 +31,8 @@ fn a_record_has_the_same_fields_here_and_in_the_proxy() {
     assert_eq!(names(&record["rate_limit"]), table(&schema, "local RATE_LIMIT = object {"));
     assert_eq!(names(&record["timeouts"]), table(&schema, "local TIMEOUTS = object {"));
     assert_eq!(names(&record["peers"][0]), table(&schema, "local PEER = object {"));
+    assert_eq!(names(&record["maintenance"]), table(&schema, "local MAINTENANCE = object {"));
+    assert_eq!(names(&record["maintenance"]["page"]), table(&schema, "local PAGE = object {"));
+    assert_eq!(names(&record["pause"]), table(&schema, "local PAUSE = object {"));
     assert_eq!(names(&record["scale"]), table(&schema, "local SCALE = object {"));
 }

@@ -17,6 +17,7 @@ mod https;
 mod inflight;
 mod inner;
 mod interim;
+mod interruptions;
 mod own_log;
 mod paths;
 mod persistence;

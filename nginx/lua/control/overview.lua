@@ -19,9 +19,9 @@ local FEATURES = json.encode(schema.features())
 
 function _M.version()
     local proxy = about.get()
-    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"generation":%d,"workers":%d,"instance":%s,"retiring":%s}'):format(proxy.api,
-        json.encode(proxy.build), proxy.nginx, proxy.started_at, apps.table_generation(), #workers.live(), json.optional(instance.number),
-        json.list(retirees.present()))
+    return ('{"api":%d,"build":%s,"nginx":"%s","started_at":%d,"now":%d,"generation":%d,"workers":%d,"instance":%s,"retiring":%s}'):format(
+        proxy.api, json.encode(proxy.build), proxy.nginx, proxy.started_at, ngx.now() * 1000, apps.table_generation(),
+        #workers.live(), json.optional(instance.number), json.list(retirees.present()))
 end
 
 local function app_text(name)

@@ -16,6 +16,9 @@ local MOST_HEADERS, MOST_RANGES = 32, 256
 local MOST_BYTES = 2 ^ 50
 local LONGEST_TIME_MS = 86400000
 local MOST_REQUESTS = 1000000
+local LONGEST_PAGE = 64 * 1024
+local LONGEST_PAUSE_MS = 600000
+local MOST_MS = 2 ^ 53
 
 -- Features that are no fields: calls.
 local CALLS = { "releases", "certificates", "acme" }
@@ -136,6 +139,27 @@ local RATE_LIMIT = object {
     { "burst", integer(1, MOST_REQUESTS) },
 }
 
+-- A page that somebody else has written. A browser does not guess what it is.
+local PAGE = object {
+    { "type", types.choice { "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8" } },
+    { "body", text("", LONGEST_PAGE) },
+}
+
+-- By whom, and since when: for those who ask.
+local MAINTENANCE = object {
+    { "since_ms", integer(0, MOST_MS) },
+    { "by", version },
+    { "retry_after_s", integer(1, LONGEST_TIME_MS / 1000) },
+    { "allow", list(RANGE, MOST_RANGES), default = {} },
+    { "page", PAGE, optional = true },
+}
+local PAUSE = object {
+    { "until_ms", integer(0, MOST_MS) },
+    -- However the clock is changed, no request waits for longer.
+    { "for_ms", integer(1, LONGEST_PAUSE_MS) },
+    { "by", version },
+}
+
 -- How many replicas somebody asked for by hand, and what the compose file said then.
 local SCALE = object {
     { "replicas", integer(0, MOST_PEERS) },
@@ -160,6 +184,9 @@ _M.RECORD = object {
     { "routes", _M.ROUTES },
     { "balance", types.choice { "least_connections", "round_robin" }, default = "least_connections" },
     { "hold_ms", integer(0, LONGEST_HOLD_MS), default = 0 },
+    -- What somebody has switched on and somebody switches off: neither is part of a release.
+    { "maintenance", MAINTENANCE, feature = "maintenance" },
+    { "pause", PAUSE, feature = "pause" },
     -- Kept for the CLI; the proxy itself does nothing with it.
     { "scale", SCALE, feature = "scale" },
     -- Where each replica tells its own metrics; only targets.lua reads it.

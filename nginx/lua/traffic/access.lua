@@ -6,8 +6,10 @@ local https = require "traffic.https"
 local inflight = require "traffic.inflight"
 local outcome = require "traffic.outcome"
 local pages = require "traffic.pages"
+local pause = require "traffic.pause"
 local request = require "traffic.request"
 local rules = require "traffic.rules"
+local waiting = require "traffic.waiting"
 
 local get, set = request.get, request.set
 
@@ -33,26 +35,32 @@ local function send_to(route, target, own)
     return ngx.exec(own and own.headers and "@changed" or "@stripped")
 end
 
--- Whether the app's own rules answer the request. No replica has to do with it then.
-local function answer_here(held, own)
-    local status, location, wait = rules.answer(own)
+-- No replica has to do with the request any more, or not yet.
+local function let_go(held)
+    admission.release(held)
+    held.peer = nil
+end
+
+-- Whether the app's own rules answer the request.
+local function answer_here(held, own, is_again)
+    local status, location, wait, page = rules.answer(own, is_again)
     if not status then
         return false
     end
-    admission.release(held)
-    held.peer = nil
+    let_go(held)
     if location then
         pages.redirect(status, location)
     elseif status == 413 then
         -- nginx itself sends the page, and closes the connection on which the body would come.
         ngx.exit(status)
     else
-        pages.send(status, wait)
+        pages.send(status, wait, page)
     end
     return true
 end
 
-function _M.run()
+-- `is_again`: it has waited for the end of a pause.
+function _M.run(is_again)
     local is_misdirected = https.is_on and get("https") == "on" and not https.arrive()
     local held, before = request.begin()
     if before then
@@ -69,14 +77,26 @@ function _M.run()
         https.tell_hsts(route.tls.hsts)
     end
     local own = route and held.app and held.app.rules
-    if own and answer_here(held, own) then
+    if own and answer_here(held, own, is_again) then
         return
+    end
+    if own and own.pause and pause.left(own.pause) then
+        let_go(held)
+        return ngx.exec("@paused")
     end
     if not has_peer and not admission.hold(held) then
         return refuse(held, not route and target)
     end
     if target or own and own.headers then
         return send_to(route, target, own)
+    end
+end
+
+-- Runs where a request waits, which is elsewhere than in `run`: a client that goes is noticed there, and gives its place back.
+function _M.paused()
+    local held = request.held()
+    if waiting.wait(held, held.app.name) then
+        return _M.run(true)
     end
 end
 
@@ -112,6 +132,9 @@ function _M.finished()
     local held = request.finish()
     if not held then
         return
+    end
+    if held.gate then
+        waiting.leave(held)
     end
     local peer, app, status = held.peer, held.app, request.status()
     if peer then

@@ -31,6 +31,9 @@ local function wants(kind)
 end
 
 local function body(status, page)
+    if page.type then
+        return page.type, page.body
+    end
     if wants("text/html") then
         return "text/html; charset=utf-8", HTML:format(page[1], page[1], page[2])
     end
@@ -40,10 +43,10 @@ local function body(status, page)
     return "text/plain; charset=utf-8", page[2] .. "\n"
 end
 
--- Answers the request and ends it. `wait`: seconds after which another try is welcome.
-function _M.send(status, wait)
-    local page = PAGES[status] or PAGES[500]
-    local kind, text = body(status, page)
+-- Answers the request and ends it. `wait`: seconds after which another try is welcome. `page`: another than the usual one, as
+-- { title, text } or { type =, body = }.
+function _M.send(status, wait, page)
+    local kind, text = body(status, page or PAGES[status] or PAGES[500])
     ngx.status = status
     ngx.header["Content-Type"] = kind
     ngx.header["Content-Length"] = #text

@@ -1,5 +1,7 @@
 -- What an app's record asks of its requests besides a replica. It is worked out once for each record in each worker; an app that
 -- asks for nothing has no rules, and its requests pay for the look at that alone.
+local maintenance = require "traffic.maintenance"
+local pause = require "traffic.pause"
 local ranges = require "ranges"
 local rate_limit = require "traffic.rate_limit"
 local redirects = require "traffic.redirects"
@@ -9,7 +11,7 @@ local get, set = request.get, request.set
 
 local _M = {}
 
-local FORBIDDEN, TOO_LARGE, TOO_MANY = 403, 413, 429
+local FORBIDDEN, TOO_LARGE, TOO_MANY, UNAVAILABLE = 403, 413, 429, 503
 
 local function list(texts)
     return texts and #texts > 0 and ranges.list(texts) or nil
@@ -37,6 +39,8 @@ function _M.of(record)
     local rules = {
         deny = list(access.deny),
         allow = list(access.allow),
+        maintenance = maintenance.of(record),
+        pause = pause.of(record),
         rate = rate_limit.of(record),
         redirects = redirects.of(record.redirects),
         most_bytes = record.max_body_size,
@@ -64,13 +68,16 @@ local function is_too_large(most)
     return false
 end
 
--- The status to answer the request at hand with, for a redirect its address, and in how many seconds another try is welcome; nil
--- when it is the app's.
-function _M.answer(rules)
+-- The status to answer the request at hand with, for a redirect its address, in how many seconds another try is welcome, and the
+-- page; nil when it is the app's. A request that comes once more, after a pause, takes no other token.
+function _M.answer(rules, is_again)
     if (rules.deny or rules.allow) and is_kept_out(rules) then
         return FORBIDDEN
     end
-    local wait = rules.rate and rate_limit.take(rules.rate, get("client_addr"))
+    if rules.maintenance and maintenance.is_for(rules.maintenance, get("client_addr")) then
+        return UNAVAILABLE, nil, rules.maintenance.wait_s, rules.maintenance.page
+    end
+    local wait = rules.rate and not is_again and rate_limit.take(rules.rate, get("client_addr"))
     if wait then
         return TOO_MANY, nil, wait
     end

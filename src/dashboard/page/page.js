@@ -111,6 +111,8 @@ function card(app, now, width) {
     mark(icon, word, kind),
     app.release !== null && el("span", {}, swatch(app.release), " ", el("span", { class: "version" }, app.version)),
     !app.in_compose_file && el("span", { class: "muted" }, "not in the compose file"),
+    app.maintenance && el("span", { class: "muted" }, "in maintenance: requests get 503"),
+    app.pause && el("span", { class: "muted" }, "paused: new requests wait"),
     lease(app));
   const isDeployed = app.release !== null || app.containers.length > 0;
   if (!isDeployed) {

@@ -13,7 +13,7 @@ use crate::ports::{Probe, ProxyVersion};
 #[tokio::test]
 async fn the_version_tells_api_and_build() {
     let proxy = ProxyInMemory::new(|_| Reply::Close);
-    let expected = ProxyVersion { api: 1, build: "b1".to_owned(), serving: Serving::default() };
+    let expected = ProxyVersion { api: 1, build: "b1".to_owned(), serving: Serving::default(), now_ms: 0 };
     assert_eq!(proxy.client().version().await, Ok(expected));
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::certificates::document as certificate;
+use super::super::interrupted::{maintenance_document, pause_document, pause_note};
 use super::words::state_word;
 use super::{ProxyStanding, Status, elapsed, totals};
 use crate::model::{ContainerState, PortAnswer, Stranger, Unstable};
@@ -68,6 +69,8 @@ impl Status {
             "containers": app.replicas.iter().map(replica_document).collect::<Vec<_>>(),
             "drift": app.drift.as_ref().map(|drift| drift.iter().map(drift_document).collect::<Vec<_>>()),
             "lease": lease,
+            "maintenance": app.maintenance.as_ref().map(maintenance_document),
+            "pause": app.pause.as_ref().filter(|pause| pause_note(pause, self.at).is_some()).map(pause_document),
         })
     }
 

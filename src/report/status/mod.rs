@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use self::words::{Painter, count, label, open, per_second, percent, quantiles};
 pub(super) use self::words::{age, container_state, state_word, state_words};
+use super::interrupted::{maintenance_note, pause_note};
 use super::table::{Align, Table};
 use super::text;
 use crate::model::{
@@ -180,6 +181,8 @@ impl Status {
             let age = text::seconds(elapsed(lease.since, self.at));
             notes.push(text::clean(&format!("{} by {} on {} since {age}", lease.purpose, lease.owner, lease.host)));
         }
+        notes.extend(app.maintenance.as_ref().map(|maintenance| maintenance_note(maintenance, self.at)));
+        notes.extend(app.pause.as_ref().and_then(|pause| pause_note(pause, self.at)));
         let leftovers: Vec<_> = app.replicas.iter().filter(|replica| replica.part == Part::Leftover).collect();
         if !leftovers.is_empty() {
             let names: Vec<_> = leftovers.iter().map(|replica| format!("`{}`", replica.name)).collect();

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 pub use behaviour::{Behaviour, HookEnd};
 pub use client::Client;
 pub use fault::{Call, Error, Fault, Faults, Port};
+pub use proxy::NOW_MS;
 pub use state::{Container, Desired, Open, State};
 
 /// Shared by all clients; what one does, the others see.
@@ -49,7 +50,7 @@ impl World {
     }
 
     /// Changes the state and wakes whoever waits.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state());
         self.changed.notify_waiters();
         result

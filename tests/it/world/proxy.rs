@@ -18,6 +18,9 @@ use super::client::Client;
 use super::fault::{Error, Port};
 use super::state::State;
 
+/// What its clock says.
+pub const NOW_MS: u64 = 1_795_177_451_200;
+
 type Answer<T> = Result<T, ProxyError>;
 
 /// Frees its apps when it is dropped, as a connection does that closes.
@@ -70,7 +73,7 @@ impl Proxy for Client {
         self.tell("version", "", |state| {
             let proxy = state.containers.values().find(|container| container.new.labels.role == Role::ProxyInstance);
             let build = proxy.and_then(|proxy| proxy.new.labels.version.clone()).unwrap_or_default();
-            Ok(ProxyVersion { api: 1, build, serving: state.serving() })
+            Ok(ProxyVersion { api: 1, build, serving: state.serving(), now_ms: NOW_MS })
         })
         .await
     }
