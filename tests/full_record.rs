@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use deploy_apps::model::{
-    AppRecord, Balance, ClientAccess, HeaderField, Maintenance, Page, Pause, Peer, RateLimit, Redirect, ReleaseNumber,
-    ResponseHeaders, Route, RouteTls, Scale, Settings, Timeouts,
+    AppRecord, AuthUser, Balance, BasicAuth, ClientAccess, HeaderField, Maintenance, Page, Pause, Peer, RateLimit,
+    Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls, Scale, Settings, Timeouts,
 };
 
 pub fn full_record() -> AppRecord {
@@ -37,6 +37,14 @@ pub fn full_record() -> AppRecord {
             access: ClientAccess { allow: vec!["10.0.0.0/8".to_owned()], deny: vec!["2001:db8::7/128".to_owned()] },
             max_body_size: Some(1 << 40),
             timeouts: Timeouts { read_ms: Some(30_000), send_ms: None },
+            basic_auth: Some(BasicAuth::new(
+                "Staging".to_owned(),
+                true,
+                vec![AuthUser {
+                    name: "ann".to_owned(),
+                    hash: "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW".to_owned(),
+                }],
+            )),
             rate_limit: Some(RateLimit { requests: 100, per_ms: 60_000, burst: 20 }),
         },
         hold_ms: 1234,

@@ -5,6 +5,7 @@
 mod accessory_change;
 mod acme;
 mod address;
+mod basic_auth;
 mod bytes;
 mod certificate;
 mod composed;
@@ -50,6 +51,7 @@ mod webhook;
 pub use accessory_change::AccessoryChange;
 pub use acme::{AcmeDns, AcmeSpec, CertificateOrder};
 pub use address::{AddressPool, Subnet};
+pub use basic_auth::{AuthUser, BasicAuth};
 pub use bytes::Bytes;
 pub use certificate::{Certificate, CertificateChange, ObservedCertificate, Renewal, RouteTls, day, days_left};
 pub use composed::{ComposeContainer, ComposeLabel};

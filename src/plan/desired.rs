@@ -8,8 +8,8 @@ use super::images::{image_steps, kept_image_steps};
 use super::refusal::PlanRefused;
 use super::stage::Planned;
 use crate::model::{
-    App, AppKey, AppName, AppRecord, MountSource, ObservedState, Order, Project, ReleaseNumber, ReplicaCount,
-    ReplicaSource, Scale, StoredRelease, refill,
+    App, AppKey, AppName, AppRecord, BasicAuth, MountSource, ObservedState, Order, Project, ReleaseNumber,
+    ReplicaCount, ReplicaSource, Scale, StoredRelease, refill,
 };
 
 /// The desired state of one app.
@@ -165,6 +165,8 @@ impl<'a> DesiredApp<'a> {
         desired.rollout.clone_from(&app.rollback);
         if let Some(settings) = &stored.settings {
             desired.settings.clone_from(settings);
+            let present = record.and_then(|record| record.settings.basic_auth.as_ref());
+            desired.settings.basic_auth = with_users(&key, stored, app.settings.basic_auth.as_ref().or(present))?;
         }
         let has_command = stored.release.is_some() || !stored.container.hooks.pre_start.is_empty();
         if release_command && !has_command {
@@ -250,6 +252,17 @@ fn as_stored(key: &AppKey, app: &App, stored: &StoredRelease) -> Result<App, Pla
     desired.health = stored.health.clone();
     desired.release = stored.release.clone();
     Ok(desired)
+}
+
+/// The basic auth of the release. Its users are kept nowhere, as little as values of secrets, so they are those of now.
+fn with_users(key: &AppKey, stored: &StoredRelease, now: Option<&BasicAuth>) -> Result<Option<BasicAuth>, PlanRefused> {
+    let Some(auth) = stored.settings.as_ref().and_then(|settings| settings.basic_auth.clone()) else { return Ok(None) };
+    let gone = || PlanRefused::FileGone {
+        app: key.clone(),
+        release: stored.number,
+        file: "x-deploy-apps.basic_auth.users".to_owned(),
+    };
+    auth.refilled(now).map(Some).ok_or_else(gone)
 }
 
 /// The number of replicas without anybody asking for one now, and what to say when a remembered one no longer holds.

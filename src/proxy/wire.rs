@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::model::{
@@ -111,7 +111,17 @@ pub(super) struct FlipRequest<'a> {
 pub(super) struct ChangeRequest<'a> {
     pub app: &'a AppKey,
     pub expect: Generation,
+    #[serde(serialize_with = "with_users")]
     pub record: Option<&'a AppRecord>,
+}
+
+/// The record with the hashes of its users, which are written nowhere else.
+fn with_users<S: Serializer>(record: &Option<&AppRecord>, serializer: S) -> Result<S::Ok, S::Error> {
+    let auth = record.and_then(|record| record.settings.basic_auth.as_ref());
+    let Some(auth) = auth else { return record.serialize(serializer) };
+    let mut whole = serde_json::to_value(record).map_err(serde::ser::Error::custom)?;
+    whole["basic_auth"]["users"] = serde_json::to_value(&auth.users).map_err(serde::ser::Error::custom)?;
+    whole.serialize(serializer)
 }
 
 /// Its key is the one secret that is sent to the proxy.

@@ -17,6 +17,7 @@ mod accessories;
 mod acme;
 mod action;
 mod adopt;
+mod basic_auth;
 mod changes;
 mod clients_of_app;
 mod completions;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deploy_apps::event::{Fact, Outcome};
-use deploy_apps::model::{AppRecord, ReleaseNumber, ReplicaSource, Scale};
+use deploy_apps::model::{AppRecord, AuthUser, BasicAuth, ReleaseNumber, ReplicaSource, Scale};
 use deploy_apps::ports::ProxyError;
 use deploy_apps::rollout::DeployError;
 
@@ -87,6 +87,34 @@ async fn what_was_scaled_to_is_kept_by_deploys_and_rollbacks_until_the_file_says
     assert_eq!((plan.apps[0].replicas, plan.apps[0].replicas_from), (3, ReplicaSource::ComposeFile));
     succeed(world, &Desired::of(file)).await;
     assert_eq!((serving(world).1.len(), serving(world).2), (3, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_asks_for_passwords_again_with_the_users_of_now() {
+    let auth = |realm: &str, hash: &str| {
+        let user = AuthUser { name: "ann".to_owned(), hash: hash.to_owned() };
+        BasicAuth::new(realm.to_owned(), false, vec![user])
+    };
+    let with = |auth: Option<BasicAuth>| {
+        let mut app = app("go-app");
+        app.settings.basic_auth = auth;
+        project([app])
+    };
+    let asks = |world: &World| record(world).settings.basic_auth.map(|auth| (auth.realm, auth.users[0].hash.clone()));
+    let was = |realm: &str, hash: &str| Some((realm.to_owned(), hash.to_owned()));
+    let world = deployed(&with(Some(auth("first", "old")))).await;
+    assert_eq!(asks(&world), was("first", "old"));
+    assert_eq!(succeed(&world, &Desired::of(with(Some(auth("first", "old"))))).await.outcome(), Outcome::UpToDate);
+    world.edit("go-app");
+    succeed(&world, &Desired::of(with(Some(auth("second", "new"))))).await;
+    succeed(&world, &Desired::rollback(with(Some(auth("second", "new"))), &[])).await;
+    assert_eq!(asks(&world), was("first", "new"));
+    world.edit("go-app");
+    succeed(&world, &Desired::of(with(None))).await;
+    assert_eq!(asks(&world), None);
+    let (_, plan) = look(&world, &Desired::rollback(with(None), &[])).await;
+    let refused = plan.expect_err("its users are kept nowhere").to_string();
+    assert!(refused.contains("`x-deploy-apps.basic_auth.users`"), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,6 +31,12 @@ fn a_record_has_the_same_fields_here_and_in_the_proxy() {
     assert_eq!(names(&record["rate_limit"]), table(&schema, "local RATE_LIMIT = object {"));
     assert_eq!(names(&record["timeouts"]), table(&schema, "local TIMEOUTS = object {"));
     assert_eq!(names(&record["peers"][0]), table(&schema, "local PEER = object {"));
+    // The users go to the proxy alone (src/proxy/wire.rs).
+    let mut auth = names(&record["basic_auth"]);
+    assert!(auth.insert("users".to_owned()));
+    assert_eq!(auth, table(&schema, "local BASIC_AUTH = object {"));
+    let user = &full_record().settings.basic_auth.expect("the setting").users[0];
+    assert_eq!(names(&serde_json::to_value(user).expect("JSON")), table(&schema, "local AUTH_USER = object {"));
     assert_eq!(names(&record["maintenance"]), table(&schema, "local MAINTENANCE = object {"));
     assert_eq!(names(&record["maintenance"]["page"]), table(&schema, "local PAGE = object {"));
     assert_eq!(names(&record["pause"]), table(&schema, "local PAUSE = object {"));

@@ -3,6 +3,7 @@
 mod access_log;
 mod attacks;
 mod backend;
+mod basic_auth;
 mod client;
 mod control;
 mod crowds;

@@ -16,6 +16,7 @@ local MOST_HEADERS, MOST_RANGES = 32, 256
 local MOST_BYTES = 2 ^ 50
 local LONGEST_TIME_MS = 86400000
 local MOST_REQUESTS = 1000000
+local MOST_USERS = 256
 local LONGEST_PAGE = 64 * 1024
 local LONGEST_PAUSE_MS = 600000
 local MOST_MS = 2 ^ 53
@@ -160,6 +161,29 @@ local PAUSE = object {
     { "by", version },
 }
 
+-- Names with bcrypt hashes; `digest` is of all of them.
+local AUTH_USER = object {
+    { "name", text("^[^%c:]+$", 128) },
+    { "hash", text("^%$2[aby]%$[01]%d%$[A-Za-z0-9./]+$", 60) },
+}
+local AUTH_USERS = list(AUTH_USER, MOST_USERS, function(user) return user.name end, "a name")
+local BASIC_AUTH = object {
+    { "realm", text("^[ !#-Z%[%]^-~]+$", 128) },
+    { "forward", types.flag },
+    { "digest", text("^%x+$", 64) },
+    { "users", AUTH_USERS },
+}
+
+-- Nobody at all is more likely a mistake.
+local check_users = AUTH_USERS.check
+function AUTH_USERS.check(value, field)
+    local checked = check_users(value, field)
+    if #checked == 0 then
+        refuse(field, "names nobody")
+    end
+    return checked
+end
+
 -- How many replicas somebody asked for by hand, and what the compose file said then.
 local SCALE = object {
     { "replicas", integer(0, MOST_PEERS) },
@@ -197,6 +221,7 @@ _M.RECORD = object {
     { "max_body_size", integer(1, MOST_BYTES), feature = "max_body_size" },
     { "timeouts", TIMEOUTS, feature = "timeouts" },
     { "rate_limit", RATE_LIMIT, feature = "rate_limit" },
+    { "basic_auth", BASIC_AUTH, feature = "basic_auth" },
     { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
 }
 

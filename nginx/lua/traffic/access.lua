@@ -1,6 +1,7 @@
 -- A request's way through the proxy: which peer it gets (admission.lua), what is sent there (balancer.lua does the
 -- tries), whether it becomes a WebSocket, and how it ended.
 local admission = require "traffic.admission"
+local basic_auth = require "traffic.basic_auth"
 local counters = require "metrics.counters"
 local https = require "traffic.https"
 local inflight = require "traffic.inflight"
@@ -59,7 +60,30 @@ local function answer_here(held, own, is_again)
     return true
 end
 
--- `is_again`: it has waited for the end of a pause.
+-- Whether the request may go on as it is. One whose password has yet to be compared is counted at no replica meanwhile, and begins
+-- again then.
+local function is_let_in(held, auth)
+    local verdict, credential, place = basic_auth.verdict(auth)
+    if verdict == basic_auth.RIGHT then
+        return true
+    end
+    let_go(held)
+    local status = 401
+    if not verdict then
+        verdict, status = basic_auth.check(auth, credential, place)
+    end
+    if verdict == basic_auth.RIGHT then
+        _M.run(true)
+    elseif verdict then
+        ngx.header["WWW-Authenticate"] = auth.challenge
+        pages.send(401)
+    else
+        pages.send(status, 1)
+    end
+    return false
+end
+
+-- `is_again`: it has waited for the end of a pause, or for its password to be compared.
 function _M.run(is_again)
     local is_misdirected = https.is_on and get("https") == "on" and not https.arrive()
     local held, before = request.begin()
@@ -80,12 +104,19 @@ function _M.run(is_again)
     if own and answer_here(held, own, is_again) then
         return
     end
+    local auth = own and own.basic_auth
+    if auth and not is_let_in(held, auth) then
+        return
+    end
     if own and own.pause and pause.left(own.pause) then
         let_go(held)
         return ngx.exec("@paused")
     end
     if not has_peer and not admission.hold(held) then
         return refuse(held, not route and target)
+    end
+    if auth then
+        basic_auth.pass(auth)
     end
     if target or own and own.headers then
         return send_to(route, target, own)

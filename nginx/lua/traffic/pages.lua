@@ -6,6 +6,7 @@ local _M = {}
 local PAGES = {
     [400] = { "Bad request", "The request names no valid host or path." },
     [308] = { "Moved", "This address is served over HTTPS." },
+    [401] = { "Sign in", "This address is open to those who sign in." },
     [403] = { "Not allowed", "This address is not open to you." },
     [404] = { "Not found", "There is nothing at this address." },
     [413] = { "Too large", "The request is larger than what is accepted here." },

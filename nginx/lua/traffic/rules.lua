@@ -1,5 +1,6 @@
 -- What an app's record asks of its requests besides a replica. It is worked out once for each record in each worker; an app that
 -- asks for nothing has no rules, and its requests pay for the look at that alone.
+local basic_auth = require "traffic.basic_auth"
 local maintenance = require "traffic.maintenance"
 local pause = require "traffic.pause"
 local ranges = require "ranges"
@@ -40,6 +41,7 @@ function _M.of(record)
         deny = list(access.deny),
         allow = list(access.allow),
         maintenance = maintenance.of(record),
+        basic_auth = basic_auth.of(record),
         pause = pause.of(record),
         rate = rate_limit.of(record),
         redirects = redirects.of(record.redirects),

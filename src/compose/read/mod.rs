@@ -3,6 +3,7 @@
 mod acme;
 pub(super) mod app_block;
 pub(super) mod backup;
+mod basic_auth;
 pub(super) mod build;
 mod certificate;
 pub(super) mod cgroup_limits;

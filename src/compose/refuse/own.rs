@@ -46,6 +46,7 @@ pub(in crate::compose) const APP: Section = Section {
         "access",
         "backup",
         "balance",
+        "basic_auth",
         "drain",
         "health",
         "max_body_size",
@@ -78,6 +79,9 @@ pub(in crate::compose) const RESPONSE_HEADERS: Section =
 
 pub(in crate::compose) const ACCESS: Section =
     Section { name: "access", known: &["allow", "deny"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const BASIC_AUTH: Section =
+    Section { name: "basic_auth", known: &["forward", "realm", "users"], warned: &[], refused: &[] };
 
 pub(in crate::compose) const RATE_LIMIT: Section =
     Section { name: "rate_limit", known: &["burst", "per", "requests"], warned: &[], refused: &[] };

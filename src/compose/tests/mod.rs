@@ -4,6 +4,7 @@ mod any_text;
 mod apps;
 mod as_compose;
 mod attachments;
+mod basic_auth;
 mod corpus;
 mod edge;
 mod files;
