@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use deploy_apps::model::{
-    AppRecord, AuthUser, Balance, BasicAuth, ClientAccess, HeaderField, Maintenance, Page, Pause, Peer, RateLimit,
-    Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls, Scale, Settings, Timeouts,
+    AppRecord, AuthUser, Balance, BasicAuth, ClientAccess, ErrorPage, HeaderField, Maintenance, Page, Pause, Peer,
+    RateLimit, Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls, Scale, Settings, Timeouts,
 };
 
 pub fn full_record() -> AppRecord {
@@ -45,6 +45,10 @@ pub fn full_record() -> AppRecord {
                     hash: "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW".to_owned(),
                 }],
             )),
+            error_pages: vec![ErrorPage {
+                status: 502,
+                page: Page { kind: "application/json".to_owned(), body: "{}".to_owned() },
+            }],
             rate_limit: Some(RateLimit { requests: 100, per_ms: 60_000, burst: 20 }),
         },
         hold_ms: 1234,

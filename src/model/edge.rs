@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::maintenance::Page;
+
 /// A header field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeaderField {
@@ -23,6 +25,19 @@ pub struct ResponseHeaders {
 pub struct ClientAccess {
     pub allow: Vec<String>,
     pub deny: Vec<String>,
+}
+
+/// A page in place of the proxy's own, for answers of one status that the proxy itself gives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorPage {
+    pub status: u16,
+    #[serde(flatten)]
+    pub page: Page,
+}
+
+impl ErrorPage {
+    /// What the proxy itself answers for an app.
+    pub const STATUSES: [u16; 8] = [401, 403, 413, 429, 500, 502, 503, 504];
 }
 
 /// A bucket of tokens for each client: it holds `burst` of them, and gets `requests` in `per_ms`.

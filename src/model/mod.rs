@@ -61,7 +61,7 @@ pub use container::{
 };
 pub use course::{Course, Look, Moment, TimedDeploy, TimedStep};
 pub use der::Validity;
-pub use edge::{ClientAccess, HeaderField, RateLimit, ResponseHeaders, Timeouts};
+pub use edge::{ClientAccess, ErrorPage, HeaderField, RateLimit, ResponseHeaders, Timeouts};
 pub use features::Features;
 pub use files::{ContainerFile, Content, refill};
 pub use history::{PastRun, RunEnd, past_runs};

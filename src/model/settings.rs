@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::basic_auth::BasicAuth;
-use super::edge::{ClientAccess, RateLimit, ResponseHeaders, Timeouts};
+use super::edge::{ClientAccess, ErrorPage, RateLimit, ResponseHeaders, Timeouts};
 use super::features::Features;
 use super::policy::Balance;
 use super::redirect::Redirect;
@@ -66,6 +66,8 @@ settings! {
     timeouts: Timeouts, since "timeouts";
     /// How often each client may ask; beyond it the answer is 429. `None`: as often as it likes.
     rate_limit: Option<RateLimit>, since "rate_limit";
+    /// Pages in place of the proxy's own.
+    error_pages: Vec<ErrorPage>, since "error_pages";
     /// Who may come with which password. `None`: nobody is asked.
     basic_auth: Option<BasicAuth>, since "basic_auth", protects: true;
 }

@@ -42,14 +42,17 @@ async fn settings_change_by_one_flip_under_load_and_are_undone_by_a_rollback() {
     host.deploy(&["web"]).await.succeeded();
     assert_eq!(answer(&host, "web", "").await, (403, String::new()), "health checks pass, clients do not");
     assert_eq!(answer(&host, "other", &large).await, open, "no neighbour has to do with it");
+    std::fs::write(host.folder().join("busy.txt"), "come back tomorrow").expect("a page");
     host.change("web", |app| {
         app.set("/x-deploy-apps/access", json!(null))
+            .set("/x-deploy-apps/error_pages", json!({ "429": "./busy.txt" }))
             .set("/x-deploy-apps/rate_limit", json!({ "requests": 1, "per": "24h", "burst": 1 }))
     });
     host.deploy(&["web"]).await.succeeded();
     answer(&host, "web", "").await;
     answer(&host, "web", "").await;
     assert_eq!(answer(&host, "web", "").await.0, 429, "two workers let no more than two through");
+    assert_eq!(host.get("web", "/").await.body, "come back tomorrow", "a page of the app's own");
     host.deploy(&["rollback", "web"]).await.succeeded();
     assert_eq!(answer(&host, "web", &whole).await, (open.0, "first".to_owned()));
 }

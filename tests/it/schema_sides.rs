@@ -37,6 +37,7 @@ fn a_record_has_the_same_fields_here_and_in_the_proxy() {
     assert_eq!(auth, table(&schema, "local BASIC_AUTH = object {"));
     let user = &full_record().settings.basic_auth.expect("the setting").users[0];
     assert_eq!(names(&serde_json::to_value(user).expect("JSON")), table(&schema, "local AUTH_USER = object {"));
+    assert_eq!(names(&record["error_pages"][0]), table(&schema, "local ERROR_PAGE = object {"));
     assert_eq!(names(&record["maintenance"]), table(&schema, "local MAINTENANCE = object {"));
     assert_eq!(names(&record["maintenance"]["page"]), table(&schema, "local PAGE = object {"));
     assert_eq!(names(&record["pause"]), table(&schema, "local PAUSE = object {"));

@@ -1,7 +1,7 @@
 //! What an app's record asks about its clients: who may come, how large a body may be, how long an answer may take, and which
 //! headers it has.
 
-use deploy_apps::model::{AppRecord, HeaderField, RateLimit};
+use deploy_apps::model::{AppRecord, ErrorPage, HeaderField, Page, RateLimit};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -180,6 +180,34 @@ async fn an_answer_that_does_not_come_in_time_is_504_and_asked_for_once() {
 }
 
 #[tokio::test]
+async fn an_apps_own_pages_stand_for_those_of_the_proxy_and_of_nobody_else() {
+    let world = World::start().await;
+    let backend = world.backend("r1").await;
+    let mut record = world.serving("web", &[&backend]);
+    let page = |status, body: &str| ErrorPage {
+        status,
+        page: Page { kind: "text/html; charset=utf-8".to_owned(), body: body.to_owned() },
+    };
+    record.settings.error_pages = vec![page(413, "too large"), page(502, "<p>no \"answer\""), page(503, "later")];
+    record.settings.max_body_size = Some(10);
+    let mut resting = world.record("resting", Vec::new());
+    resting.settings.error_pages = record.settings.error_pages.clone();
+    world.flip(&[record.clone(), resting, world.serving("other", &[&backend])]).await;
+    let broken = world.get("web.test", "/die").await;
+    assert_eq!((broken.status, broken.body.as_str()), (502, "<p>no \"answer\""));
+    assert_eq!(header(&broken.head, "content-type"), Some("text/html; charset=utf-8"), "{broken:?}");
+    let large = world.post("web.test", "/echo", &"b".repeat(11)).await;
+    assert_eq!((large.status, large.body.as_str()), (413, "too large"));
+    let none = world.get("resting.test", "/").await;
+    assert_eq!((none.status, none.body.as_str()), (503, "later"));
+    assert_eq!(header(&none.head, "retry-after"), Some("5"), "{none:?}");
+    assert!(world.get("other.test", "/die").await.body.starts_with("The application did not answer"));
+    record.settings.access.deny = vec!["0.0.0.0/0".to_owned()];
+    world.flip(&[record]).await;
+    assert_eq!(world.get("web.test", "/").await.body, "This address is not open to you.\n", "one without a page");
+}
+
+#[tokio::test]
 async fn what_is_no_setting_is_refused_with_its_field() {
     let world = World::start().await;
     for (settings, wanted) in [
@@ -191,6 +219,11 @@ async fn what_is_no_setting_is_refused_with_its_field() {
         ),
         (json!({ "response_headers": { "remove": ["Content-Length"] } }), "response_headers.remove[0]"),
         (json!({ "max_body_size": 0 }), "max_body_size"),
+        (
+            json!({ "error_pages": [{ "status": 404, "type": "application/json", "body": "" }] }),
+            "error_pages[0].status",
+        ),
+        (json!({ "error_pages": [{ "status": 502, "type": "image/png", "body": "" }] }), "error_pages[0].type"),
         (json!({ "rate_limit": { "requests": 1, "per_ms": 999, "burst": 1 } }), "rate_limit.per_ms"),
         (json!({ "timeouts": { "read_ms": 0 } }), "timeouts.read_ms"),
     ] {

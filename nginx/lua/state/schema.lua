@@ -146,6 +146,14 @@ local PAGE = object {
     { "body", text("", LONGEST_PAGE) },
 }
 
+-- In place of what the proxy itself answers with; all of an app's may have so many bytes.
+local ERROR_PAGE = object {
+    { "status", types.choice { 401, 403, 413, 429, 500, 502, 503, 504 } },
+    { "type", types.choice { "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8" } },
+    { "body", text("", LONGEST_PAGE) },
+}
+local ERROR_PAGES = list(ERROR_PAGE, 8, function(page) return page.status end, "a status")
+
 -- By whom, and since when: for those who ask.
 local MAINTENANCE = object {
     { "since_ms", integer(0, MOST_MS) },
@@ -222,6 +230,7 @@ _M.RECORD = object {
     { "timeouts", TIMEOUTS, feature = "timeouts" },
     { "rate_limit", RATE_LIMIT, feature = "rate_limit" },
     { "basic_auth", BASIC_AUTH, feature = "basic_auth" },
+    { "error_pages", ERROR_PAGES, feature = "error_pages" },
     { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
 }
 

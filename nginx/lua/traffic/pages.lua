@@ -44,10 +44,17 @@ local function body(status, page)
     return "text/plain; charset=utf-8", page[2] .. "\n"
 end
 
+-- The app's own page, where it has one.
+local function of_app(status)
+    local held = request.held()
+    local own = held and held.app and held.app.rules
+    return own and own.pages and own.pages[status]
+end
+
 -- Answers the request and ends it. `wait`: seconds after which another try is welcome. `page`: another than the usual one, as
 -- { title, text } or { type =, body = }.
 function _M.send(status, wait, page)
-    local kind, text = body(status, page or PAGES[status] or PAGES[500])
+    local kind, text = body(status, page or of_app(status) or PAGES[status] or PAGES[500])
     ngx.status = status
     ngx.header["Content-Type"] = kind
     ngx.header["Content-Length"] = #text

@@ -34,6 +34,15 @@ local function headers_of(asked)
     return #fields > 0 and fields or nil
 end
 
+-- By status.
+local function pages_of(asked)
+    local pages = {}
+    for _, page in ipairs(asked or {}) do
+        pages[page.status] = page
+    end
+    return next(pages) and pages or nil
+end
+
 -- The rules of a decoded record; nil when there are none.
 function _M.of(record)
     local access, times = record.access or {}, record.timeouts or {}
@@ -49,6 +58,7 @@ function _M.of(record)
         headers = headers_of(record.response_headers),
         read_s = seconds(times.read_ms),
         send_s = seconds(times.send_ms),
+        pages = pages_of(record.error_pages),
     }
     return next(rules) and rules
 end

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::routes::Routed;
 use super::secrets::Declared;
 use super::version;
-use super::{basic_auth, edge, redirects, routes};
+use super::{basic_auth, edge, error_pages, redirects, routes};
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse::{self, Section};
@@ -43,6 +43,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &D
             "max_body_size" => cx.set_some(&mut block.settings.max_body_size, edge::max_body_size(field)),
             "rate_limit" => block.settings.rate_limit = edge::rate_limit(cx, field),
             "basic_auth" => block.settings.basic_auth = basic_auth::read(cx, service, field, files),
+            "error_pages" => block.settings.error_pages = error_pages::read(cx, field),
             "timeouts" => block.settings.timeouts = edge::timeouts(cx, field),
             "health" => {
                 if let Some(asked) = health(cx, field, &mut block.health) {

@@ -11,6 +11,7 @@ pub(super) mod container;
 pub(super) mod depends;
 pub(super) mod deploy;
 mod edge;
+mod error_pages;
 pub(super) mod healthcheck;
 pub(super) mod hooks;
 pub(super) mod host_access;

@@ -48,6 +48,7 @@ pub(in crate::compose) const APP: Section = Section {
         "balance",
         "basic_auth",
         "drain",
+        "error_pages",
         "health",
         "max_body_size",
         "metrics",

@@ -31,6 +31,25 @@ fn they_are_read() {
 }
 
 #[test]
+fn pages_come_from_files_and_are_bounded() {
+    let with = |setting: &str, file: &str, text: &str| block(&format!("error_pages: {setting}")).file(file, text);
+    let pages = with("{ 503: ./p/a.html, \"502\": p/a.html }", "p/a.html", "<p>Later").first_app().settings.error_pages;
+    let shown: Vec<(u16, &str)> = pages.iter().map(|page| (page.status, page.page.body.as_str())).collect();
+    assert_eq!(shown, [(502, "<p>Later"), (503, "<p>Later")]);
+    with("{ 404: ./a.html }", "a.html", "").refuses(
+        "6:22: the proxy itself never answers with `404`",
+        "it does with 401, 403, 413, 429, 500, 502, 503 and 504; other answers are the app's own",
+    );
+    with("{ 502: ./a.png }", "a.png", "")
+        .refuses("6:27: page `./a.png` is neither .html, .json nor .txt", "its ending says as what it is sent");
+    let all = "{ 401: a.txt, 403: a.txt, 429: a.txt, 502: a.txt, 503: a.txt }";
+    with(all, "a.txt", &"x".repeat(60 << 10)).refuses(
+        "6:7: the pages of `error_pages` have 307200 bytes together",
+        "at most 256 KiB are taken; pictures may come from elsewhere",
+    );
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_place() {
     let refuses = |settings: &str, message: &str, hint: &str| block(settings).refuses(&format!("6:{message}"), hint);
     refuses(

@@ -152,6 +152,7 @@ fn schema_and_loader_agree_on_services() {
         json!({ "port": 80, "rate_limit": { "requests": 100, "per": "1m", "burst": "20" } }),
         json!({ "port": 80, "rate_limit": { "requests": 0 } }),
         json!({ "port": 80, "rate_limit": { "per": "1m" } }),
+        json!({ "port": 80, "error_pages": { "404": "./a.html" } }),
         json!({ "port": 80, "basic_auth": { "realm": "Staging" } }),
         json!({ "port": 80, "basic_auth": { "users": 1.5, "forward": "maybe" } }),
         json!({ "port": 80, "redirects": null }),
