@@ -45,6 +45,7 @@ pub async fn perform(fleet: &mut Fleet, step: &Step, loads: &[Load]) -> Excuse {
             fleet.run(&["rollback", name]).await.succeeded();
             fleet.apps[app].may_serve = before;
         }
+        Action::ReplaceProxy { killed_after } => replace_proxy(fleet, killed_after).await,
         Action::Bad(bad) => {
             fleet.wants(app, &mark, |app| spoilt(app, bad));
             deploy(fleet, app, &[name], if matches!(bad, Bad::StartsSlowly(_)) { 0 } else { 1 }).await;
@@ -70,6 +71,18 @@ async fn deploy(fleet: &mut Fleet, app: usize, args: &[&str], code: i32) {
 async fn scale(fleet: &mut Fleet, app: usize, replicas: u32) {
     fleet.run(&["scale", &format!("{}={replicas}", APPS[app])]).await.succeeded();
     fleet.apps[app].replicas = replicas as usize;
+}
+
+async fn replace_proxy(fleet: &Fleet, killed_after: Option<u32>) {
+    let args = ["proxy", "upgrade", "--force"];
+    let Some(step) = killed_after else {
+        fleet.run(&args).await.succeeded();
+        return;
+    };
+    let killed = fleet.cli(&args).env("DEPLOY_APPS_CRASH_AFTER", &step.to_string()).run().await;
+    let killed = fleet.heard(&args, killed);
+    assert!(matches!(killed.code, None | Some(0)), "killed, or over before\n{killed}");
+    fleet.run(&args[..2]).await.succeeded();
 }
 
 fn spoilt(app: App, bad: Bad) -> App {

@@ -115,7 +115,8 @@ async fn replica(fleet: &Fleet, app: usize, place: usize) -> String {
 
 /// The processes in the proxy's container whose command line has `part`, as this machine numbers them.
 fn processes(fleet: &Fleet, part: &str) -> Vec<Pid> {
-    let listed = fleet.engine.docker(&["top", &format!("{}-proxy-1", fleet.host.name()), "-eo", "pid,args"]);
+    let nginx = fleet.nginx().pop().expect("an nginx");
+    let listed = fleet.engine.docker(&["top", &nginx, "-eo", "pid,args"]);
     let lines = listed.lines().filter(|line| line.contains(part));
     lines.filter_map(|line| Pid::from_raw(line.split_whitespace().next()?.parse().ok()?)).collect()
 }

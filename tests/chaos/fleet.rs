@@ -69,6 +69,13 @@ impl Fleet {
         self.host.cli(args).env("DOCKER_HOST", &self.api.address())
     }
 
+    /// The containers in which the proxy's nginx runs, or has run: more than one while it is replaced.
+    pub fn nginx(&self) -> Vec<String> {
+        let prefix = format!("{}-proxy-", self.host.name());
+        let all = self.engine.docker(&["ps", "-a", "--format", "{{.Names}}"]);
+        all.lines().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect()
+    }
+
     pub async fn run(&self, args: &[&str]) -> Output {
         self.heard(args, self.cli(args).run().await)
     }
@@ -139,7 +146,7 @@ impl Drop for Fleet {
         if std::thread::panicking() {
             let said = self.said.get_mut().map(|said| said.join("\n")).unwrap_or_default();
             let listed = self.engine.docker(&["ps", "-a", "--format", "{{.Names}}\t{{.Status}}"]);
-            let log = self.engine.docker(&["logs", "--tail", "60", &format!("{}-proxy-1", self.host.name())]);
+            let log = self.engine.docker(&["logs", "--tail", "60", &self.nginx().pop().unwrap_or_default()]);
             let log: Vec<&str> = log.lines().filter(|line| !line.starts_with('{')).collect();
             eprintln!("--- commands of this step\n{said}\n--- containers\n{listed}\n--- proxy\n{}", log.join("\n"));
         }

@@ -31,6 +31,10 @@ pub enum Action {
     Atomic,
     Scale(u32),
     Rollback,
+    /// Another nginx takes over; after so many steps the command is killed, and the next one ends it.
+    ReplaceProxy {
+        killed_after: Option<u32>,
+    },
     Bad(Bad),
     /// Two deploys and a change of scale at once.
     Race(u32),
@@ -84,11 +88,15 @@ pub struct Moment {
 type Draw = fn(&mut Dice) -> Action;
 
 /// Every kind of step, and how its details are drawn.
-pub const KINDS: [(&str, Draw); 21] = [
+pub const KINDS: [(&str, Draw); 22] = [
     ("deploy", |_| Action::Deploy),
     ("deploy, atomic", |_| Action::Atomic),
     ("scale", |dice| Action::Scale(dice.number(1, 4) as u32)),
     ("rollback", |_| Action::Rollback),
+    ("proxy replaced", |dice| {
+        let killed_after = dice.is_heads().then(|| dice.number(1, 4) as u32);
+        Action::ReplaceProxy { killed_after }
+    }),
     ("two deploys and a scale", |dice| Action::Race(dice.number(1, 3) as u32)),
     ("version that crashes", |_| Action::Bad(Bad::Crashes)),
     ("version that hangs", |_| Action::Bad(Bad::Hangs)),

@@ -24,6 +24,15 @@ async fn upgraded(host: &Host, number: u32) {
     assert_eq!(names, [format!("{}-proxy", host.name()), format!("{}-proxy-{number}", host.name())]);
 }
 
+/// The requests of all releases of `web` that were answered with success, as a scraper sees them.
+fn counted(host: &Host) -> u64 {
+    let ask = r"printf 'GET /metrics HTTP/1.0\r\n\r\n' | socat - TCP:127.0.0.1:9180";
+    let text = docker(&["exec", &format!("{}-proxy", host.name()), "sh", "-c", ask]);
+    let prefix = format!("deploy_apps_requests_total{{app=\"{}/web\"", host.name());
+    let ours = text.lines().filter(|line| line.starts_with(&prefix) && line.contains("status=\"2xx\""));
+    ours.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upgrades_with_deploys_before_between_and_after_lose_nothing() {
     let host = Scenario::new("handover").app(App::new("web").replicas(2)).start().await;
@@ -34,8 +43,16 @@ async fn upgrades_with_deploys_before_between_and_after_lose_nothing() {
         upgraded(&host, round + 1).await;
         host.deploy(&["web", "--force"]).await.succeeded();
     }
-    none_lost(&load.stop().await);
+    let report = load.stop().await;
+    none_lost(&report);
     host.is_clean(&["web-r4-1", "web-r4-2"]).await;
+    // Whoever answered it, each request is counted once by the one that serves.
+    crate::harness::eventually("every request is counted", RETIRING, async || {
+        let counted = counted(&host);
+        assert!(counted <= report.ok, "{counted} of {}", report.ok);
+        (counted == report.ok).then_some(())
+    })
+    .await;
 }
 
 /// Multiplexed: while the client reads that it is to come back on a new connection, other requests are under way on the old one.

@@ -61,6 +61,7 @@ local CALLS = {
     ["POST /v1/serve"] = call("handover.calls", "serve"),
     ["POST /v1/follow"] = call("handover.calls", "follow"),
     ["POST /v1/open"] = call("handover.calls", "open"),
+    ["POST /v1/count"] = call("handover.calls", "count"),
     ["GET /version"] = call("control.overview", "version"),
     ["GET /v1/state"] = call("control.overview", "state"),
     ["POST /v1/flip"] = call("control.flip", "flip"),

@@ -5,6 +5,7 @@ local apps = require "state.apps"
 local ask = require "handover.ask"
 local certificates = require "tls.store"
 local connections = require "handover.connections"
+local counts = require "handover.counts"
 local deploys = require "metrics.deploys"
 local inflight = require "traffic.inflight"
 local instance = require "handover.instance"
@@ -96,11 +97,14 @@ function _M.handover(body)
     instance.unlock()
     local retiring = instance.retirees()
     table.insert(retiring, instance.number)
-    local status, answer = ask(to, "POST", "/v1/serve", ('{"retiring":%s}'):format(json.list(retiring)), SERVE_MS)
+    local counted = counts.all()
+    local status, answer = ask(to, "POST", "/v1/serve", ('{"retiring":%s,"counts":%s}'):format(json.list(retiring),
+        json.encode(counted)), SERVE_MS)
     if status ~= 200 then
         _M.resolve()
     else
         instance.set_phase("retiring")
+        counts.subtract(counted)
     end
     if instance.phase() ~= "retiring" then
         local why = status and answer.error and answer.error.message or answer
@@ -142,11 +146,24 @@ function _M.serve(body)
     if type(body.retiring) ~= "table" then
         refuse(422, "invalid_handover", "`retiring` is not a list of numbers", { field = "retiring" })
     end
+    if not counts.are_valid(body.counts) then
+        refuse(422, "invalid_handover", "`counts` has no numbers by name", { field = "counts" })
+    end
     local problem = _M.serve_with(body.retiring)
     if problem then
         refuse(503, "standby_failed", problem)
     end
+    counts.add(body.counts)
     return ('{"generation":%d}'):format(apps.table_generation())
+end
+
+-- What one that retires has counted since its last call.
+function _M.count(body)
+    if not counts.are_valid(body.counts) then
+        refuse(422, "invalid_counts", "`counts` has no numbers by name", { field = "counts" })
+    end
+    counts.add_recent(body.counts)
+    return "{}"
 end
 
 local function alone(work)

@@ -2,6 +2,7 @@
 local ask = require "handover.ask"
 local calls = require "handover.calls"
 local connections = require "handover.connections"
+local counts = require "handover.counts"
 local ffi = require "ffi"
 local instance = require "handover.instance"
 local workers = require "workers"
@@ -28,7 +29,11 @@ local MOST_ABSENT_S = 10
 local LOOK_S = 1
 local ASK_MS = 1000
 
+-- How often what a retiring proxy counts is sent on: a worker gives its counts to all of them once a second.
+local SEND_S = 1
+
 local applied, looked_at, present_at, closed_at = nil, 0, nil, 0
+local empty_since, sent_at, is_sending = nil, 0, false
 
 local function apply(phase)
     if phase == applied then
@@ -56,6 +61,29 @@ local function clients()
     return sum
 end
 
+-- Only one worker does this. It ends when the last connection is gone and what was counted for it has been sent on.
+local function lead_retiring(now, since)
+    if clients() ~= 0 then
+        empty_since = nil
+    else
+        empty_since = empty_since or now
+    end
+    if is_sending or now - sent_at < SEND_S then
+        return
+    end
+    is_sending, sent_at = true, now
+    local is_empty = empty_since and now - empty_since >= 1.5 * SEND_S and now - since >= 5 * _M.EVERY_S
+    local serving = instance.appointed()
+    if serving and serving ~= instance.number then
+        counts.send(serving)
+    end
+    is_sending = false
+    if is_empty then
+        ngx.log(ngx.NOTICE, "handover: proxy ", instance.number, " has no connection left and ends")
+        signal(QUIT)
+    end
+end
+
 local function retire()
     -- Connections that came in the moment of the hand-over may have been taken after it.
     connections.accept(false)
@@ -70,9 +98,8 @@ local function retire()
         connections.close_idle()
         closed_at = now
     end
-    if ngx.worker.id() == 0 and now - since >= 5 * _M.EVERY_S and clients() == 0 then
-        ngx.log(ngx.NOTICE, "handover: proxy ", instance.number, " has no connection left and ends")
-        signal(QUIT)
+    if ngx.worker.id() == 0 then
+        lead_retiring(now, since)
     end
 end
 

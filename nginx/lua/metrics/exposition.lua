@@ -5,6 +5,7 @@ local certificates = require "tls.table"
 local json = require "json"
 local buckets = require "metrics.buckets"
 local inflight = require "traffic.inflight"
+local instance = require "handover.instance"
 local retirees = require "handover.retirees"
 local tally = require "metrics.counters"
 local deploy_metrics = require "metrics.deploy_metrics"
@@ -181,6 +182,10 @@ function _M.text()
 end
 
 function _M.serve()
+    if not instance.is_serving() and instance.phase() ~= "frozen" then
+        -- Over a connection from before; the figures are those of the one that serves.
+        return ngx.exec("@serving")
+    end
     ngx.header["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
     ngx.print(_M.text())
 end
