@@ -115,7 +115,11 @@ pub async fn restarting<'c, E: Engine>(
     let is_own = |one: &ObservedContainer| {
         held_since.zip(started(one)).is_some_and(|(since, started)| started.duration_since(since) > START_OF_NGINX)
     };
-    let counts = |one: &&ObservedContainer| one.labels.role != Role::ProxyInstance || is_own(one);
+    // One that has handed over and ended is started again by the engine, only to wait for its removal.
+    let newest = all.iter().filter(|one| one.labels.role == Role::ProxyInstance).map(|one| one.labels.replica).max();
+    let counts = |one: &&ObservedContainer| {
+        one.labels.role != Role::ProxyInstance || Some(one.labels.replica) == newest && is_own(one)
+    };
     let found = all
         .into_iter()
         .filter(counts)

@@ -91,20 +91,16 @@ pub(super) async fn upgrade_before_deploy<E: Engine, P: Proxy>(
     }
 }
 
-/// Waits for the end of the nginx that retires and removes its container. False when it is still there: it ends by itself, and the
-/// next upgrade removes it.
+/// Waits for the end of all that retire and removes their containers. False when one is still there: it ends by itself, and the next
+/// upgrade removes it.
 ///
 /// # Errors
 /// When the engine cannot be asked.
-pub async fn await_retired<E: Engine, P: Proxy>(
-    run: &Run<E, P>,
-    spec: &ProxySpec,
-    retiring: u32,
-) -> Result<bool, DeployError> {
+pub async fn await_retired<E: Engine, P: Proxy>(run: &Run<E, P>, spec: &ProxySpec) -> Result<bool, DeployError> {
     let deadline = Instant::now() + RETIRING_PATIENCE;
     let serving = loop {
         let serving = run.proxy().version().await.map(|version| version.serving).unwrap_or_default();
-        if serving.instance.is_some() && !serving.retiring.contains(&retiring) {
+        if serving.instance.is_some() && serving.retiring.is_empty() {
             break serving;
         }
         if Instant::now() >= deadline || pause(RETIRING_INTERVAL, run.stop().by_user()).await.is_err() {

@@ -169,6 +169,18 @@ async fn an_upgrade_may_be_killed_after_any_step() {
     none_lost(&load.stop().await);
 }
 
+/// Until it is removed, the one of before is no trouble that anybody would have to look at.
+async fn ended_and_healthy(host: &Host) {
+    let first = format!("{}-proxy-1", host.name());
+    crate::harness::eventually("the engine has started it again, and it is healthy", RETIRING, async || {
+        let checked = docker(&["exec", &first, "sh", "-c", "/etc/nginx/healthcheck.sh && cat /proc/1/cmdline"]);
+        checked.contains("wait").then_some(())
+    })
+    .await;
+    let status = host.deploy(&["status"]).await.succeeded();
+    assert!(!status.to_string().contains("restarted"), "{status}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_upgrade_auto_a_deploy_replaces_the_proxy_and_the_next_removes_what_is_left() {
     let scenario = Scenario::new("handover-auto").app(App::new("web")).proxy("upgrade", json!("auto"));
@@ -182,6 +194,7 @@ async fn with_upgrade_auto_a_deploy_replaces_the_proxy_and_the_next_removes_what
     host.deploy(&["web"]).await.succeeded();
     assert_eq!(serving(&host), "2.sock");
     host.deploy(&["plan", "web"]).await.succeeded();
+    ended_and_healthy(&host).await;
     let first = format!("{}-proxy-1", host.name());
     crate::harness::eventually("the one of before is removed by a deploy", RETIRING, async || {
         host.deploy(&["web"]).await.succeeded();
@@ -212,4 +225,7 @@ async fn drain_test_replaces_the_proxy_under_every_kind_of_client() {
         assert!(ok.is_some_and(|ok| ok > 0), "{kind}: {kinds:?}");
     }
     assert_eq!(serving(&host), "3.sock");
+    let ours = format!("name=^/?{}-proxy-", host.name());
+    let left = docker(&["ps", "-a", "--filter", &ours, "--format", "{{.Names}}"]);
+    assert_eq!(left.trim(), format!("{}-proxy-3", host.name()), "those of before have ended and are removed");
 }

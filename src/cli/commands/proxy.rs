@@ -40,11 +40,11 @@ async fn upgrade(context: &Context, force: bool) -> Result<Exit, Failure> {
     };
     let seconds = upgraded.serving_after.as_secs_f64();
     outln!("proxy `{}` runs build {}, serving after {seconds:.1} s", spec.name, image.build_id);
-    if let Some(retiring) = upgraded.retiring {
+    if upgraded.retiring.is_some() {
         outln!(
             "the one of before answers on the connections that it has and ends by itself (Ctrl-C: without being waited for)"
         );
-        if await_retired(&run, spec, retiring).await? {
+        if await_retired(&run, spec).await? {
             outln!("the one of before has ended");
         } else {
             outln!("the one of before still has connections; the next `proxy upgrade` removes its container");

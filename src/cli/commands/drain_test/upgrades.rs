@@ -8,10 +8,10 @@ use crate::cli::exit::Failure;
 use crate::plan::ProxyImage;
 use crate::rollout::{await_retired, upgrade_certificates, upgrade_proxy};
 
-/// The proxies that the test has replaced.
+/// The replacements of the proxy so far.
 #[derive(Debug, Default)]
 pub(super) struct Upgrades {
-    retiring: Option<u32>,
+    are_retiring: bool,
 }
 
 impl Upgrades {
@@ -33,16 +33,18 @@ impl Upgrades {
         let (run, spec) = (context.run_into(failures_only(context, None)), &context.project.proxy);
         let begun = Instant::now();
         let upgraded = upgrade_proxy(&run, spec, image, context.lock_wait, true).await?;
-        self.retiring = upgraded.and_then(|upgraded| upgraded.retiring);
+        self.are_retiring |= upgraded.is_some_and(|upgraded| upgraded.retiring.is_some());
         Ok(begun.elapsed().as_secs_f64())
     }
 
-    /// Waits for the end of the last one, and leaves no container.
+    /// Waits for the end of those that retire, and leaves no container of theirs.
     pub(super) async fn finish(&mut self, context: &Context, image: &ProxyImage) -> Result<(), Failure> {
-        let Some(retiring) = self.retiring.take() else { return Ok(()) };
+        if !self.are_retiring {
+            return Ok(());
+        }
         let (run, spec) = (context.run_into(failures_only(context, None)), &context.project.proxy);
         upgrade_certificates(&run, spec, image).await?;
-        if !await_retired(&run, spec, retiring).await? {
+        if !await_retired(&run, spec).await? {
             errln!("the proxy of before still has connections; the next `proxy upgrade` removes its container");
         }
         Ok(())
