@@ -143,6 +143,20 @@ pub enum Fact {
         hint: Option<String>,
         details: Vec<Detail>,
     },
+    /// How a canary stands beside what serves, again and again while a step of it goes on and at its end. `summary` says the same
+    /// in words.
+    CanaryCompared {
+        release: ReleaseNumber,
+        stable: ReleaseNumber,
+        /// Percent of the requests.
+        weight: f64,
+        standing: CanaryStanding,
+        requests: u64,
+        errors: u64,
+        stable_requests: u64,
+        stable_errors: u64,
+        summary: String,
+    },
     /// The user asked to stop.
     CancelRequested,
     /// `id` is the number of the step that is undone by this one.
@@ -177,6 +191,21 @@ pub enum Fact {
     },
 }
 
+/// What is known of a canary in its step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryStanding {
+    /// The step goes on.
+    Watched,
+    /// It is no worse, and the step is over.
+    Passed,
+    /// Too few requests came in the step's time, and it goes on nevertheless.
+    Silent,
+    /// Somebody has promoted it.
+    Promoted,
+    Aborted,
+}
+
 /// Evidence for a failure, such as the last probe's answer or the app's last log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Detail {
@@ -197,6 +226,8 @@ pub enum Outcome {
     Unstable,
     /// It failed before the flip (or was flipped back): the old version serves as before.
     RolledBack,
+    /// A canary was worse than what serves, or somebody aborted it: the old version serves as before.
+    Aborted,
     /// Ended by the user. Before the flip all is undone, after it the rest is left for the next run.
     Cancelled,
     /// The connection to the engine was lost before the flip: the old version serves as before, and the next run

@@ -25,9 +25,9 @@ pub use inspect::{
 pub use run::{Ending, LeaseRequest, Operator, Origin, RunInfo};
 
 use crate::model::{
-    AppKey, BuildSpec, CertificateChange, ContainerState, DiskSpace, DockerHealth, EngineInfo, Generation, Hook,
-    HostFile, InFlight, KillCause, Listening, NewContainer, NewNetwork, NewVolume, ObservedEngine, ObservedProxy,
-    ProxyName, ReleaseNumber, StoredRelease,
+    AppKey, BuildSpec, CanaryOrder, CanaryReport, CertificateChange, ContainerState, DiskSpace, DockerHealth,
+    EngineInfo, Generation, Hook, HostFile, InFlight, KillCause, Listening, NewContainer, NewNetwork, NewVolume,
+    ObservedEngine, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
 };
 use crate::plan::{FlipChange, Serving};
 
@@ -281,6 +281,21 @@ pub trait Proxy: Send + Sync + 'static {
         app: &AppKey,
         release: ReleaseNumber,
         document: Value,
+    ) -> impl Future<Output = Result<(), ProxyError>> + Send;
+
+    /// What the proxy has counted for these releases of an app, and what somebody asks of its canary.
+    fn canary(
+        &self,
+        app: &AppKey,
+        releases: &[ReleaseNumber],
+    ) -> impl Future<Output = Result<CanaryReport, ProxyError>> + Send;
+
+    /// Asks whoever watches the app's canary. An error when nobody does.
+    fn order_canary(
+        &self,
+        app: &AppKey,
+        order: CanaryOrder,
+        operator: &Operator,
     ) -> impl Future<Output = Result<(), ProxyError>> + Send;
 
     /// What is kept of the releases of each of the apps, highest first.

@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 
 use deploy_apps::model::{
-    AppRecord, AuthUser, Balance, BasicAuth, ClientAccess, ErrorPage, HeaderField, Maintenance, Page, Pause, Peer,
-    RateLimit, Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls, Scale, Settings, Timeouts,
+    AppRecord, AuthUser, Balance, BasicAuth, Canary, ClientAccess, ErrorPage, HeaderField, Maintenance, Page, Pause,
+    Peer, RateLimit, Redirect, ReleaseNumber, ResponseHeaders, Route, RouteTls, Scale, Settings, Share, Sticky,
+    Testers, Timeouts,
 };
 
 pub fn full_record() -> AppRecord {
@@ -52,6 +53,12 @@ pub fn full_record() -> AppRecord {
             rate_limit: Some(RateLimit { requests: 100, per_ms: 60_000, burst: 20 }),
         },
         hold_ms: 1234,
+        canary: Some(Canary {
+            release: ReleaseNumber(8),
+            weight: Share::of_percent(5),
+            sticky: Sticky::Client,
+            testers: Some(Testers { header: Some("X-Canary".to_owned()), cookie: None, value: "yes".to_owned() }),
+        }),
         scale: Some(Scale { replicas: 4, file: Some(2) }),
         maintenance: Some(Maintenance {
             since_ms: 1_795_177_451_200,
@@ -64,13 +71,17 @@ pub fn full_record() -> AppRecord {
             }),
         }),
         pause: Some(Pause { until_ms: 1_795_177_481_200, for_ms: 30_000, by: "ann on laptop".to_owned() }),
-        peers: vec![Peer {
-            id: "t-full-r7-1".to_owned(),
-            address: Ipv4Addr::new(10, 213, 4, 7),
-            port: Some(8080),
-            release: ReleaseNumber(7),
-            replica: 1,
-            version: "1.0.0+7".to_owned(),
-        }],
+        peers: [7, 8].map(peer).into(),
+    }
+}
+
+fn peer(release: u8) -> Peer {
+    Peer {
+        id: format!("t-full-r{release}-1"),
+        address: Ipv4Addr::new(10, 213, 4, release),
+        port: Some(8080),
+        release: ReleaseNumber(release.into()),
+        replica: 1,
+        version: format!("1.0.0+{release}"),
     }
 }

@@ -74,6 +74,8 @@ function _M.worker()
     ngx.timer.every(1, require("metrics.counters").flush)
     ngx.timer.every(CLEANUP_S, cleanup)
     if ngx.worker.id() == 0 then
+        local canary = require "control.canary"
+        ngx.timer.every(canary.EVERY_S, canary.look)
         local error_log = require "error_log"
         ngx.timer.every(error_log.EVERY_S, error_log.tell)
         local access_log = require "access_log"

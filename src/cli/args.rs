@@ -5,6 +5,7 @@ use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::again::{RestartArgs, StartArgs, StopArgs};
+use super::commands::canary::{AbortArgs, PromoteArgs};
 use super::commands::certificates::CertificatesArgs;
 use super::commands::completions::CompletionsArgs;
 use super::commands::config::ConfigArgs;
@@ -59,7 +60,7 @@ fn after_help() -> String {
     about = ABOUT,
     after_help = after_help(),
     after_long_help = after_long_help(),
-    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps restart|stop|start [OPTIONS] SERVICE...\n       deploy-apps maintenance on|off [OPTIONS] APP...\n       deploy-apps pause|resume [OPTIONS] APP...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps ls [OPTIONS]\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec|run [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
+    override_usage = "deploy-apps [OPTIONS] APP...\n       deploy-apps plan [OPTIONS] [APP...]\n       deploy-apps drain-test [OPTIONS] APP...\n       deploy-apps scale [OPTIONS] APP=N...\n       deploy-apps rollback [OPTIONS] APP [RELEASE]...\n       deploy-apps restart|stop|start [OPTIONS] SERVICE...\n       deploy-apps promote|abort [OPTIONS] APP\n       deploy-apps maintenance on|off [OPTIONS] APP...\n       deploy-apps pause|resume [OPTIONS] APP...\n       deploy-apps remove [OPTIONS] APP...\n       deploy-apps down [OPTIONS]\n       deploy-apps status|history|logs [OPTIONS] [APP]...\n       deploy-apps ls [OPTIONS]\n       deploy-apps dashboard [OPTIONS]\n       deploy-apps exec|run [OPTIONS] APP COMMAND...\n       deploy-apps prune [OPTIONS] [APP...]\n       deploy-apps doctor [OPTIONS]\n       deploy-apps proxy upgrade"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -103,7 +104,8 @@ impl Cli {
             Some(Command::Down(_)) => Some("down"),
             Some(Command::Remove(_)) => Some("remove"),
             Some(
-                Command::Certificates(_)
+                Command::Abort(_)
+                | Command::Certificates(_)
                 | Command::Completions(_)
                 | Command::Config(_)
                 | Command::Dashboard(_)
@@ -118,6 +120,7 @@ impl Cli {
                 | Command::Maintenance(_)
                 | Command::Man(_)
                 | Command::Pause(_)
+                | Command::Promote(_)
                 | Command::Proxy(_)
                 | Command::Prune(_)
                 | Command::Resume(_)
@@ -154,6 +157,8 @@ pub enum Command {
     Certificates(CertificatesArgs),
     Rollback(RollbackArgs),
     Scale(ScaleArgs),
+    Promote(PromoteArgs),
+    Abort(AbortArgs),
     Restart(RestartArgs),
     Stop(StopArgs),
     Start(StartArgs),
@@ -204,6 +209,8 @@ impl Cli {
             Some(Command::Logs(args)) => args.apps.clone(),
             Some(Command::Exec(args)) => vec![args.app.clone()],
             Some(Command::Run(args)) => vec![args.app.clone()],
+            Some(Command::Promote(args)) => vec![args.app.clone()],
+            Some(Command::Abort(args)) => vec![args.app.clone()],
             Some(Command::Scale(args)) => before_equals(&args.counts),
             Some(Command::Rollback(args)) => before_equals(&args.words),
             Some(_) => Vec::new(),

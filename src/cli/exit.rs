@@ -28,6 +28,7 @@ pub enum Exit {
     PlanChanges = 11,
     StateChanged = 12,
     Unstable = 13,
+    Aborted = 14,
     TimedOut = 124,
     Interrupted = 130,
     Terminated = 143,
@@ -35,7 +36,7 @@ pub enum Exit {
 
 impl Exit {
     /// All codes in ascending order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -50,6 +51,7 @@ impl Exit {
         Self::PlanChanges,
         Self::StateChanged,
         Self::Unstable,
+        Self::Aborted,
         Self::TimedOut,
         Self::Interrupted,
         Self::Terminated,
@@ -91,6 +93,10 @@ impl Exit {
                 "unstable",
                 "the new version serves, and a replica of it ends again and again; `deploy-apps rollback` is possible",
             ),
+            Self::Aborted => (
+                "aborted",
+                "the canary was worse than what serves, or somebody aborted it; the old version serves as before",
+            ),
             Self::TimedOut => {
                 ("timed_out", "`--timeout` expired; undone before the flip, left to the next run after it")
             }
@@ -113,9 +119,10 @@ impl Exit {
     #[must_use]
     pub fn of(outcomes: impl IntoIterator<Item = Outcome>, interrupted: Self) -> Self {
         let rank = |exit: &Self| match exit {
-            Self::Stuck => 6,
-            Self::NoEngine => 5,
-            Self::Failed => 4,
+            Self::Stuck => 7,
+            Self::NoEngine => 6,
+            Self::Failed => 5,
+            Self::Aborted => 4,
             Self::Unstable => 3,
             Self::Interrupted | Self::Terminated | Self::TimedOut => 2,
             Self::Leftovers => 1,
@@ -126,6 +133,7 @@ impl Exit {
             Outcome::CompletedWithLeftovers => Self::Leftovers,
             Outcome::Unstable => Self::Unstable,
             Outcome::RolledBack => Self::Failed,
+            Outcome::Aborted => Self::Aborted,
             Outcome::Cancelled => interrupted,
             Outcome::Disconnected => Self::NoEngine,
             Outcome::Stuck => Self::Stuck,

@@ -38,14 +38,15 @@ pub use exit::Exit;
 
 use args::{Cli, Command};
 use commands::{
-    again, certificates, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init, logs,
-    ls, maintenance, man, pause, plan, proxy, prune, remove, rollback, run, scale, schema, status,
+    again, canary, certificates, completions, config, dashboard, deploy, doctor, down, drain_test, exec, history, init,
+    logs, ls, maintenance, man, pause, plan, proxy, prune, remove, rollback, run, scale, schema, status,
 };
 use common::Format;
 use context::{Basis, Context};
 use exit::Failure;
 use listeners::Listeners;
 
+use crate::model::CanaryOrder;
 use crate::plan::Intent;
 
 /// The grammar of the command line, for completions, man pages and tests.
@@ -145,6 +146,12 @@ async fn dispatch(mut cli: Cli, listeners: &Arc<Listeners>) -> Result<Exit, Fail
         Some(Command::Maintenance(command)) => boxed(|| async { maintenance::run(&open.await?, &command).await }).await,
         Some(Command::Pause(args)) => boxed(|| async { pause::pause(&open.await?, &args).await }).await,
         Some(Command::Resume(args)) => boxed(|| async { pause::resume(&open.await?, &args).await }).await,
+        Some(Command::Promote(args)) => {
+            boxed(|| async { canary::run(&open.await?, &args.app, CanaryOrder::Promote).await }).await
+        }
+        Some(Command::Abort(args)) => {
+            boxed(|| async { canary::run(&open.await?, &args.app, CanaryOrder::Abort).await }).await
+        }
         Some(Command::Restart(args)) => {
             boxed(|| async { again::run(&open.await?, &args.apps, Intent::Restart).await }).await
         }

@@ -16,6 +16,8 @@ impl Features {
     pub const CERTIFICATES: &'static str = "certificates";
     /// It answers a CA that asks whether a host is ours, and takes what the container for certificates has got.
     pub const ACME: &'static str = "acme";
+    /// A record may carry a canary, and the proxy counts for its gate and ends it with its watcher.
+    pub const CANARY: &'static str = "canary";
     /// A record may carry the number that `scale` has set.
     pub const SCALE: &'static str = "scale";
     /// It answers for an app that is in maintenance.

@@ -7,6 +7,8 @@ mod acme;
 mod address;
 mod basic_auth;
 mod bytes;
+mod canary;
+mod canary_figures;
 mod certificate;
 mod composed;
 mod container;
@@ -53,6 +55,10 @@ pub use acme::{AcmeDns, AcmeSpec, CertificateOrder};
 pub use address::{AddressPool, Subnet};
 pub use basic_auth::{AuthUser, BasicAuth};
 pub use bytes::Bytes;
+pub use canary::{
+    Canary, CanaryGate, CanaryOrder, CanaryPolicy, CanaryStep, InvalidShare, OnSilence, Ratio, Share, Sticky, Testers,
+};
+pub use canary_figures::{CanaryReport, Figures, ReleaseCounters, Worse, compared, judge};
 pub use certificate::{Certificate, CertificateChange, ObservedCertificate, Renewal, RouteTls, day, days_left};
 pub use composed::{ComposeContainer, ComposeLabel};
 pub use container::{

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::acme::AcmeSpec;
 use super::address::Subnet;
+use super::canary::CanaryPolicy;
 use super::certificate::Certificate;
 use super::container::{ContainerSpec, Logging, Restart, Ulimit};
 use super::hooks::Hook;
@@ -190,6 +191,9 @@ pub struct App {
     #[serde(flatten)]
     pub settings: Settings,
     pub release: Option<ReleaseCommand>,
+    /// How a deploy tries a new release before it gets all requests; `None`: it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryPolicy>,
     /// An app that this one replaces: its record is removed in the same flip that adds this one.
     pub replaces: Option<AppKey>,
 }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::canary::Canary;
 use super::certificate::RouteTls;
 use super::maintenance::{Maintenance, Pause};
 use super::names::{AppKey, AppName, ProjectName, ReleaseNumber};
@@ -25,6 +26,9 @@ pub struct AppRecord {
     pub settings: Settings,
     /// Milliseconds that a request waits for a peer while there is none.
     pub hold_ms: u64,
+    /// A release on trial. Left out where there is none, for the same reason as `scale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// What `scale` has set. Left out where there is none, so that a proxy of an older build takes the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
@@ -48,6 +52,7 @@ impl AppRecord {
             routes: Vec::new(),
             settings: Settings::default(),
             hold_ms: 0,
+            canary: None,
             scale: None,
             maintenance: None,
             pause: None,
@@ -58,6 +63,14 @@ impl AppRecord {
     #[must_use]
     pub fn key(&self) -> AppKey {
         AppKey { project: self.project.clone(), app: self.app.clone() }
+    }
+
+    /// As it was before its canary, and as the proxy makes it again when nobody watches that any more.
+    #[must_use]
+    pub fn without_canary(&self) -> Self {
+        let Some(canary) = &self.canary else { return self.clone() };
+        let peers = self.peers.iter().filter(|peer| peer.release != canary.release).cloned().collect();
+        Self { canary: None, peers, ..self.clone() }
     }
 
     #[must_use]

@@ -114,6 +114,7 @@ fn remembered_app(name: AppName, record: Option<&AppRecord>, kept: &[StoredRelea
         rollout,
         settings: record.map(|record| record.settings.clone()).unwrap_or_default(),
         release: stored.and_then(|stored| stored.release.clone()),
+        canary: None,
         replaces: None,
         service: Service { container, ..bare_service(name) },
     }

@@ -122,8 +122,16 @@ impl Features {
     #[must_use]
     pub fn all() -> Self {
         let own = TABLE.iter().filter_map(|setting| setting.feature);
-        own.chain([Self::RELEASES, Self::SCALE, Self::CERTIFICATES, Self::ACME, Self::MAINTENANCE, Self::PAUSE])
-            .collect()
+        own.chain([
+            Self::RELEASES,
+            Self::SCALE,
+            Self::CERTIFICATES,
+            Self::ACME,
+            Self::MAINTENANCE,
+            Self::PAUSE,
+            Self::CANARY,
+        ])
+        .collect()
     }
 }
 

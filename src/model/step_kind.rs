@@ -29,6 +29,8 @@ pub enum StepKind {
     Stop,
     Remove,
     Pause,
+    /// Watches a release that gets a share of the requests.
+    Canary,
 }
 
 impl StepKind {
@@ -51,6 +53,7 @@ impl StepKind {
             Self::Stop => "stop",
             Self::Remove => "remove",
             Self::Pause => "pause",
+            Self::Canary => "canary",
         }
     }
 }

@@ -175,6 +175,7 @@ fn words(outcome: Option<Outcome>) -> &'static str {
         Some(Outcome::CompletedWithLeftovers) => "completed, with leftovers",
         Some(Outcome::Unstable) => "deployed, and restarts again and again",
         Some(Outcome::RolledBack) => "rolled back",
+        Some(Outcome::Aborted) => "canary aborted, the old version serves",
         Some(Outcome::Cancelled) => "cancelled",
         Some(Outcome::Disconnected) => "connection lost, the old version serves",
         Some(Outcome::Stuck) => "stuck, check by hand",

@@ -7,6 +7,7 @@ use super::app_diff::AppDiff;
 use super::ask::{DeployOptions, Intent};
 use super::batches::{Batches, replace_in_batches, replace_stop_first, stop_first_warning};
 use super::builder::RolloutBuilder;
+use super::canary;
 use super::desired::{DesiredApp, kept};
 use super::images::release_tag;
 use super::plan::{AppPlan, Verdict};
@@ -67,7 +68,13 @@ pub(super) fn plan_app(
     if reroute {
         let stop_first = app.rollout.order == Order::StopFirst && !new.is_empty() && !situation.outgoing.is_empty();
         hold = stop_first_warning(&way).filter(|_| stop_first);
-        let batches = if stop_first { replace_stop_first(&way) } else { replace_in_batches(&way) };
+        let canary = canary::wanted(&way, options)?;
+        let batches = match &canary {
+            Some(policy) => canary::raise_by_steps(&way, policy),
+            None if stop_first => replace_stop_first(&way),
+            None => replace_in_batches(&way),
+        };
+        hold = hold.or_else(|| canary::warning(&way).filter(|_| canary.is_some()));
         let Batches { stages, last, expect, outgoing_last, previous } = batches;
         if options.atomic && expect == Expect::OwnLast {
             let why = if stop_first { "`order: stop-first`" } else { "`parallelism`" };

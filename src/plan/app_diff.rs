@@ -61,7 +61,9 @@ impl<'a> AppDiff<'a> {
     ) -> Self {
         let key = project.key(&app.service.name);
         let known = observed.proxy.apps.get(&key);
-        let record = known.and_then(|known| known.record.as_ref());
+        // Another run's canary is none of this one's: it ends with the lease that this run gets.
+        let stable = known.and_then(|known| known.record.as_ref()).map(AppRecord::without_canary);
+        let record = stable.as_ref();
         let image = observed.images.get(&app.service.name).map_or("", |image| image.identity());
         // A kept release stays what it was, also where the project around it has changed since.
         let identity = pinned.map_or_else(|| identity(image, &spec), |stored| stored.identity.clone());

@@ -1,10 +1,11 @@
 //! What the user asked for besides the compose file.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AccessoryChange, AppName, ReleaseNumber};
+use crate::model::{AccessoryChange, AppName, CanaryPolicy, CanaryStep, ReleaseNumber, Share};
 
 /// Which release of each app it is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,42 @@ impl Intent {
     }
 }
 
+/// Whether a new release is tried on a part of the traffic first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryChoice {
+    /// As the compose file says.
+    #[default]
+    File,
+    Off,
+    /// Also where the file has none. Without weights the steps are the file's, or the usual ones.
+    On {
+        weights: Vec<Share>,
+        duration: Option<Duration>,
+    },
+}
+
+impl CanaryChoice {
+    /// What becomes of the compose file's policy.
+    pub(super) fn of(&self, file: Option<&CanaryPolicy>) -> Option<CanaryPolicy> {
+        match self {
+            Self::File => file.cloned(),
+            Self::Off => None,
+            Self::On { weights, duration } => {
+                let mut policy = file.cloned().unwrap_or_default();
+                if !weights.is_empty() {
+                    let step = |weight: &Share| CanaryStep { weight: *weight, duration: CanaryStep::DEFAULT_DURATION };
+                    policy.steps = weights.iter().map(step).collect();
+                }
+                for step in &mut policy.steps {
+                    step.duration = duration.unwrap_or(step.duration);
+                }
+                Some(policy)
+            }
+        }
+    }
+}
+
 /// What the user asked for besides the compose file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -67,6 +104,7 @@ pub struct DeployOptions {
     /// How many releases a rollback can go back to after a deploy; older ones go. `None` leaves all.
     pub keep: Option<u32>,
     pub intent: Intent,
+    pub canary: CanaryChoice,
     /// The image of a proxy that is to be made.
     #[serde(skip)]
     pub proxy_image: String,

@@ -115,7 +115,7 @@ pub(super) fn stop_first_warning(way: &RolloutBuilder<'_>) -> Option<String> {
     ))
 }
 
-fn start_stage(way: &RolloutBuilder<'_>, replicas: &[NewReplica]) -> Stage {
+pub(super) fn start_stage(way: &RolloutBuilder<'_>, replicas: &[NewReplica]) -> Stage {
     let lanes = replicas.iter().map(|replica| [vec![create(replica)], start(way, replica)].concat());
     Stage::beside(lanes.collect())
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::step::{Expect, FlipChange, Gate, Step};
-use crate::model::{AppRecord, Condition, day};
+use super::step::{CanaryWatch, Expect, FlipChange, Gate, Step};
+use crate::model::{AppRecord, Condition, OnSilence, day};
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,6 +78,7 @@ impl fmt::Display for Step {
             Self::RemoveNetwork { name } => write!(f, "remove network `{name}`"),
             Self::RemoveVolume { name } => write!(f, "remove volume `{name}` and its data"),
             Self::RemoveDangling => f.write_str("remove untagged images that deploy-apps has built"),
+            Self::WatchCanary(watch) => write!(f, "{watch}"),
             Self::Pause { duration } => write!(f, "pause {duration:?}"),
         }
     }
@@ -93,6 +94,23 @@ impl fmt::Display for FlipChange {
             Some(record) => write!(f, " to {}", peers(record)),
             None => f.write_str(" to nothing"),
         }
+    }
+}
+
+impl fmt::Display for CanaryWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { canary, stable, weight, duration, gate, .. } = self;
+        write!(f, "watch {canary} at {weight} for {duration:?}: at most {} more errors", gate.max_error_increase)?;
+        if let Some(ratio) = gate.max_latency_ratio {
+            write!(f, " and p99 at most {ratio} ×")?;
+        }
+        write!(f, " than {stable}, by {} requests", gate.min_requests)?;
+        let silence = match gate.on_silence {
+            OnSilence::Hold => "hold",
+            OnSilence::Promote => "go on",
+            OnSilence::Abort => "abort",
+        };
+        write!(f, " within {:?}, else {silence}", gate.max_wait.max(*duration))
     }
 }
 
@@ -121,7 +139,11 @@ fn peers(record: &AppRecord) -> String {
     if record.peers.is_empty() {
         return format!("no peer, holding requests for {:?}", Duration::from_millis(record.hold_ms));
     }
-    record.peers.iter().map(|peer| format!("`{}`", peer.id)).collect::<Vec<_>>().join(" ")
+    let names = record.peers.iter().map(|peer| format!("`{}`", peer.id)).collect::<Vec<_>>().join(" ");
+    match &record.canary {
+        Some(canary) => format!("{names}, {} at {}", canary.release, canary.weight),
+        None => names,
+    }
 }
 
 /// An image id is shown by its first 12 digits, as the engine's own tools do.

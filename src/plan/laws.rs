@@ -90,6 +90,9 @@ impl Simulation {
         {
             self.violation("a plan that flips has a last flip", &app.app);
         }
+        if self.serving.as_ref().is_some_and(|record| record.canary.is_some()) {
+            self.violation("a canary ends with its run", &app.app);
+        }
         let served = self.serving.as_ref().map_or(0, |record| record.peers.len());
         if served != app.replicas as usize {
             self.violation("what serves at the end is what was asked for", &app.app);
@@ -183,6 +186,7 @@ impl Simulation {
             | Step::RemoveNetwork { .. }
             | Step::RemoveVolume { .. }
             | Step::RemoveDangling
+            | Step::WatchCanary(_)
             | Step::Pause { .. } => {}
         }
     }

@@ -24,6 +24,8 @@ pub enum PlanRefused {
     MountMissing { service: AppName, path: String, must_exist: bool },
     #[error("app `{app}` replaces its replicas in several steps ({why}), so it cannot flip in one call with others")]
     NotAtomic { app: AppKey, why: &'static str },
+    #[error("app `{app}` cannot have a canary: {why}")]
+    NoCanary { app: AppKey, why: &'static str },
     #[error("no free address is left for app `{app}` in network {subnet}")]
     NoAddress { app: AppKey, subnet: Subnet },
     #[error(
@@ -147,6 +149,7 @@ impl PlanRefused {
             Self::NotAtomic { .. } => {
                 "deploy it without `--atomic`, or use `order: start-first` and `parallelism: 0`".to_owned()
             }
+            Self::NoCanary { .. } => "`--no-canary` deploys it without one".to_owned(),
             Self::NoAddress { .. } => "remove containers that are no longer needed from the proxy's network".to_owned(),
             Self::NoSubnet { .. } => {
                 "`docker network prune` removes unused networks; or set `x-deploy-apps.proxy.subnet` to \

@@ -8,9 +8,9 @@ use super::accessory_container::{is_of, standing as standing_container};
 use super::drift::{Drift, drift};
 use super::orphans::accessories_on_host;
 use crate::model::{
-    AppKey, AppName, AppRecord, AppTraffic, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime, Maintenance,
-    ObservedContainer, ObservedState, Pause, Project, ProxyOverview, ReleaseNumber, ReplicaCount, ReplicaSource, Role,
-    identity,
+    AppKey, AppName, AppRecord, AppTraffic, Canary, ContainerState, DockerHealth, HeldLease, InFlight, Lifetime,
+    Maintenance, ObservedContainer, ObservedState, Pause, Project, ProxyOverview, ReleaseNumber, ReplicaCount,
+    ReplicaSource, Role, identity,
 };
 
 /// What there is to know. Without an answer of the proxy it is not known who serves.
@@ -113,6 +113,8 @@ pub struct AppStatus {
     pub maintenance: Option<Maintenance>,
     /// It may be over by now.
     pub pause: Option<Pause>,
+    /// The release on trial, which gets a share of the requests.
+    pub canary: Option<Canary>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +183,7 @@ fn app_standing(project: &Project, name: &AppName, seen: &Seen<'_>) -> AppStatus
         lease,
         maintenance: record.and_then(|record| record.maintenance.clone()),
         pause: record.and_then(|record| record.pause.clone()),
+        canary: record.and_then(|record| record.canary.clone()),
         app: key,
     }
 }

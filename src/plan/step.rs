@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::model::{
-    AppKey, AppName, AppRecord, BuildSpec, CertificateChange, CertificateOrder, Condition, DrainPolicy, Generation,
-    HealthPolicy, Hook, NewContainer, NewNetwork, NewVolume, ReleaseNumber, StoredRelease,
+    AppKey, AppName, AppRecord, BuildSpec, CanaryGate, CertificateChange, CertificateOrder, Condition, DrainPolicy,
+    Generation, HealthPolicy, Hook, NewContainer, NewNetwork, NewVolume, ReleaseNumber, Share, StoredRelease,
 };
 
 /// What to do.
@@ -142,10 +142,26 @@ pub enum Step {
     },
     /// Removes images of ours that have no tag and that no container uses; the engine decides which those are.
     RemoveDangling,
+    /// Compares a canary with what serves beside it, for as long as the step is to take, and fails when it is worse.
+    WatchCanary(Box<CanaryWatch>),
     /// Lets time pass between two batches, as `delay` asks.
     Pause {
         duration: Duration,
     },
+}
+
+/// One step of a canary, whose weight was flipped in right before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CanaryWatch {
+    pub app: AppKey,
+    pub canary: ReleaseNumber,
+    /// What it is compared with.
+    pub stable: ReleaseNumber,
+    pub weight: Share,
+    pub duration: Duration,
+    pub gate: CanaryGate,
+    /// The canary's containers. One that ends is a verdict.
+    pub replicas: Vec<String>,
 }
 
 /// One app's part of a flip.
@@ -279,6 +295,7 @@ impl Step {
                 | Self::ConfirmRoute { .. }
                 | Self::ConfirmGone { .. }
                 | Self::Pause { .. }
+                | Self::WatchCanary(_)
         )
     }
 }

@@ -32,6 +32,7 @@ impl Step {
             | Self::RemoveVolume { .. }
             | Self::RemoveDangling => StepKind::Remove,
             Self::Pause { .. } => StepKind::Pause,
+            Self::WatchCanary(_) => StepKind::Canary,
         }
     }
 
@@ -67,6 +68,7 @@ impl Step {
             | Self::Flip { .. }
             | Self::ConfirmRoute { .. }
             | Self::AwaitDrained { .. }
+            | Self::WatchCanary(_)
             | Self::Pause { .. } => None,
         }
     }

@@ -56,6 +56,7 @@ impl Step {
             | Self::RemoveNetwork { .. }
             | Self::RemoveVolume { .. }
             | Self::RemoveDangling
+            | Self::WatchCanary(_)
             | Self::Pause { .. } => Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::call::Call;
+use super::canary::{CanaryAnswer, CanaryRequest};
 use super::channel::Opener;
 use super::lease::Lease;
 use super::pool::Pool;
@@ -16,10 +17,11 @@ use super::wire::{
     HistoryAnswer, HistoryRequest, LeaseCall, ProbeRequest, ProbeResult, StateAnswer, StoreRequest, VersionAnswer,
 };
 use crate::model::{
-    AppKey, CertificateChange, Generation, InFlight, ObservedProxy, ProxyName, ReleaseNumber, StoredRelease,
+    AppKey, CanaryOrder, CanaryReport, CertificateChange, Generation, InFlight, ObservedProxy, ProxyName,
+    ReleaseNumber, StoredRelease,
 };
 use crate::plan::FlipChange;
-use crate::ports::{Dial, LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
+use crate::ports::{Dial, LeaseRequest, Operator, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
 
 /// The control API that this version speaks.
 pub const CONTROL_API: u64 = 1;
@@ -152,6 +154,17 @@ impl Proxy for ControlClient {
 
     async fn releases(&self, apps: &[AppKey]) -> Result<BTreeMap<AppKey, Vec<StoredRelease>>, ProxyError> {
         self.releases_of(apps).await
+    }
+
+    async fn canary(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Result<CanaryReport, ProxyError> {
+        let releases: String = releases.iter().map(|release| format!("&release={}", release.0)).collect();
+        let answer: CanaryAnswer = self.pool.call(&Call::get(format!("/v1/canary?app={app}{releases}"))).await?;
+        Ok(answer.into())
+    }
+
+    async fn order_canary(&self, app: &AppKey, order: CanaryOrder, by: &Operator) -> Result<(), ProxyError> {
+        let body = CanaryRequest { app, order, owner: &by.owner, host: &by.host };
+        self.pool.call(&Call::post("/v1/canary", &body).repeatable()).await.map(|_: Value| ())
     }
 
     async fn change_certificate(&self, change: &CertificateChange) -> Result<(), ProxyError> {

@@ -3,6 +3,7 @@
 //! The API speaks HTTP/1.1 over streams that [`crate::ports::Dial`] opens; `nginx/README.md` documents its calls.
 
 mod call;
+mod canary;
 mod channel;
 mod client;
 mod embed;

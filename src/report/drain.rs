@@ -185,7 +185,7 @@ fn stage(step: &TimedStep) -> Option<(usize, &'static str, u64, u64)> {
         StepKind::Flip | StepKind::Confirm => (3, "flip"),
         StepKind::Drain => (4, "drain"),
         StepKind::Stop | StepKind::Remove => (5, "stop"),
-        StepKind::Record | StepKind::Pause => return None,
+        StepKind::Record | StepKind::Pause | StepKind::Canary => return None,
     };
     Some((number, name, step.from_ms, step.to_ms))
 }

@@ -226,6 +226,7 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::CompletedWithLeftovers => "done with leftovers",
         Outcome::Unstable => "restarting again and again",
         Outcome::RolledBack => "failed and undone",
+        Outcome::Aborted => "canary aborted",
         Outcome::Cancelled => "cancelled",
         Outcome::Disconnected => "connection lost",
         Outcome::Stuck => "stuck",

@@ -11,7 +11,7 @@ use super::row::Row;
 use super::run::Run;
 use super::text;
 use super::{Manner, Reporter, Verbosity};
-use crate::event::{Event, Fact};
+use crate::event::{CanaryStanding, Event, Fact};
 use crate::model::AppKey;
 
 /// Interval between progress lines of a long step: often enough to show progress, rarely enough not to fill a log.
@@ -157,6 +157,9 @@ pub(super) fn progress(fact: &Fact) -> Option<String> {
             Some(text::clean(&format!("waiting for the deploy of {owner} on {host}, begun {since} ago")))
         }
         Fact::BuildProgressed { line } => Some(format!("building: {}", text::clean(line))),
+        Fact::CanaryCompared { standing: CanaryStanding::Watched, summary, .. } => {
+            Some(format!("watching {}", text::clean(summary)))
+        }
         Fact::DrainProgressed { left } => Some(format!("draining: {} left", text::in_flight(*left))),
         _ => None,
     }
@@ -195,6 +198,12 @@ pub(super) fn settled(fact: &Fact) -> Option<String> {
             let containers = text::count((*containers).into(), "stopped container");
             format!("pruned {} and {containers}", text::count((*images).into(), "old image"))
         }
+        Fact::CanaryCompared { standing: CanaryStanding::Passed, summary, .. } => {
+            format!("passed: {}", text::clean(summary))
+        }
+        // Its step fails with the same words.
+        Fact::CanaryCompared { standing: CanaryStanding::Aborted, .. } => return None,
+        Fact::CanaryCompared { summary, .. } => text::clean(summary),
         Fact::RouteConfirmed => "routes confirmed".to_owned(),
         Fact::CertificateStored { host, expires } => format!("certificate of {host} stored, valid until {expires}"),
         Fact::Drained { waited, cut, took } => {

@@ -141,6 +141,7 @@ impl<'a, E: Engine, P: Proxy> AppRun<'a, E, P> {
                     (Undone::Stuck, _) => Outcome::Stuck,
                     (Undone::Disconnected, _) => Outcome::Disconnected,
                     (Undone::AsBefore, FailureKind::Cancelled) => Outcome::Cancelled,
+                    (Undone::AsBefore, FailureKind::Aborted) => Outcome::Aborted,
                     (Undone::AsBefore, _) => Outcome::RolledBack,
                 }
             }
@@ -168,7 +169,9 @@ async fn why_batches_stay<E: Engine, P: Proxy>(
     result: &Result<(), StepFailure>,
 ) -> Option<String> {
     let failure = result.as_ref().err()?;
-    if scope.last_flip().is_none() || scope.has_one_writer() {
+    // A canary is no batch: its weights end with the run, by the proxy itself if need be.
+    let is_canary = plan.steps().any(|planned| matches!(planned.step, Step::WatchCanary(_)));
+    if scope.last_flip().is_none() || scope.has_one_writer() || is_canary {
         return None;
     }
     if plan.on_failure == FailureAction::Pause && failure.kind == FailureKind::Failed {

@@ -53,9 +53,11 @@ impl<'a, E: Engine, P: Proxy> Executor<'a, E, P> {
                 let worse = match failure.kind {
                     FailureKind::Cancelled => Outcome::Cancelled,
                     FailureKind::StateChanged | FailureKind::Unknown => Outcome::Stuck,
-                    FailureKind::Failed | FailureKind::Locked | FailureKind::NotOurs | FailureKind::Disconnected => {
-                        Outcome::CompletedWithLeftovers
-                    }
+                    FailureKind::Failed
+                    | FailureKind::Aborted
+                    | FailureKind::Locked
+                    | FailureKind::NotOurs
+                    | FailureKind::Disconnected => Outcome::CompletedWithLeftovers,
                 };
                 outcome = outcome.max(worse);
             }

@@ -38,6 +38,8 @@ pub enum FailureKind {
     Failed,
     /// The user asked to stop.
     Cancelled,
+    /// A canary's gate, or somebody elsewhere, has decided against the release.
+    Aborted,
     /// What the plan was made from is no longer so: plan again.
     StateChanged,
     /// The name is taken by a container that is not of this run, so an undo must not touch it.

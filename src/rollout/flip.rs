@@ -55,9 +55,22 @@ impl<'a, P: Proxy> Flipper<'a, P> {
                         Seen::NoEffect => return Err(error.into()),
                     }
                 }
+                // The proxy itself gives everything back to what served when a canary's lease is lost.
+                ProxyError::GenerationMoved { .. } => {
+                    return self.already(changes).await.ok_or_else(|| error.into());
+                }
                 error => return Err(error.into()),
             }
         }
+    }
+
+    /// The generation at which the proxy routes what the flip would make of it, if it does.
+    async fn already(&self, changes: &[FlipChange]) -> Option<Generation> {
+        let state = self.proxy.state().await.ok()?;
+        let known = |change: &FlipChange| state.apps.get(&change.app).filter(|app| app.record == change.record);
+        let generations: Option<Vec<Generation>> =
+            changes.iter().map(|change| known(change).map(|app| app.generation)).collect();
+        generations?.into_iter().max()
     }
 
     /// Reads the proxy's state, and compares.

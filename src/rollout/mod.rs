@@ -8,6 +8,7 @@
 mod app_run;
 mod atomic;
 mod attempts;
+mod canary;
 mod certificates;
 mod cleanup;
 mod deploy;

@@ -78,6 +78,7 @@ fn because_of(service: &AppName, dependent: &AppName, kind: FailureKind) -> Step
             format!("`{service}`, which `{dependent}` depends on, has moved"),
         ),
         FailureKind::Failed
+        | FailureKind::Aborted
         | FailureKind::Locked
         | FailureKind::NotOurs
         | FailureKind::Unknown

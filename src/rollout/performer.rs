@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::canary::CanaryWatcher;
 use super::failure::{FailureKind, StepFailure};
 use super::flip::Flipper;
 use super::gate::GateKeeper;
@@ -135,6 +136,7 @@ impl<'a, E: Engine, P: Proxy> Performer<'a, E, P> {
             Step::RemoveNetwork { name } => engine.remove_network(name).await?,
             Step::RemoveVolume { name } => engine.remove_volume(name).await?,
             Step::RemoveDangling => engine.remove_dangling().await?,
+            Step::WatchCanary(watch) => CanaryWatcher::new(self.run, self.scope).watch(watch, cancel).await?,
             Step::Pause { duration } => pause(*duration, cancel).await?,
         }
         Ok(())

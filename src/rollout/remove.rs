@@ -193,9 +193,11 @@ async fn remove_app<E: Engine, P: Proxy>(run: &Run<E, P>, lease: Option<&P::Leas
                 FailureKind::Cancelled => Outcome::Cancelled,
                 FailureKind::Unknown => Outcome::Stuck,
                 FailureKind::Disconnected => Outcome::Disconnected,
-                FailureKind::Failed | FailureKind::Locked | FailureKind::StateChanged | FailureKind::NotOurs => {
-                    Outcome::RolledBack
-                }
+                FailureKind::Failed
+                | FailureKind::Aborted
+                | FailureKind::Locked
+                | FailureKind::StateChanged
+                | FailureKind::NotOurs => Outcome::RolledBack,
             }
         }
     };

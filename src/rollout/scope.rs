@@ -1,7 +1,7 @@
 //! What one part of a run remembers while it goes on: how far it is, and what it would have to undo.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ pub(super) struct Scope {
     healthy: AtomicU32,
     /// How many replicas this run starts.
     wanted: u32,
+    /// Somebody has promoted its canary: no more weights are watched.
+    promoted: AtomicBool,
     /// Old and new replicas must not run beside each other, not even while a run is undone.
     one_writer: bool,
     tally: Mutex<Tally>,
@@ -49,6 +51,7 @@ impl Scope {
             last_flip: Mutex::default(),
             healthy: AtomicU32::new(0),
             wanted: 0,
+            promoted: AtomicBool::new(false),
             one_writer: false,
             tally: Mutex::default(),
             draining: Mutex::default(),
@@ -97,6 +100,14 @@ impl Scope {
 
     pub(super) fn count_healthy(&self) -> u32 {
         self.healthy.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn promote(&self) {
+        self.promoted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_promoted(&self) -> bool {
+        self.promoted.load(Ordering::Relaxed)
     }
 
     pub(super) fn last_flip(&self) -> Option<Generation> {

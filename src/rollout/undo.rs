@@ -37,7 +37,8 @@ impl<'a, E: Engine, P: Proxy> Undo<'a, E, P> {
 
     /// All of it. Not stopped by the cancellation: that is what it carries out.
     pub(super) async fn all(&self) -> Undone {
-        let undo = self.scope.take_done().iter().flat_map(UndoStep::of).collect();
+        let done = self.scope.take_done();
+        let undo = without_repeats(&done).flat_map(UndoStep::of).collect();
         self.steps(undo).await
     }
 
@@ -116,6 +117,23 @@ impl<'a, E: Engine, P: Proxy> Undo<'a, E, P> {
         let status = self.run.engine().container_status(name).await;
         !matches!(status, Ok(None | Some(ContainerStatus { state: ContainerState::Exited { .. }, .. })))
     }
+}
+
+/// All but the flips that would bring back what a later one brings back already, as those of a canary's weights do.
+fn without_repeats(done: &[(StepId, Step)]) -> impl Iterator<Item = &(StepId, Step)> {
+    let brings_back = |step: &Step| -> Vec<_> {
+        step.changes().iter().map(|change| (change.app.clone(), change.before.clone())).collect()
+    };
+    let mut last = Vec::new();
+    done.iter().filter(move |(_, step)| {
+        if step.changes().is_empty() {
+            return true;
+        }
+        let before = brings_back(step);
+        let repeats = before == last;
+        last = before;
+        !repeats
+    })
 }
 
 /// What came of a lane that clears.

@@ -7,7 +7,7 @@ use opentelemetry::trace::{Span as _, SpanContext, SpanKind, Status, TraceContex
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
-use crate::event::{Event, Fact, Outcome};
+use crate::event::{CanaryStanding, Event, Fact, Outcome};
 use crate::model::{AppKey, InFlight, ReleaseNumber, StepId, StepKind};
 use crate::ports::{Ending, Origin, RunInfo};
 
@@ -120,6 +120,8 @@ impl Spans {
             Fact::LeaseAwaited { owner, host, .. } => {
                 self.note(app, at, "lease awaited", vec![text("owner", owner), text("host", host)]);
             }
+            Fact::CanaryCompared { standing: CanaryStanding::Watched, .. } => {}
+            Fact::CanaryCompared { summary, .. } => self.note(app, at, "canary", vec![text("summary", summary)]),
             Fact::CancelRequested => self.note(app, at, "cancel requested", Vec::new()),
             Fact::Undone { step, .. } => self.note(app, at, "undone", vec![text("step", step)]),
             Fact::UndoFailed { step, error, .. } => {
@@ -302,9 +304,12 @@ impl Spans {
         }
         known.span.set_status(match outcome {
             Outcome::UpToDate | Outcome::Completed | Outcome::CompletedWithLeftovers => Status::Ok,
-            Outcome::Unstable | Outcome::RolledBack | Outcome::Cancelled | Outcome::Disconnected | Outcome::Stuck => {
-                Status::error(outcome_text(outcome))
-            }
+            Outcome::Unstable
+            | Outcome::RolledBack
+            | Outcome::Aborted
+            | Outcome::Cancelled
+            | Outcome::Disconnected
+            | Outcome::Stuck => Status::error(outcome_text(outcome)),
         });
         known.span.end_with_timestamp(at);
     }

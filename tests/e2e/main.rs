@@ -18,6 +18,7 @@ mod acme;
 mod action;
 mod adopt;
 mod basic_auth;
+mod canary;
 mod changes;
 mod clients_of_app;
 mod completions;

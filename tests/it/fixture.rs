@@ -59,6 +59,7 @@ pub fn app(text: &str) -> App {
         rollback: RolloutPolicy::default(),
         settings: Settings::default(),
         replaces: None,
+        canary: None,
         release: None,
     }
 }

@@ -108,7 +108,9 @@ pub fn judge(scene: &Scene, world: &World, before: &Picture, after: &World, repo
             Outcome::CompletedWithLeftovers => flipped_with_leftovers(world, after, &key, &left),
             Outcome::Cancelled if as_before.is_empty() => None,
             Outcome::Cancelled => flipped_with_leftovers(world, after, &key, &left),
-            Outcome::RolledBack | Outcome::Disconnected => (!as_before.is_empty()).then(|| as_before.join("\n")),
+            Outcome::RolledBack | Outcome::Aborted | Outcome::Disconnected => {
+                (!as_before.is_empty()).then(|| as_before.join("\n"))
+            }
             Outcome::Unstable => Some("unstable after a single fault".to_owned()),
             Outcome::Stuck => Some("stuck after a single fault".to_owned()),
         };

@@ -41,5 +41,7 @@ fn a_record_has_the_same_fields_here_and_in_the_proxy() {
     assert_eq!(names(&record["maintenance"]), table(&schema, "local MAINTENANCE = object {"));
     assert_eq!(names(&record["maintenance"]["page"]), table(&schema, "local PAGE = object {"));
     assert_eq!(names(&record["pause"]), table(&schema, "local PAUSE = object {"));
+    assert_eq!(names(&record["canary"]), table(&schema, "local CANARY = object {"));
+    assert_eq!(names(&record["canary"]["match"]), table(&schema, "local MATCH = object {"));
     assert_eq!(names(&record["scale"]), table(&schema, "local SCALE = object {"));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use deploy_apps::event::{Detail, Event, Fact, Outcome};
+use deploy_apps::event::{CanaryStanding, Detail, Event, Fact, Outcome};
 use deploy_apps::model::{AccessoryChange, Generation, InFlight, KillCause, ReleaseNumber, StepId, StepKind};
 use deploy_apps::report::{Reporter, json::JsonReporter};
 use serde_json::{Value, json};
@@ -17,7 +17,9 @@ use crate::schema::{path_of, validates};
 const STREAMS: [&str; 9] =
     ["deploy", "down", "proxy-upgrade", "remove", "restart", "rollback", "scale", "start", "stop"];
 /// Commands whose output is not JSON whatever `--format` says, and why.
-const EXEMPT: [(&str, &str); 7] = [
+const EXEMPT: [(&str, &str); 9] = [
+    ("promote", "a line for people; the deploy that watches the canary writes the events"),
+    ("abort", "the same"),
     ("certificates-renew", "the document of `certificates`, as it is afterwards"),
     ("config", "what it prints is a compose file, which has a schema of its own"),
     ("exec", "its output is that of the command it runs"),
@@ -114,6 +116,17 @@ fn one_of_each() -> Vec<Fact> {
             hint: None,
             details: vec![Detail { title: text(), lines: vec![text()] }],
         },
+        Fact::CanaryCompared {
+            release: ReleaseNumber(2),
+            stable: ReleaseNumber(1),
+            weight: 0.5,
+            standing: CanaryStanding::Passed,
+            requests: 400,
+            errors: 1,
+            stable_requests: 800,
+            stable_errors: 2,
+            summary: text(),
+        },
         Fact::CancelRequested,
         Fact::Undone { id, step: text() },
         Fact::UndoFailed { id, step: text(), error: text() },
@@ -146,6 +159,7 @@ fn one_of_each() -> Vec<Fact> {
             | Fact::ReplicaStopped { .. }
             | Fact::ReplicaUnstable { .. }
             | Fact::StepFailed { .. }
+            | Fact::CanaryCompared { .. }
             | Fact::CancelRequested
             | Fact::Undone { .. }
             | Fact::UndoFailed { .. }

@@ -4,6 +4,7 @@ mod access_log;
 mod attacks;
 mod backend;
 mod basic_auth;
+mod canary;
 mod client;
 mod control;
 mod crowds;

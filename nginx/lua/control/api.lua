@@ -67,8 +67,12 @@ local CALLS = {
     ["POST /v1/flip"] = call("control.flip", "flip"),
     ["POST /v1/probe"] = call("control.probe", "probe"),
     ["POST /v1/drain"] = call("control.drain", "drain"),
-    ["POST /v1/lease"] = call("control.lease", "take"),
+    ["POST /v1/lease"] = function(body)
+        return require("control.lease").take(body, require("control.canary").end_left)
+    end,
     ["POST /v1/lease/heartbeat"] = call("control.lease", "heartbeat"),
+    ["GET /v1/canary"] = call("control.canary", "read"),
+    ["POST /v1/canary"] = call("control.canary", "order"),
     ["POST /v1/history"] = call("control.history", "append"),
     ["GET /v1/history"] = call("control.history", "read"),
     ["POST /v1/release"] = call("control.releases", "store"),

@@ -1,6 +1,7 @@
 -- The flip: replaces the records of one or more apps at once, or changes nothing. Acknowledged means: on disk, and seen
 -- by every request that picks a peer from now on, in every worker.
 local apps = require "state.apps"
+local canary = require "state.canary"
 local refuse = require("control.problem").refuse
 local index = require "state.index"
 local instance = require "handover.instance"
@@ -13,6 +14,7 @@ local served = require "state.served"
 local snapshot = require "state.snapshot"
 local store = require "state.store"
 local validate = require "control.validate"
+local watch = require "control.watch"
 
 local _M = {}
 
@@ -120,16 +122,21 @@ local function apply(changes, hosts, generation)
     ngx.shared.metrics:incr("flips", 1, 0)
 end
 
-local function flip_alone(token, changes)
-    if not instance.is_serving() then
-        refuse(503, "busy", "the proxy is being handed over, nothing was changed")
-    end
+local function check_lease(token, changes)
     for _, change in ipairs(changes) do
         if not lease.holds(token, change.app) then
             refuse(410, "lease_lost", ("the lease of `%s` is not held"):format(change.app),
                 { app = change.app })
         end
     end
+end
+
+-- `may(changes)` refuses what its caller may not do.
+local function flip_alone(changes, may)
+    if not instance.is_serving() then
+        refuse(503, "busy", "the proxy is being handed over, nothing was changed")
+    end
+    may(changes)
     for _, change in ipairs(changes) do
         compare(change)
     end
@@ -145,10 +152,9 @@ local function flip_alone(token, changes)
     return generation
 end
 
-function _M.flip(body)
-    local changes = check(body)
+local function flip_all(changes, may)
     local generation, problem = lock.with("table", function()
-        return flip_alone(body.lease, changes)
+        return flip_alone(changes, may)
     end, store.discard_unacknowledged)
     if not generation then
         refuse(503, problem, "another flip did not end in time, nothing was changed")
@@ -156,7 +162,37 @@ function _M.flip(body)
     if snapshot.is_due() then
         ngx.timer.at(0, snapshot.run)
     end
+    return generation
+end
+
+function _M.flip(body)
+    local changes = check(body)
+    local generation = flip_all(changes, function()
+        check_lease(body.lease, changes)
+    end)
+    for _, change in ipairs(changes) do
+        watch.note(change.app, change.new and change.new.canary and body.lease)
+    end
     return ('{"generation":%d}'):format(generation)
+end
+
+-- Gives all requests of an app back to what served before its canary, unless `is_watched(app)`. It is the proxy's own flip: nobody
+-- has a lease for it. Returns whether there was something to give back.
+function _M.end_canary(app, is_watched)
+    local text, generation = apps.record_text(app)
+    local old = text and record.decode(text)
+    if not (old and old.canary) then
+        return false
+    end
+    local new = canary.without(old)
+    local change = { app = app, expect = generation, new = new, text = record.encode(new) }
+    flip_all({ change }, function()
+        if is_watched(app) then
+            refuse(409, "lease_held", ("`%s` is leased again"):format(app), { app = app })
+        end
+    end)
+    watch.note(app, nil)
+    return true
 end
 
 return _M

@@ -23,6 +23,12 @@ function _M.holds(token, app)
     return lease and lease.token == token or false
 end
 
+-- The token of the app's lease; nil when nobody has it.
+function _M.token(app)
+    local lease = read(app)
+    return lease and lease.token
+end
+
 -- Frees what this very connection holds: a lease that was taken up again elsewhere with its token stays.
 local function release(holder, names)
     for _, app in ipairs(names) do
@@ -117,7 +123,8 @@ local function first_lost(holder, names)
 end
 
 -- Grants a lease and keeps the answer open: the end of this connection, on either side, is the end of the lease.
-function _M.take(body)
+-- `clear(names, is_resumed)` runs in between, and may refuse.
+function _M.take(body, clear)
     check(body)
     local token = body.token or new_token()
     local holder = new_token()
@@ -131,6 +138,12 @@ function _M.take(body)
         release(holder, names)
         ngx.exit(499)
     end))
+    -- Whoever comes next never sees another's canary.
+    local is_clear, refusal = pcall(clear, names, body.token ~= nil)
+    if not is_clear then
+        release(holder, names)
+        error(refusal, 0)
+    end
     ngx.header["Content-Type"] = "application/json"
     ngx.say(('{"token":"%s","heartbeat_ms":%d,"expires_ms":%d}'):format(token, HEARTBEAT_MS, EXPIRES_MS))
     ngx.flush(true)

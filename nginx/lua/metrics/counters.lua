@@ -40,7 +40,7 @@ function _M.keys_of_release(app, release)
     local name = app .. "|" .. release
     local keys = of_release[name]
     if not keys then
-        keys = { sum = "sum|" .. name, buckets = {} }
+        keys = { sum = "sum|" .. name, unreached = "unreached|" .. name, buckets = {} }
         for position = 1, #buckets.BOUNDS + 1 do
             keys.buckets[position] = "bucket|" .. name .. "|" .. position
         end

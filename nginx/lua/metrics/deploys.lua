@@ -6,7 +6,7 @@ local dict = ngx.shared.deploys
 
 local _M = {}
 
-_M.OUTCOMES = { "completed", "completed_with_leftovers", "unstable", "rolled_back", "cancelled", "disconnected", "stuck" }
+_M.OUTCOMES = { "completed", "completed_with_leftovers", "unstable", "rolled_back", "aborted", "cancelled", "disconnected", "stuck" }
 
 -- How much of the history's end is read at start: some 20,000 runs, a fifth of a second. A longer one counts from there.
 local MOST_BYTES = 8 * 1024 * 1024

@@ -94,9 +94,29 @@ function _M.remember(...)
     end
 end
 
+-- Names of the apps that have a canary. Within a text of JSON each quote is escaped, so the mark is found in no other place.
+function _M.canaries()
+    return dict:get("canaries") or ""
+end
+
+local function note_canary(app, text)
+    local has_canary = text and text:find('"canary":{', 1, true) ~= nil or false
+    local names = _M.canaries()
+    if not has_canary and names == "" then
+        return
+    end
+    local noted = {}
+    for name in names:gmatch("%S+") do
+        noted[#noted + 1] = name ~= app and name or nil
+    end
+    noted[#noted + 1] = has_canary and app or nil
+    set("canaries", table.concat(noted, " "))
+end
+
 -- Makes `text` (nil: none) the app's record.
 function _M.replace(app, generation, text)
     local old = _M.generation(app)
+    note_canary(app, text)
     if text then
         set("r:" .. app .. ":" .. generation, text)
     end

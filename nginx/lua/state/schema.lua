@@ -198,6 +198,22 @@ local SCALE = object {
     { "file", integer(0, MOST_PEERS), optional = true },
 }
 
+-- What a tester's requests have: a header or a cookie with this value.
+local MATCH = object {
+    { "header", types.text("^[A-Za-z][A-Za-z0-9-]*$", 64), optional = true },
+    { "cookie", types.text("^[A-Za-z0-9_]+$", 64), optional = true },
+    { "value", types.text("^[!-~]+$", 256) },
+}
+
+-- A release that gets a share of the requests: `weight` of 10,000. Its peers stand among the others. Without both it is what
+-- served before (state/canary.lua).
+local CANARY = object {
+    { "release", integer(1, MOST_NUMBER) },
+    { "weight", integer(1, 9999) },
+    { "sticky", types.choice { "cookie", "client", "none" }, default = "none" },
+    { "match", MATCH, optional = true },
+}
+
 local function route_key(route)
     return (route.host or "*") .. " " .. route.path
 end
@@ -231,8 +247,25 @@ _M.RECORD = object {
     { "rate_limit", RATE_LIMIT, feature = "rate_limit" },
     { "basic_auth", BASIC_AUTH, feature = "basic_auth" },
     { "error_pages", ERROR_PAGES, feature = "error_pages" },
+    { "canary", CANARY, feature = "canary" },
     { "peers", list(PEER, MOST_PEERS, peer_id, "a peer's id") },
 }
+
+-- With a canary there are two releases, and neither is without a peer.
+local check_record = _M.RECORD.check
+function _M.RECORD.check(value, field)
+    local checked = check_record(value, field)
+    local canary = checked.canary
+    local counts = { [true] = 0, [false] = 0 }
+    for _, peer in ipairs(canary and checked.peers or {}) do
+        local is_canary = peer.release == canary.release
+        counts[is_canary] = counts[is_canary] + 1
+    end
+    if canary and (counts[true] == 0 or counts[false] == 0 or canary.release == checked.release) then
+        refuse("canary", "needs peers of its release and of what serves beside it")
+    end
+    return checked
+end
 
 -- What was added to API 1 since its first proxies: a CLI asks before it uses one of these.
 function _M.features()

@@ -10,6 +10,7 @@ local pages = require "traffic.pages"
 local pause = require "traffic.pause"
 local request = require "traffic.request"
 local rules = require "traffic.rules"
+local split = require "traffic.split"
 local waiting = require "traffic.waiting"
 
 local get, set = request.get, request.set
@@ -26,14 +27,14 @@ local function refuse(held, status)
 end
 
 -- Where the target is another one, or where the answer is changed on its way back, another location sends the request.
-local function send_to(route, target, own)
+local function send_to(route, target, is_changed)
     if target then
         set("target", target)
         if route.strip then
             set("forwarded_prefix", route.path)
         end
     end
-    return ngx.exec(own and own.headers and "@changed" or "@stripped")
+    return ngx.exec(is_changed and "@changed" or "@stripped")
 end
 
 -- No replica has to do with the request any more, or not yet.
@@ -118,8 +119,9 @@ function _M.run(is_again)
     if auth then
         basic_auth.pass(auth)
     end
-    if target or own and own.headers then
-        return send_to(route, target, own)
+    local is_changed = own and own.headers or held.new_cookie
+    if target or is_changed then
+        return send_to(route, target, is_changed)
     end
 end
 
@@ -147,6 +149,9 @@ function _M.changed()
     local own = held and held.app and held.app.rules
     if own and own.headers then
         rules.change_headers(own)
+    end
+    if held and held.new_cookie then
+        split.tell(held)
     end
 end
 

@@ -7,6 +7,7 @@ local https = require "traffic.https"
 local inflight = require "traffic.inflight"
 local pick = require "traffic.pick"
 local routes = require "traffic.routes"
+local split = require "traffic.split"
 
 local _M = {}
 
@@ -17,7 +18,7 @@ local HOLD_STEP_S = 0.02
 -- (law 3 of the design): a flip that did not see the count is seen here, so when a flip is acknowledged, zero means zero.
 local function take_peer(held, name, tried)
     local app = current.app(name)
-    local peer = app and pick.pick(app, tried)
+    local peer = app and (app.split and split.pick(held, app, tried) or not app.split and pick.pick(app, tried)) or nil
     local is_counted = peer and inflight.raise(peer)
     if current.has_moved() then
         if is_counted then

@@ -25,6 +25,7 @@ local function next_peer(held)
     local is_gone = never_connected()
     if is_gone then
         admission.eject(failed)
+        counters.count(failed.metrics.unreached)
     end
     held.tried = held.tried or {}
     held.tried[failed.id] = true

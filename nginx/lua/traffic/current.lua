@@ -4,6 +4,7 @@
 local apps = require "state.apps"
 local counters = require "metrics.counters"
 local outcome = require "traffic.outcome"
+local pools = require "traffic.pools"
 local record = require "state.record"
 local rules = require "traffic.rules"
 
@@ -47,6 +48,7 @@ local function read(name)
             app.peers[#app.peers + 1] = peer
         end
     end
+    app.split = pools.of(app, decoded)
     cache[name] = app
     return app
 end

@@ -80,6 +80,16 @@ end
 
 local NONE = {}
 
+-- Like `pick`, and nil also when all that are left are ejected.
+function _M.usable(app, tried)
+    tried = tried or NONE
+    local peers = app.peers
+    if #peers > 1 then
+        return by_policy(app, tried, true)
+    end
+    return peers[1] and is_usable(peers[1], tried, true) and peers[1] or nil
+end
+
 -- A peer that is not among `tried` (ids); nil when there is none. When all are ejected they are used nevertheless:
 -- a request that may fail is better than one that is sure to.
 function _M.pick(app, tried)

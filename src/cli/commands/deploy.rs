@@ -1,18 +1,19 @@
 //! `deploy-apps APP…`
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::common::replicas;
+use crate::cli::common::{duration, replicas};
 use crate::cli::context::Context;
 use crate::cli::error_report;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::published;
 use crate::compose;
 use crate::local;
-use crate::model::{AppName, Project};
-use crate::plan::{DeployOptions, Intent, SavedPlan, SavedPlanError};
+use crate::model::{AppName, Project, Share};
+use crate::plan::{CanaryChoice, DeployOptions, Intent, SavedPlan, SavedPlanError};
 use crate::rollout::deploy;
 use crate::rollout::{DeployRequest, deploy_saved};
 
@@ -26,7 +27,7 @@ pub struct DeployArgs {
     #[command(flatten)]
     pub desired: SelectionArgs,
     /// Run a plan saved by `plan --out FILE`; refused when the state has changed since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "all", "force", "atomic", "replicas", "no_backup"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "all", "force", "atomic", "canary", "no_canary", "replicas", "no_backup"])]
     pub plan_file: Option<PathBuf>,
 }
 
@@ -56,6 +57,16 @@ pub struct SelectionArgs {
     /// Flip all named apps in one call, or none of them
     #[arg(long)]
     pub atomic: bool,
+    /// Try the new release on a rising share of the requests first, and abort when it is worse than what serves; WEIGHTS such as
+    /// `5%,25%`, else those of the compose file
+    #[arg(long, value_name = "WEIGHTS", require_equals = true, value_parser = weights)]
+    pub canary: Option<Option<Weights>>,
+    /// How long each step of the canary takes
+    #[arg(long = "for", value_name = "DURATION", value_parser = positive, requires = "canary")]
+    pub canary_for: Option<Duration>,
+    /// Deploy without the canary that the compose file has
+    #[arg(long, conflicts_with = "canary")]
+    pub no_canary: bool,
     /// Scale to this number of replicas at the same time, as `scale` would
     #[arg(long, value_name = "N", value_parser = replicas, allow_hyphen_values = true)]
     pub replicas: Option<u32>,
@@ -70,6 +81,26 @@ pub struct SelectionArgs {
     pub no_prune: bool,
 }
 
+/// Weights of a canary's steps.
+#[derive(Debug, Clone)]
+pub struct Weights(Vec<Share>);
+
+fn weights(text: &str) -> Result<Weights, String> {
+    let shares = text.split(',').map(str::parse).collect::<Result<Vec<Share>, _>>().unwrap_or_default();
+    let rises = shares.is_sorted_by(|before, after| before < after);
+    if rises && !shares.is_empty() && shares.iter().all(|share| share.is_part()) {
+        return Ok(Weights(shares));
+    }
+    Err("rising shares between 0% and 100%, such as `5%,25%,50%`".to_owned())
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|duration| match duration {
+        Duration::ZERO => Err("longer than zero, such as `2m`".to_owned()),
+        duration => Ok(duration),
+    })
+}
+
 impl SelectionArgs {
     pub fn options(&self) -> DeployOptions {
         DeployOptions {
@@ -81,6 +112,14 @@ impl SelectionArgs {
             // `--all` does not replace accessories such as databases.
             keep_accessories: self.apps.is_empty(),
             intent: Intent::Deploy,
+            canary: match &self.canary {
+                _ if self.no_canary => CanaryChoice::Off,
+                Some(weights) => CanaryChoice::On {
+                    weights: weights.clone().map(|weights| weights.0).unwrap_or_default(),
+                    duration: self.canary_for,
+                },
+                None => CanaryChoice::File,
+            },
             proxy_image: String::new(),
         }
     }

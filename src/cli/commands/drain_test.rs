@@ -23,7 +23,7 @@ use crate::cli::remote;
 use crate::compose;
 use crate::load::{Expect, Load, LoadConfig, Phase, Traffic};
 use crate::model::AppName;
-use crate::plan::{DeployOptions, ProxyImage};
+use crate::plan::{CanaryChoice, DeployOptions, ProxyImage};
 use crate::rollout::DeployRequest;
 use crate::rollout::deploy;
 use files::Files;
@@ -224,7 +224,7 @@ async fn redeploy(
     let request = DeployRequest {
         project: &context.project,
         apps,
-        options: DeployOptions { force, keep: Some(KEEP), ..DeployOptions::default() },
+        options: DeployOptions { force, keep: Some(KEEP), canary: CanaryChoice::Off, ..DeployOptions::default() },
         proxy_image: image,
         operator: &context.operator,
         lock_wait: context.lock_wait,

@@ -1,6 +1,7 @@
 //! One file per command, with its arguments and implementation.
 
 pub(super) mod again;
+pub(super) mod canary;
 pub(super) mod certificates;
 pub(super) mod completions;
 pub(super) mod config;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::routes::Routed;
 use super::secrets::Declared;
 use super::version;
-use super::{basic_auth, edge, error_pages, redirects, routes};
+use super::{basic_auth, canary, edge, error_pages, redirects, routes};
 use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::refuse::{self, Section};
 use crate::compose::text::collections;
 use crate::compose::text::node::{Entry, Span, Value};
 use crate::compose::text::scalar::{choice, number};
-use crate::model::{AppKey, Balance, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Settings};
+use crate::model::{AppKey, Balance, CanaryPolicy, DrainPolicy, HealthPolicy, ProjectName, ReleaseCommand, Settings};
 
 #[derive(Debug, Default)]
 pub(super) struct AppBlock {
@@ -22,6 +22,7 @@ pub(super) struct AppBlock {
     pub drain: DrainPolicy,
     pub settings: Settings,
     pub release: Option<ReleaseCommand>,
+    pub canary: Option<(CanaryPolicy, Span)>,
     pub version: Option<String>,
     pub replaces: Option<(AppKey, Span)>,
 }
@@ -31,7 +32,9 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &D
     let mut block = AppBlock::default();
     let (mut named_routes, mut named_redirects, mut routed_only) = (None, None, None);
     for field in map.entries.iter().filter(|field| !field.value.is_null()) {
-        if matches!(field.key.as_str(), "routes" | "drain") || Settings::names().any(|name| name == field.key) {
+        if matches!(field.key.as_str(), "routes" | "drain" | "canary")
+            || Settings::names().any(|name| name == field.key)
+        {
             routed_only.get_or_insert((field.key_span, field.key.clone()));
         }
         match field.key.as_str() {
@@ -57,6 +60,7 @@ pub(super) fn read(cx: &mut Context<'_>, service: &str, entry: &Entry, files: &D
             }
             "metrics" => cx.set_some(&mut block.settings.metrics, request_path(field)),
             "release" => block.release = release(cx, field),
+            "canary" => block.canary = Some((canary::read(cx, field), field.key_span)),
             "replaces" => {
                 let key = replaces(cx.project, field).map(|key| (key, field.key_span));
                 cx.set_some(&mut block.replaces, key);

@@ -5,6 +5,7 @@ pub(super) mod app_block;
 pub(super) mod backup;
 mod basic_auth;
 pub(super) mod build;
+mod canary;
 mod certificate;
 pub(super) mod cgroup_limits;
 pub(super) mod container;

@@ -195,6 +195,7 @@ fn finish(cx: &mut Context<'_>, drafts: IndexMap<AppName, Draft>) -> Finished {
             rollout: draft.deploy.rollout,
             settings: block.settings,
             release: block.release,
+            canary: block.canary.map(|(policy, _)| policy),
             replaces: block.replaces.map(|(key, _)| key),
         };
         apps.insert(name, app);

@@ -22,7 +22,7 @@ use crate::compose::context::Context;
 use crate::compose::error::{Problem, Read};
 use crate::compose::text::accessories::is_of_accessory;
 use crate::compose::text::node::{Entry, Map, Span, Value, clip};
-use crate::model::{ContainerFile, ContainerSpec, Dependency, Hook, ImageSource, Restart};
+use crate::model::{ContainerFile, ContainerSpec, Dependency, Hook, ImageSource, Order, Restart};
 
 /// The content of a service.
 #[derive(Debug)]
@@ -153,6 +153,13 @@ pub(super) fn read(cx: &mut Context<'_>, entry: &Entry, around: &mut Surrounding
         Some(block) => Some(app_block::read(cx, name, block, around.files)?),
         None => None,
     };
+    if let (Some((_, span)), Order::StopFirst) =
+        (app.as_ref().and_then(|app| app.canary.as_ref()), deploy.rollout.order)
+    {
+        let message =
+            format!("app `{name}` has a `canary` and `order: stop-first`, with which two releases never run at once");
+        cx.refuse(Problem::at(*span, message).hint("remove one of the two"));
+    }
     let backup = of_accessory.and_then(|block| backup::read(cx, block));
     Some(Draft { image: image?, container: spec, restart, depends_on, deploy, container_name, app, backup })
 }

@@ -47,6 +47,7 @@ pub(in crate::compose) const APP: Section = Section {
         "backup",
         "balance",
         "basic_auth",
+        "canary",
         "drain",
         "error_pages",
         "health",
@@ -106,6 +107,22 @@ pub(in crate::compose) const DRAIN: Section = Section {
 
 pub(in crate::compose) const RELEASE: Section =
     Section { name: "release", known: &["command", "timeout"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const CANARY: Section =
+    Section { name: "canary", known: &["gate", "match", "steps", "sticky"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const CANARY_STEP: Section =
+    Section { name: "steps", known: &["for", "weight"], warned: &[], refused: &[] };
+
+pub(in crate::compose) const CANARY_GATE: Section = Section {
+    name: "gate",
+    known: &["max_error_increase", "max_latency_ratio", "max_wait", "min_requests", "on_silence"],
+    warned: &[],
+    refused: &[],
+};
+
+pub(in crate::compose) const CANARY_MATCH: Section =
+    Section { name: "match", known: &["cookie", "header"], warned: &[], refused: &[] };
 
 pub(in crate::compose) const BACKUP: Section =
     Section { name: "backup", known: &["command", "timeout", "user"], warned: &[], refused: &[] };

@@ -5,6 +5,7 @@ mod apps;
 mod as_compose;
 mod attachments;
 mod basic_auth;
+mod canary;
 mod corpus;
 mod edge;
 mod files;

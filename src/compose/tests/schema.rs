@@ -34,6 +34,10 @@ fn the_schema_has_the_keys_that_the_loader_reads() {
         ("basic_auth", refuse::BASIC_AUTH),
         ("health", refuse::HEALTH),
         ("drain", refuse::DRAIN),
+        ("canary", refuse::CANARY),
+        ("canary_step", refuse::CANARY_STEP),
+        ("canary_gate", refuse::CANARY_GATE),
+        ("canary_match", refuse::CANARY_MATCH),
         ("release", refuse::RELEASE),
         ("backup", refuse::BACKUP),
     ];

@@ -143,6 +143,7 @@ fn words(outcome: Outcome) -> &'static str {
         Outcome::CompletedWithLeftovers => "⚠️ deployed, with leftovers",
         Outcome::Unstable => "❌ deployed, restarts again and again",
         Outcome::RolledBack => "❌ failed, rolled back",
+        Outcome::Aborted => "❌ canary aborted",
         Outcome::Cancelled => "⚠️ cancelled",
         Outcome::Disconnected => "❌ connection lost",
         Outcome::Stuck => "❌ stuck",

@@ -50,6 +50,8 @@ pub(super) struct Row {
     draining: Option<InFlight>,
     drain: Option<Drain>,
     failed: Option<String>,
+    /// How its canary stands.
+    canary: Option<String>,
     cancelling: bool,
     /// Set for an accessory: what changes.
     accessory: Option<AccessoryChange>,
@@ -164,7 +166,10 @@ impl Row {
                 self.lease = None;
                 self.steps.push((*id, text::clean(step), elapsed));
             }
-            Fact::StepFinished { id, .. } => self.forget(*id),
+            Fact::StepFinished { id, .. } => {
+                self.canary = None;
+                self.forget(*id);
+            }
             Fact::StepFailed { id, error, .. } => {
                 self.forget(*id);
                 self.failed.get_or_insert_with(|| text::clean(error));
@@ -204,6 +209,7 @@ impl Row {
                 self.steps.clear();
                 self.end = Some(End { outcome: *outcome, urls: urls.clone(), took: *took });
             }
+            Fact::CanaryCompared { summary, .. } => self.canary = Some(text::clean(summary)),
             Fact::CancelRequested => self.cancelling = true,
             Fact::Warned { .. }
             | Fact::Pruned { .. }

@@ -62,6 +62,8 @@ impl Row {
         } else if let Some(build) = &self.build {
             doing.push(Piece::new(Tone::Busy, format!("building{}", running(now, build.since))));
             doing.push(Piece::new(Tone::Dim, build.line.clone()));
+        } else if let Some(canary) = &self.canary {
+            doing.push(Piece::new(Tone::Busy, canary.clone()));
         } else if let Some((_, step, since)) = self.steps.last() {
             doing.push(Piece::new(Tone::Busy, format!("{step}{}", running(now, *since))));
         } else if doing.is_empty() {
@@ -93,6 +95,10 @@ impl Row {
             Outcome::RolledBack => match before {
                 Some(before) => Piece::new(Tone::Error, format!("✘ rolled back, {before} serves as before")),
                 None => Piece::new(Tone::Error, "✘ failed, everything undone"),
+            },
+            Outcome::Aborted => match before {
+                Some(before) => Piece::new(Tone::Error, format!("✘ canary aborted, {before} serves as before")),
+                None => Piece::new(Tone::Error, "✘ canary aborted"),
             },
             Outcome::Cancelled => match (before, &self.planned) {
                 (_, Some(planned)) if self.flips > 0 => {
@@ -128,16 +134,21 @@ fn accessory_ending(change: AccessoryChange, end: &End) -> Piece {
             Piece::new(Tone::Warning, served(&format!("{done}, with leftovers"), end))
         }
         (Outcome::Unstable, _) => Piece::new(Tone::Error, served("✘ restarts again and again", end)),
-        (Outcome::RolledBack, AccessoryChange::Create) => Piece::new(Tone::Error, "✘ failed, everything undone"),
-        (Outcome::RolledBack, AccessoryChange::Replace) => {
+        // Of an accessory there is no canary.
+        (Outcome::RolledBack | Outcome::Aborted, AccessoryChange::Create) => {
+            Piece::new(Tone::Error, "✘ failed, everything undone")
+        }
+        (Outcome::RolledBack | Outcome::Aborted, AccessoryChange::Replace) => {
             Piece::new(Tone::Error, "✘ failed, the previous one runs again")
         }
-        (Outcome::RolledBack, AccessoryChange::Recreate) => {
+        (Outcome::RolledBack | Outcome::Aborted, AccessoryChange::Recreate) => {
             Piece::new(Tone::Error, "✘ failed, and the previous one is lost")
         }
-        (Outcome::RolledBack, AccessoryChange::Run) => Piece::new(Tone::Error, "✘ failed, the next run repeats it"),
+        (Outcome::RolledBack | Outcome::Aborted, AccessoryChange::Run) => {
+            Piece::new(Tone::Error, "✘ failed, the next run repeats it")
+        }
         (
-            Outcome::RolledBack,
+            Outcome::RolledBack | Outcome::Aborted,
             AccessoryChange::Start
             | AccessoryChange::Leave
             | AccessoryChange::Stop

@@ -71,6 +71,10 @@ impl Status {
             "lease": lease,
             "maintenance": app.maintenance.as_ref().map(maintenance_document),
             "pause": app.pause.as_ref().filter(|pause| pause_note(pause, self.at).is_some()).map(pause_document),
+            "canary": app.canary.as_ref().map(|canary| json!({
+                "release": canary.release,
+                "weight": canary.weight.fraction() * 100.0,
+            })),
         })
     }
 

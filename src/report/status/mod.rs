@@ -13,8 +13,8 @@ use super::interrupted::{maintenance_note, pause_note};
 use super::table::{Align, Table};
 use super::text;
 use crate::model::{
-    AppName, ContainerState, Lifetime, ObservedCertificate, PROXY_DRIFT_REMEDY, PortAnswer, ProjectName, ProxyName,
-    RequestCounts, Stranger, Unstable,
+    AppName, Canary, ContainerState, Figures, Lifetime, ObservedCertificate, PROXY_DRIFT_REMEDY, PortAnswer,
+    ProjectName, ProxyName, ReleaseNumber, RequestCounts, Stranger, Unstable, compared,
 };
 use crate::plan::{AccessoryStatus, AppState, AppStatus, Drift, Part};
 
@@ -183,6 +183,9 @@ impl Status {
         }
         notes.extend(app.maintenance.as_ref().map(|maintenance| maintenance_note(maintenance, self.at)));
         notes.extend(app.pause.as_ref().and_then(|pause| pause_note(pause, self.at)));
+        if let Some(canary) = &app.canary {
+            notes.push(canary_note(app, canary));
+        }
         let leftovers: Vec<_> = app.replicas.iter().filter(|replica| replica.part == Part::Leftover).collect();
         if !leftovers.is_empty() {
             let names: Vec<_> = leftovers.iter().map(|replica| format!("`{}`", replica.name)).collect();
@@ -269,6 +272,19 @@ fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 fn totals(app: &AppStatus) -> (RequestCounts, RequestCounts) {
     let counts = app.traffic.iter().flat_map(|traffic| traffic.releases.values());
     (counts.clone().map(|(short, _)| *short).sum(), counts.map(|(_, long)| *long).sum())
+}
+
+/// Both releases' figures of the long window.
+fn canary_note(app: &AppStatus, canary: &Canary) -> String {
+    let figures = |release: ReleaseNumber| {
+        let counts = app.traffic.as_ref().and_then(|traffic| traffic.releases.get(&release));
+        let (_, RequestCounts { requests, errors }) = counts.copied().unwrap_or_default();
+        Figures { requests, errors, buckets: Vec::new() }
+    };
+    let stable = app.release.unwrap_or_default();
+    let both =
+        compared((canary.release, &figures(canary.release)), "", canary.weight, (stable, &figures(stable)), None);
+    format!("canary {both}, lately; `deploy-apps promote {0}` or `abort {0}` decides", app.app.app)
 }
 
 fn drift_note(drift: &Drift) -> String {

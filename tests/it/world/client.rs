@@ -78,7 +78,11 @@ impl Client {
                 }
             }),
             Some(Fault::LoseLease) => {
-                self.world.change(|state| state.leases.values_mut().for_each(|holder| *holder = 0))
+                self.world.change(|state| {
+                    let apps: Vec<_> = state.leases.keys().cloned().collect();
+                    state.leases.values_mut().for_each(|holder| *holder = 0);
+                    state.end_canaries(&apps);
+                });
             }
             Some(Fault::SlowAndFailAfterEffect(time, _)) => sleep(time).await,
             Some(Fault::FailAfterEffect(_) | Fault::CrashAfterEffect) | None => {}

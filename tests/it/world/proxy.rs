@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AppKey, AppRecord, Certificate, CertificateChange, ContainerState, Features, Generation, InFlight,
-    ObservedCertificate, ObservedProxy, ReleaseNumber, Role, StoredRelease,
+    AppKey, AppRecord, CanaryOrder, CanaryReport, Certificate, CertificateChange, ContainerState, Features, Generation,
+    InFlight, ObservedCertificate, ObservedProxy, ReleaseCounters, ReleaseNumber, Role, StoredRelease,
 };
 use deploy_apps::plan::FlipChange;
-use deploy_apps::ports::{HookReport, LeaseRequest, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
+use deploy_apps::ports::{HookReport, LeaseRequest, Operator, Probe, ProbeAnswer, Proxy, ProxyError, ProxyVersion};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep_until};
 
@@ -33,7 +33,12 @@ pub struct HeldLease {
 impl Drop for HeldLease {
     fn drop(&mut self) {
         let token = self.token;
-        self.world.change(|state| state.leases.retain(|_, holder| *holder != token));
+        self.world.change(|state| {
+            let own = |app: &&AppKey| state.leases.get(*app).is_none_or(|holder| *holder == token);
+            let own: Vec<AppKey> = self.apps.iter().filter(own).cloned().collect();
+            state.leases.retain(|_, holder| *holder != token);
+            state.end_canaries(&own);
+        });
     }
 }
 
@@ -103,6 +108,7 @@ impl Proxy for Client {
                     age: Duration::from_secs(3),
                 });
             }
+            state.end_canaries(&apps);
             state.tokens += 1;
             let token = state.tokens;
             state.leases.extend(apps.iter().map(|app| (app.clone(), token)));
@@ -201,6 +207,29 @@ impl Proxy for Client {
         .await
     }
 
+    async fn canary(&self, app: &AppKey, releases: &[ReleaseNumber]) -> Answer<CanaryReport> {
+        self.tell("canary", &app.to_string(), |state| {
+            let from = *state.counted_from.get_or_insert_with(Instant::now);
+            let requests = from.elapsed().as_secs() * state.traffic;
+            let counters = |release: &ReleaseNumber| {
+                let errors = if state.failing.contains(release) { requests / 10 } else { 0 };
+                let classes = vec![0, 0, requests - errors, 0, 0, errors];
+                (*release, ReleaseCounters { classes, unreached: 0, buckets: vec![requests, 0] })
+            };
+            let order = state.orders.get(app).map(|order| (*order, "`bob` on `ci`".to_owned()));
+            Ok(CanaryReport { order, bounds: vec![1.0], releases: releases.iter().map(counters).collect() })
+        })
+        .await
+    }
+
+    async fn order_canary(&self, app: &AppKey, order: CanaryOrder, _: &Operator) -> Answer<()> {
+        self.tell("order_canary", &app.to_string(), |state| {
+            state.orders.insert(app.clone(), order);
+            Ok(())
+        })
+        .await
+    }
+
     async fn change_certificate(&self, change: &CertificateChange) -> Answer<()> {
         self.tell("change_certificate", &change.host, |state| {
             let found = state.certificates.get(&change.host).and_then(|known| known.id.clone());
@@ -236,6 +265,19 @@ impl State {
             return Err(ProxyError::TooOld { proxy: "deploy-apps".to_owned(), call: call.to_owned() });
         }
         Ok(())
+    }
+
+    /// The proxy gives everything back to what served when a canary's lease has ended, or when another one begins.
+    pub(super) fn end_canaries(&mut self, apps: &[AppKey]) {
+        for app in apps {
+            let Some(record) = self.record(app).filter(|record| record.canary.is_some()).cloned() else { continue };
+            let after = record.without_canary();
+            self.leave(Some(&record), Some(&after));
+            self.generation += 1;
+            let known = self.apps.entry(app.clone()).or_default();
+            known.generation = Generation(self.generation);
+            known.record = Some(after);
+        }
     }
 
     fn observe_proxy(&self) -> ObservedProxy {
@@ -373,7 +415,7 @@ pub fn observed(change: &CertificateChange, new: &Certificate) -> ObservedCertif
 /// The releases of the peers that a flip brings in get traffic.
 fn serve(served: &mut Vec<ReleaseNumber>, record: Option<&AppRecord>) {
     let mut brought: Vec<ReleaseNumber> =
-        record.iter().flat_map(|record| &record.peers).map(|peer| peer.release).collect();
+        record.iter().flat_map(|record| record.without_canary().peers).map(|peer| peer.release).collect();
     brought.sort();
     brought.dedup();
     served.retain(|release| !brought.contains(release));

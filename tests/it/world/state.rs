@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use deploy_apps::model::{
-    AppKey, AppName, AppRecord, ContainerState, Dependency, DiskSpace, DockerHealth, DrainPolicy, Generation,
-    Healthcheck, HostFile, InFlight, MountSource, NewContainer, ObservedApp, ObservedCertificate, ProjectName,
-    ReleaseNumber, Role, StoredRelease, Subnet,
+    AppKey, AppName, AppRecord, CanaryOrder, ContainerState, Dependency, DiskSpace, DockerHealth, DrainPolicy,
+    Generation, Healthcheck, HostFile, InFlight, MountSource, NewContainer, ObservedApp, ObservedCertificate,
+    ProjectName, ReleaseNumber, Role, StoredRelease, Subnet,
 };
 use deploy_apps::plan::Serving;
 use tokio::time::Instant;
@@ -46,6 +46,11 @@ pub struct State {
     pub ca_says: Vec<String>,
     /// The proxy is of a build that keeps no releases.
     pub proxy_is_old: bool,
+    /// Requests a second to each release, and the releases of which every tenth fails.
+    pub traffic: u64,
+    pub failing: BTreeSet<ReleaseNumber>,
+    pub counted_from: Option<Instant>,
+    pub orders: BTreeMap<AppKey, CanaryOrder>,
     pub history: Vec<(AppKey, ReleaseNumber, String)>,
     /// From app to the token that holds it.
     pub leases: BTreeMap<AppKey, u64>,

@@ -11,6 +11,7 @@
 //	slow-start    listens after FAULT_AFTER (default 1) seconds
 //	traffic       exits 3 FAULT_AFTER (default 1) seconds after its first request that is no health check
 //	tls           speaks TLS
+//	errors        answers every second request with 500, health checks apart
 //
 // FAULT_REPLICA names the one replica that misbehaves; without it all do.
 // FAULT_PORT (default 8080) may be "none": a worker that listens nowhere. FAULT_ADDRESS is where it listens; all by default. RELEASE_MARK is what /mark answers.
@@ -46,6 +47,7 @@ var (
 	port  = cmp.Or(os.Getenv("FAULT_PORT"), "8080")
 
 	healthAnswers atomic.Int64
+	requests      atomic.Int64
 	// sockets counts WebSockets, which http.Server forgets as soon as they are upgraded.
 	sockets sync.WaitGroup
 	doomed  sync.Once
@@ -58,7 +60,7 @@ func main() {
 	}
 	stopping, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	switch fault {
-	case "none", "unhealthy", "exit-later", "hang", "traffic", "tls":
+	case "none", "unhealthy", "exit-later", "hang", "traffic", "tls", "errors":
 	case "exit":
 		fail(3, "boom: cannot read config")
 	case "wrong-port":
@@ -140,6 +142,16 @@ func routes(stopping context.Context) http.Handler {
 				doomed.Do(func() {
 					time.AfterFunc(time.Duration(after)*time.Second, func() { fail(3, "boom: the traffic is too much") })
 				})
+			}
+			mux.ServeHTTP(w, r)
+		})
+	}
+	if fault == "errors" {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/healthz" && requests.Add(1)%2 == 0 {
+				io.Copy(io.Discard, r.Body)
+				http.Error(w, "the database says no", http.StatusInternalServerError)
+				return
 			}
 			mux.ServeHTTP(w, r)
 		})
