@@ -150,13 +150,17 @@ async fn first_answer(link: &Arc<Link>, client: &Docker, name: &str) -> Result<S
                 Ok(version) => Ok(version),
                 Err(error) => Err(match ssh.last_words().await {
                     Some(words) => words,
-                    // The HTTP client's error for a line that does not come from the engine.
-                    None if error.message.contains("invalid HTTP version") => ssh.noisy(),
+                    None if is_no_answer(&error.message) => ssh.noisy(),
                     None => error,
                 }),
             }
         }
     }
+}
+
+/// Whether the HTTP client read something that does not come from the engine: after its request was sent, or before.
+fn is_no_answer(message: &str) -> bool {
+    message.contains("invalid HTTP version") || message.contains("received unexpected message from connection")
 }
 
 /// Connects directly: the system's error is clearer than that of the HTTP client.
@@ -193,4 +197,42 @@ fn no_way_to(name: &str, error: &io::Error) -> EngineError {
 
 fn is_loopback(host: &str) -> bool {
     (host, 0).to_socket_addrs().is_ok_and(|mut found| found.all(|address| address.ip().is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Empty;
+    use hyper::body::Bytes;
+    use hyper::client::conn::http1::handshake;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// What the HTTP client says of a login that prints text, before or after the request arrives there.
+    async fn said_of_noise(is_early: bool) -> String {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        if is_early {
+            theirs.write_all(b"This service allows one command only.\n").await.unwrap();
+        }
+        let (mut sender, connection) = handshake(TokioIo::new(ours)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        if is_early {
+            let problem = connection.await.unwrap().unwrap_err();
+            return problem.to_string();
+        }
+        let answer = tokio::spawn(async move { sender.send_request(hyper::Request::new(Empty::<Bytes>::new())).await });
+        theirs.read_u8().await.unwrap();
+        theirs.write_all(b"This service allows one command only.\n").await.unwrap();
+        answer.await.unwrap().unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn text_of_a_login_is_no_answer_whenever_it_arrives() {
+        for is_early in [false, true] {
+            let said = said_of_noise(is_early).await;
+            assert!(is_no_answer(&said), "{said}");
+        }
+        assert!(!is_no_answer("connection reset by peer"));
+    }
 }
