@@ -63,7 +63,7 @@ async fn only_who_has_a_name_and_its_password_gets_to_the_app() {
         assert_eq!(with(&world, headers).await.status, 401, "{headers}");
     }
     assert_eq!(world.get("other.test", "/").await.status, 200, "another app asks for nothing");
-    assert!(world.in_flight(&["r1"]).await.is_zero());
+    world.drained(&["r1".to_owned()]).await;
     let known = world.control.state().await.expect("the state").apps;
     let kept = known.into_values().find_map(|app| app.record?.settings.basic_auth).expect("the setting");
     assert_eq!(kept.users.len(), 2, "a later flip has the users, too");

@@ -50,7 +50,7 @@ async fn maintenance_answers_for_the_app_and_lets_what_is_open_finish() {
     assert_eq!(json["status"], 503);
     assert_eq!(world.post("web.test", "/echo", &"b".repeat(100_000)).await.status, 503);
     assert_eq!(world.get("other.test", "/").await.status, 200, "no neighbour has to do with it");
-    assert!(world.in_flight(&["r1"]).await.is_zero());
+    world.drained(&["r1".to_owned()]).await;
 
     world.kill().await;
     world.boot().await;

@@ -39,7 +39,7 @@ async fn a_dead_peer_costs_no_request_and_is_soon_left_alone() {
     assert!(world.metric("deploy_apps_ejections_total").await >= 1.0);
     assert_eq!(world.metric("deploy_apps_replicas").await, 2.0, "both should serve");
     assert_eq!(world.metric("deploy_apps_unreachable_replicas").await, 1.0, "one of them cannot");
-    assert!(world.in_flight(&["live", "dead"]).await.is_zero());
+    world.drained(&["live".to_owned(), "dead".to_owned()]).await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn what_was_sent_is_sent_again_only_if_it_is_idempotent() {
     assert_eq!(world.post("app.test", "/die", "money").await.status, 502);
     let after = one.arrivals().len() + two.arrivals().len();
     assert_eq!(after, before + 1, "a POST may have been carried out, so it is not repeated");
-    assert!(world.in_flight(&["one", "two"]).await.is_zero());
+    world.drained(&["one".to_owned(), "two".to_owned()]).await;
 }
 
 #[tokio::test]
