@@ -22,6 +22,8 @@ _M.EVERY_S = 0.1
 
 -- A hand-over takes less; whoever has made it is dead.
 local LONGEST_FREEZE_S = 20
+-- All workers have heard of it by then, or hang.
+local LONGEST_ACCEPT_S = 2
 -- A connection that is idle after the grace is closed, but not in the moment after an answer.
 local CLOSE_EVERY_S = 5
 -- How long the one that is to serve may be away before the next one takes its place. A restart takes a second.
@@ -40,7 +42,7 @@ local function apply(phase)
         return
     end
     connections.accept(phase == "serving" or phase == "frozen")
-    connections.close_after_answers(phase == "retiring")
+    connections.close_after_answers(false)
     applied = phase
 end
 
@@ -48,7 +50,7 @@ local function signal(number)
     ffi.C.kill(ffi.C.getppid(), number)
 end
 
--- All clients that the live workers have; nil while one has not told.
+-- All clients that the live workers have; nil while one has not told. It tells once it takes no connection any more.
 local function clients()
     local sum = 0
     for _, identity in ipairs(workers.live()) do
@@ -94,6 +96,8 @@ local function retire()
         dict:set("retiring_since", now)
         return
     end
+    -- Not before: a client that comes back on a new connection would find a worker of this proxy that still takes it.
+    connections.close_after_answers(clients() ~= nil or now - since >= LONGEST_ACCEPT_S)
     if count > 0 and now - since >= (dict:get("grace_s") or 75) and now - closed_at >= CLOSE_EVERY_S then
         connections.close_idle()
         closed_at = now
